@@ -1,0 +1,52 @@
+"""One measured fit in a process of its own; started by ``_harness``, prints one line of JSON.
+
+    python _worker.py METHOD DATA.npz LIMIT_GB
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+import warnings
+
+import _machine  # noqa: F401  (before numpy: it cleans the environment)
+import numpy as np
+
+import _methods
+
+
+def peak_mb(who: int) -> float:
+    """Largest resident memory so far; the system counts it in KiB on Linux and in bytes on macOS."""
+    unit = 1 if sys.platform == "darwin" else 1024
+    return resource.getrusage(who).ru_maxrss * unit / 1e6
+
+
+def main() -> None:
+    method_name, path, limit_gb = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    ceiling = int(limit_gb * 1e9)
+    resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
+    warnings.simplefilter("ignore")
+    with np.load(path) as stored:
+        arrays = {name: stored[name] for name in stored.files}
+    method = _methods.METHODS[method_name]
+    method.warm_up(arrays)
+    start = peak_mb(resource.RUSAGE_SELF)
+    began = time.perf_counter()
+    model = method.make(arrays).fit(arrays["X"], arrays["y"], arrays["folds"])
+    seconds = time.perf_counter() - began
+    chosen = model.chosen()
+    peak = max(peak_mb(resource.RUSAGE_SELF), peak_mb(resource.RUSAGE_CHILDREN))
+    said = {
+        "seconds": chosen.get("seconds_in_r", seconds),
+        "peak_mb": peak,
+        "start_mb": start,
+        "outcome": {**method.judge(model, arrays), "chosen": chosen},
+    }
+    sys.stdout.flush()
+    print("\n" + json.dumps(said, default=float))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,77 @@
+"""Which features interact, how much, and how sure we are."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from os import PathLike
+
+__version__ = "0.1.0"
+
+# Where each public name lives. Nothing is imported before it is asked for (PEP 562), so that
+# `import intertwine` costs milliseconds; a new family adds its lines here.
+_ESTIMATORS = {
+    "InteractionClassifier": "intertwine.estimators.interactions",
+    "InteractionClassifierCV": "intertwine.estimators.interactions_cv",
+    "InteractionCoxPH": "intertwine.estimators.interactions",
+    "InteractionCoxPHCV": "intertwine.estimators.interactions_cv",
+    "InteractionRegressor": "intertwine.estimators.interactions",
+    "InteractionRegressorCV": "intertwine.estimators.interactions_cv",
+}
+_FUNCTIONS = {
+    "make_interaction_pipeline": "intertwine.pipelines",
+    "survival_target": "intertwine.validation",
+}
+_SUBMODULES = ("datasets", "plots")
+
+__all__ = [
+    *_ESTIMATORS,
+    *_FUNCTIONS,
+    *_SUBMODULES,
+    "load",
+]
+
+
+def load(path: str | PathLike[str]) -> Any:
+    """Read an estimator that its ``save(path)`` wrote.
+
+    Only the classes of this package can come out, and nothing in the file is ever executed.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    estimator
+        Fitted; it predicts the same to the bit.
+
+    Raises
+    ------
+    FileNotFoundError
+        When there is no such file.
+    ValueError
+        When it is no model file, is damaged, or was written by a newer version.
+    """
+    from intertwine.io import load_state
+
+    state = load_state(path)
+    name = state.get("class")
+    if name not in _ESTIMATORS:
+        raise ValueError(f"{path}: holds a {name!r}, which this version of intertwine does not know")
+    return getattr(import_module(_ESTIMATORS[name]), name)._from_state(state)
+
+
+def __getattr__(name: str) -> Any:
+    if name in _SUBMODULES:
+        return import_module(f"{__name__}.{name}")
+    home = _ESTIMATORS.get(name) or _FUNCTIONS.get(name)
+    if home is None:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(home), name)
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

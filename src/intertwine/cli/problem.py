@@ -1,0 +1,222 @@
+"""From a table and the columns named on the command line to features, target and task."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.compare import AbstractTask, ClassificationTask, RegressionTask, SurvivalTask
+from intertwine.validation import survival_target
+
+__all__ = ["TASKS", "Problem", "pose"]
+
+TASKS = {task.name: task for task in (RegressionTask(), ClassificationTask(), SurvivalTask())}
+
+_MOST_LEVELS = 50
+
+
+@dataclass
+class Problem:
+    """Features, target and task.
+
+    Attributes
+    ----------
+    X : DataFrame
+        Features as they stand in the file.
+    y : array
+    task : AbstractTask
+    target : str
+        What the target is called.
+    numeric, categorical : list of str
+        Columns taken as numbers and as labels.
+    notes : list of str
+        What was left out or replaced on the way.
+    """
+
+    X: pd.DataFrame
+    y: NDArray[Any]
+    task: AbstractTask
+    target: str
+    numeric: list[str]
+    categorical: list[str]
+    notes: list[str] = field(default_factory=list)
+
+
+def pose(
+    table: pd.DataFrame,
+    *,
+    target: str | None,
+    time: str | None,
+    event: str | None,
+    entry: str | None,
+    task: str,
+    drop: Sequence[str],
+    categorical: Sequence[str],
+) -> Problem:
+    """Pick the target and the features out of `table`.
+
+    Raises
+    ------
+    Mistake
+        For columns that do not exist, targets that do not suit the task, and columns that cannot be features.
+    """
+    table = table.rename(columns=str)
+    event_column, event_value = _split_event(event)
+    for name in (*drop, *categorical, *(n for n in (target, time, event_column, entry) if n is not None)):
+        _require(table, name)
+    notes: list[str] = []
+    chosen = _task(task, target, time, event_column, table)
+    roles = [name for name in (target, time, event_column, entry) if name is not None]
+    if chosen.name == "survival":
+        table = _complete(table, [n for n in (time, event_column, entry) if n is not None], notes)
+        y = _survival(table, str(time), str(event_column), event_value, entry)
+    else:
+        table = _complete(table, [str(target)], notes)
+        y = _target(table[str(target)], chosen, str(target))
+    X = _features(table.drop(columns=[*roles, *(name for name in drop if name not in roles)]), categorical, notes)
+    labels = [name for name in X.columns if name in categorical or not _is_number(X[name])]
+    gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
+    if gaps:
+        notes.append(
+            f"Missing values were replaced, by the median of a number and by a level of its own of a label: {', '.join(gaps[:12])}"
+            + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
+        )
+    called = str(target) if chosen.name != "survival" else str(event)
+    return Problem(X, y, chosen, called, [name for name in X.columns if name not in labels], labels, notes)
+
+
+def _split_event(event: str | None) -> tuple[str | None, str | None]:
+    """``status=2`` names the column and the value that is the event."""
+    if event is None or "=" not in event:
+        return event, None
+    column, _, value = event.rpartition("=")
+    return column, value
+
+
+def _require(table: pd.DataFrame, name: str) -> None:
+    if name not in table.columns:
+        raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
+
+
+def _task(task: str, target: str | None, time: str | None, event: str | None, table: pd.DataFrame) -> AbstractTask:
+    if task not in ("auto", *TASKS):
+        raise Mistake(f"no task {task!r}; {did_you_mean(task, ['auto', *TASKS])}")
+    if time is not None or event is not None or task == "survival":
+        if time is None or event is None:
+            raise Mistake("survival needs both --time and --event")
+        if target is not None:
+            raise Mistake("say --target for regression and classification, or --time and --event for survival, not both")
+        if task not in ("auto", "survival"):
+            raise Mistake(f"--time and --event make this a survival task, not {task}")
+        return TASKS["survival"]
+    if target is None:
+        raise Mistake("say which column to predict: --target NAME, or --time NAME --event NAME for survival")
+    if task != "auto":
+        return TASKS[task]
+    values = table[target].dropna()
+    levels = values.nunique()
+    if not _is_number(values) or levels == 2:
+        return TASKS["classification"]
+    if levels <= 10 and bool((values == values.round()).all()):
+        raise Mistake(f"{target!r} holds {levels} different whole numbers: say --task classification or --task regression")
+    return TASKS["regression"]
+
+
+def _complete(table: pd.DataFrame, columns: list[str], notes: list[str]) -> pd.DataFrame:
+    known = table[columns].notna().all(axis=1)
+    missing = int((~known).sum())
+    if missing == len(table):
+        raise Mistake(f"{' and '.join(columns)}: every row is missing")
+    if missing:
+        notes.append(f"{missing} of {len(table)} rows have no {' or '.join(columns)} and were left out.")
+    return table[known]
+
+
+def _survival(table: pd.DataFrame, time: str, event: str, value: str | None, entry: str | None) -> NDArray[Any]:
+    happened = table[event]
+    if value is not None:
+        happened = _spelled(happened) == value
+        if not happened.any():
+            raise Mistake(f"{event!r} is never {value!r}; {did_you_mean(value, sorted(set(_spelled(table[event]))))}")
+    elif not _is_number(happened) and not pd.api.types.is_bool_dtype(happened):
+        levels = sorted(set(_spelled(happened)))
+        raise Mistake(f"{event!r} holds text; say which value is the event, e.g. --event {event}={levels[-1]}")
+    elif _is_number(happened) and not set(happened.unique()) <= {0, 1}:
+        levels = sorted(set(_spelled(happened)))
+        raise Mistake(f"{event!r} holds {', '.join(levels[:6])}; say which value is the event, e.g. --event {event}={levels[-1]}")
+    for name in (time, entry):
+        if name is not None and not _is_number(table[name]):
+            raise Mistake(f"{name!r} holds text or dates; times must be numbers in one unit")
+    return survival_target(
+        table[time].to_numpy(float), happened.to_numpy().astype(bool), None if entry is None else table[entry].to_numpy(float)
+    )
+
+
+def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
+    if task.name == "regression":
+        if not _is_number(values):
+            raise Mistake(f"{name!r} holds text, not numbers: choose another target, or --task classification")
+        if values.nunique() == 1:
+            raise Mistake(f"{name!r} is {values.iloc[0]} in every row: there is nothing to predict")
+        return values.to_numpy(float)
+    counts = _spelled(values).value_counts()
+    if counts.size < 2:
+        raise Mistake(f"{name!r} is {counts.index[0]!r} in every row: there is nothing to tell apart")
+    if counts.size > _MOST_LEVELS:
+        raise Mistake(f"{name!r} has {counts.size} different values: is it a number for --task regression?")
+    if counts.min() < 3:
+        raise Mistake(f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; cross-validation needs at least 3 of each")
+    return _spelled(values).to_numpy(dtype=object).astype(str)
+
+
+def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> pd.DataFrame:
+    if X.shape[1] == 0:
+        raise Mistake("no columns are left to predict from")
+    empty = [name for name in X.columns if X[name].isna().all()]
+    if empty:
+        notes.append(f"Columns without any value were left out: {', '.join(empty)}.")
+        X = X.drop(columns=empty)
+    for name in X.columns:
+        values = X[name]
+        if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+            raise Mistake(f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}")
+        if name in categorical or not _is_number(values):
+            levels = values.nunique()
+            if levels > _MOST_LEVELS:
+                raise Mistake(
+                    f"{name!r} has {levels} different labels in {len(X)} rows; leave it out with --drop {_quoted(name)}"
+                )
+    infinite = [name for name in X.columns if _is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()]
+    if infinite:
+        raise Mistake(f"infinite values in {', '.join(infinite)}")
+    return X
+
+
+def _is_number(values: pd.Series) -> bool:
+    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
+
+
+def _spelled(values: pd.Series) -> pd.Series:
+    """Labels as text; 2.0 reads 2, because a column of whole numbers with gaps is read as floats."""
+    return values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
+
+
+def _quoted(name: str) -> str:
+    return f"'{name}'" if " " in name else name
+
+
+def count_of(n: int) -> str:
+    """Write how many rows.
+
+    Examples
+    --------
+    >>> count_of(1), count_of(2)
+    ('1 row', '2 rows')
+    """
+    return f"{n} row" + ("" if n == 1 else "s")

@@ -1,0 +1,95 @@
+"""Tables from and to CSV and Parquet files."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from intertwine.cli.mistakes import Mistake
+
+__all__ = ["read_table_file", "write_table_file"]
+
+_CSV = {".csv": ",", ".tsv": "\t", ".txt": None}
+_PARQUET = (".parquet", ".pq")
+_COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+
+
+def read_table_file(path: Path) -> pd.DataFrame:
+    """Read a table by the ending of its name: .csv, .tsv (also compressed) or .parquet.
+
+    Raises
+    ------
+    Mistake
+        When the file is absent, empty, of another kind, or cannot be parsed.
+    """
+    if not path.exists():
+        folder = path.parent if path.parent.is_dir() else Path()
+        siblings = [other.name for other in folder.iterdir() if other.suffix in {*_CSV, *_PARQUET, *_COMPRESSED}]
+        near = _nearest(path.name, siblings)
+        raise Mistake(f"no file {path}" + (f"; did you mean {near!r}?" if near else ""))
+    if path.is_dir():
+        raise Mistake(f"{path} is a folder; name a .csv or .parquet file")
+    kind = _kind(path)
+    if path.stat().st_size == 0:
+        raise Mistake(f"{path} is empty")
+    try:
+        table = _read_parquet(path) if kind in _PARQUET else _read_csv(path, _CSV[kind])
+    except (pd.errors.EmptyDataError, pd.errors.ParserError, UnicodeDecodeError, ValueError) as error:
+        raise Mistake(f"{path} cannot be read as {kind[1:]}: {' '.join(str(error).split())}") from error
+    if table.shape[0] == 0:
+        raise Mistake(f"{path} has a header but no rows")
+    if table.shape[1] == 1:
+        raise Mistake(f"{path} has one column, {table.columns[0]!r}; is it separated by something other than commas?")
+    repeated = table.columns[table.columns.duplicated()].tolist()
+    if repeated:
+        raise Mistake(f"{path} has columns of the same name: {', '.join(map(str, repeated))}")
+    return table
+
+
+def write_table_file(table: pd.DataFrame, path: Path | None) -> None:
+    """Write a table by the ending of its name, or as CSV to standard output."""
+    if path is None:
+        table.to_csv(sys.stdout, index=False)
+        return
+    if not path.parent.is_dir():
+        raise Mistake(f"there is no folder {path.parent}")
+    kind = _kind(path)
+    if kind in _PARQUET:
+        table.to_parquet(path, index=False)
+    else:
+        table.to_csv(path, index=False, sep=_CSV[kind] or ",")
+
+
+def _kind(path: Path) -> str:
+    endings = [ending.lower() for ending in path.suffixes]
+    if endings and endings[-1] in _COMPRESSED:
+        endings.pop()
+    if not endings or endings[-1] not in {*_CSV, *_PARQUET}:
+        raise Mistake(f"{path.name}: only .csv, .tsv and .parquet tables can be read and written")
+    return endings[-1]
+
+
+def _read_csv(path: Path, separator: str | None) -> pd.DataFrame:
+    table = pd.read_csv(path, sep=separator, engine="c" if separator else "python")
+    # A nameless first column of 0, 1, 2, … is the index of whoever wrote the file.
+    first = table.columns[0]
+    if str(first).startswith("Unnamed: 0") and (table[first] == range(len(table))).all():
+        table = table.drop(columns=first)
+    return table
+
+
+def _read_parquet(path: Path) -> pd.DataFrame:
+    try:
+        return pd.read_parquet(path)
+    except ImportError as error:
+        raise Mistake("Parquet files need pyarrow: pip install 'intertwine[cli]'") from error
+
+
+def _nearest(name: str, names: list[str]) -> str | None:
+    import difflib
+
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.6)
+    return near[0] if near else None

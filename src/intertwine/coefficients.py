@@ -1,0 +1,212 @@
+"""Fitted interactions: coefficients of pairs on demand, never all p (p − 1) / 2 of them unless asked.
+
+Two representations with one interface:
+
+* `DualCoefficients` (exact path): θ_jk = c·g_jk + (1/μ) Σ_i α_i x_ij x_ik, from the fitted rows and the target;
+* `ExplicitCoefficients` (sparse path): the nonzero entries.
+
+Coefficients here belong to the scaled and weighted columns that the model was fitted on.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import NamedTuple, final
+
+import numpy as np
+from scipy import sparse
+
+from intertwine.effects.features import Pairs, Triples
+from intertwine.objective import Strengths, SumOfTargets
+
+__all__ = ["AbstractCoefficients", "DualCoefficients", "ExplicitCoefficients", "Ranking", "strongest"]
+
+_BLOCK = 2048
+
+
+class AbstractCoefficients(abc.ABC):
+    """Coefficients θ_jk of all pairs of ``n_columns`` columns."""
+
+    n_columns: int
+
+    @abc.abstractmethod
+    def scores(self, columns) -> np.ndarray:
+        """What the interactions add to the scores of rows, (n,)."""
+
+    @abc.abstractmethod
+    def entries(self, j, k) -> np.ndarray:
+        """θ_jk for index arrays of equal length."""
+
+    @abc.abstractmethod
+    def target_entries(self, j, k) -> np.ndarray:
+        """The part of θ_jk that comes from the latent target."""
+
+    @abc.abstractmethod
+    def block(self, rows, columns) -> np.ndarray:
+        """Dense block of Θ, zero on the diagonal."""
+
+    @abc.abstractmethod
+    def variances(self, j, k) -> np.ndarray:
+        """Posterior variance of θ_jk, NaN where there is none."""
+
+
+@final
+class DualCoefficients(AbstractCoefficients):
+    """Interactions of the exact path.
+
+    Parameters
+    ----------
+    columns : ndarray (n, q)
+        Fitted rows.
+    alpha : ndarray (n,)
+        Dual coefficients.
+    strengths : Strengths
+    target, params : structure and its parameters, or None
+    order : {2, 3}
+    posterior : Posterior or None
+        None: no variances (a large model loaded from a file).
+    """
+
+    def __init__(self, columns, alpha, strengths: Strengths, target, params, order, posterior):
+        self.columns = columns
+        self.alpha = alpha
+        self.strengths = strengths
+        self.target = target
+        self.params = params
+        self.order = order
+        self.posterior = posterior
+        self.n_columns = columns.shape[1]
+
+    @property
+    def _spread(self):
+        return 0.0 if np.isinf(self.strengths.deviation) else 1.0 / self.strengths.deviation
+
+    def _pair_target(self):
+        if isinstance(self.target, SumOfTargets):
+            return self.target.parts[0], self.target.split(self.params)[0]
+        return self.target, self.params
+
+    def scores(self, columns):
+        f = np.zeros(len(columns))
+        if self._spread:
+            f += self._spread * (Pairs().covariance(columns, self.columns) @ self.alpha)
+            if self.order == 3:
+                f += self._spread * (Triples().covariance(columns, self.columns) @ self.alpha)
+        if self.target is not None:
+            f += self.strengths.shrinkage * self.target.score(self.params, columns)
+        return f
+
+    def target_entries(self, j, k):
+        if self.target is None:
+            return np.zeros(len(j))
+        target, params = self._pair_target()
+        return self.strengths.shrinkage * target.entries(params, j, k)
+
+    def entries(self, j, k):
+        deviation = self._spread * np.einsum("i,ij,ij->j", self.alpha, self.columns[:, j], self.columns[:, k])
+        return deviation + self.target_entries(j, k)
+
+    def block(self, rows, columns):
+        rows, columns = np.asarray(rows), np.asarray(columns)
+        theta = self._spread * ((self.columns[:, rows].T * self.alpha) @ self.columns[:, columns])
+        if self.target is not None:
+            target, params = self._pair_target()
+            theta += self.strengths.shrinkage * target.block(params, rows, columns)
+        theta[rows[:, None] == columns[None, :]] = 0.0
+        return theta
+
+    def variances(self, j, k):
+        if self.posterior is None or not self._spread:
+            return np.full(len(j), np.nan)
+        out = np.empty(len(j))
+        for start in range(0, len(j), _BLOCK):
+            part = slice(start, start + _BLOCK)
+            products = self.columns[:, j[part]] * self.columns[:, k[part]]
+            out[part] = self.posterior.variance(products, self._spread)
+        return out
+
+
+@final
+class ExplicitCoefficients(AbstractCoefficients):
+    """Interactions of the sparse path: entries (j < k) and, with standardised products, how those were scaled.
+
+    Parameters
+    ----------
+    n_columns : int
+    j, k : ndarray of int (m,)
+    values, targets : ndarray (m,)
+        Coefficients, and the latent target at the same places.
+    center, scale : ndarray (m,)
+        Of the products x_j x_k; 0 and 1 for plain products.
+    """
+
+    def __init__(self, n_columns, j, k, values, targets, center, scale):
+        self.n_columns = n_columns
+        self.j, self.k, self.values, self.targets = j, k, values, targets
+        self.center, self.scale = center, scale
+        self._matrix = self._symmetric(values)
+        self._target_matrix = self._symmetric(targets)
+        half = sparse.coo_array((values / scale, (j, k)), shape=(n_columns, n_columns))
+        # A product of a dense row block with many entries is faster dense.
+        dense = len(values) > 0.05 * n_columns**2
+        self._half = half.toarray() if dense else half.tocsr()
+        self._shift = float(np.sum(values * center / scale))
+
+    def _symmetric(self, values):
+        shape = (self.n_columns, self.n_columns)
+        upper = sparse.coo_array((values, (self.j, self.k)), shape=shape).tocsr()
+        return upper + upper.T
+
+    def scores(self, columns):
+        return np.einsum("ij,ij->i", columns @ self._half, columns) - self._shift
+
+    def entries(self, j, k):
+        return np.asarray(self._matrix[j, k]).ravel()
+
+    def target_entries(self, j, k):
+        return np.asarray(self._target_matrix[j, k]).ravel()
+
+    def block(self, rows, columns):
+        return self._matrix[np.asarray(rows)][:, np.asarray(columns)].toarray()
+
+    def variances(self, j, k):
+        return np.full(len(j), np.nan)
+
+
+class Ranking(NamedTuple):
+    """Pairs in order of strength."""
+
+    j: np.ndarray
+    k: np.ndarray
+
+
+def strongest(coefficients: AbstractCoefficients, n_pairs: int, weights, by: str) -> Ranking:
+    """The pairs with the largest |estimate| or |z|, streamed over blocks of Θ.
+
+    ``weights`` (q,) turn coefficients of weighted columns into those of scaled ones. Ties in strength are broken by
+    position, so the ranking does not depend on the blocks.
+    """
+    q = coefficients.n_columns
+    best_j, best_k, best = np.zeros(0, int), np.zeros(0, int), np.zeros(0)
+    everyone = np.arange(q)
+    for start in range(0, q, _BLOCK):
+        rows = everyone[start : start + _BLOCK]
+        for other in range(start, q, _BLOCK):
+            columns = everyone[other : other + _BLOCK]
+            size = np.abs(coefficients.block(rows, columns)) * np.abs(weights[rows, None] * weights[columns])
+            upper = rows[:, None] < columns[None, :]
+            if by == "z":
+                a, b = np.nonzero(upper)
+                deviation = np.sqrt(coefficients.variances(rows[a], columns[b]))
+                deviation *= np.abs(weights[rows[a]] * weights[columns[b]])
+                size[a, b] = np.divide(size[a, b], deviation, out=np.zeros(len(a)), where=deviation > 0)
+            size[~upper] = -1.0
+            keep = min(n_pairs, size.size)
+            flat = np.argpartition(-size, keep - 1, axis=None)[:keep]
+            a, b = np.unravel_index(flat, size.shape)
+            best_j, best_k = np.append(best_j, rows[a]), np.append(best_k, columns[b])
+            best = np.append(best, size[a, b])
+            order = np.lexsort((best_k, best_j, -best))[:n_pairs]
+            best_j, best_k, best = best_j[order], best_k[order], best[order]
+    positive = best > 0
+    return Ranking(best_j[positive], best_k[positive])

@@ -1,0 +1,20 @@
+"""How well a model predicts beside what one would use instead: nested cross-validation on the same folds."""
+
+from intertwine.compare.base import MAIN_EFFECTS, OURS, AbstractTask
+from intertwine.compare.classification import ClassificationTask
+from intertwine.compare.comparison import Comparison, compare_models
+from intertwine.compare.regression import RegressionTask
+from intertwine.compare.survival import SurvivalTask
+from intertwine.compare.task_of import task_of
+
+__all__ = [
+    "MAIN_EFFECTS",
+    "OURS",
+    "AbstractTask",
+    "ClassificationTask",
+    "Comparison",
+    "RegressionTask",
+    "SurvivalTask",
+    "compare_models",
+    "task_of",
+]

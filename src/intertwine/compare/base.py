@@ -1,0 +1,72 @@
+"""What differs between kinds of target when models are compared: folds, predictions, the score, the models themselves."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["ALL_PAIRS", "BOOSTING", "FACTORIZATION", "KERNEL", "MAIN_EFFECTS", "OURS", "AbstractTask", "Split"]
+
+Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+
+#: How the models are called in every table.
+OURS = "intertwine"
+MAIN_EFFECTS = "elastic net, main effects"
+ALL_PAIRS = "elastic net, all pairs"
+FACTORIZATION = "factorization machine"
+BOOSTING = "gradient boosting"
+KERNEL = "RBF kernel"
+
+
+class AbstractTask(ABC):
+    """One kind of target.
+
+    Attributes
+    ----------
+    name : str
+        ``"regression"``, ``"classification"`` or ``"survival"``.
+    metric : str
+        Name of the score; larger is better.
+    """
+
+    name: ClassVar[str]
+    metric: ClassVar[str]
+
+    @abstractmethod
+    def splits(self, y: NDArray[Any], n_splits: int, random_state: int) -> list[Split]:
+        """Return (train, test) rows of each fold, shuffled, stratified where the target allows it."""
+
+    @abstractmethod
+    def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
+        """Return predictions for `X` as arrays whose first axis is the row.
+
+        `y` is the target of the whole data set; only its class labels or its range of times are read.
+        """
+
+    @abstractmethod
+    def score(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> float:
+        """Score predictions of rows with target `y`."""
+
+    @abstractmethod
+    def interaction_model(self, *, quick: bool, random_state: int) -> Any:
+        """Build our estimator, which picks all its hyperparameters itself."""
+
+    @abstractmethod
+    def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect what one would use instead, each tuning itself; `quick` makes smaller grids."""
+
+    def models(self, n_features: int, *, quick: bool = False, random_state: int = 0) -> dict[str, Any]:
+        """Our model first, then its baselines.
+
+        Parameters
+        ----------
+        n_features : int
+            Columns of the data; the elastic net on all pairs is left out where it could not hold them.
+        quick : bool, default False
+        random_state : int, default 0
+        """
+        ours = self.interaction_model(quick=quick, random_state=random_state)
+        return {OURS: ours, **self.baselines(n_features, quick=quick, random_state=random_state)}

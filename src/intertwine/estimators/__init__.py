@@ -1,0 +1,1 @@
+"""Estimators: validate, assemble, minimise, publish."""

@@ -1,0 +1,270 @@
+"""What the interaction estimators share: hyperparameters, choice of solver, fitting, files."""
+
+from __future__ import annotations
+
+import abc
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.progress import progress_callbacks, warn_if_unconverged
+from intertwine.estimators.results import InteractionResults
+from intertwine.estimators.state import model_from_state, model_to_state
+from intertwine.fitting.bootstrap import bootstrap_table
+from intertwine.fitting.fit_exact import exact_bytes, fit_exact
+from intertwine.fitting.fit_sparse import fit_sparse
+from intertwine.fitting.latent_search import LatentSettings
+from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.frames import frame_library, make_frame
+from intertwine.io import save_state
+from intertwine.resources import available_memory, thread_limit
+from intertwine.validation import INTERACTION_CONSTRAINTS, check_column_selection, check_features
+
+__all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
+
+_EXACT_ROWS = 5000
+
+
+class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
+    """Linear predictor with all pairwise interactions; see the final classes for the parameters."""
+
+    _parameter_constraints: dict = INTERACTION_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        alpha=0.1,
+        alpha_pairs=None,
+        l1_ratio=0.0,
+        latent="low_rank",
+        n_components=2,
+        tie=0.1,
+        order=2,
+        squares=False,
+        relevance=0.0,
+        basis=None,
+        n_knots=5,
+        scaling="features",
+        unpenalized=None,
+        heredity=None,
+        solver="auto",
+        n_init=3,
+        max_iter=200,
+        tol=1e-6,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.alpha = alpha
+        self.alpha_pairs = alpha_pairs
+        self.l1_ratio = l1_ratio
+        self.latent = latent
+        self.n_components = n_components
+        self.tie = tie
+        self.order = order
+        self.squares = squares
+        self.relevance = relevance
+        self.basis = basis
+        self.n_knots = n_knots
+        self.scaling = scaling
+        self.unpenalized = unpenalized
+        self.heredity = heredity
+        self.solver = solver
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @abc.abstractmethod
+    def _resampled(self, losses, rng) -> list:
+        """Losses of a new outcome drawn from the fitted model, for the bootstrap."""
+
+    def _settings(self) -> ModelSettings:
+        """The public parameters in the terms of the objective."""
+        latent = None
+        if self.latent is not None and self.tie > 0:
+            latent = LatentSettings(self.latent, self.n_components, self.n_init, self.max_iter, self.tol)
+        return ModelSettings(
+            preparation=PreparationSettings(
+                spline_knots=self.n_knots if self.basis == "spline" else 0,
+                standardize=self.scaling is not None,
+                quantile=self.scaling == "quantile",
+                squares=bool(self.squares),
+                relevance=None if self.relevance == "evidence" else float(self.relevance),
+            ),
+            alpha=self.alpha,
+            alpha_pairs=self.alpha if self.alpha_pairs is None else self.alpha_pairs,
+            l1_ratio=self.l1_ratio,
+            tie=self.tie,
+            latent=latent,
+            order=self.order,
+            scaled_products=self.scaling == "products",
+            unpenalized=check_column_selection(self.unpenalized, self, "unpenalized"),
+            heredity=self.heredity,
+        )
+
+    def _choose_solver(self, settings: ModelSettings, n: int, q: int) -> tuple[str, str]:
+        """(solver, reason)."""
+        needs_sparse = [
+            reason
+            for reason, holds in (
+                ("l1_ratio > 0", settings.l1_ratio > 0),
+                ("standardised products", settings.scaled_products),
+                ("heredity", settings.heredity is not None),
+            )
+            if holds
+        ]
+        needs_exact = [
+            reason
+            for reason, holds in (("order=3", settings.order == 3), ("tie=inf", np.isinf(settings.tie)))
+            if holds
+        ]
+        if needs_sparse and needs_exact:
+            raise ValueError(f"{needs_exact[0]} needs the exact path, which excludes {needs_sparse[0]}")
+        if self.solver == "exact" and needs_sparse:
+            raise ValueError(f"solver='exact' excludes {needs_sparse[0]}; use solver='sparse' or 'auto'")
+        if self.solver == "sparse" and needs_exact:
+            raise ValueError(f"solver='sparse' excludes {needs_exact[0]}; use solver='exact' or 'auto'")
+        if self.solver != "auto":
+            return self.solver, "asked for"
+        if needs_sparse:
+            return "sparse", f"{needs_sparse[0]} needs explicit coefficients"
+        if needs_exact:
+            return "exact", f"{needs_exact[0]} needs the pair kernel"
+        fits = exact_bytes(n, q, settings.order) < available_memory()
+        if fits and (n <= _EXACT_ROWS or n <= 7 * q):
+            return "exact", f"no L1, and {n} rows: all pairs are integrated out through an n × n kernel"
+        return "sparse", f"{n} rows are too many for an n × n kernel"
+
+    def _fit_models(self, X, losses, labels, frame) -> None:
+        settings = self._settings()
+        solver, reason = self._choose_solver(settings, *X.shape)
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        X = np.asarray(X, dtype=float)
+        models = []
+        with thread_limit(self.n_jobs), progress_callbacks(self.verbose, type(self).__name__) as callbacks:
+            for loss in losses:
+                # every class contrast starts from the same random numbers
+                stream = np.random.default_rng(rng.bit_generator.seed_seq) if len(losses) > 1 else rng
+                if solver == "exact":
+                    models.append(fit_exact(loss, X, settings, stream, callbacks))
+                else:
+                    models.append(fit_sparse(loss, X, settings, stream, self.tol * 1e-2, 1000, callbacks))
+        warn_if_unconverged(models, self.max_iter)
+        self.solver_reason_ = reason
+        self._frame_library = frame_library(frame)
+        self._models = list(zip(labels, models, strict=True))
+        self._training = (X, losses, settings)
+
+    def _scores(self, X) -> np.ndarray:
+        """Scores of rows, (n,) or (n, n_contrasts)."""
+        check_is_fitted(self, "_models")
+        X = check_features(self, X, reset=False)
+        scores = [model.scores(np.asarray(X, dtype=float)) for _, model in self._models]
+        return scores[0] if len(scores) == 1 else np.column_stack(scores)
+
+    def bootstrap_interactions(self, n_bootstrap: int = 100, k: int = 20) -> Any:
+        """Spread of the strongest interactions over refits to outcomes drawn again.
+
+        Regression and classification draw new outcomes from the fitted model (parametric bootstrap); Cox models
+        draw weights of the rows (Bayesian bootstrap). Everything is refitted at the same hyperparameters, the latent
+        target included, so this shows what the conditional standard errors hide.
+
+        Parameters
+        ----------
+        n_bootstrap : int, default=100
+        k : int, default=20
+            Number of pairs, those of ``top_interactions(k)``.
+
+        Returns
+        -------
+        frame
+            term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles),
+            rank_stability (share of refits in which the pair is again among the k strongest).
+
+        Raises
+        ------
+        ValueError
+            For a model loaded from a file (it does not hold the outcome) or fitted by the sparse path.
+        """
+        check_is_fitted(self, "_models")
+        if self._training is None:
+            raise ValueError("a model loaded from a file does not hold its outcome; fit again to bootstrap")
+        if self.solver_ != "exact":
+            raise ValueError("bootstrap_interactions needs the exact path (l1_ratio=0)")
+        X, losses, settings = self._training
+        table = bootstrap_table(
+            X,
+            losses[0],
+            settings,
+            self._models[0][1],
+            lambda rng: self._resampled(losses, rng)[0],
+            n_bootstrap,
+            k,
+            np.random.default_rng(check_random_state(self.random_state).randint(2**31)),
+        )
+        features = self._features
+        first, second = table.pop("first"), table.pop("second")
+        terms = [f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)]
+        return make_frame({"term": np.array(terms, dtype=object), **table}, self._frame_library)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
+
+        Raises
+        ------
+        NotFittedError, PermissionError, OSError
+        """
+        check_is_fitted(self, "_models")
+        params = self.get_params(deep=False)
+        if isinstance(params["random_state"], np.random.RandomState):
+            params["random_state"] = None
+        names = getattr(self, "feature_names_in_", None)
+        extra = self._extra_state()
+        save_state(
+            path,
+            {
+                "class": type(self).__name__,
+                "params": params,
+                "n_features_in_": int(self.n_features_in_),
+                "feature_names_in_": None if names is None else [str(name) for name in names],
+                "frame_library": self._frame_library,
+                "solver_reason_": self.solver_reason_,
+                "labels": [str(label) for label, _ in self._models],
+                "models": [model_to_state(model) for _, model in self._models],
+                "extra": extra,
+            },
+        )
+
+    @abc.abstractmethod
+    def _extra_state(self) -> dict:
+        """What this estimator publishes besides its models."""
+
+    @abc.abstractmethod
+    def _set_extra_state(self, extra: dict) -> None:
+        """Take back what ``_extra_state`` gave."""
+
+    @classmethod
+    def _from_state(cls, state: dict):
+        return load_estimator_state(cls(**state["params"]), state)
+
+
+def load_estimator_state(estimator, state: dict):
+    """Fill a freshly constructed estimator from a file's state."""
+    estimator.n_features_in_ = state["n_features_in_"]
+    if state["feature_names_in_"] is not None:
+        estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+    estimator.solver_reason_ = state["solver_reason_"]
+    estimator._frame_library = state["frame_library"]
+    models = [model_from_state(model) for model in state["models"]]
+    estimator._set_extra_state(state["extra"])
+    labels = getattr(estimator, "_class_labels", state["labels"])
+    estimator._models = list(zip(labels, models, strict=True))
+    estimator._training = None
+    return estimator

@@ -1,0 +1,108 @@
+"""A fitted model as plain arrays, and back: what model files hold."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intertwine.basis import NormalScores, SplineBasis
+from intertwine.coefficients import DualCoefficients, ExplicitCoefficients
+from intertwine.fitting.model import Diagnostics, InteractionModel
+from intertwine.minimize import Iteration
+from intertwine.mixed_model import Posterior
+from intertwine.objective import Strengths, SumOfTargets
+from intertwine.preparation import Preparation
+from intertwine.structures.registry import rebuild
+
+__all__ = ["model_from_state", "model_to_state"]
+
+_LARGEST_POSTERIOR = 3000  # rows up to which standard errors are saved (72 MB)
+_PLAIN = ("center", "scale", "feature_of", "weights", "square_center", "square_scale")
+_POSTERIOR = ("P", "fixed_covariance", "alpha", "scores", "weights")
+_EXPLICIT = ("j", "k", "values", "targets", "center", "scale")
+
+
+def model_to_state(model: InteractionModel) -> dict:
+    """State of one fitted model."""
+    preparation = model.preparation
+    diagnostics = model.diagnostics._asdict()
+    diagnostics["history"] = np.array([list(row) for row in diagnostics["history"]], float).reshape(-1, 4)
+    diagnostics["spread"] = [float(value) for value in diagnostics["spread"]]
+    return {
+        "preparation": {name: getattr(preparation, name) for name in _PLAIN}
+        | {name: _optional(getattr(preparation, name)) for name in ("ranks", "spline")},
+        "intercept": model.intercept,
+        "main": model.main,
+        # files hold finite numbers only: a variance that does not exist is written as −1
+        "main_variance": np.where(np.isnan(model.main_variance), -1.0, model.main_variance),
+        "squares": model.squares,
+        "pairs": _pairs_to_state(model.pairs),
+        "coordinates": model.coordinates,
+        "diagnostics": diagnostics,
+    }
+
+
+def _optional(part):
+    return None if part is None else part.to_state()
+
+
+def _pairs_to_state(pairs) -> dict:
+    if isinstance(pairs, ExplicitCoefficients):
+        return {"kind": "explicit", "n_columns": pairs.n_columns} | {n: getattr(pairs, n) for n in _EXPLICIT}
+    target = pairs.target
+    parts = [] if target is None else target.parts if isinstance(target, SumOfTargets) else [target]
+    posterior = pairs.posterior
+    if posterior is not None and len(posterior.P) > _LARGEST_POSTERIOR:
+        posterior = None
+    return {
+        "kind": "dual",
+        "columns": pairs.columns,
+        "alpha": pairs.alpha,
+        "strengths": pairs.strengths._asdict(),
+        "targets": [part.signature() for part in parts],
+        "params": pairs.params,
+        "order": pairs.order,
+        "posterior": None
+        if posterior is None
+        else {name: getattr(posterior, name) for name in _POSTERIOR}
+        | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")},
+    }
+
+
+def model_from_state(state: dict) -> InteractionModel:
+    """The model that ``model_to_state`` wrote; it predicts the same to the bit."""
+    prepared = dict(state["preparation"])
+    ranks, spline = prepared.pop("ranks"), prepared.pop("spline")
+    diagnostics = dict(state["diagnostics"])
+    diagnostics["history"] = [Iteration(int(row[0]), *row[1:]) for row in diagnostics["history"].tolist()]
+    return InteractionModel(
+        preparation=Preparation(
+            **prepared,
+            ranks=None if ranks is None else NormalScores.from_state(ranks),
+            spline=None if spline is None else SplineBasis.from_state(spline),
+        ),
+        intercept=state["intercept"],
+        main=state["main"],
+        main_variance=np.where(state["main_variance"] < 0, np.nan, state["main_variance"]),
+        squares=state["squares"],
+        pairs=_pairs_from_state(state["pairs"]),
+        coordinates=state["coordinates"],
+        diagnostics=Diagnostics(**diagnostics),
+    )
+
+
+def _pairs_from_state(state):
+    if state["kind"] == "explicit":
+        return ExplicitCoefficients(state["n_columns"], *(state[name] for name in _EXPLICIT))
+    q = state["columns"].shape[1]
+    parts = [rebuild(signature, q) for signature in state["targets"]]
+    target = None if not parts else parts[0] if len(parts) == 1 else SumOfTargets(parts)
+    posterior = state["posterior"]
+    return DualCoefficients(
+        state["columns"],
+        state["alpha"],
+        Strengths(**state["strengths"]),
+        target,
+        state["params"],
+        state["order"],
+        None if posterior is None else Posterior(**posterior),
+    )

@@ -1,0 +1,153 @@
+"""The exact path: main effects, squares, pairs and triples integrated out; only the latent target is searched.
+
+One `ExactProblem` is one set of rows with its columns. It holds the covariance of every kind of effect at unit
+strength, so that another set of strengths costs a weighted sum, and a fold of its rows a submatrix.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from intertwine.effects.features import Linear, Pairs, Triples
+from intertwine.fitting.latent_search import LatentFit, LatentSettings, search_target
+from intertwine.mixed_model import MixedModel, Mode, Posterior
+from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
+from intertwine.structures.third_order import SymmetricCP
+
+__all__ = ["ExactFit", "ExactProblem", "ExactStrengths"]
+
+
+class ExactStrengths(NamedTuple):
+    """Ridge on main effects; ridge and tie on pairs (and on squares and triples, without the tie for squares)."""
+
+    main: float
+    pairs: Strengths
+
+
+class ExactFit(NamedTuple):
+    """Optimum of the exact path on one set of rows."""
+
+    mode: Mode
+    offset: np.ndarray
+    latent: LatentFit | None
+    strengths: ExactStrengths
+    n_factorizations: int
+
+
+class ExactProblem:
+    """Rows, columns and loss, ready to be fitted at any strengths.
+
+    Parameters
+    ----------
+    loss : AbstractLoss
+    columns : ndarray (n, q)
+        Scaled, weighted columns; their products are the interactions.
+    squares : ndarray (n, s)
+        Own squares, possibly none.
+    penalized : ndarray of bool (q,)
+        Columns whose main effect carries a penalty; the others are fixed effects.
+    order : {2, 3}
+    """
+
+    def __init__(self, loss, columns, squares, penalized, order=2):
+        self.loss = loss
+        self.columns = columns
+        self.squares = squares
+        self.penalized = penalized
+        self.order = order
+        self.fixed = self.fixed_design(columns)
+        self.unit_covariances = self._covariances(columns, squares)
+
+    def fixed_design(self, columns):
+        """Intercept (where the loss has one) and unpenalised main effects."""
+        ones = np.ones((len(columns), int(self.loss.has_intercept)))
+        return np.hstack([ones, columns[:, ~self.penalized]])
+
+    def _covariances(self, columns, squares):
+        """Cov of (linear, squares, pairs, triples) between given rows and the fitted ones."""
+        everything = bool(self.penalized.all())
+        rows, others = (columns, self.columns) if everything else (
+            columns[:, self.penalized], self.columns[:, self.penalized]
+        )
+        linear = Linear().covariance(rows, others)
+        own = Linear().covariance(squares, self.squares) if squares.shape[1] else None
+        pairs = Pairs().covariance(columns, self.columns)
+        triples = Triples().covariance(columns, self.columns) if self.order == 3 else None
+        return linear, own, pairs, triples
+
+    @staticmethod
+    def _weighted_sum(parts, strengths: ExactStrengths):
+        linear, squares, pairs, triples = parts
+        total = linear / strengths.main
+        if squares is not None:
+            total += squares / strengths.pairs.ridge
+        if not np.isinf(strengths.pairs.deviation):
+            total += pairs / strengths.pairs.deviation
+            if triples is not None:
+                total += triples / strengths.pairs.deviation
+        return total
+
+    def model(self, strengths: ExactStrengths) -> MixedModel:
+        """The Gaussian model at these strengths, without a target."""
+        return MixedModel(self.loss, self._weighted_sum(self.unit_covariances, strengths), self.fixed)
+
+    def take(self, rows) -> ExactProblem:
+        """The same problem on some of its rows, prepared alike: every covariance is a submatrix."""
+        part = object.__new__(ExactProblem)
+        part.loss = self.loss.take(rows)
+        part.columns, part.squares, part.fixed = self.columns[rows], self.squares[rows], self.fixed[rows]
+        part.penalized, part.order = self.penalized, self.order
+        index = np.ix_(rows, rows)
+        part.unit_covariances = tuple(None if c is None else c[index] for c in self.unit_covariances)
+        return part
+
+    def fit(
+        self,
+        strengths: ExactStrengths,
+        settings: LatentSettings | None = None,
+        rng=None,
+        callbacks=(),
+        start: LatentFit | None = None,
+    ) -> ExactFit:
+        """Minimise the objective; without latent settings or tie the problem is convex and solved directly."""
+        model = self.model(strengths)
+        nothing = np.zeros(len(self.columns))
+        if settings is None or strengths.pairs.tie == 0:
+            mode = model.mode(nothing)
+            return ExactFit(mode, nothing, None, strengths, model.n_factorizations)
+        plain = model.mode(nothing)
+
+        def objective(target):
+            return IntegratedObjective(model, target, self.columns, strengths.pairs)
+
+        latent = search_target(objective, self.columns, plain.alpha, settings, rng, callbacks, start)
+        if self.order == 3:
+            latent = self._add_triples(objective, latent, settings, rng, callbacks)
+        offset = strengths.pairs.shrinkage * latent.target.score(latent.params, self.columns)
+        return ExactFit(model.mode(offset, plain), offset, latent, strengths, model.n_factorizations)
+
+    def _add_triples(self, objective, latent, settings, rng, callbacks):
+        """Continue the pair target's optimum with a CP tensor of triples beside it."""
+        triples = SymmetricCP(self.columns.shape[1], settings.n_components)
+        both = SumOfTargets([latent.target, triples])
+        first = np.concatenate([latent.params, 0.3 * triples.init(self.columns, rng)])
+        start = latent._replace(target=both, params=first)
+        joint = search_target(objective, self.columns, None, settings, rng, callbacks, start)
+        return joint if joint.value < latent.value else latent
+
+    def posterior(self, fit: ExactFit) -> Posterior:
+        """Second-order facts at the optimum, conditional on the target."""
+        return self.model(fit.strengths).posterior(fit.mode)
+
+    def scores(self, fit: ExactFit, columns, squares) -> np.ndarray:
+        """Scores of new rows."""
+        covariance = self._weighted_sum(self._covariances(columns, squares), fit.strengths)
+        f = self.fixed_design(columns) @ fit.mode.gamma + covariance @ fit.mode.alpha
+        return f if fit.latent is None else f + self.target_scores(fit, columns)
+
+    @staticmethod
+    def target_scores(fit: ExactFit, columns):
+        """The target's part of the scores."""
+        return fit.strengths.pairs.shrinkage * fit.latent.target.score(fit.latent.params, columns)

@@ -1,0 +1,122 @@
+"""Fit by the exact path, and publish as a model."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intertwine.coefficients import DualCoefficients
+from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
+from intertwine.fitting.model import Diagnostics, InteractionModel
+from intertwine.fitting.prepare_rows import fit_preparation
+from intertwine.fitting.settings import ModelSettings
+from intertwine.resources import require_memory
+
+__all__ = ["exact_bytes", "exact_problem", "fit_exact", "strengths_of"]
+
+
+def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:
+    """Memory of the exact path at its peak: covariances by kind, their sum, its factor and P; columns."""
+    return 8 * (n_rows**2 * (7 + (order == 3)) + 2 * n_rows * n_columns)
+
+
+def strengths_of(settings: ModelSettings) -> ExactStrengths:
+    """Strengths of the exact path; a ridge of exactly zero is replaced by rounding's."""
+    pairs = settings.pair_strengths
+    return ExactStrengths(max(settings.alpha, 1e-12), pairs._replace(ridge=max(pairs.ridge, 1e-12)))
+
+
+def exact_problem(loss, preparation, X, settings: ModelSettings) -> ExactProblem:
+    """The problem on these rows, in prepared columns."""
+    columns = preparation.columns(X)
+    n, q = columns.shape
+    require_memory(
+        exact_bytes(n, q, settings.order) - 8 * n * q,
+        f"the exact path for {n} rows",
+        "solver='sparse' with l1_ratio > 0, or fewer rows",
+    )
+    squares = preparation.squares(columns) if settings.preparation.squares else np.zeros((n, 0))
+    penalized = ~np.isin(preparation.feature_of, settings.unpenalized)
+    return ExactProblem(loss, columns, squares, penalized, settings.order)
+
+
+def fit_exact(loss, X, settings: ModelSettings, rng, callbacks=()) -> InteractionModel:
+    """Prepare, fit and publish.
+
+    Parameters
+    ----------
+    loss : AbstractLoss
+    X : ndarray (n, p)
+        Features.
+    settings : ModelSettings
+    rng : numpy.random.Generator
+    callbacks : sequence of callable
+        For the latent search.
+
+    Raises
+    ------
+    MemoryError
+        If the covariances of n rows would not fit.
+    """
+    preparation = fit_preparation(X, loss, settings.preparation, settings.unpenalized)
+    problem = exact_problem(loss, preparation, X, settings)
+    fit = problem.fit(strengths_of(settings), settings.latent, rng, callbacks)
+    return publish(problem, fit, preparation)
+
+
+def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionModel:
+    """Coefficients, their variances and diagnostics from an exact fit."""
+    posterior = problem.posterior(fit)
+    strengths, mode, latent = fit.strengths, fit.mode, fit.latent
+    spread = 1.0 / strengths.main
+    has_intercept = int(problem.loss.has_intercept)
+    free = np.flatnonzero(~problem.penalized)
+    main = spread * (problem.columns.T @ mode.alpha)
+    main[free] = mode.gamma[has_intercept:]
+    variance = _main_variance(problem.columns, posterior, spread)
+    variance[free] = np.diag(posterior.fixed_covariance)[has_intercept:]
+    # columns without variation carry no information and no effect
+    variance[preparation.scale == 0] = np.nan
+    pairs = DualCoefficients(
+        problem.columns,
+        mode.alpha,
+        strengths.pairs,
+        None if latent is None else latent.target,
+        None if latent is None else latent.params,
+        problem.order,
+        posterior,
+    )
+    return InteractionModel(
+        preparation=preparation,
+        intercept=float(mode.gamma[0]) if has_intercept else 0.0,
+        main=main,
+        main_variance=variance,
+        squares=problem.squares.T @ mode.alpha / strengths.pairs.ridge,
+        pairs=pairs,
+        coordinates=None if latent is None else latent.target.coordinates(latent.params),
+        diagnostics=Diagnostics(
+            solver="exact",
+            value=mode.value if latent is None else latent.value,
+            optimality=_optimality(problem.loss, mode, latent),
+            converged=latent is None or latent.converged,
+            history=[] if latent is None else latent.history,
+            spread=[] if latent is None else latent.spread,
+            dispersion=posterior.dispersion,
+            log_evidence=posterior.log_evidence,
+        ),
+    )
+
+
+def _optimality(loss, mode, latent):
+    """Largest violation of α = −∂L/∂f, relative, or of the latent search where there was one."""
+    gradient = loss.gradient(mode.scores)
+    violation = np.max(np.abs(mode.alpha + gradient)) / max(np.max(np.abs(gradient)), 1e-300)
+    return float(violation if latent is None else max(violation, latent.optimality))
+
+
+def _main_variance(columns, posterior, spread):
+    step = max(1, (1 << 22) // len(columns))
+    parts = [
+        posterior.variance(columns[:, start : start + step], spread)
+        for start in range(0, columns.shape[1], step)
+    ]
+    return np.concatenate(parts)

@@ -1,0 +1,149 @@
+"""Fit by the sparse path: L1 on main effects and pairs, with or without a latent target."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intertwine.coefficients import ExplicitCoefficients
+from intertwine.fitting.latent_search import search_target
+from intertwine.fitting.model import Diagnostics, InteractionModel
+from intertwine.fitting.prepare_rows import fit_preparation
+from intertwine.fitting.settings import ModelSettings
+from intertwine.resources import require_memory
+from intertwine.sparse_path import SparsePairProblem, solve_with_heredity
+from intertwine.structures.pairwise import fit_product_scaling
+
+__all__ = ["fit_sparse", "sparse_problem"]
+
+
+class ProfiledObjective:
+    """J(z) with main effects and pairs solved out by the sparse path, each solution the start of the next.
+
+    By the envelope theorem ∇J = tie · [∇½‖T‖² − Σ θ_jk ∇g_jk] at the solution θ.
+    """
+
+    def __init__(self, problem: SparsePairProblem, target, tie, tol, start):
+        self.problem = problem
+        self.target = target
+        self.tie = tie
+        self.tol = tol
+        self.solution = start
+        self._everyone = np.arange(target.n_features)
+
+    def solve(self, params):
+        """The convex problem at this target."""
+        shift = self.tie * self.target.block(params, self._everyone, self._everyone)
+        self.solution = self.problem.solve(shift, self.solution, self.tol)
+        return self.solution
+
+    def value_and_gradient(self, params):
+        solution = self.solve(params)
+        norm, norm_gradient = self.target.half_norm(params)
+        theta = solution.interactions(self.target.n_features)
+        gradient = self.tie * (norm_gradient - self.target.entry_pullback(params, theta))
+        return solution.value + self.tie * norm, gradient
+
+
+def sparse_problem(loss, preparation, X, settings: ModelSettings) -> SparsePairProblem:
+    """The problem on these rows: intercept, main effects and own squares as the linear block, and all pairs."""
+    columns = preparation.columns(X)
+    n, q = columns.shape
+    require_memory(
+        8 * (3 * n * q + (4 * q * q if settings.pair_strengths.tie or settings.scaled_products else 0)),
+        f"the sparse path for {n} rows and {q} columns",
+        "fewer columns, or latent=None",
+    )
+    intercept = np.ones((n, int(loss.has_intercept)))
+    squares = preparation.squares(columns) if settings.preparation.squares else np.zeros((n, 0))
+    penalized = ~np.isin(preparation.feature_of, settings.unpenalized)
+    strength = np.concatenate(
+        [
+            np.zeros(intercept.shape[1]),
+            settings.alpha * penalized,
+            np.full(squares.shape[1], settings.alpha_pairs),
+        ]
+    )
+    ridge = settings.pair_strengths
+    return SparsePairProblem(
+        loss,
+        np.hstack([intercept, columns, squares]),
+        settings.l1_ratio * strength,
+        (1.0 - settings.l1_ratio) * strength,
+        columns,
+        settings.l1_ratio * settings.alpha_pairs,
+        ridge.deviation,
+        fit_product_scaling(columns, loss.sample_weight) if settings.scaled_products else None,
+    )
+
+
+def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=()) -> InteractionModel:
+    """Prepare, fit and publish.
+
+    Raises
+    ------
+    ValueError
+        For an infinite tie: a factorization machine has no pairs of its own to put an L1 penalty on.
+    MemoryError
+        If the columns, or with a target the p × p target, would not fit.
+    """
+    tie = settings.pair_strengths.tie
+    if np.isinf(tie):
+        raise ValueError("tie=inf (a factorization machine) needs solver='exact' and l1_ratio=0")
+    preparation = fit_preparation(X, loss, settings.preparation, settings.unpenalized)
+    problem = sparse_problem(loss, preparation, X, settings)
+    if settings.heredity is not None:
+        solution = solve_with_heredity(problem, settings.heredity, tol=tol)
+        return _publish(problem, preparation, solution, None, 0.0, solution)
+    # Without a target and its ridge: what the pairs want before they are tied.
+    free = problem.with_penalties(
+        problem.penalty.linear_l1,
+        problem.penalty.linear_l2,
+        problem.penalty.pairs_l1,
+        settings.pair_strengths.ridge,
+    )
+    solution = free.solve(tol=tol, max_iter=max_iter, callbacks=callbacks)
+    if tie == 0.0:
+        return _publish(problem, preparation, solution, None, 0.0, solution)
+    columns = problem.design.features_t.T
+
+    def objective(target):
+        return ProfiledObjective(problem, target, tie, tol, solution)
+
+    dual = -loss.gradient(solution.scores)
+    latent = search_target(objective, columns, dual, settings.latent, rng, callbacks)
+    final = objective(latent.target)
+    solution = final.solve(latent.params)
+    return _publish(problem, preparation, solution, latent, tie, solution)
+
+
+def _publish(problem, preparation, solution, latent, tie, last):
+    n_intercept = int(problem.loss.has_intercept)
+    q = problem.design.n_features
+    j, k = solution.rows, solution.cols
+    share = tie / problem.penalty.pairs_l2 if latent is not None else 0.0
+    targets = share * latent.target.entries(latent.params, j, k) if latent is not None else np.zeros(len(j))
+    scaling = problem.design.scaling
+    center = np.zeros(len(j)) if scaling is None else scaling.center[j, k]
+    scale = np.ones(len(j)) if scaling is None else scaling.scale[j, k]
+    linear = solution.linear
+    residual = 2.0 * problem.loss.total_weight * problem.loss.value(solution.scores)
+    used = np.count_nonzero(linear) + len(j)
+    return InteractionModel(
+        preparation=preparation,
+        intercept=float(linear[0]) if n_intercept else 0.0,
+        main=linear[n_intercept : n_intercept + q],
+        main_variance=np.full(q, np.nan),
+        squares=linear[n_intercept + q :],
+        pairs=ExplicitCoefficients(q, j, k, solution.values, targets, center, scale),
+        coordinates=None if latent is None else latent.target.coordinates(latent.params),
+        diagnostics=Diagnostics(
+            solver="sparse",
+            value=last.value if latent is None else latent.value,
+            optimality=solution.optimality if latent is None else max(solution.optimality, latent.optimality),
+            converged=solution.converged and (latent is None or latent.converged),
+            history=[] if latent is None else latent.history,
+            spread=[] if latent is None else latent.spread,
+            dispersion=problem.loss.dispersion(residual, problem.loss.n_rows - used),
+            log_evidence=float("nan"),
+        ),
+    )

@@ -1,0 +1,38 @@
+"""From rows to columns under given settings, relevance weights included: what every fold repeats for itself."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from intertwine.fitting.relevance import evidence_relevance
+from intertwine.fitting.settings import PreparationSettings
+from intertwine.preparation import Preparation, marginal_relevance, prepare, reweight
+
+__all__ = ["fit_preparation"]
+
+
+def fit_preparation(X, loss, settings: PreparationSettings, unpenalized) -> Preparation:
+    """Fit the preparation on these rows only."""
+    weights = loss.sample_weight
+    preparation = prepare(
+        X,
+        weights,
+        spline_knots=settings.spline_knots,
+        standardize=settings.standardize,
+        quantile=settings.quantile,
+        squares=settings.squares,
+    )
+    if settings.relevance == 0.0:
+        return preparation
+    # The negative gradient at the null model is the residual for every loss (martingale residuals for Cox).
+    null = np.full(loss.n_rows, loss.start_score())
+    response = -loss.gradient(null) * loss.total_weight / np.maximum(weights, 1e-300)
+    columns = preparation.columns(X)
+    if settings.relevance is None:
+        relevance = evidence_relevance(columns, preparation.feature_of, response, weights)
+    else:
+        relevance = marginal_relevance(columns, preparation.feature_of, response, weights) ** settings.relevance
+    # A weight on a column without a penalty would change nothing but the meaning of its interactions.
+    if len(unpenalized):
+        relevance[unpenalized] = np.sqrt(np.mean(relevance**2))
+    return reweight(preparation, X, weights, relevance)

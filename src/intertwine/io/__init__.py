@@ -1,0 +1,6 @@
+"""Model files and the one safe way to write a file."""
+
+from intertwine.io.atomic_write import write_atomically
+from intertwine.io.model_file import FORMAT_VERSION, load_state, save_state
+
+__all__ = ["FORMAT_VERSION", "load_state", "save_state", "write_atomically"]

@@ -1,0 +1,115 @@
+"""J(z) = min over everything that can be integrated or solved out, as a smooth function of the latent target alone.
+
+With deviation strength μ = λ₂ + tie, c = tie/μ and κ = λ₂·tie/μ,
+
+    min_Θ  λ₂/2 ‖Θ‖² + tie/2 ‖Θ − T‖²   is   μ/2 ‖Θ − cT‖² + κ/2 ‖T‖²,
+
+so the pairs are a Gaussian field around c·T and only z is searched. By the envelope theorem the derivative is that of
+the explicit part: ∇J = c·φ'(z)ᵀ ∂L/∂f + κ ∇½‖T‖², for every loss.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["IntegratedObjective", "Strengths", "SumOfTargets"]
+
+
+class Strengths(NamedTuple):
+    """Penalty strengths of the pairs: ridge λ₂ and tie to the target."""
+
+    ridge: float
+    tie: float
+
+    @property
+    def deviation(self) -> float:
+        """μ, the strength on deviations from the (shrunk) target; infinite for a factorization machine."""
+        return self.ridge + self.tie
+
+    @property
+    def shrinkage(self) -> float:
+        """c, the share of the target that the pairs are centred at."""
+        return 1.0 if np.isinf(self.tie) else self.tie / self.deviation if self.tie > 0 else 0.0
+
+    @property
+    def target_ridge(self) -> float:
+        """κ, the ridge that remains on the target itself."""
+        return self.ridge if np.isinf(self.tie) else self.ridge * self.shrinkage
+
+
+class SumOfTargets:
+    """Targets of several orders side by side, each on its own slice of one flat vector."""
+
+    def __init__(self, parts):
+        self.parts = tuple(parts)
+        self._cuts = np.cumsum([part.size for part in self.parts])[:-1]
+
+    @property
+    def size(self) -> int:
+        return sum(part.size for part in self.parts)
+
+    def split(self, params):
+        """The parameters of each part."""
+        return np.split(params, self._cuts)
+
+    def score(self, params, X):
+        return sum(part.score(own, X) for part, own in zip(self.parts, self.split(params), strict=True))
+
+    def pullback(self, params, X, v):
+        return np.concatenate(
+            [part.pullback(own, X, v) for part, own in zip(self.parts, self.split(params), strict=True)]
+        )
+
+    def coordinates(self, params):
+        """Coordinates of the pair target, the first part."""
+        return self.parts[0].coordinates(self.split(params)[0])
+
+    def half_norm(self, params):
+        values, gradients = zip(
+            *(part.half_norm(own) for part, own in zip(self.parts, self.split(params), strict=True)),
+            strict=True,
+        )
+        return sum(values), np.concatenate(gradients)
+
+
+class IntegratedObjective:
+    """J(z) with main effects, pairs and fixed effects integrated out by the exact engine.
+
+    Parameters
+    ----------
+    model : MixedModel
+        The loss, the covariance of everything Gaussian, and the fixed effects.
+    target : structure
+        Gives ``score``, ``pullback`` and ``half_norm``.
+    X : ndarray (n, p)
+        Columns whose products are the interactions.
+    strengths : Strengths
+    """
+
+    def __init__(self, model, target, X, strengths):
+        self.model = model
+        self.target = target
+        self.X = X
+        self.strengths = strengths
+        self._mode = None
+
+    def offset(self, params):
+        return self.strengths.shrinkage * self.target.score(params, self.X)
+
+    def mode(self, params):
+        """Optimum over everything else at this target; begins from the last one."""
+        self._mode = self.model.mode(self.offset(params), self._mode)
+        return self._mode
+
+    def value_and_gradient(self, params):
+        mode = self.mode(params)
+        norm, norm_gradient = self.target.half_norm(params)
+        strengths = self.strengths
+        # ∂L/∂f = −α at the mode
+        gradient = -strengths.shrinkage * self.target.pullback(params, self.X, mode.alpha)
+        return (
+            mode.value + strengths.target_ridge * norm,
+            gradient + strengths.target_ridge * norm_gradient,
+        )

@@ -1,0 +1,29 @@
+"""Pictures of a fitted model, each with the data behind it as a frame.
+
+Every display follows scikit-learn's convention: ``from_estimator`` (or ``from_predictions``, ``from_frame``) computes and
+draws, ``plot(ax)`` draws again, ``ax_`` and ``figure_`` are what was drawn on.  matplotlib is imported on drawing only.
+"""
+
+from intertwine.plots._style import DARK, LIGHT, Palette
+from intertwine.plots.calibration import CalibrationDisplay, ObservedPredictedDisplay
+from intertwine.plots.forest import InteractionForestDisplay
+from intertwine.plots.heatmap import InteractionHeatmapDisplay
+from intertwine.plots.latent_map import LatentMapDisplay
+from intertwine.plots.path import CoefficientPathDisplay, PathDisplay
+from intertwine.plots.surface import InteractionSurfaceDisplay
+from intertwine.plots.survival import SurvivalCurvesDisplay
+
+__all__ = [
+    "DARK",
+    "LIGHT",
+    "CalibrationDisplay",
+    "CoefficientPathDisplay",
+    "InteractionForestDisplay",
+    "InteractionHeatmapDisplay",
+    "InteractionSurfaceDisplay",
+    "LatentMapDisplay",
+    "ObservedPredictedDisplay",
+    "Palette",
+    "PathDisplay",
+    "SurvivalCurvesDisplay",
+]

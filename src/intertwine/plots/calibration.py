@@ -1,0 +1,179 @@
+"""Are predictions as large as what was observed?  Probabilities, and means."""
+
+from __future__ import annotations
+
+from typing import Any, Self
+
+import numpy as np
+
+from intertwine.frames import make_frame
+from intertwine.plots._results import columns_of
+from intertwine.plots._style import LIGHT, Palette, new_axes
+
+__all__ = ["CalibrationDisplay", "ObservedPredictedDisplay"]
+
+
+class CalibrationDisplay:
+    """Predicted probability against observed frequency, in bins of equal size, with 95 % intervals.
+
+    Parameters
+    ----------
+    predicted, observed : (b,) arrays
+        Mean probability and frequency of the positive class in each bin.
+    count : (b,) array of int
+        Rows in each bin.
+    name : str, optional
+        Name of the positive class.
+
+    Attributes
+    ----------
+    frame : frame
+        ``predicted``, ``observed``, ``count``, ``lower``, ``upper`` (Wilson intervals).
+    figure_, ax_
+        Set by :meth:`plot`.
+
+    Examples
+    --------
+    >>> display = CalibrationDisplay(predicted=[0.2, 0.8], observed=[0.25, 0.75], count=[40, 40])
+    >>> display.frame.shape
+    (2, 5)
+    """
+
+    figure_: Any
+    ax_: Any
+
+    def __init__(self, *, predicted: Any, observed: Any, count: Any, name: str | None = None) -> None:
+        self.predicted = np.asarray(predicted, dtype=float)
+        self.observed = np.asarray(observed, dtype=float)
+        self.count = np.asarray(count, dtype=int)
+        self.name = name
+        z2 = 1.96**2
+        centre = (self.observed + z2 / (2 * self.count)) / (1 + z2 / self.count)
+        variance = self.observed * (1 - self.observed) / self.count + z2 / (4 * self.count**2)
+        reach = 1.96 * np.sqrt(variance) / (1 + z2 / self.count)
+        self.lower, self.upper = centre - reach, centre + reach
+        self.frame = make_frame(
+            {
+                "predicted": self.predicted,
+                "observed": self.observed,
+                "count": self.count,
+                "lower": self.lower,
+                "upper": self.upper,
+            }
+        )
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 8, label: Any = None, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
+        """Draw the probabilities that a fitted classifier gives for `X`; `label` is the positive class, the last by default."""
+        classes = list(estimator.classes_)
+        column = len(classes) - 1 if label is None else classes.index(label)
+        probability = np.asarray(estimator.predict_proba(X))[:, column]
+        hit = np.asarray(y) == classes[column]
+        return cls.from_predictions(hit, probability, n_bins=n_bins, name=str(classes[column]), ax=ax, palette=palette)
+
+    @classmethod
+    def from_predictions(
+        cls, hit: Any, probability: Any, *, n_bins: int = 8, name: str | None = None, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
+        """Draw probabilities against whether each row was of the positive class."""
+        probability, hit = np.asarray(probability, dtype=float), np.asarray(hit, dtype=float)
+        bins = np.array_split(np.argsort(probability, kind="stable"), min(n_bins, probability.size))
+        display = cls(
+            predicted=[probability[rows].mean() for rows in bins],
+            observed=[hit[rows].mean() for rows in bins],
+            count=[rows.size for rows in bins],
+            name=name,
+        )
+        return display.plot(ax, palette=palette)
+
+    @classmethod
+    def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
+        """Draw a frame with ``predicted``, ``observed`` and ``count``."""
+        columns = columns_of(frame)
+        display = cls(predicted=columns["predicted"], observed=columns["observed"], count=columns["count"])
+        return display.plot(ax, palette=palette)
+
+    @property
+    def figsize(self) -> tuple[float, float]:
+        """Size in inches of a figure of its own."""
+        return (4.4, 4.0)
+
+    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
+        """Draw on `ax`, or on a new figure."""
+        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+        self.ax_.plot([0, 1], [0, 1], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        self.ax_.vlines(self.predicted, self.lower, self.upper, color=palette.series[0], linewidth=1.3, zorder=2)
+        self.ax_.plot(self.predicted, self.observed, color=palette.series[0], linewidth=1.0, alpha=0.5, zorder=2)
+        self.ax_.plot(self.predicted, self.observed, "o", color=palette.series[0], markersize=5.5, zorder=3)
+        suffix = "" if self.name is None else f" of “{self.name}”"
+        self.ax_.set(
+            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
+            xlabel=f"predicted probability{suffix}", ylabel="observed frequency",
+        )
+        return self
+
+
+class ObservedPredictedDisplay:
+    """Observed against predicted values, with the mean observed value in bins of the prediction.
+
+    Parameters
+    ----------
+    observed, predicted : (n,) arrays
+    n_bins : int, default 8
+
+    Attributes
+    ----------
+    frame : frame
+        ``observed``, ``predicted``.
+    figure_, ax_
+        Set by :meth:`plot`.
+
+    Examples
+    --------
+    >>> ObservedPredictedDisplay(observed=[1.0, 2.0], predicted=[1.1, 1.9]).frame.shape
+    (2, 2)
+    """
+
+    figure_: Any
+    ax_: Any
+
+    def __init__(self, *, observed: Any, predicted: Any, n_bins: int = 8) -> None:
+        self.observed = np.asarray(observed, dtype=float)
+        self.predicted = np.asarray(predicted, dtype=float)
+        self.n_bins = n_bins
+        self.frame = make_frame({"observed": self.observed, "predicted": self.predicted})
+
+    @classmethod
+    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
+        """Draw what a fitted regressor predicts for `X` against `y`."""
+        return cls.from_predictions(y, estimator.predict(X), ax=ax, palette=palette)
+
+    @classmethod
+    def from_predictions(cls, observed: Any, predicted: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
+        """Draw observed against predicted values."""
+        return cls(observed=observed, predicted=predicted).plot(ax, palette=palette)
+
+    @property
+    def figsize(self) -> tuple[float, float]:
+        """Size in inches of a figure of its own."""
+        return (4.4, 4.0)
+
+    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
+        """Draw on `ax`, or on a new figure."""
+        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+        low = float(min(self.observed.min(), self.predicted.min()))
+        high = float(max(self.observed.max(), self.predicted.max()))
+        alpha = float(np.clip(60 / np.sqrt(max(self.observed.size, 1)) / 4, 0.12, 0.6))
+        dots = self.ax_.scatter(self.predicted, self.observed, s=14, color=palette.series[0], alpha=alpha, linewidths=0, zorder=2)
+        dots.set_rasterized(self.observed.size > 200)
+        self.ax_.plot([low, high], [low, high], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
+        bins = np.array_split(np.argsort(self.predicted, kind="stable"), min(self.n_bins, self.predicted.size))
+        self.ax_.plot(
+            [self.predicted[rows].mean() for rows in bins], [self.observed[rows].mean() for rows in bins], "D-",
+            color=palette.positive, markersize=4.5, linewidth=1.2, markeredgecolor=palette.surface, zorder=3, label="mean of bin",
+        )
+        self.ax_.set(xlabel="predicted", ylabel="observed")
+        self.ax_.legend(loc="upper left", fontsize="small")
+        return self

@@ -1,0 +1,146 @@
+"""What to be careful about, each point only where it applies."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.plots._results import score_path
+from intertwine.report.diagnostics import calibration_slope, close_pairs, proportional_hazards_z
+from intertwine.report.findings import Findings
+from intertwine.report.study import Study
+from intertwine.report.words import compact, count, listed, number
+
+__all__ = ["Caution", "cautions"]
+
+
+@dataclass(frozen=True)
+class Caution:
+    """One point: a few words, and what they mean here."""
+
+    title: str
+    text: str
+
+
+def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[Any]] | None) -> list[Caution]:
+    """Collect the points that apply to `study`."""
+    points = [*_size(study, findings), *_many_pairs(findings), *_tie(study), *_converged(study)]
+    if study.has_data:
+        points += [*_collinear(study), *_constant(study)]
+        if predictions is not None:
+            points += _calibrated(study, predictions)
+    points += [Caution("Data preparation", note) for note in study.notes]
+    points.append(
+        Caution(
+            "Shrinkage",
+            "Estimates are pulled towards zero and towards the latent structure, so they are smaller than an "
+            "unpenalised fit would give, and their standard errors do not contain that bias.",
+        )
+    )
+    points.append(Caution("Not causes", "An interaction says that predictions depend on two features together, not that changing them has that effect."))
+    return points
+
+
+def _size(study: Study, findings: Findings) -> Iterator[Caution]:
+    if study.n_rows is None or study.y is None or findings.n_pairs == 0:
+        return
+    unit, n = "rows", study.n_rows
+    if study.task.name == "survival":
+        unit, n = "events", int(np.sum(study.y["event"]))
+    if n < 10 * findings.n_pairs:
+        yield Caution(
+            "Many pairs, few " + unit,
+            f"{count(findings.n_pairs, 'pair')} share {n:,} {unit}, {number(n / findings.n_pairs, 2)} for each. "
+            "No single pair is well determined by the data alone: what is shown leans on the penalty and on the latent structure.",
+        )
+
+
+def _many_pairs(findings: Findings) -> Iterator[Caution]:
+    if findings.n_pairs > 1:
+        chance = 0.0455 * findings.n_pairs
+        yield Caution(
+            "Many comparisons",
+            f"Among {count(findings.n_pairs, 'pair')}, about {number(chance, 2)} would pass |z| > 2 by chance if none "
+            f"interacted and nothing were shrunken. {count(findings.n_clear, 'pair')} pass a false discovery rate of 10%."
+            .replace(". no ", ". No "),
+        )
+
+
+def _tie(study: Study) -> Iterator[Caution]:
+    try:
+        path = score_path(study.estimator, "tie")
+    except (AttributeError, KeyError, ValueError):
+        return
+    values, mean, error, chosen = path["values"], path["mean"], path["std_error"], path["chosen"]
+    if values.size < 2 or not np.any(values == 0):
+        return
+    picked, without = int(np.flatnonzero(values == chosen)[0]), int(np.flatnonzero(values == 0)[0])
+    if chosen == 0:
+        best = float(np.nanmax(np.delete(mean, without)))
+        yield Caution(
+            "The latent tie was rejected",
+            f"Cross-validation scored pairs on their own highest ({number(mean[without])} against {number(best)} with the best tie), "
+            "so estimates do not lean on a latent structure.",
+        )
+    else:
+        gain = float(mean[picked] - mean[without])
+        clear = gain > float(error[picked])
+        yield Caution(
+            "The latent tie was accepted",
+            f"Cross-validation picked {compact(chosen)}; without a tie the score falls by {number(gain, 2)}, "
+            + ("more" if clear else "less")
+            + " than one standard error"
+            + ("." if clear else ": read the latent map as a summary, not as a discovery."),
+        )
+
+
+def _converged(study: Study) -> Iterator[Caution]:
+    violation = getattr(study.estimator, "optimality_", None)
+    tolerance = 100 * float(getattr(study.chosen, "tol", 1e-6))
+    if violation is not None and np.max(violation) > max(tolerance, 1e-4):
+        yield Caution("Not fully converged", f"The optimality conditions are violated by {np.max(violation):.1e}; raise max_iter.")
+
+
+def _collinear(study: Study) -> Iterator[Caution]:
+    close = close_pairs(study.table)
+    if close:
+        names = study.names
+        told = [f"{names[j]} and {names[k]} ({correlation:+.2f})".replace("-", "−") for j, k, correlation in close]
+        yield Caution(
+            "Near copies",
+            f"{count(len(close), 'pair')} of features {'is' if len(close) == 1 else 'are'} correlated beyond 0.9: {listed(told, limit=4)}. "
+            "An interaction of one could as well be credited to the other.",
+        )
+
+
+def _constant(study: Study) -> Iterator[Caution]:
+    constant = np.ptp(study.table, axis=0) == 0
+    if np.any(constant):
+        names = [name for name, is_constant in zip(study.names, constant, strict=True) if is_constant]
+        yield Caution("Constant columns", f"{listed(names)} never vary, so their effects are 0.".replace("0.", "0."))
+
+
+def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caution]:
+    y = study.y
+    assert y is not None
+    if study.task.name == "survival":
+        z = proportional_hazards_z(y["time"], y["event"], predictions["risk"], y["entry"] if "entry" in y.dtype.names else None)
+        if abs(z) > 2:
+            trend = "fades" if z < 0 else "grows"
+            return [
+                Caution(
+                    "Hazards are not proportional",
+                    f"The predicted risk {trend} over time (Schoenfeld residuals, z = {number(z, 2)}): "
+                    "curves far from the middle of the follow-up can be off.",
+                )
+            ]
+        return [Caution("Proportional hazards", f"No drift of the predicted risk over time was seen (Schoenfeld residuals, z = {number(z, 2)}).")]
+    slope, error = calibration_slope(y, predictions)
+    if abs(slope - 1) > 2 * error:
+        direction = "too extreme" if slope < 1 else "too timid"
+        return [Caution("Calibration", f"Held-out predictions are {direction}: their calibration slope is {slope:.2f} ± {error:.2f}, where 1 is right.")]
+    return [Caution("Calibration", f"Held-out predictions are of the right size: calibration slope {slope:.2f} ± {error:.2f}, where 1 is right.")]

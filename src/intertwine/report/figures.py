@@ -1,0 +1,198 @@
+"""Which pictures a section shows, and the words beside them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import clone
+
+from intertwine.plots import (
+    CalibrationDisplay,
+    InteractionForestDisplay,
+    InteractionHeatmapDisplay,
+    InteractionSurfaceDisplay,
+    LatentMapDisplay,
+    ObservedPredictedDisplay,
+    PathDisplay,
+    SurvivalCurvesDisplay,
+)
+from intertwine.report.findings import Findings
+from intertwine.report.picture import Picture, scratch_axes, take_picture
+from intertwine.report.study import Study
+from intertwine.report.words import listed, number, signed
+
+__all__ = ["held_out_predictions", "picture_of_fit", "pictures_of_interactions", "pictures_of_pairs", "picture_of_tie"]
+
+_READING = {
+    "low_rank": "Two features that point the same way interact positively, opposite ways negatively, at a right angle not at all.",
+    "signed": "Along an axis of positive sign, features on the same side interact positively; along one of negative sign, negatively.",
+    "two_factor": "Each feature has one vector for each side of a pair; the map shows the two axes that vary most.",
+    "distance": "The closer two features stand, the more positive their interaction; only distances matter.",
+}
+
+
+def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[Any]] | None:
+    """Predict every row by a model that did not see it.
+
+    The predictions of the nested cross-validation serve where there is one; else the chosen hyperparameters are refitted.
+    """
+    if not study.has_data or study.y is None:
+        return None
+    if study.comparison is not None and study.comparison.out_of_fold is not None:
+        return study.comparison.out_of_fold
+    task, table = study.task, study.table
+    kept: dict[str, NDArray[Any]] = {}
+    for train, test in task.splits(study.y, n_splits, 0):
+        model = clone(study.chosen).fit(table[train], study.y[train])
+        for key, values in task.predict(model, table[test], study.y).items():
+            kept.setdefault(key, np.empty((len(study.y), *values.shape[1:]), dtype=values.dtype))[test] = values
+    return kept
+
+
+def picture_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Picture]:
+    """Predicted against observed, in the manner of the task."""
+    y = study.y
+    assert y is not None
+    if "mean" in predictions:
+        display: Any = ObservedPredictedDisplay(observed=y, predicted=predictions["mean"])
+        correlation = float(np.corrcoef(y, predictions["mean"])[0, 1])
+        return [
+            take_picture(
+                display,
+                title="Observed against predicted",
+                alt=f"Scatter of observed against held-out predictions of {study.target}; correlation {correlation:.2f}.",
+                caption="Each dot is a row, predicted by a model that did not see it. "
+                "Diamonds are means of eight equal groups; on the dashed line, predictions are right on average.",
+            )
+        ]
+    if "survival" in predictions:
+        entry = y["entry"] if "entry" in y.dtype.names else None
+        display = SurvivalCurvesDisplay.from_predictions(
+            predictions["times"][0], predictions["survival"], predictions["risk"], y["time"], y["event"], entry,
+            unit=study.time_unit, ax=scratch_axes(),
+        )
+        final = [float(curve[-1]) for curve in display.predicted]
+        return [
+            take_picture(
+                display,
+                title="Survival by predicted risk",
+                alt="Survival curves of three risk groups. Predicted survival at the end: "
+                + listed([f"{name} {value:.0%}" for name, value in zip(display.names, final, strict=True)]) + ".",
+                caption="Thirds of the rows by held-out predicted risk. Dashed: mean predicted curve. "
+                "Steps: Kaplan–Meier estimate of the same rows with 95% band. The closer the two, the better calibrated.",
+            )
+        ]
+    return [_calibration(study, predictions["probability"], column) for column in _shown_classes(predictions["probability"])]
+
+
+def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
+    """Forest, heatmap and latent map."""
+    if not findings.interactions:
+        return []
+    shown = findings.interactions
+    forest = InteractionForestDisplay(
+        terms=[row.term if row.label is None else f"{row.term} [{row.label}]" for row in shown],
+        estimate=[row.estimate for row in shown],
+        std_error=[row.std_error for row in shown],
+        lower=[row.lower for row in shown] if findings.has_bootstrap else None,
+        upper=[row.upper for row in shown] if findings.has_bootstrap else None,
+    )
+    strongest = listed([f"{row.term} ({signed(row.estimate, 3)})" for row in shown], limit=5)
+    thin = " Thin bar: bootstrap, which lets the latent vectors move too." if findings.has_bootstrap else ""
+    pictures = [
+        take_picture(
+            forest,
+            title="The largest interactions",
+            alt=f"Forest plot of the {len(shown)} largest interactions with intervals; strongest {strongest}.",
+            caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin} Filled: positive. Hollow: negative.",
+        )
+    ]
+    heat = InteractionHeatmapDisplay.from_estimator(study.estimator, n_features=12, label=shown[0].label, ax=scratch_axes())
+    pictures.append(
+        take_picture(
+            heat,
+            title="Who interacts with whom",
+            alt=f"Heatmap of the interactions among {len(heat.features)} features: {listed(heat.features, limit=14)}.",
+            caption="Features with similar partners stand together. Orange and +: more than the sum of the two; blue and −: less.",
+        )
+    )
+    if getattr(study.estimator, "latent_", None) is not None and len(study.names) > 2:
+        latent = LatentMapDisplay.from_estimator(study.estimator, n_labels=12, ax=scratch_axes())
+        structure = getattr(study.chosen, "latent", "low_rank")
+        pictures.append(
+            take_picture(
+                latent,
+                title="Latent map",
+                alt=f"Map of {len(latent.features)} features in two latent axes, which hold {latent.share:.0%} of the latent structure.",
+                caption=f"{_READING.get(structure, '')} The two axes hold {latent.share:.0%} of the latent structure.".strip(),
+            )
+        )
+    return pictures
+
+
+def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Picture]:
+    """What each of the `k` largest pairs does together."""
+    if not study.has_data or study.y is None:
+        return []
+    pictures = []
+    seen: set[tuple[str, str]] = set()
+    for row in findings.interactions:
+        if (row.first, row.second) in seen or row.first == row.second or len(seen) == k:
+            continue
+        seen.add((row.first, row.second))
+        names = study.names
+        pair = (row.first, row.second) if row.first in names else (int(row.first), int(row.second))
+        display = InteractionSurfaceDisplay.from_estimator(study.estimator, study.X, pair, label=row.label, ax=scratch_axes())
+        low, high = float(display.prediction.min()), float(display.prediction.max())
+        pictures.append(
+            take_picture(
+                display,
+                title=row.term,
+                alt=f"{display.quantity} as {row.first} and {row.second} vary together, from {number(low)} to {number(high)}; "
+                f"their interaction is {signed(row.estimate, 3)}.",
+                caption=f"{display.quantity.capitalize()} with all other features at their mean.",
+            )
+        )
+    return pictures
+
+
+def picture_of_tie(study: Study) -> list[Picture]:
+    """Cross-validated score against the tie, where several were tried."""
+    try:
+        display = PathDisplay.from_estimator(study.estimator, name="tie", ax=scratch_axes())
+    except (AttributeError, KeyError, ValueError):
+        return []
+    if display.values.size < 2:
+        return []
+    chosen = "none" if display.chosen is None else number(display.chosen)
+    return [
+        take_picture(
+            display,
+            title="Does the latent structure help?",
+            alt=f"Cross-validated score against the strength of the tie; chosen {chosen}.",
+            caption="Best cross-validated score at each strength of the tie to the latent structure, ± one standard error. "
+            "0: pairs on their own; ∞: factorization machine. Ring: the one that was picked; dashes: one standard error below it.",
+        )
+    ]
+
+
+def _calibration(study: Study, probability: NDArray[np.float64], column: int) -> Picture:
+    assert study.y is not None
+    label = np.unique(study.y)[column]
+    display = CalibrationDisplay.from_predictions(study.y == label, probability[:, column], name=str(label), ax=scratch_axes())
+    worst = float(np.max(np.abs(display.predicted - display.observed)))
+    return take_picture(
+        display,
+        title="Are the probabilities right?",
+        alt=f"Calibration of the probability of {label}: the largest gap between predicted and observed is {worst:.2f}.",
+        caption="Held-out probabilities in eight groups of equal size against how often the class occurred, "
+        "with 95% intervals. On the dashed line, probabilities can be taken at their word.",
+    )
+
+
+def _shown_classes(probability: NDArray[np.float64]) -> range:
+    return range(1, 2) if probability.shape[1] == 2 else range(min(probability.shape[1], 3))
+
+

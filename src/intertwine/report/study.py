@@ -1,0 +1,88 @@
+"""What one section of a report is about."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.compare import AbstractTask, Comparison, task_of
+from intertwine.frames import feature_names
+
+__all__ = ["Study"]
+
+
+@dataclass(frozen=True)
+class Study:
+    """A fitted model, the data it was fitted on, and how it compares.
+
+    Parameters
+    ----------
+    estimator : fitted interaction estimator
+        With or without ``CV``.
+    X : frame or (n, p) array, optional
+        The features as the estimator saw them.  Without data, pictures that need rows are left out.
+    y : (n,) array, optional
+        The target; for survival with fields ``time`` and ``event``.
+    title : str
+    target : str, default "the target"
+        Name of the target column.
+    about : str, default ""
+        Where the data come from, in a sentence.
+    time_unit : str, optional
+        Unit of survival times.
+    comparison : Comparison, optional
+        Nested cross-validation, whose first model is this one.
+    notes : sequence of str
+        What was done to the data before; each becomes a caution.
+    n_bootstrap : int, default 30
+        Refits behind the bootstrap intervals; 0 leaves them out.
+    """
+
+    estimator: Any
+    X: Any = None
+    y: NDArray[Any] | None = None
+    title: str = "What interacts"
+    target: str = "the target"
+    about: str = ""
+    time_unit: str | None = None
+    comparison: Comparison | None = None
+    notes: Sequence[str] = field(default=())
+    n_bootstrap: int = 30
+
+    @property
+    def task(self) -> AbstractTask:
+        """Regression, classification or survival."""
+        return task_of(self.estimator)
+
+    @property
+    def chosen(self) -> Any:
+        """The estimator with its hyperparameters fixed: the one that a ``…CV`` picked, or itself."""
+        return getattr(self.estimator, "best_estimator_", self.estimator)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether rows are at hand."""
+        return self.X is not None and self.y is not None
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the features."""
+        if self.X is not None:
+            return [str(name) for name in feature_names(self.X)]
+        known = getattr(self.estimator, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.estimator.n_features_in_)] if known is None else [str(name) for name in known]
+
+    @property
+    def n_rows(self) -> int | None:
+        """Rows of the data, if at hand."""
+        return None if self.y is None else len(self.y)
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """The features as an array (n, p)."""
+        return np.asarray(nw.to_native(self.X, pass_through=True), dtype=float)

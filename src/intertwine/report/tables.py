@@ -1,0 +1,146 @@
+"""The tables of a section, as rows of text with the places of their marks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.compare import Comparison
+from intertwine.report.findings import Findings
+from intertwine.report.words import number, signed
+
+__all__ = ["Table", "interaction_table", "main_effect_table", "score_table"]
+
+_MOST_MAIN_EFFECTS = 15
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows of text under a caption; `low` and `high` are the ends of the scale that the marks sit on."""
+
+    caption: str
+    rows: list[dict[str, Any]]
+    low: str = ""
+    high: str = ""
+    metric: str = ""
+    has_class: bool = False
+    has_bootstrap: bool = False
+
+
+def score_table(comparison: Comparison) -> Table:
+    """Scores of all models, the first one marked, ordered from the best."""
+    mean, error = comparison.mean, comparison.std_error
+    low, high, places = _marks(mean, error)
+    rows = []
+    for i in np.argsort(-mean, kind="stable"):
+        first = i == 0
+        rows.append(
+            {
+                "name": comparison.names[i],
+                "ours": first,
+                "score": number(float(mean[i]), 3) if abs(mean[i]) > 10 else f"{mean[i]:.3f}".replace("-", "−"),
+                "std_error": f"{error[i]:.3f}",
+                "difference": "" if first else signed(float(comparison.difference[i]), 3),
+                "difference_std_error": "" if first else f"{comparison.difference_std_error[i]:.3f}",
+                "seconds": number(float(comparison.seconds[i].mean()), 2),
+                **places[i],
+            }
+        )
+    folds = comparison.scores.shape[1]
+    caption = (
+        f"{comparison.task.metric} on {folds} held-out folds, mean and standard error. Every model was tuned inside each training part, "
+        "on the same folds. Differences are against this model, paired by fold, their standard error corrected for overlapping training parts."
+    )
+    return Table(caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric)
+
+
+def interaction_table(findings: Findings, unit: str) -> Table:
+    """The largest interactions."""
+    decimals = _decimals([row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions])
+    rows = [
+        {
+            "term": row.term,
+            "label": row.label,
+            "sign": "positive" if row.estimate >= 0 else "negative",
+            "estimate": signed(row.estimate, decimals),
+            "std_error": _fixed(row.std_error, decimals),
+            "std_error_bootstrap": _fixed(row.std_error_bootstrap, decimals),
+            "z": signed(row.z, 1),
+            "target_share": _unit(row.target_share),
+            "rank_stability": _unit(row.rank_stability),
+        }
+        for row in findings.interactions
+    ]
+    caption = (
+        f"The largest of {findings.n_pairs:,} interactions, in {unit}. "
+        "“From latent structure” is the part of the estimate that the latent vectors account for."
+    )
+    has_class = any(row.label is not None for row in findings.interactions)
+    return Table(caption=caption, rows=rows, has_class=has_class, has_bootstrap=findings.has_bootstrap)
+
+
+def main_effect_table(findings: Findings, unit: str) -> Table:
+    """The largest main effects."""
+    shown = findings.main_effects[:_MOST_MAIN_EFFECTS]
+    estimate, error = np.array([row.estimate for row in shown]), np.array([row.std_error for row in shown])
+    low, high, places = _marks(estimate, 1.96 * np.where(np.isfinite(error), error, 0.0), anchor=0.0)
+    decimals = _decimals(error, estimate)
+    rows = [
+        {
+            "term": row.term,
+            "label": row.label,
+            "sign": "positive" if row.estimate >= 0 else "negative",
+            "estimate": signed(row.estimate, decimals),
+            "std_error": _fixed(row.std_error, decimals),
+            "z": signed(row.z, 1),
+            **place,
+        }
+        for row, place in zip(shown, places, strict=True)
+    ]
+    left_out = len(findings.main_effects) - len(shown)
+    more = f" {left_out:,} smaller ones are left out." if left_out else ""
+    caption = f"Effects of single features, at the mean of all others, in {unit}. Bars: ± 1.96 standard errors.{more}"
+    has_class = any(row.label is not None for row in shown)
+    return Table(caption=caption, rows=rows, low=number(low, 2), high=number(high, 2), has_class=has_class)
+
+
+def _marks(
+    value: NDArray[np.float64], reach: NDArray[np.float64], anchor: float | None = None
+) -> tuple[float, float, list[dict[str, str]]]:
+    """Ends of a scale that holds all intervals (and `anchor`), and in percent of it where each interval and its middle stand."""
+    if value.size == 0:
+        return 0.0, 1.0, []
+    low, high = float(np.min(value - reach)), float(np.max(value + reach))
+    if anchor is not None:
+        low, high = min(low, anchor), max(high, anchor)
+    span = (high - low) or 1.0
+    places = [
+        {
+            "left": f"{100 * (v - r - low) / span:.1f}",
+            "width": f"{max(200 * r / span, 0.5):.1f}",
+            "at": f"{100 * (v - low) / span:.1f}",
+            "anchor": "" if anchor is None else f"{100 * (anchor - low) / span:.1f}",
+        }
+        for v, r in zip(value, reach, strict=True)
+    ]
+    return low, high, places
+
+
+def _decimals(errors: Any, estimates: Any) -> int:
+    """Decimals that show two digits of the typical standard error."""
+    sizes = [abs(float(e)) for e in errors if math.isfinite(e) and e != 0] or [abs(float(e)) / 10 for e in estimates if e != 0]
+    if not sizes:
+        return 2
+    return int(np.clip(1 - math.floor(math.log10(float(np.median(sizes)))), 0, 8))
+
+
+def _fixed(value: float, decimals: int) -> str:
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
+
+
+def _unit(value: float) -> float | None:
+    return float(np.clip(value, 0, 1)) if math.isfinite(value) else None

@@ -1,0 +1,1 @@
+"""Solvers: one step of an algorithm each. They know a problem's values, gradients and proximal maps, nothing else."""

@@ -1,0 +1,255 @@
+r"""Cyclic coordinate descent for a quadratic plus a separable elastic net.
+
+    min over u:  gᵀ(u − a) + ½ (u − a)ᵀ H (u − a) + Σ_c [ l1_c|u_c| + ½ l2_c u_c² − shift_c u_c ]
+
+H is kept in one of two forms. `GramQuadratic` has H itself and updates the gradient of all coordinates after every
+move, O(w); right when there are more rows than columns. `ColumnQuadratic` has columns Z and weights with
+H = Z diag(weight) Zᵀ and updates a residual, O(n); right when there are more columns than rows.
+
+Descent finds the support and the signs in a few sweeps but settles slowly when columns are correlated. On a fixed
+support with fixed signs the problem is a linear system, so rounds of sweeps alternate with that solve, cut short
+where the first coefficient would change its sign. This ends at machine precision in a handful of rounds; it took
+the place of Anderson acceleration, which only extrapolates the same limit.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import final
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+from scipy.linalg import LinAlgError, cho_factor, cho_solve
+
+from intertwine.penalties import ElasticNet
+
+__all__ = ["AbstractQuadratic", "ColumnQuadratic", "GramQuadratic", "minimize_quadratic"]
+
+_MAX_ROUNDS = 200
+_LEAST_SWEEPS = 4
+_SWEEPS_SHARE = 20  # a solve on s coordinates takes about as long as s/20 sweeps over them
+_LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
+
+
+class AbstractQuadratic(ABC):
+    """A convex quadratic at a moving point: its gradient follows the moves."""
+
+    @abstractmethod
+    def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
+        """Minimise over each coordinate of ``order`` in turn, changing ``point``.
+
+        Returns
+        -------
+        float
+            Largest change, in units of the gradient.
+        """
+
+    @abstractmethod
+    def gradient(self, index: NDArray) -> NDArray:
+        """Return the gradient at the current point over some coordinates."""
+
+    @abstractmethod
+    def hessian(self, index: NDArray) -> NDArray:
+        """Return the block of H over some coordinates."""
+
+    @abstractmethod
+    def move(self, index: NDArray, change: NDArray) -> None:
+        """Follow a move of some coordinates."""
+
+
+@final
+class GramQuadratic(AbstractQuadratic):
+    """Quadratic with an explicit Hessian.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (w, w)
+        H, not changed.
+    gradient : ndarray of shape (w,)
+        Gradient at the starting point.
+    """
+
+    def __init__(self, hessian: NDArray, gradient: NDArray) -> None:
+        self._hessian = hessian
+        self._gradient = gradient.copy()
+
+    def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
+        """Sweep, O(w) for every coordinate that moves and O(1) for one that stays."""
+        return _gram_sweep(
+            self._hessian, self._gradient, point, penalty.l1, penalty.l2, penalty.shift, order
+        )
+
+    def gradient(self, index: NDArray) -> NDArray:
+        """Return the gradient, which is at hand."""
+        return self._gradient[index]
+
+    def hessian(self, index: NDArray) -> NDArray:
+        """Return a block of H."""
+        return self._hessian[np.ix_(index, index)]
+
+    def move(self, index: NDArray, change: NDArray) -> None:
+        """Update the gradient."""
+        self._gradient += change @ self._hessian[index]
+
+
+@final
+class ColumnQuadratic(AbstractQuadratic):
+    """Quadratic with H = Z diag(weight) Zᵀ.
+
+    Parameters
+    ----------
+    columns : ndarray of shape (w, n), C order
+        Z, one row a column of the design.
+    weight : ndarray of shape (n,)
+        Curvature of the loss, or more than it.
+    residual : ndarray of shape (n,)
+        Gradient of the loss with respect to the scores at the starting point.
+    """
+
+    def __init__(self, columns: NDArray, weight: NDArray, residual: NDArray) -> None:
+        self._columns = columns
+        self._weight = weight
+        self._residual = residual.copy()
+        self._diagonal = np.einsum("ci,i,ci->c", columns, weight, columns, optimize=True)
+
+    def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
+        """Sweep, O(n) a coordinate."""
+        return _column_sweep(
+            self._columns,
+            self._weight,
+            self._diagonal,
+            self._residual,
+            point,
+            penalty.l1,
+            penalty.l2,
+            penalty.shift,
+            order,
+        )
+
+    def gradient(self, index: NDArray) -> NDArray:
+        """Return the gradient, O(n) a coordinate."""
+        return self._columns[index] @ self._residual
+
+    def hessian(self, index: NDArray) -> NDArray:
+        """Return a block of H."""
+        columns = self._columns[index]
+        return (columns * self._weight) @ columns.T
+
+    def move(self, index: NDArray, change: NDArray) -> None:
+        """Update the residual."""
+        self._residual += self._weight * (change @ self._columns[index])
+
+
+def minimize_quadratic(
+    quadratic: AbstractQuadratic, start: NDArray, penalty: ElasticNet, tol: float
+) -> NDArray:
+    """Minimise a quadratic plus an elastic net.
+
+    Parameters
+    ----------
+    quadratic : AbstractQuadratic
+        At ``start``; it is moved to the solution.
+    start : ndarray of shape (w,)
+        Starting point.
+    penalty : ElasticNet
+        Strengths of shape (w,).
+    tol : float
+        Largest change in a full sweep at which to stop, in units of the gradient.
+
+    Returns
+    -------
+    ndarray of shape (w,)
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> quadratic = GramQuadratic(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([-3.0, -0.4]))
+    >>> minimize_quadratic(quadratic, np.zeros(2), ElasticNet(np.full(2, 1.0), np.zeros(2), np.zeros(2)), 1e-12)
+    array([1., 0.])
+    """
+    point = start.copy()
+    everything = np.arange(len(point))
+    free = penalty.l1 == 0.0
+    for _ in range(_MAX_ROUNDS):
+        if quadratic.sweep(point, penalty, everything) <= tol:
+            break
+        support = np.flatnonzero((point != 0.0) | free)
+        for _ in range(_LEAST_SWEEPS + len(support) // _SWEEPS_SHARE):
+            if quadratic.sweep(point, penalty, support) <= tol:
+                break
+        _solve_on_support(quadratic, point, penalty, np.flatnonzero((point != 0.0) | free))
+    return point
+
+
+def _solve_on_support(
+    quadratic: AbstractQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray
+) -> None:
+    """Move to the minimum with the present signs, or to the first coefficient that would change its sign."""
+    if not 0 < len(support) <= _LARGEST_SOLVE:
+        return
+    l1, l2, current = penalty.l1[support], penalty.l2[support], point[support]
+    slope = quadratic.gradient(support) + l2 * current - penalty.shift[support] + l1 * np.sign(current)
+    hessian = quadratic.hessian(support)
+    hessian[np.diag_indices_from(hessian)] += l2
+    try:
+        change = -cho_solve(cho_factor(hessian, overwrite_a=True, check_finite=False), slope)
+    except LinAlgError:  # collinear columns: the sweeps go on alone
+        return
+    crossing = (l1 > 0.0) & (np.sign(current + change) * np.sign(current) <= 0.0)
+    if crossing.any():
+        fractions = -current[crossing] / change[crossing]
+        change *= fractions.min()
+        first = support[crossing][fractions.argmin()]
+        point[support] = current + change
+        point[first] = 0.0
+    else:
+        point[support] = current + change
+    quadratic.move(support, point[support] - current)
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _coordinate_minimum(value, slope, curvature, l1, l2, shift):
+    """Minimum of the quadratic along one coordinate; a coordinate without curvature stays."""
+    if curvature + l2 <= 0.0:
+        return value
+    target = curvature * value - slope + shift
+    if target > l1:
+        return (target - l1) / (curvature + l2)
+    if target < -l1:
+        return (target + l1) / (curvature + l2)
+    return 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _gram_sweep(hessian, gradient, point, l1, l2, shift, order):
+    largest = 0.0
+    for c in order:
+        curvature = hessian[c, c]
+        new = _coordinate_minimum(point[c], gradient[c], curvature, l1[c], l2[c], shift[c])
+        change = new - point[c]
+        if change != 0.0:
+            point[c] = new
+            row = hessian[c]
+            for k in range(len(gradient)):
+                gradient[k] += change * row[k]
+            largest = max(largest, abs(change) * (curvature + l2[c]))
+    return largest
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _column_sweep(columns, weight, diagonal, residual, point, l1, l2, shift, order):
+    largest = 0.0
+    for c in order:
+        column = columns[c]
+        slope = 0.0
+        for i in range(len(residual)):
+            slope += column[i] * residual[i]
+        new = _coordinate_minimum(point[c], slope, diagonal[c], l1[c], l2[c], shift[c])
+        change = new - point[c]
+        if change != 0.0:
+            point[c] = new
+            for i in range(len(residual)):
+                residual[i] += change * weight[i] * column[i]
+            largest = max(largest, abs(change) * (diagonal[c] + l2[c]))
+    return largest

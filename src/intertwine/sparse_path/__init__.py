@@ -1,0 +1,17 @@
+"""The sparse path: elastic nets over a linear block and all pairs, with certificates, paths and heredity."""
+
+from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity, solve_with_heredity
+from intertwine.sparse_path.path import geometric_factors, solve_path, solve_paths
+from intertwine.sparse_path.problem import SparsePairProblem
+from intertwine.sparse_path.solution import SparseSolution
+
+__all__ = [
+    "SparsePairProblem",
+    "SparseSolution",
+    "StrongHeredity",
+    "WeakHeredity",
+    "geometric_factors",
+    "solve_path",
+    "solve_paths",
+    "solve_with_heredity",
+]

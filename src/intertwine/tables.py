@@ -1,0 +1,204 @@
+"""A table's columns by what they hold, numbers or labels, whether it is a frame or an array."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Sequence
+from importlib.util import find_spec
+from typing import Any
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_array
+
+from intertwine.frames import make_frame
+from intertwine.validation.columns import Frame, check_numeric_columns, eager_frame, is_categorical
+from intertwine.validation.vectors import is_missing
+from intertwine.validation.wording import listed
+
+__all__ = ["AbstractTable", "ArrayTable", "FrameTable", "read_table"]
+
+#: What scikit-learn's ColumnTransformer selects from without surprises.
+_SELECTABLE_LIBRARIES = ("pandas", "polars")
+
+
+class AbstractTable(ABC):
+    """Columns under keys: names in a frame, positions in an array.
+
+    Attributes
+    ----------
+    keys : list
+        Of all columns.
+    native : frame or ndarray
+        What scikit-learn's ColumnTransformer can select from.
+    """
+
+    keys: list[Any]
+    native: Any
+
+    @abstractmethod
+    def categorical(self) -> list[Any]:
+        """Keys of the columns of labels: text, categories, booleans."""
+
+    @abstractmethod
+    def observed(self, key: Any) -> NDArray[np.float64]:
+        """Give the entries of a column of numbers that are not missing."""
+
+    @abstractmethod
+    def require_numbers(self, keys: Sequence[Any]) -> None:
+        """Raise ValueError when one of these columns does not hold numbers."""
+
+    @abstractmethod
+    def with_levels(self, keys: Sequence[Any]) -> Any:
+        """Give ``native`` with these columns spelled as text, so that every library encodes them alike."""
+
+    @abstractmethod
+    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
+        """Put new columns for the same rows into the container that the table came in."""
+
+    def require(self, keys: Sequence[Any], purpose: str) -> None:
+        """Raise ValueError naming the keys that are no column."""
+        if absent := [key for key in keys if key not in self.keys]:
+            raise ValueError(f"{purpose} {listed(absent)}, but X has {listed(self.keys)}")
+
+
+class FrameTable(AbstractTable):
+    """A frame whose columns have names.
+
+    Parameters
+    ----------
+    frame : narwhals.DataFrame
+    """
+
+    def __init__(self, frame: Frame):
+        self._library = frame.implementation.value
+        if self._library not in _SELECTABLE_LIBRARIES:
+            # polars keeps booleans with gaps, which pandas turns into objects.
+            frame = nw.from_native(frame.to_polars() if find_spec("polars") else frame.to_pandas())
+        self._frame = frame
+        self.keys = frame.columns
+        self.native = frame.to_native()
+
+    def categorical(self) -> list[Any]:
+        """Keys of the columns of labels."""
+        schema = self._frame.schema
+        return [key for key, dtype in schema.items() if is_categorical(dtype) or dtype == nw.Boolean]
+
+    def observed(self, key: Any) -> NDArray[np.float64]:
+        """Give the entries of a column of numbers that are not missing."""
+        values = self._frame[key].drop_nulls().cast(nw.Float64()).to_numpy()
+        return values[~np.isnan(values)]
+
+    def require_numbers(self, keys: Sequence[Any]) -> None:
+        """Raise ValueError when one of these columns does not hold numbers."""
+        check_numeric_columns(self._frame.select(keys))
+
+    def with_levels(self, keys: Sequence[Any]) -> Any:
+        """Give ``native`` with these columns spelled as text."""
+        levels = {key: _levels(self._frame[key].to_list()) for key in keys}
+        library = self._frame.implementation
+        columns = [nw.new_series(key, text, nw.String(), backend=library) for key, text in levels.items()]
+        return self._frame.with_columns(*columns).to_native() if columns else self.native
+
+    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
+        """Put new columns into a frame of the same library, with the same index where it has one."""
+        frame = make_frame(dict(zip(names, values.T, strict=True)), like=self._library)
+        if self._library == "pandas":
+            frame.index = self.native.index
+        return frame
+
+
+class ArrayTable(AbstractTable):
+    """A two-dimensional array; the columns with any text in them are labels.
+
+    Parameters
+    ----------
+    array : ndarray of shape (n, p)
+    """
+
+    def __init__(self, array: NDArray[Any]):
+        self.keys = list(range(array.shape[1]))
+        self.native = array
+        self._is_text = np.full(array.shape[1], array.dtype.kind in "US")
+        if array.dtype.kind == "O":
+            self._is_text = np.array(
+                [any(isinstance(v, str) for v in column) for column in array.T], dtype=bool
+            )
+
+    def categorical(self) -> list[Any]:
+        """Keys of the columns of labels."""
+        return np.flatnonzero(self._is_text).tolist()
+
+    def observed(self, key: Any) -> NDArray[np.float64]:
+        """Give the entries of a column of numbers that are not missing."""
+        values = self.native[:, key].astype(np.float64)
+        return values[~np.isnan(values)]
+
+    def require_numbers(self, keys: Sequence[Any]) -> None:
+        """Raise ValueError when one of these columns does not hold numbers."""
+        if text := [key for key in keys if self._is_text[key]]:
+            raise ValueError(f"X has columns that are not numbers: encode {listed(text)}")
+
+    def with_levels(self, keys: Sequence[Any]) -> Any:
+        """Give ``native`` with these columns spelled as text."""
+        if not keys:
+            return self.native
+        table = self.native.astype(object)
+        for key in keys:
+            table[:, key] = _levels(table[:, key])
+        return table
+
+    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
+        """Give an array where the names say nothing new, else a frame if a library can make one."""
+        # A frame brings an index of its own, which y's need not match.
+        if set(names) <= {f"x{key}" for key in self.keys}:
+            return values
+        try:
+            return make_frame(dict(zip(names, values.T, strict=True)))
+        except ImportError:
+            return values
+
+
+def read_table(X: Any) -> AbstractTable:
+    """Wrap X: a frame with named columns, or else whatever numpy makes of it.
+
+    Parameters
+    ----------
+    X : frame or array-like of shape (n, p)
+
+    Returns
+    -------
+    FrameTable or ArrayTable
+
+    Raises
+    ------
+    TypeError
+        A lazy frame; column names of several types; sparse input.
+    ValueError
+        Duplicate column names; not two-dimensional; no rows or no columns.
+
+    Examples
+    --------
+    >>> import polars as pl
+    >>> table = read_table(pl.DataFrame({"dose": [1, 2], "sex": ["f", "m"]}))
+    >>> table.keys, table.categorical()
+    (['dose', 'sex'], ['sex'])
+    """
+    frame = eager_frame(X)
+    if frame is not None and all(isinstance(column, str) for column in frame.columns):
+        if 0 in frame.shape:
+            raise ValueError(f"X has shape {frame.shape}, expected at least one row and one column")
+        return FrameTable(frame)
+    return ArrayTable(check_array(X, dtype=None, ensure_all_finite=False, input_name="X"))
+
+
+def _levels(values: Iterable[Any]) -> list[str]:
+    return [_level(value) for value in values]
+
+
+def _level(value: Any) -> str:
+    if is_missing(value):
+        return "missing"
+    # Whole numbers turn into floats where a column has gaps; their name should not.
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)

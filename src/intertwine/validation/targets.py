@@ -1,0 +1,110 @@
+"""The target of a regression and of a classification."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from sklearn.utils.multiclass import check_classification_targets
+
+from intertwine.validation.rows import check_same_rows
+from intertwine.validation.values import largest_safe_value
+from intertwine.validation.vectors import finite_numbers, labels, raveled
+from intertwine.validation.wording import listed, rows_where
+
+
+def check_regression_target(y: ArrayLike, X: Any) -> NDArray[np.float64]:
+    """Read y as finite numbers, one per row of X.
+
+    Parameters
+    ----------
+    y : array-like or Series of shape (n,)
+    X : array-like or frame of shape (n, p)
+        As the user passed it.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+
+    Raises
+    ------
+    ValueError
+        None, another length, not 1-D, text, NaN, infinity, squares that overflow.
+    TypeError
+        Dates and durations.
+
+    Examples
+    --------
+    >>> check_regression_target([1, 2], X=[[0.0], [1.0]])
+    array([1., 2.])
+    """
+    require_target(y)
+    check_same_rows(X=X, y=y)
+    target = finite_numbers(raveled(y, "y"), "y")
+    oversized = np.abs(target) > largest_safe_value(target.size)
+    if oversized.any():
+        raise ValueError(
+            f"y holds values whose squares overflow float64 in {rows_where(oversized)}: rescale y"
+        )
+    return target
+
+
+def check_classification_target(
+    y: ArrayLike, X: Any, sample_weight: NDArray[np.float64] | None = None
+) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Read y as class labels, one per row of X, at least two of them.
+
+    Parameters
+    ----------
+    y : array-like or Series of shape (n,)
+        Text, numbers or booleans.
+    X : array-like or frame of shape (n, p)
+        As the user passed it.
+    sample_weight : ndarray of shape (n,), optional
+        Checked weights: a class whose rows all weigh nothing cannot be learnt.
+
+    Returns
+    -------
+    codes : ndarray of shape (n,), int
+        Position of each row's class in `classes`.
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+
+    Raises
+    ------
+    ValueError
+        None, another length, missing labels, continuous values, one class, a class without weight.
+    TypeError
+        Text mixed with numbers.
+
+    Examples
+    --------
+    >>> codes, classes = check_classification_target(["no", "yes", "no"], X=[[0.0], [1.0], [2.0]])
+    >>> codes, classes
+    (array([0, 1, 0]), array(['no', 'yes'], dtype=object))
+    """
+    require_target(y)
+    check_same_rows(X=X, y=y)
+    target = labels(raveled(y, "y"), "y")
+    check_classification_targets(target)
+    classes, codes = np.unique(target, return_inverse=True)
+    if classes.size < 2:
+        raise ValueError(f"y has one class, {listed(classes)}; a classifier needs at least two classes")
+    if sample_weight is not None:
+        weights = np.bincount(codes, weights=sample_weight, minlength=classes.size)
+        if (weightless := weights == 0).any():
+            raise ValueError(f"sample_weight is zero for the whole of classes {listed(classes[weightless])}")
+    return codes, classes
+
+
+def require_target(y: Any) -> None:
+    """Refuse a missing target, in the words scikit-learn's checks look for.
+
+    Examples
+    --------
+    >>> require_target(None)
+    Traceback (most recent call last):
+    ...
+    ValueError: fit requires y to be passed, but the target y is None
+    """
+    if y is None:
+        raise ValueError("fit requires y to be passed, but the target y is None")

@@ -1,0 +1,119 @@
+"""What the numbers in X must be: finite, not so large that products overflow, not constant."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+from sklearn.utils.sparsefuncs import min_max_axis
+
+from intertwine.validation.wording import columns_where
+
+_IMPUTERS = "impute it first, e.g. with SimpleImputer or make_interaction_pipeline"
+
+
+class Extremes(NamedTuple):
+    """Smallest and largest value of every column: all that the checks need, in O(p) memory.
+
+    NaN and infinity propagate into them, so no n × p mask of bad entries is ever made.
+    """
+
+    low: NDArray[Any]
+    high: NDArray[Any]
+
+    @classmethod
+    def of(cls, X: Any) -> "Extremes":
+        """Take them from a dense or sparse matrix of shape (n, p)."""
+        with np.errstate(invalid="ignore"):
+            if sparse.issparse(X):
+                return cls(*min_max_axis(X, axis=0))
+            return cls(X.min(axis=0), X.max(axis=0))
+
+
+def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) -> None:
+    """Refuse NaN, infinity and values whose products would overflow.
+
+    Parameters
+    ----------
+    extremes : Extremes
+    n_rows : int
+    names : ndarray of str or None
+        Column names; None when X came without.
+
+    Raises
+    ------
+    ValueError
+        Naming the columns (their positions when X has no names).
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, np.nan], [2.0, 3.0]])
+    >>> check_values(Extremes.of(X), 2, np.array(["dose", "age"], dtype=object))
+    Traceback (most recent call last):
+    ...
+    ValueError: X contains NaN in ['age']; impute it first, e.g. with SimpleImputer or ...
+    """
+    low, high = extremes
+    missing = np.isnan(low) | np.isnan(high)
+    if missing.any():
+        raise ValueError(f"X contains NaN in {columns_where(missing, names)}; {_IMPUTERS}")
+    infinite = np.isinf(low) | np.isinf(high)
+    if infinite.any():
+        raise ValueError(f"X contains infinity in {columns_where(infinite, names)}; cap or drop those rows")
+    limit = largest_safe_value(n_rows * low.size)
+    oversized = np.maximum(-low.astype(np.float64), high) > limit
+    if oversized.any():
+        raise oversized_values(columns_where(oversized, names))
+
+
+def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None) -> None:
+    """Warn of columns that cannot enter the model: constants, and a single column without a partner.
+
+    Parameters
+    ----------
+    extremes : Extremes
+    names : ndarray of str or None
+
+    Warns
+    -----
+    UserWarning
+    """
+    low, high = extremes
+    if low.size == 1:
+        warnings.warn(
+            "X has one feature, so there are no pairs; only its linear part is fitted",
+            UserWarning,
+            stacklevel=4,
+        )
+    constant = low == high
+    if constant.any():
+        warnings.warn(
+            f"X is constant in {columns_where(constant, names)}; their coefficients are 0",
+            UserWarning,
+            stacklevel=4,
+        )
+
+
+def largest_safe_value(n_values: int) -> float:
+    """Largest magnitude whose squared product of two features still sums over `n_values` squared.
+
+    The pair kernel squares inner products of rows: fourth powers, summed over pairs of columns.
+
+    Examples
+    --------
+    >>> 1e70 < largest_safe_value(1_000_000) < 1e77
+    True
+    """
+    return float((np.finfo(np.float64).max / max(n_values, 1) ** 2) ** 0.25)
+
+
+def oversized_values(where: str) -> ValueError:
+    """Make the error for values whose products overflow.
+
+    Examples
+    --------
+    >>> print(oversized_values("['a']"))
+    X holds values whose products overflow float64: rescale ['a']
+    """
+    return ValueError(f"X holds values whose products overflow float64: rescale {where}")

@@ -1,0 +1,57 @@
+"""Weights of rows."""
+
+from numbers import Number
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.validation.vectors import finite_numbers
+from intertwine.validation.wording import rows_where
+
+
+def check_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+    """Read the weights of rows.
+
+    scikit-learn's own check does not say which rows are at fault.
+
+    Parameters
+    ----------
+    sample_weight : array-like or Series of shape (n,), float or None
+        None and a single number give every row the same weight.
+    n_rows : int
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        May share memory with the input.
+
+    Raises
+    ------
+    ValueError
+        Another length, not 1-D, negative, NaN, infinity, all zero, sum beyond float64.
+
+    Examples
+    --------
+    >>> check_weights(None, 3)
+    array([1., 1., 1.])
+    >>> check_weights([1.0, -2.0], 2)
+    Traceback (most recent call last):
+    ...
+    ValueError: sample_weight is negative in rows [1]
+    """
+    if sample_weight is None:
+        return np.ones(n_rows)
+    values = np.full(n_rows, sample_weight) if isinstance(sample_weight, Number) else sample_weight
+    weights = finite_numbers(values, "sample_weight")
+    if weights.size != n_rows:
+        raise ValueError(f"X has {n_rows} rows, but sample_weight has {weights.size}")
+    if (negative := weights < 0).any():
+        raise ValueError(f"sample_weight is negative in {rows_where(negative)}")
+    with np.errstate(over="ignore"):
+        total = weights.sum()
+    if total == 0:
+        raise ValueError("sample_weight is zero in every row; at least one must be positive")
+    if not np.isfinite(total):
+        raise ValueError("sample_weight sums to infinity; rescale it")
+    return weights

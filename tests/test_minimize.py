@@ -1,0 +1,99 @@
+"""The loop: history, callbacks, resuming, interruption."""
+
+from typing import NamedTuple
+
+import pytest
+
+from intertwine.minimize import Checkpoint, Iteration, minimize
+from intertwine.solvers.base import AbstractSolver
+
+
+class State(NamedTuple):
+    params: float
+    value: float
+    optimality: float
+
+
+class Newton(AbstractSolver):
+    """Square roots: the root of x² − problem."""
+
+    def init(self, problem, params):
+        return State(params, 0.5 * (params * params - problem) ** 2, abs(params * params - problem))
+
+    def step(self, problem, state):
+        return self.init(problem, 0.5 * (state.params + problem / state.params))
+
+
+def test_it_runs_to_the_tolerance_and_records_every_step():
+    result = minimize(2.0, Newton(1e-9), 1.0)
+    assert result.converged
+    assert result.params == pytest.approx(2**0.5)
+    assert [row.iteration for row in result.history] == list(range(len(result.history)))
+    assert result.history[-1].value == result.state.value
+    assert all(a.seconds <= b.seconds for a, b in zip(result.history, result.history[1:], strict=False))
+
+
+def test_a_point_that_is_good_enough_is_left_alone():
+    result = minimize(2.0, Newton(1e-9), 2.0**0.5)
+    assert result.params == 2.0**0.5
+    assert len(result.history) == 1
+
+
+def test_max_iter_is_the_number_of_steps():
+    result = minimize(2.0, Newton(0.0), 100.0, max_iter=3)
+    assert not result.converged
+    assert len(result.history) == 4
+
+
+def test_a_step_that_changes_nothing_ends_the_run():
+    result = minimize(2.0, Newton(0.0), 1.0, max_iter=1000)
+    assert not result.converged
+    assert len(result.history) < 20
+
+
+def test_a_resumed_run_repeats_the_uninterrupted_one():
+    whole = minimize(2.0, Newton(1e-12), 50.0)
+    first = minimize(2.0, Newton(1e-12), 50.0, max_iter=4)
+    rest = minimize(2.0, Newton(1e-12), start=first.state)
+    assert rest.params == whole.params
+    assert len(first.history) + len(rest.history) - 1 == len(whole.history)
+
+
+def test_callbacks_see_every_row_and_may_stop():
+    seen, stopped = [], []
+
+    def stop(row, state):
+        stopped.append(row.iteration)
+        return row.iteration == 2
+
+    result = minimize(2.0, Newton(0.0), 100.0, callbacks=[stop, lambda row, state: seen.append(state)])
+    assert stopped == [0, 1, 2]
+    assert len(seen) == 3  # the one behind is called all the same
+    assert result.state is seen[-1]
+
+
+def test_an_interruption_passes_through():
+    saved = []
+
+    def interrupt(row, state):
+        if row.iteration == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        minimize(2.0, Newton(0.0), 100.0, callbacks=[Checkpoint(saved.append, 0.0), interrupt])
+    # what was saved is whole, and a run can go on from it
+    assert minimize(2.0, Newton(1e-9), start=saved[-1]).converged
+
+
+def test_a_checkpoint_waits_for_its_time():
+    saved = []
+    checkpoint = Checkpoint(saved.append, every_seconds=10.0)
+    for iteration, seconds in enumerate([0.0, 1.0, 5.0, 11.0, 12.0, 21.5]):
+        checkpoint(Iteration(iteration, 0.0, 0.0, seconds), iteration)
+    assert saved == [1, 3, 5]
+
+
+@pytest.mark.parametrize("given", [{}, {"params": 1.0, "start": State(1.0, 0.0, 0.0)}])
+def test_one_starting_point_is_needed(given):
+    with pytest.raises(ValueError, match="either params or start"):
+        minimize(2.0, Newton(1e-9), **given)

@@ -11,7 +11,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --quiet --disable-pip-versio
 .DEFAULT_GOAL := test
 
 $(STAMP): pyproject.toml constraints.txt
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@test -x $(BIN)/pip || $(PYTHON) -m venv $(VENV)
 	@echo "installing intertwine and its extras into $(VENV) (once)"
 	@$(PIP_INSTALL) --constraint constraints.txt --editable '.[all]'
 	@touch $@

@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import numpy as np
-
 from _results import FOLDER, mean_and_error
 
 # Okabe and Ito's colours, in an order that also differs in grey; the dash tells the lines apart in print.
@@ -20,15 +19,27 @@ def curves(rows: list[dict], x: str, y: str, by: str) -> dict[str, tuple[np.ndar
         here = [row for row in rows if row[by] == name]
         positions = sorted({row[x] for row in here})
         stats = [mean_and_error([row[y] for row in here if row[x] == position]) for position in positions]
-        found[name] = (np.array(positions, dtype=float), *(np.array(part) for part in zip(*stats, strict=True)))
+        found[name] = (
+            np.array(positions, dtype=float),
+            *(np.array(part) for part in zip(*stats, strict=True)),
+        )
     return found
 
 
 def draw_curves(found: dict, axes: object) -> None:
     """Lines with error bars, one style each."""
-    for (name, (positions, means, errors)), (colour, dash, marker) in zip(found.items(), STYLES * 3, strict=False):
+    for (name, (positions, means, errors)), (colour, dash, marker) in zip(
+        found.items(), STYLES * 3, strict=False
+    ):
         axes.errorbar(
-            positions, means, np.nan_to_num(errors), label=name, color=colour, linestyle=dash, marker=marker, markersize=4
+            positions,
+            means,
+            np.nan_to_num(errors),
+            label=name,
+            color=colour,
+            linestyle=dash,
+            marker=marker,
+            markersize=4,
         )
 
 
@@ -60,7 +71,9 @@ def tie_curve(rows: list[dict], name: str) -> None:
     inner = sorted(tie for tie in ties.values() if 0 < tie < np.inf)
     # The two ends have no place on a logarithmic axis: they get the next decades, under their own labels.
     places = {0.0: inner[0] / 10, np.inf: inner[-1] * 10}
-    marked = [{**row, "at": places.get(ties[row["method"]], ties[row["method"]]), "all": "test AUC"} for row in rows]
+    marked = [
+        {**row, "at": places.get(ties[row["method"]], ties[row["method"]]), "all": "test AUC"} for row in rows
+    ]
     figure, axes = _new_axes()
     draw_curves(curves(marked, "at", "value", "all"), axes)
     axes.set_xscale("log")
@@ -87,3 +100,48 @@ def transition(rows: list[dict], n_rows: int, name: str) -> None:
     axes.set_ylabel("test RMSE")
     axes.legend(frameon=False, fontsize=8)
     save(figure, f"{name}_transition")
+
+
+def maps(found: dict[str, np.ndarray], is_donor: np.ndarray, names: list[str], name: str) -> None:
+    """Several maps of the same antigens side by side, all turned onto the first."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, len(found), figsize=(3.4 * len(found), 3.6), squeeze=False)
+    for axes, (title, places) in zip(panels[0], found.items(), strict=True):
+        for members, (colour, _, marker), label in (
+            (is_donor, STYLES[0], "donor"),
+            (~is_donor, STYLES[1], "recipient"),
+        ):
+            axes.scatter(*places[members].T, s=14, color=colour, marker=marker, label=label)
+        for place, text in zip(places, names, strict=True):
+            axes.annotate(text.split()[-1], place, fontsize=5, xytext=(2, 2), textcoords="offset points")
+        axes.set_title(title, fontsize=9, loc="left")
+        axes.set_xticks([])
+        axes.set_yticks([])
+    panels[0][0].legend(frameon=False, fontsize=7)
+    save(figure, f"{name}_maps")
+
+
+def growth(rows: list[dict], name: str) -> None:
+    """Seconds and added memory against one size, on logarithmic axes: a panel for each thing that grows."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    kinds = list(dict.fromkeys(row["curve"] for row in rows))
+    if not kinds:
+        return
+    figure, panels = plt.subplots(1, len(kinds), figsize=(4.2 * len(kinds), 3.6), squeeze=False)
+    for axes, kind in zip(panels[0], kinds, strict=True):
+        here = [row for row in rows if row["curve"] == kind]
+        draw_curves(curves(here, "size", "seconds", "method"), axes)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlabel(kind)
+        axes.set_ylabel("seconds")
+        axes.legend(frameon=False, fontsize=7)
+    save(figure, f"{name}_growth")

@@ -1,8 +1,8 @@
 """Side-by-side measurement: interleaved runs, medians and ratios, peak memory, a limit on time and on memory.
 
-Runs are interleaved (A B C A B C …) so that a slow minute of the machine falls on all. Each run is a process of its own:
-no run sees another's caches, each has its own peak of memory, and a peer can live in another environment. The time is
-that of the fit alone, after the imports and a warm-up on a tiny problem that pays for compilation.
+Runs are interleaved (A B C A B C …) so that a slow minute of the machine falls on all. Each run is a process of its
+own: no run sees another's caches, each has its own peak of memory, and a peer can live in another environment. The time
+is that of the fit alone, after the imports and a warm-up on a tiny problem that pays for compilation.
 """
 
 from __future__ import annotations

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import numpy as np
-
 import _ours
+import numpy as np
 from baselines import third_party
 from baselines._peer import Peer
 from baselines.glmnet_r import Glmnet
@@ -40,6 +39,7 @@ class Method:
 METHODS: dict[str, Method] = {
     "intertwine, exact": Method(_ours.ExactRegressor),
     "intertwine, sparse": Method(_ours.SparseRegressor),
+    "intertwine, sparse fit": Method(_ours.SparseFit),
     "PolynomialFeatures + ElasticNetCV": Method(PolynomialElasticNet),
     "skglm": Method(third_party.SkglmElasticNet, from_registry=True),
     "glmnet (R, model.matrix)": Method(lambda: Glmnet("gaussian", pairs=True, mixing=(0.5, 1.0))),
@@ -48,4 +48,6 @@ METHODS: dict[str, Method] = {
     "EBM (interpret)": Method(lambda: third_party.ExplainableBoosting("gaussian"), from_registry=True),
 }
 
+#: The library's own methods; the single fit is for curves of cost, where nothing is tuned.
 OURS = tuple(name for name in METHODS if name.startswith("intertwine"))
+SINGLE_FITS = ("intertwine, sparse fit",)

@@ -5,9 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
-from sklearn.model_selection import PredefinedSplit
-
 from baselines._peer import Peer
+from sklearn.model_selection import GridSearchCV, PredefinedSplit
 
 #: Parameters that the tables show as chosen.
 SHOWN = (
@@ -31,12 +30,24 @@ class OurPeer(Peer):
         return self
 
     def score(self, X: np.ndarray) -> np.ndarray:
-        if hasattr(self.model, "decision_function"):
-            return self.model.decision_function(X)
-        return self.model.predict(X)
+        return _score(self.model, X)
 
     def chosen(self) -> dict:
         return {name: value for name, value in self.model.best_params_.items() if name in SHOWN}
+
+
+class Regressor(OurPeer):
+    """Everything chosen, the path left to the library."""
+
+    def __init__(self) -> None:
+        super().__init__("InteractionRegressorCV")
+
+
+class Classifier(OurPeer):
+    """Everything chosen, the path left to the library."""
+
+    def __init__(self) -> None:
+        super().__init__("InteractionClassifierCV")
 
 
 class ExactRegressor(OurPeer):
@@ -53,15 +64,97 @@ class SparseRegressor(OurPeer):
         super().__init__("InteractionRegressorCV", solver="sparse")
 
 
-class Regressor(OurPeer):
-    """Everything chosen, the path left to the library."""
+class SparseFit(Peer):
+    """One fit of the sparse path at given strengths, for the curves of cost."""
 
-    def __init__(self) -> None:
-        super().__init__("InteractionRegressorCV")
+    tuning = "none: alpha = .05, l1_ratio = .9"
+
+    def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> SparseFit:
+        import intertwine
+
+        spread = y.std()  # so that one alpha suits every size
+        self.model = intertwine.InteractionRegressor(
+            alpha=0.05 * spread, l1_ratio=0.9, latent=None, solver="sparse", random_state=0
+        ).fit(X, y)
+        return self
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        return self.model.predict(X)
 
 
-class Classifier(OurPeer):
-    """Everything chosen, the path left to the library."""
+class SearchedPeer(Peer):
+    """A plain estimator of the library in scikit-learn's grid search: what an equal budget means is then plain.
 
-    def __init__(self) -> None:
-        super().__init__("InteractionClassifierCV")
+    Parameters
+    ----------
+    task : {"regression", "classification"}
+    grid : dict
+        Candidates.
+    **fixed
+        Parameters that are not searched.
+    """
+
+    def __init__(self, task: str, grid: dict[str, list], **fixed: object) -> None:
+        self._task, self._grid, self._fixed = task, grid, fixed
+        self.tuning = f"{int(np.prod([len(values) for values in grid.values()]))} candidates"
+
+    def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> SearchedPeer:
+        import intertwine
+
+        classes = {
+            "regression": (intertwine.InteractionRegressor, "neg_mean_squared_error"),
+            "classification": (intertwine.InteractionClassifier, "roc_auc"),
+        }
+        make, scoring = classes[self._task]
+        search = GridSearchCV(
+            make(random_state=0, **self._fixed), self._grid, scoring=scoring, cv=PredefinedSplit(folds)
+        )
+        self._search = search.fit(X, y)
+        return self
+
+    def score(self, X: np.ndarray) -> np.ndarray:
+        return _score(self._search.best_estimator_, X)
+
+    def chosen(self) -> dict:
+        return dict(self._search.best_params_)
+
+
+class FixedTie(SearchedPeer):
+    """The tie held at one strength (0: none, infinite: a factorization machine), the rest searched: 8 candidates."""
+
+    def __init__(self, task: str, tie: float) -> None:
+        alphas = [1e-4, 1e-3, 1e-2, 1e-1] if task == "classification" else [1e-6, 1e-4, 1e-2, 1.0]
+        super().__init__(
+            task, {"alpha": alphas, "alpha_pairs": [alphas[0], alphas[2]]}, tie=tie, n_components=2
+        )
+
+
+def _score(model: object, X: np.ndarray) -> np.ndarray:
+    return model.decision_function(X) if hasattr(model, "decision_function") else model.predict(X)
+
+
+def ablation() -> dict[str, Callable[[], Peer]]:
+    """Pieces of the model one at a time, 24 candidates each: what every piece brings under an equal budget."""
+    pairs = {"alpha_pairs": list(np.logspace(-6, 0, 6))}
+    strengths = {"alpha": [1e-5, 1e-3, 1e-2, 1e-1], **pairs}
+    fewer = {"alpha": [1e-3, 1e-2], **pairs}
+
+    def search(grid: dict[str, list], **fixed: object) -> Callable[[], Peer]:
+        return lambda: SearchedPeer("classification", grid, **fixed)
+
+    return {
+        "ablation: all pairs": search(strengths, latent=None),
+        "ablation: + low-rank tie": search({**fewer, "tie": [0.01, 1.0]}, latent="low_rank", n_components=2),
+        "ablation: + signed tie": search({**fewer, "tie": [0.01, 1.0]}, latent="signed", n_components=2),
+        "ablation: + squares": search(strengths, latent=None, squares=True),
+        "ablation: + relevance": search({**fewer, "relevance": [0.5, 1.0]}, latent=None),
+        "ablation: + spline basis": search(strengths, latent=None, basis="spline"),
+        "ablation: + spline basis + relevance": search(
+            {**fewer, "relevance": [0.5, 1.0]}, latent=None, basis="spline"
+        ),
+    }
+
+
+def classifiers(quick: bool) -> dict[str, Callable[[], Peer]]:
+    """The library's own choice, and the ablation unless it should be quick."""
+    return {"intertwine, CV": Classifier, **({} if quick else ablation())}

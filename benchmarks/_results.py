@@ -11,9 +11,8 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
-import numpy as np
-
 import _machine
+import numpy as np
 
 FOLDER = Path(__file__).with_name("results")
 

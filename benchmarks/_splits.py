@@ -17,7 +17,7 @@ class Split:
 
 
 def paper_split(y: np.ndarray, seed: int, n_folds: int = 5) -> Split:
-    """The paper's 50/1/49 rows at random; its 1% validation part stays unused, since we tune inside the training half."""
+    """The paper's 50/1/49 rows at random; its 1% validation part stays unused: we tune inside the training half."""
     rng = np.random.default_rng(seed)
     order = rng.permutation(len(y))
     n_train, n_validation = len(y) // 2, round(0.01 * len(y))

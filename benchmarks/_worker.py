@@ -1,20 +1,21 @@
 """One measured fit in a process of its own; started by ``_harness``, prints one line of JSON.
 
-    python _worker.py METHOD DATA.npz LIMIT_GB
+python _worker.py METHOD DATA.npz LIMIT_GB
 """
 
 from __future__ import annotations
 
+import _machine  # noqa: F401  (before numpy: it cleans the environment)
+
+# isort: split
 import json
 import resource
 import sys
 import time
 import warnings
 
-import _machine  # noqa: F401  (before numpy: it cleans the environment)
-import numpy as np
-
 import _methods
+import numpy as np
 
 
 def peak_mb(who: int) -> float:

@@ -8,24 +8,31 @@ molecule recur and a split of rows leaks. The ablation gives every line of it th
 
 from __future__ import annotations
 
+import _machine  # noqa: F401  (before numpy: it cleans the environment)
+
+# isort: split
 import argparse
 import time
 from collections.abc import Callable
 
-import _machine  # first: it cleans the environment before numpy loads
-import numpy as np
-from sklearn.metrics import roc_auc_score
-
 import _data
 import _ours
+import numpy as np
 from _results import Results, all_rows, markdown, with_error, write_table
 from _splits import Split, grouped_split, paper_split
 from baselines import sklearn_peers
 from baselines.glmnet_r import Glmnet
+from sklearn.metrics import roc_auc_score
 
 NAME = "litlvm_real"
 KEY = ("data", "split", "method", "seed")
-PUBLISHED = {"clean1": 0.947, "clean2": 0.985, "tecator": 0.974, "hill_valley": 0.734, "fri_c4_1000_100": 0.689}
+PUBLISHED = {
+    "clean1": 0.947,
+    "clean2": 0.985,
+    "tecator": 0.974,
+    "hill_valley": 0.734,
+    "fri_c4_1000_100": 0.689,
+}
 WANTED = {"clean1": 0.958, "clean2": 0.997, "tecator": 0.980, "hill_valley": 0.960, "fri_c4_1000_100": 0.970}
 
 
@@ -73,13 +80,16 @@ def run(half: str, names: list[str], seeds: int, methods: list[str] | None, quic
                     continue
                 row = measure(make, table, split)
                 results.add({**key, **row})
-                print(f"{name} {kind} {seed} {method}: AUC {row['auc']:.4f} in {row['seconds']:.1f} s", flush=True)
+                print(
+                    f"{name} {kind} {seed} {method}: AUC {row['auc']:.4f} in {row['seconds']:.1f} s",
+                    flush=True,
+                )
 
 
 def table() -> None:
     """Mean AUC ± standard error over the seeds, methods by data, with the published figure."""
     rows = all_rows(NAME)
-    columns = [key for key in [(n, "rows") for n in _data.NAMES] + [("clean2", "groups")]]
+    columns = list([(n, "rows") for n in _data.NAMES] + [("clean2", "groups")])
     methods = list(dict.fromkeys(row["method"] for row in rows))
     body = [["LIT-LVM as published"] + [PUBLISHED[n] if kind == "rows" else "–" for n, kind in columns]]
     body += [["wanted here"] + [WANTED[n] if kind == "rows" else "–" for n, kind in columns]]
@@ -87,9 +97,13 @@ def table() -> None:
         line: list[object] = [method]
         for name, kind in columns:
             values = [r["auc"] for r in rows if (r["method"], r["data"], r["split"]) == (method, name, kind)]
-            line.append(f"{with_error(values)}{'' if len(values) >= 5 else f' ({len(values)})'}" if values else "–")
+            line.append(
+                f"{with_error(values)}{'' if len(values) >= 5 else f' ({len(values)})'}" if values else "–"
+            )
         body.append(line)
-    header = ["AUC, mean ± s.e. over splits"] + [n if kind == "rows" else f"{n}, by molecule" for n, kind in columns]
+    header = ["AUC, mean ± s.e. over splits"] + [
+        n if kind == "rows" else f"{n}, by molecule" for n, kind in columns
+    ]
     write_table(NAME, markdown(header, body))
 
 
@@ -97,7 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--only", choices=["ours", "peers"])
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--quick", action="store_true", help="one seed, small searches, the three small tables")
+    parser.add_argument(
+        "--quick", action="store_true", help="one seed, small searches, the three small tables"
+    )
     parser.add_argument("--data", nargs="+", choices=_data.NAMES)
     parser.add_argument("--methods", nargs="+")
     arguments = parser.parse_args()

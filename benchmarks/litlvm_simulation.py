@@ -2,29 +2,31 @@
 
     python benchmarks/litlvm_simulation.py [--only ours|peers] [--seeds 5] [--quick] [--part regression …]
 
-Parts: ``regression`` (RMSE by p), ``classification`` (AUC by p), ``tie`` (AUC against the strength of the latent tie, all
-else tuned), ``transition`` (RMSE through p ≈ 63, where the parameters 1 + p + p(p−1)/2 come to outnumber the 2000 rows).
-The last two are drawn into ``results/``. Peers and library see the same draws and the same folds.
+Parts: ``regression`` (RMSE by p), ``classification`` (AUC by p), ``tie`` (AUC against the strength of the latent tie,
+all else tuned), ``transition`` (RMSE through p ≈ 63, where the parameters 1 + p + p(p−1)/2 come to outnumber the 2000
+rows). The last two are drawn into ``results/``. Peers and library see the same draws and the same folds.
 """
 
 from __future__ import annotations
 
+import _machine  # noqa: F401  (before numpy: it cleans the environment)
+
+# isort: split
 import argparse
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-import _machine  # noqa: F401  (first: it cleans the environment before numpy loads)
-import numpy as np
-from sklearn.metrics import roc_auc_score
-
 import _figures
 import _ours
+import numpy as np
 from _results import Results, all_rows, markdown, with_error, write_table
 from _splits import plain_folds, stratified_folds
 from baselines import sklearn_peers
 from baselines._peer import Peer
 from baselines.glmnet_r import Glmnet
+from sklearn.metrics import roc_auc_score
+
 from intertwine.datasets import simulate_low_rank
 
 NAME = "litlvm_simulation"
@@ -77,16 +79,29 @@ def makers(part: str, half: str, n_features: int) -> dict[str, Callable[[], Peer
     task = "classification" if part in ("classification", "tie") else "regression"
     if half == "ours":
         if part == "tie":
-            return {f"tie = {tie:g}": lambda tie=tie: _ours.FixedTie("classification", tie) for tie in (0.0, *TIES, np.inf)}
+            return {
+                f"tie = {tie:g}": lambda tie=tie: _ours.FixedTie("classification", tie)
+                for tie in (0.0, *TIES, np.inf)
+            }
         if part == "transition":
-            return {"intertwine": _ours.Regressor, "all pairs, no tie": lambda: _ours.FixedTie("regression", 0.0)}
+            return {
+                "intertwine": _ours.Regressor,
+                "all pairs, no tie": lambda: _ours.FixedTie("regression", 0.0),
+            }
         return {"intertwine": _ours.Regressor if task == "regression" else _ours.Classifier}
     if task == "regression":
         peers = sklearn_peers.regressors()
-        chosen = {name: peers[name] for name in ("factorization machine, rank 2", "factorization machine, rank tuned")}
+        chosen = {
+            name: peers[name]
+            for name in ("factorization machine, rank 2", "factorization machine, rank tuned")
+        }
         chosen["kernel ridge, degree 2"] = peers["kernel ridge, degree 2"]
-        if part == "regression" and n_features <= 100:  # beyond, hours for a method that is far behind by then
-            chosen["elastic net, all pairs (glmnet)"] = lambda: Glmnet("gaussian", pairs=True, mixing=(0.5, 1.0))
+        if (
+            part == "regression" and n_features <= 100
+        ):  # beyond, hours for a method that is far behind by then
+            chosen["elastic net, all pairs (glmnet)"] = lambda: Glmnet(
+                "gaussian", pairs=True, mixing=(0.5, 1.0)
+            )
         return chosen
     if part == "tie":
         return {}
@@ -123,7 +138,9 @@ def run(part: str, half: str, sizes: tuple[int, ...], seeds: int) -> None:
                 value = data.auc(model) if task == "classification" else data.error(model)
                 spread = {} if task == "classification" else {"sd_y": float(data.y.std())}
                 results.add({**key, "value": value, **spread, "seconds": seconds, "chosen": model.chosen()})
-                print(f"{part} p={n_features} seed={seed} {method}: {value:.4g} in {seconds:.1f} s", flush=True)
+                print(
+                    f"{part} p={n_features} seed={seed} {method}: {value:.4g} in {seconds:.1f} s", flush=True
+                )
 
 
 def table() -> None:
@@ -138,7 +155,11 @@ def table() -> None:
             line: list[object] = [method]
             for p in sizes:
                 values = [row["value"] for row in here if (row["method"], row["p"]) == (method, p)]
-                line.append(with_error(values, digits) + (f" ({len(values)})" if len(values) < 5 else "") if values else "–")
+                line.append(
+                    with_error(values, digits) + (f" ({len(values)})" if len(values) < 5 else "")
+                    if values
+                    else "–"
+                )
             body.append(line)
         text += f"\n### {part}: {measure}, mean ± s.e. over draws (fewer than five in brackets)\n\n"
         text += markdown(["method", *(f"p = {p}" for p in sizes)], body)

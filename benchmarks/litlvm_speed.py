@@ -3,20 +3,21 @@
     python benchmarks/litlvm_speed.py [--quick] [--only ours|peers] [--seeds 3] [--rows 500]
 
 Two truths, so that no method is judged on its own ground alone: *sparse* (ten main effects, ten pairs) suits the L1
-peers; *latent* (θ = ZZᵀ + noise over all pairs) is the paper's. Every run is a process of its own, interleaved, one thread,
-and is ended at a limit of time and memory. The held-out error stands beside the time: fast and wrong is not fast.
+peers; *latent* (θ = ZZᵀ + noise over all pairs) is the paper's. Every run is a process of its own, interleaved, one
+thread, and is ended at a limit of time and memory. The held-out error stands beside the time: fast and wrong is slow.
 """
 
 from __future__ import annotations
 
+import _machine  # noqa: F401  (before numpy: it cleans the environment)
+
+# isort: split
 import argparse
 import sys
 
-import _machine  # noqa: F401  (first: it cleans the environment before numpy loads)
 import numpy as np
-
 from _harness import Summary, in_words, interleave, peers_python
-from _methods import METHODS, OURS
+from _methods import METHODS, OURS, SINGLE_FITS
 from _results import Results, all_rows, markdown, write_table
 from _splits import plain_folds
 
@@ -38,7 +39,9 @@ def draw(truth: str, n_rows: int, n_features: int, seed: int) -> dict[str, np.nd
     else:
         main = rng.standard_normal(n_features)
         latent = rng.standard_normal((n_features, 2))
-        theta[rows, columns] = (latent @ latent.T)[rows, columns] + np.sqrt(0.1) * rng.standard_normal(len(rows))
+        theta[rows, columns] = (latent @ latent.T)[rows, columns] + np.sqrt(0.1) * rng.standard_normal(
+            len(rows)
+        )
     signal = X @ main + np.einsum("ij,ij->i", X @ theta, X)
     y = signal + np.sqrt(0.1) * signal.std() * rng.standard_normal(len(X))
     return {
@@ -50,15 +53,27 @@ def draw(truth: str, n_rows: int, n_features: int, seed: int) -> dict[str, np.nd
     }
 
 
-def run(truth: str, n_features: int, n_rows: int, halves: list[str], repeats: int, limit_s: float, spent: set[tuple[str, str]]) -> None:
+def run(
+    truth: str,
+    n_features: int,
+    n_rows: int,
+    halves: list[str],
+    repeats: int,
+    limit_s: float,
+    spent: set[tuple[str, str]],
+) -> None:
     """Measure every method of the wanted halves on one problem; a method that ran out is left out of larger ones."""
     wanted = {
         name: peers_python() if method.from_registry else sys.executable
         for name, method in METHODS.items()
-        if ("ours" if name in OURS else "peers") in halves and (truth, name) not in spent
+        if ("ours" if name in OURS else "peers") in halves
+        and name not in SINGLE_FITS
+        and (truth, name) not in spent
     }
     print(f"{truth}, p = {n_features}, n = {n_rows}")
-    for summary in interleave(wanted, draw(truth, n_rows, n_features, seed=0), repeats=repeats, limit_s=limit_s):
+    for summary in interleave(
+        wanted, draw(truth, n_rows, n_features, seed=0), repeats=repeats, limit_s=limit_s
+    ):
         half = "ours" if summary.method in OURS else "peers"
         Results(NAME, half, KEY).add({"truth": truth, "p": n_features, "n": n_rows, **as_row(summary)})
         if summary.failure:
@@ -76,7 +91,7 @@ def as_row(summary: Summary) -> dict:
         "peak_mb": summary.peak_mb if finite else None,
         "runs": summary.n_runs,
         "failure": summary.failure,
-        **{key: value for key, value in summary.outcome.items()},
+        **summary.outcome,
     }
 
 
@@ -92,12 +107,12 @@ def cell(row: dict) -> str:
 def table() -> None:
     """One table for each truth: methods by p."""
     rows = all_rows(NAME)
-    text = "Median seconds [fastest–slowest] of the whole tuned fit; held-out MSE / variance (noise alone ≈ .09); peak memory.\n"
+    text = "Median seconds [range] of the whole tuned fit; held-out MSE / variance (noise alone .09); peak memory.\n"
     for truth in ("sparse", "latent"):
         here = [row for row in rows if row["truth"] == truth]
         sizes = sorted({row["p"] for row in here})
         body = []
-        for method in METHODS:
+        for method in (name for name in METHODS if name not in SINGLE_FITS):
             by_size = {row["p"]: row for row in here if row["method"] == method}
             body.append([method, *(cell(by_size[p]) if p in by_size else "–" for p in sizes)])
         n_rows = sorted({row["n"] for row in here})

@@ -7,8 +7,7 @@ import numpy as np
 import pytest
 from scipy.optimize import approx_fprime, minimize
 
-BENCHMARKS = Path(__file__).resolve().parents[1] / "benchmarks"
-sys.path.insert(0, str(BENCHMARKS))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 from baselines import _losses, adam_litlvm, fm
 

@@ -141,6 +141,32 @@ def test_predict_before_fit(family):
 
 X = np.random.default_rng(0).normal(size=(12, 3))
 
+ACCEPTED = {
+    "alpha": [0, 0.0, 3, np.float32(0.5)],
+    "alpha_pairs": [None, 0],
+    "l1_ratio": [0, 1, 0.5],
+    "latent": [None, "low_rank", "signed", "two_factor", "distance"],
+    "n_components": [1, np.int64(3)],
+    "tie": [0, 0.1, np.inf],
+    "order": [2, 3],
+    "relevance": [0, 1.5, "evidence"],
+    "basis": [None, "spline"],
+    "scaling": ["features", "products", None],
+    "unpenalized": [None, ["age"], [0, 2], np.array([1])],
+    "heredity": [None, "weak", "strong"],
+    "solver": ["auto", "exact", "sparse"],
+    "random_state": [None, 0, np.random.RandomState(0)],
+    "n_jobs": [None, -1, 2],
+    "verbose": [False, True, 2],
+    "ties": ["efron", "breslow"],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, value) for name in ACCEPTED for value in ACCEPTED[name]])
+def test_good_hyperparameters_are_accepted(name, value):
+
+    LinearSurvival(**{name: value}).fit(X, survival_target(np.arange(12.0), np.arange(12) % 2))
+
 
 def test_a_failed_fit_leaves_a_fitted_model_as_it_was():
     model = LinearRegressor().fit(X, X[:, 0])

@@ -233,6 +233,19 @@ def test_boolean_labels_stay_booleans(labels):
     assert check_classification_target(labels, X[:2])[1].dtype == bool
 
 
+def test_lengths_are_checked_without_a_table_beside():
+    with pytest.raises(ValueError, match="X has 3 rows, but sample_weight has 2"):
+        check_weights([1.0, 1.0], 3)
+    with pytest.raises(ValueError, match="X has 3 rows, but strata has 2"):
+        check_strata(["a", "b"], 3)
+
+
+@pytest.mark.parametrize("gap", [None, np.nan, pd.NA, pd.NaT], ids=str)
+def test_every_kind_of_missing_label_is_seen(gap):
+    with pytest.raises(ValueError, match=r"strata has 1 missing labels, in rows \[1\]"):
+        check_strata(np.array(["a", gap], dtype=object), 2)
+
+
 def test_no_strata():
     assert check_strata(None, 3) is None
 
@@ -274,7 +287,7 @@ RANK = np.random.default_rng(3).normal(size=(20, 4))
     ("columns", "match"),
     [
         (np.c_[RANK, RANK[:, 0]], "'a' = 'k';"),
-        (np.c_[RANK, RANK[:, 0] * (1 + 1e-10)], "'a' = 'k';"),
+        (np.c_[RANK, RANK[:, 0] + 1e-10 * RANK[:, 1]], "'a' = 'k';"),
         (np.c_[RANK, 2 * RANK[:, 1]], "'b' = 0.5·'k';"),
         (np.c_[RANK, RANK[:, 0] - 2 * RANK[:, 2]], "'[ack]' = .*'[ack]' [+] .*'[ack]';"),
         (np.c_[RANK, RANK.sum(axis=1) * 1e6], "repeat one another"),

@@ -1,10 +1,10 @@
 """The paper's optimiser of LIT-LVM: joint Adam on every parameter, then a soft threshold for the L1 part.
 
 Written from its description (arXiv 2506.15492), not from its code. What is kept on purpose, because it decides how
-the comparison comes out: all pairs as explicit columns; full batch; at most 5000 epochs; learning rate .05; main effects
-and latent vectors start from N(0, 1); the loss is the *sum* for regression, the mean for logistic, divided by the events
-for Cox; and the threshold follows the Adam step with the bare learning rate, although Adam has rescaled the gradient by
-then, so that its fixed points are not those of the objective.
+the comparison comes out: all pairs as explicit columns; full batch; at most 5000 epochs; learning rate .05; main
+effects and latent vectors start from N(0, 1); the loss is the *sum* for regression, the mean for logistic, divided by
+the events for Cox; and the threshold follows the Adam step with the bare learning rate, although Adam has rescaled the
+gradient by then, so that its fixed points are not those of the objective.
 
 The objective itself is the library's, so that both can be read on one axis:
 

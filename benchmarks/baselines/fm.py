@@ -24,7 +24,12 @@ def fm_score(intercept: float, main: np.ndarray, latent: np.ndarray, X: np.ndarr
 
 
 def fm_objective(
-    packed: np.ndarray, X: np.ndarray, squares: np.ndarray, loss: BaselineLoss, alpha: float, alpha_latent: float
+    packed: np.ndarray,
+    X: np.ndarray,
+    squares: np.ndarray,
+    loss: BaselineLoss,
+    alpha: float,
+    alpha_latent: float,
 ) -> tuple[float, np.ndarray]:
     """Objective and gradient at packed (b, β, Z); ``squares`` is X² (kept, since every step needs it)."""
     n_features = X.shape[1]

@@ -10,8 +10,12 @@ from collections.abc import Callable
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostingRegressor
-from sklearn.ensemble import RandomForestClassifier, RandomForestRegressor
+from sklearn.ensemble import (
+    HistGradientBoostingClassifier,
+    HistGradientBoostingRegressor,
+    RandomForestClassifier,
+    RandomForestRegressor,
+)
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.kernel_ridge import KernelRidge
 from sklearn.linear_model import ElasticNet, LogisticRegression, Ridge
@@ -97,7 +101,10 @@ def classifiers(n_features: int, seed: int = 0) -> dict[str, Callable[[], Peer]]
             "C, 23 values",
         ),
         "RBF-SVM": lambda: GridPeer(
-            SVC(kernel="rbf", cache_size=400, max_iter=SVM_STEPS), {"C": list(np.logspace(-1, 3, 5)), "gamma": gammas}, auc, "C × gamma, 25"
+            SVC(kernel="rbf", cache_size=400, max_iter=SVM_STEPS),
+            {"C": list(np.logspace(-1, 3, 5)), "gamma": gammas},
+            auc,
+            "C × gamma, 25",
         ),
         "degree-2 SVM": lambda: GridPeer(
             SVC(kernel="poly", degree=2, coef0=1.0, cache_size=400, max_iter=SVM_STEPS),
@@ -197,7 +204,9 @@ class PolynomialElasticNet(Peer):
         from sklearn.linear_model import ElasticNetCV
 
         self._columns = make_pipeline(
-            StandardScaler(), PolynomialFeatures(degree=2, interaction_only=True, include_bias=False), StandardScaler()
+            StandardScaler(),
+            PolynomialFeatures(degree=2, interaction_only=True, include_bias=False),
+            StandardScaler(),
         )
         search = ElasticNetCV(l1_ratio=[0.5, 1.0], cv=PredefinedSplit(folds))
         self._model: ElasticNet = search.fit(self._columns.fit_transform(X), y)

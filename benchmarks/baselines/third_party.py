@@ -86,7 +86,7 @@ class UniPairsPeer(Peer):
     def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> UniPairsPeer:
         from uniPairs import UniPairs
 
-        np.random.seed(0)  # it draws its folds from the global generator
+        np.random.seed(0)  # noqa: NPY002  (it draws its folds from the global generator)
         self._model = UniPairs(two_stage=True, family_spec={"family": self._family})
         with contextlib.redirect_stdout(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
@@ -119,7 +119,13 @@ class AdelieGlinternet(Peer):
         with contextlib.redirect_stderr(io.StringIO()), warnings.catch_warnings():
             warnings.simplefilter("ignore")
             search = ad.cv_grpnet(
-                X=design, glm=outcome, groups=groups, n_folds=len(np.unique(folds)), seed=0, min_ratio=1e-3, progress_bar=False
+                X=design,
+                glm=outcome,
+                groups=groups,
+                n_folds=len(np.unique(folds)),
+                seed=0,
+                min_ratio=1e-3,
+                progress_bar=False,
             )
             state = search.fit(X=design, glm=outcome, groups=groups, progress_bar=False)
         self._weights, self._intercept = state.betas[-1], float(state.intercepts[-1])
@@ -131,7 +137,7 @@ class AdelieGlinternet(Peer):
 
         n_features = main.shape[1]
         n_pairs = n_features * (n_features - 1) // 2
-        products = ad.matrix.interaction(main, intr_map={j: None for j in range(n_features)}, copy=True)
+        products = ad.matrix.interaction(main, intr_map=dict.fromkeys(range(n_features)), copy=True)
         parts = [ad.matrix.dense(main, method="naive"), products]
         groups = np.concatenate([np.arange(n_features), n_features + 3 * np.arange(n_pairs)])
         return ad.matrix.concatenate(parts, axis=1), groups
@@ -141,7 +147,9 @@ class AdelieGlinternet(Peer):
 
         main = np.asfortranarray(self._features(X))
         design, _ = self._design(main)
-        return np.ravel(ad.diagnostic.predict(X=design, betas=self._weights, intercepts=np.array([self._intercept])))
+        return np.ravel(
+            ad.diagnostic.predict(X=design, betas=self._weights, intercepts=np.array([self._intercept]))
+        )
 
     def chosen(self) -> dict:
         return self._chosen

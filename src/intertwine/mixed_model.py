@@ -29,6 +29,8 @@ from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
 
 __all__ = ["MixedModel", "Mode", "Posterior"]
 
+_SATURATED = 1e-8  # rows whose curvature is below this share of the largest hardly have any
+
 
 class _System(abc.ABC):
     """The Newton system at one curvature, factored once and solved often."""
@@ -53,9 +55,7 @@ class _DiagonalSystem(_System):
 
     def __init__(self, curvature: DiagonalCurvature, K, C):
         self.curvature = curvature
-        diagonal = curvature.diagonal()
-        # Saturated rows have no curvature left; a floor changes the path of Newton's method, not where it ends.
-        self._weights = np.maximum(diagonal, 1e-10 * diagonal.max())
+        self._weights = curvature.diagonal()
         root = np.sqrt(self._weights)
         B = root[:, None] * K * root
         B.flat[:: len(B) + 1] += 1.0
@@ -80,7 +80,7 @@ class _DiagonalSystem(_System):
 
 @final
 class _CoupledSystem(_System):
-    """Rows interact (Cox): R = (I + W K)⁻¹ by LU; W may be singular."""
+    """Rows interact (Cox), or some have no curvature left: R = (I + W K)⁻¹ by LU; W may be singular."""
 
     def __init__(self, curvature, K, C):
         self.curvature = curvature
@@ -101,7 +101,25 @@ class _CoupledSystem(_System):
 
     def weights(self):
         diagonal = self.curvature.diagonal()
-        return np.maximum(diagonal, 1e-10 * diagonal.max())
+        return np.maximum(diagonal, _SATURATED * diagonal.max())
+
+
+@final
+class _DampedCurvature(AbstractCurvature):
+    """W + λ I, for the steps that W alone would make too long."""
+
+    def __init__(self, curvature: AbstractCurvature, damping: float):
+        self._curvature = curvature
+        self._damping = damping
+
+    def diagonal(self):
+        return self._curvature.diagonal() + self._damping
+
+    def matmul(self, vectors):
+        return self._curvature.matmul(vectors) + self._damping * vectors
+
+    def majorizer(self):
+        return self._curvature.majorizer() + self._damping
 
 
 def _project(inverse, C):
@@ -122,7 +140,10 @@ def _factorize(curvature, K, C) -> _System:
 
 @_factorize.register
 def _(curvature: DiagonalCurvature, K, C) -> _System:
-    return _DiagonalSystem(curvature, K, C)
+    weights = curvature.diagonal()
+    # A working response divides by the weights, which leaves no digits where rows are saturated.
+    regular = weights.min() > _SATURATED * weights.max()
+    return _DiagonalSystem(curvature, K, C) if regular else _CoupledSystem(curvature, K, C)
 
 
 class Mode(NamedTuple):
@@ -182,8 +203,10 @@ class MixedModel:
         self._system: _System | None = None
         self.n_factorizations = 0
 
-    def _system_at(self, scores, drift) -> _System:
+    def _system_at(self, scores, drift, damping=0.0) -> _System:
         curvature = self.loss.curvature(scores)
+        if damping > 0:
+            curvature = _DampedCurvature(curvature, damping)
         if self._system is not None:
             old, new = self._system.curvature.diagonal(), curvature.diagonal()
             if np.max(np.abs(new - old)) <= drift * np.max(old):
@@ -201,11 +224,11 @@ class MixedModel:
             If no step decreases the objective although the optimality conditions do not hold.
         """
         point = self._best_start(offset, start)
-        drift, previous = self._DRIFT, np.inf
+        drift, damping, previous = self._DRIFT, 0.0, np.inf
         for _ in range(self._MAX_STEPS):
             gradient = self.loss.gradient(point.scores)
             fresh = self.n_factorizations
-            system = self._system_at(point.scores, drift)
+            system = self._system_at(point.scores, drift, damping)
             fresh = self.n_factorizations > fresh
             target = system.target(point.scores, offset, gradient)
             move = [new - old for new, old in zip(target, point[:3], strict=True)]
@@ -217,12 +240,29 @@ class MixedModel:
             if trial is None and fresh:
                 if residual < 1e-4:  # rounding has the last word
                     break
-                raise FloatingPointError("no descent in the Newton iteration; raise alpha")
+                damping = self._more(damping)
+            elif fresh:
+                damping = self._less(damping)
             # A stale system that has stopped helping is replaced by a fresh one.
             drift = 0.0 if trial is None or residual > 0.5 * previous else self._DRIFT
             previous = residual
             point = trial or point
         return point
+
+    @property
+    def _unit_damping(self) -> float:
+        """Curvature of an undecided row: the scale on which a step is cautious."""
+        return float(np.max(self.loss.curvature(np.zeros(self.loss.n_rows)).diagonal()))
+
+    def _more(self, damping: float) -> float:
+        """Levenberg's remedy where all rows are saturated and Newton's step runs off."""
+        unit = self._unit_damping
+        if damping > 1e6 * unit:
+            raise FloatingPointError("no descent in the Newton iteration; raise alpha")
+        return max(10.0 * damping, 1e-3 * unit)
+
+    def _less(self, damping: float) -> float:
+        return 0.1 * damping if damping > 1e-3 * self._unit_damping else 0.0
 
     def _point(self, offset, alpha, gamma, field) -> Mode:
         scores = offset + self.C @ gamma + field
@@ -239,7 +279,7 @@ class MixedModel:
 
     def _search(self, offset, point, move, slope) -> Mode | None:
         step = 1.0
-        while step > 1e-6:
+        while step > 1e-3:
             trial = self._point(offset, *(old + step * change for old, change in zip(point[:3], move, strict=True)))
             # The slack is rounding: near the optimum a good step may not lower the value measurably.
             if trial.value <= point.value + 1e-4 * step * slope + 1e-13 * abs(point.value):

@@ -51,22 +51,26 @@ class AbstractTask(ABC):
         """Score predictions of rows with target `y`."""
 
     @abstractmethod
-    def interaction_model(self, *, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build our estimator, which picks all its hyperparameters itself."""
 
     @abstractmethod
     def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect what one would use instead, each tuning itself; `quick` makes smaller grids."""
 
-    def models(self, n_features: int, *, quick: bool = False, random_state: int = 0) -> dict[str, Any]:
+    def models(
+        self, n_features: int, *, cv: int = 5, quick: bool = False, random_state: int = 0
+    ) -> dict[str, Any]:
         """Our model first, then its baselines.
 
         Parameters
         ----------
         n_features : int
             Columns of the data; the elastic net on all pairs is left out where it could not hold them.
+        cv : int, default 5
+            Folds inside our estimator.
         quick : bool, default False
         random_state : int, default 0
         """
-        ours = self.interaction_model(quick=quick, random_state=random_state)
+        ours = self.interaction_model(cv=cv, quick=quick, random_state=random_state)
         return {OURS: ours, **self.baselines(n_features, quick=quick, random_state=random_state)}

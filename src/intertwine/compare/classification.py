@@ -53,11 +53,11 @@ class ClassificationTask(AbstractTask):
         columns = range(1, 2) if classes.size == 2 else range(classes.size)
         return float(np.mean([roc_auc_score(y == classes[c], prediction["score"][:, c]) for c in columns]))
 
-    def interaction_model(self, *, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionClassifierCV`."""
         from intertwine.estimators.interactions import InteractionClassifierCV
 
-        return InteractionClassifierCV(cv=3 if quick else 5, random_state=random_state)
+        return InteractionClassifierCV(cv=cv, random_state=random_state)
 
     def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect logistic elastic nets, a factorization machine, gradient boosting and an RBF kernel."""

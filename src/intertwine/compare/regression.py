@@ -46,11 +46,11 @@ class RegressionTask(AbstractTask):
         """Return R²."""
         return float(r2_score(y, prediction["mean"]))
 
-    def interaction_model(self, *, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionRegressorCV`."""
         from intertwine.estimators.interactions import InteractionRegressorCV
 
-        return InteractionRegressorCV(cv=3 if quick else 5, random_state=random_state)
+        return InteractionRegressorCV(cv=cv, random_state=random_state)
 
     def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect elastic nets, a factorization machine, gradient boosting and an RBF kernel."""

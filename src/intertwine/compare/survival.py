@@ -48,11 +48,11 @@ class SurvivalTask(AbstractTask):
         entry = y["entry"] if "entry" in (y.dtype.names or ()) else None
         return float(concordance_index(y["time"], y["event"], prediction["risk"], entry=entry))
 
-    def interaction_model(self, *, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionCoxPHCV`."""
         from intertwine.estimators.interactions import InteractionCoxPHCV
 
-        return InteractionCoxPHCV(cv=3 if quick else 5, random_state=random_state)
+        return InteractionCoxPHCV(cv=cv, random_state=random_state)
 
     def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect Cox elastic nets on main effects and on all pairs, and a factorization machine."""

@@ -6,6 +6,7 @@ strength, so that another set of strengths costs a weighted sum, and a fold of i
 
 from __future__ import annotations
 
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -54,6 +55,7 @@ class ExactProblem:
     def __init__(self, loss, columns, squares, penalized, order=2):
         self.loss = loss
         self.columns = columns
+        self.rows = np.arange(len(columns))  # those of ``columns`` that the loss sees
         self.squares = squares
         self.penalized = penalized
         self.order = order
@@ -94,14 +96,34 @@ class ExactProblem:
         return MixedModel(self.loss, self._weighted_sum(self.unit_covariances, strengths), self.fixed)
 
     def take(self, rows) -> ExactProblem:
-        """The same problem on some of its rows, prepared alike: every covariance is a submatrix."""
+        """The same problem on some of its rows, prepared alike.
+
+        Every covariance is a submatrix and the columns are shared, not copied: the target is evaluated on all rows
+        and read at these, so that folds of a wide table cost no memory of their own.
+        """
         part = object.__new__(ExactProblem)
         part.loss = self.loss.take(rows)
-        part.columns, part.squares, part.fixed = self.columns[rows], self.squares[rows], self.fixed[rows]
+        part.columns, part.rows = self.columns, self.rows[rows]
+        part.squares, part.fixed = self.squares[rows], self.fixed[rows]
         part.penalized, part.order = self.penalized, self.order
         index = np.ix_(rows, rows)
         part.unit_covariances = tuple(None if c is None else c[index] for c in self.unit_covariances)
         return part
+
+    def with_loss(self, loss) -> ExactProblem:
+        """The same rows and covariances under another loss."""
+        other = copy(self)
+        other.loss = loss
+        return other
+
+    def held_out_scores(self, fit: ExactFit, rows, others) -> np.ndarray:
+        """Scores of ``rows`` under a fit of ``take(others)``."""
+        index = np.ix_(rows, others)
+        covariance = self._weighted_sum(
+            tuple(None if c is None else c[index] for c in self.unit_covariances), fit.strengths
+        )
+        f = self.fixed[rows] @ fit.mode.gamma + covariance @ fit.mode.alpha
+        return f if fit.latent is None else f + self.target_scores(fit, self.columns)[rows]
 
     def fit(
         self,
@@ -113,19 +135,21 @@ class ExactProblem:
     ) -> ExactFit:
         """Minimise the objective; without latent settings or tie the problem is convex and solved directly."""
         model = self.model(strengths)
-        nothing = np.zeros(len(self.columns))
+        nothing = np.zeros(len(self.rows))
         if settings is None or strengths.pairs.tie == 0:
             mode = model.mode(nothing)
             return ExactFit(mode, nothing, None, strengths, model.n_factorizations)
         plain = model.mode(nothing)
 
         def objective(target):
-            return IntegratedObjective(model, target, self.columns, strengths.pairs)
+            return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows)
 
-        latent = search_target(objective, self.columns, plain.alpha, settings, rng, callbacks, start)
+        dual = np.zeros(len(self.columns))
+        dual[self.rows] = plain.alpha
+        latent = search_target(objective, self.columns, dual, settings, rng, callbacks, start)
         if self.order == 3:
             latent = self._add_triples(objective, latent, settings, rng, callbacks)
-        offset = strengths.pairs.shrinkage * latent.target.score(latent.params, self.columns)
+        offset = strengths.pairs.shrinkage * latent.target.score(latent.params, self.columns)[self.rows]
         return ExactFit(model.mode(offset, plain), offset, latent, strengths, model.n_factorizations)
 
     def _add_triples(self, objective, latent, settings, rng, callbacks):

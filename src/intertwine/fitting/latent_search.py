@@ -13,7 +13,7 @@ from intertwine.structures.registry import candidates
 
 __all__ = ["LatentFit", "LatentSettings", "search_target"]
 
-_SCALES = np.logspace(-3, 3, 13)
+_SCALES = np.logspace(-3, 2, 6)
 
 
 class LatentSettings(NamedTuple):

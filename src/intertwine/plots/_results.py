@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["columns_of", "leading_features", "matrix_of", "score_path", "top_pairs"]
+__all__ = ["columns_of", "leading_features", "score_path", "top_pairs"]
 
 
 def columns_of(frame: Any) -> dict[str, NDArray[Any]]:
@@ -19,33 +19,23 @@ def columns_of(frame: Any) -> dict[str, NDArray[Any]]:
     return {name: native[name].to_numpy() for name in native.columns}
 
 
-def top_pairs(estimator: Any, k: int, *, label: Any = None) -> dict[str, NDArray[Any]]:
-    """The `k` largest interactions as columns, of class `label` where the estimator has one set per class."""
+def top_pairs(estimator: Any, k: int) -> dict[str, NDArray[Any]]:
+    """The `k` largest interactions as columns, of the first class where the estimator has one set per class."""
     columns = columns_of(estimator.top_interactions(k))
     if "class" not in columns:
         return columns
-    chosen = columns["class"][0] if label is None else label
-    keep = columns["class"] == chosen
+    keep = columns["class"] == columns["class"][0]
     return {name: values[keep] for name, values in columns.items()}
 
 
-def leading_features(estimator: Any, n_features: int, *, label: Any = None) -> list[str]:
+def leading_features(estimator: Any, n_features: int) -> list[str]:
     """Names of the features with the largest interactions, the strongest first."""
-    pairs = top_pairs(estimator, 4 * n_features, label=label)
+    pairs = top_pairs(estimator, 4 * n_features)
     weight: dict[str, float] = {}
     for side in ("feature_1", "feature_2"):
         for name, estimate in zip(pairs[side], pairs["estimate"], strict=True):
             weight[str(name)] = weight.get(str(name), 0.0) + abs(float(estimate))
     return sorted(weight, key=lambda name: -weight[name])[:n_features]
-
-
-def matrix_of(estimator: Any, features: list[str], *, label: Any = None) -> NDArray[np.float64]:
-    """The (q, q) block of interactions among `features`."""
-    matrix = np.asarray(estimator.interaction_matrix(features))
-    if matrix.ndim == 3:
-        classes = list(estimator.classes_)
-        matrix = matrix[0 if label is None else classes.index(label)]
-    return np.asarray(matrix, dtype=float)
 
 
 def score_path(estimator: Any, name: str) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
 from intertwine.plots._order import cluster_order
-from intertwine.plots._results import leading_features, matrix_of
+from intertwine.plots._results import leading_features
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["InteractionHeatmapDisplay"]
@@ -66,11 +66,10 @@ class InteractionHeatmapDisplay:
         *,
         features: list[str] | None = None,
         n_features: int = 15,
-        label: Any = None,
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the interactions of a fitted estimator.
+        """Draw the interactions of a fitted estimator, of its first class where it has several sets.
 
         Parameters
         ----------
@@ -78,13 +77,11 @@ class InteractionHeatmapDisplay:
         features : list of str, optional
             The block to show; by default the `n_features` with the largest interactions.
         n_features : int, default 15
-        label : optional
-            Class whose interactions are shown, for a classifier with more than two classes.
         ax : matplotlib axes, optional
         palette : Palette, default LIGHT
         """
-        chosen = leading_features(estimator, n_features, label=label) if features is None else list(features)
-        return cls(matrix=matrix_of(estimator, chosen, label=label), features=chosen).plot(ax, palette=palette)
+        chosen = leading_features(estimator, n_features) if features is None else list(features)
+        return cls(matrix=np.asarray(estimator.interaction_matrix(chosen), dtype=float), features=chosen).plot(ax, palette=palette)
 
     @classmethod
     def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:

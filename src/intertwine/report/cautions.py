@@ -60,7 +60,7 @@ def _size(study: Study, findings: Findings) -> Iterator[Caution]:
 
 
 def _many_pairs(findings: Findings) -> Iterator[Caution]:
-    if findings.n_pairs > 1:
+    if findings.n_pairs > 1 and findings.has_errors:
         chance = 0.0455 * findings.n_pairs
         yield Caution(
             "Many comparisons",

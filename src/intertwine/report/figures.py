@@ -109,7 +109,7 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin} Filled: positive. Hollow: negative.",
         )
     ]
-    heat = InteractionHeatmapDisplay.from_estimator(study.estimator, n_features=12, label=shown[0].label, ax=scratch_axes())
+    heat = InteractionHeatmapDisplay.from_estimator(study.estimator, n_features=12, ax=scratch_axes())
     pictures.append(
         take_picture(
             heat,
@@ -145,6 +145,7 @@ def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Pict
         names = study.names
         pair = (row.first, row.second) if row.first in names else (int(row.first), int(row.second))
         display = InteractionSurfaceDisplay.from_estimator(study.estimator, study.X, pair, label=row.label, ax=scratch_axes())
+        display = _in_units(display, study)
         low, high = float(display.prediction.min()), float(display.prediction.max())
         pictures.append(
             take_picture(
@@ -176,6 +177,22 @@ def picture_of_tie(study: Study) -> list[Picture]:
             "0: pairs on their own; ∞: factorization machine. Ring: the one that was picked; dashes: one standard error below it.",
         )
     ]
+
+
+def _in_units(display: InteractionSurfaceDisplay, study: Study) -> InteractionSurfaceDisplay:
+    """The same surface with its axes in the units that the features had before they were standardised."""
+    centre_1, scale_1 = study.units.get(display.first, (0.0, 1.0))
+    centre_2, scale_2 = study.units.get(display.second, (0.0, 1.0))
+    points = None if display.points is None else display.points * [scale_1, scale_2] + [centre_1, centre_2]
+    return InteractionSurfaceDisplay(
+        first_grid=display.first_grid * scale_1 + centre_1,
+        second_grid=display.second_grid * scale_2 + centre_2,
+        prediction=display.prediction,
+        first=display.first,
+        second=display.second,
+        points=points,
+        quantity=display.quantity,
+    )
 
 
 def _calibration(study: Study, probability: NDArray[np.float64], column: int) -> Picture:

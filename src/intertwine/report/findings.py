@@ -63,14 +63,20 @@ class Findings:
         Pairs that the model holds (times the number of classes, where each has its own).
     n_clear : int
         Pairs that stand out when the number of pairs is taken into account (false discovery rate 10%).
+    has_errors : bool
+        Whether the solver gives standard errors; without them `n_clear` is 0.
     has_bootstrap : bool
+    no_bootstrap : str
+        Why there is none, where one was asked for.
     """
 
     interactions: list[InteractionRow]
     main_effects: list[MainEffectRow]
     n_pairs: int
     n_clear: int
+    has_errors: bool
     has_bootstrap: bool
+    no_bootstrap: str
 
 
 def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None) -> Findings:
@@ -78,10 +84,14 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
     estimator = study.estimator
     top = columns_of(estimator.top_interactions(k))
     bootstrap: Mapping[str, NDArray[Any]] = {}
+    no_bootstrap = ""
     if study.n_bootstrap > 0:
         if on_step is not None:
             on_step("bootstrap")
-        bootstrap = columns_of(estimator.bootstrap_interactions(n_bootstrap=study.n_bootstrap, k=k))
+        try:
+            bootstrap = columns_of(estimator.bootstrap_interactions(n_bootstrap=study.n_bootstrap, k=k))
+        except ValueError as error:  # a sparse fit, or a model read from a file: the estimator says which
+            no_bootstrap = f"There is no bootstrap: {error}."
     main = columns_of(estimator.main_effects())
     p = len(study.names)
     n_sets = len(np.unique(columns_of(estimator.top_interactions(_LONGEST))["class"])) if "class" in top else 1
@@ -98,7 +108,9 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         ],
         n_pairs=n_pairs,
         n_clear=discoveries(strongest["z"].astype(float), n_pairs),
+        has_errors=bool(np.any(np.isfinite(strongest["z"].astype(float)))),
         has_bootstrap=bool(bootstrap),
+        no_bootstrap=no_bootstrap,
     )
 
 
@@ -128,7 +140,9 @@ def discoveries(z: NDArray[np.float64], n_tests: int, rate: float = _RATE) -> in
 
 
 def _interactions(top: Mapping[str, NDArray[Any]], bootstrap: Mapping[str, NDArray[Any]]) -> list[InteractionRow]:
-    place = {(term, _at(bootstrap, "class", i)): i for i, term in enumerate(bootstrap.get("term", ()))}
+    # With several classes, the bootstrap is that of the first.
+    first = _at(top, "class", 0) if len(top["term"]) else None
+    place = {(term, first): i for i, term in enumerate(bootstrap.get("term", ()))}
     rows = []
     for i, term in enumerate(top["term"]):
         spread = place.get((term, _at(top, "class", i)))

@@ -189,8 +189,10 @@ def _unit(study: Study) -> str:
 def _sureness(findings: Findings) -> list[str]:
     rows = [row for row in findings.interactions if np.isfinite(row.std_error) and row.std_error > 0]
     if not rows:
-        return ["This solver gives no standard errors."]
+        return ["The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly zero, and what is left is biased towards it."]
     text = ["The standard errors and z in the table hold the latent vectors and the hyperparameters fixed, so they are the least that one should allow."]
+    if findings.no_bootstrap:
+        text.append(findings.no_bootstrap)
     if findings.has_bootstrap:
         ratio = float(np.nanmedian([row.std_error_bootstrap / row.std_error for row in rows]))
         stable = sum(row.rank_stability >= 0.8 for row in rows)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -41,6 +41,8 @@ class Study:
         What was done to the data before; each becomes a caution.
     n_bootstrap : int, default 30
         Refits behind the bootstrap intervals; 0 leaves them out.
+    units : mapping of str to (mean, standard deviation)
+        Of columns that were standardised before, so that pictures can speak in the units of the data.
     """
 
     estimator: Any
@@ -53,6 +55,7 @@ class Study:
     comparison: Comparison | None = None
     notes: Sequence[str] = field(default=())
     n_bootstrap: int = 30
+    units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
 
     @property
     def task(self) -> AbstractTask:

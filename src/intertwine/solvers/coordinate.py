@@ -29,6 +29,7 @@ __all__ = ["AbstractQuadratic", "ColumnQuadratic", "GramQuadratic", "minimize_qu
 _MAX_ROUNDS = 200
 _LEAST_SWEEPS = 4
 _SWEEPS_SHARE = 20  # a solve on s coordinates takes about as long as s/20 sweeps over them
+_TRIFLE = 1e-11  # of the largest diagonal entry
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 
 
@@ -191,10 +192,13 @@ def _solve_on_support(
     l1, l2, current = penalty.l1[support], penalty.l2[support], point[support]
     slope = quadratic.gradient(support) + l2 * current - penalty.shift[support] + l1 * np.sign(current)
     hessian = quadratic.hessian(support)
-    hessian[np.diag_indices_from(hessian)] += l2
+    diagonal = np.diag_indices_from(hessian)
+    # With more coordinates than rows, or collinear ones, the trifle makes the direction run along what the data do
+    # not determine until a coefficient is zero: the support shrinks until the system is regular.
+    hessian[diagonal] += l2 + _TRIFLE * hessian[diagonal].max()
     try:
         change = -cho_solve(cho_factor(hessian, overwrite_a=True, check_finite=False), slope)
-    except LinAlgError:  # collinear columns: the sweeps go on alone
+    except LinAlgError:  # columns of zeros only: the sweeps go on alone
         return
     crossing = (l1 > 0.0) & (np.sign(current + change) * np.sign(current) <= 0.0)
     if crossing.any():

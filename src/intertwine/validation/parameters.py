@@ -7,11 +7,10 @@ which raises :class:`sklearn.utils._param_validation.InvalidParameterError`.
 from numbers import Integral, Real
 from typing import Any
 
-import numpy as np
 from sklearn.utils._param_validation import Interval, Options, StrOptions
 
-# A bound of inf leaves infinity out, a bound of None lets it in. NaN is in no interval.
-_STRENGTH = Interval(Real, 0, np.inf, closed="left")
+# Open on the right: infinity is out. NaN is in no interval.
+_STRENGTH = Interval(Real, 0, None, closed="left")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
 INTERACTION_CONSTRAINTS: dict[str, list[Any]] = {
@@ -39,3 +38,25 @@ INTERACTION_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 COX_CONSTRAINTS: dict[str, list[Any]] = {"ties": [StrOptions({"efron", "breslow"})]}
+
+_CHOICES = "array-like"
+
+CV_CONSTRAINTS: dict[str, list[Any]] = {
+    "scalings": [_CHOICES],
+    "n_knots": [_CHOICES],
+    "relevances": [_CHOICES],
+    "squares": [_CHOICES],
+    "orders": [_CHOICES],
+    "latents": [_CHOICES],
+    "n_components": [_CHOICES],
+    "l1_ratios": [_CHOICES],
+    "unpenalized": ["array-like", None],
+    "cv": ["cv_object"],
+    "max_tune_rows": [Interval(Integral, 10, None, closed="left")],
+    "n_init": [_COUNT],
+    "max_iter": [_COUNT],
+    "tol": [_STRENGTH],
+    "random_state": ["random_state"],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}

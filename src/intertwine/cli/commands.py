@@ -1,0 +1,259 @@
+"""The commands of ``intertwine``."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from intertwine.cli.mistakes import Mistake, did_you_mean, one_line
+from intertwine.cli.show import Screen
+
+__all__ = ["application", "run"]
+
+application = typer.Typer(
+    name="intertwine",
+    help="Which features interact, how much, and how sure we are.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_INTERRUPTED = 130
+
+
+def run() -> None:
+    """Run the command line."""
+    application()
+
+
+def _friendly(command: Callable[..., None]) -> Callable[..., None]:
+    """Show a user's mistake as one line and leave with exit code 1; let true faults through with their traceback."""
+
+    @functools.wraps(command)
+    def guarded(*args: Any, **kwargs: Any) -> None:
+        try:
+            with one_line():
+                command(*args, **kwargs)
+        except Mistake as mistake:
+            Screen().fail(str(mistake))
+            raise typer.Exit(1) from None
+        except KeyboardInterrupt:
+            Screen().fail("interrupted")
+            raise typer.Exit(_INTERRUPTED) from None
+
+    return guarded
+
+
+Data = Annotated[Path, typer.Argument(help="Table with a header: .csv, .tsv (also .gz) or .parquet.", show_default=False)]
+Target = Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)]
+Time = Annotated[str | None, typer.Option(help="Survival: column with the time to the event or to censoring.", show_default=False)]
+Event = Annotated[
+    str | None, typer.Option(help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.", show_default=False)
+]
+Entry = Annotated[str | None, typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False)]
+Task = Annotated[str, typer.Option(help="auto, regression, classification or survival.")]
+Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False)]
+Categorical = Annotated[
+    list[str] | None, typer.Option(help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False)
+]
+Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
+Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
+Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+
+
+@application.callback(invoke_without_command=True)
+def _main(
+    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False
+) -> None:
+    if version:
+        import intertwine
+
+        Screen().say(intertwine.__version__)
+        raise typer.Exit
+
+
+@application.command()
+@_friendly
+def fit(
+    data: Data,
+    target: Target = None,
+    time: Time = None,
+    event: Event = None,
+    entry: Entry = None,
+    task: Task = "auto",
+    drop: Drop = None,
+    categorical: Categorical = None,
+    output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
+    report: Annotated[Path | None, typer.Option(help="Also compare with baselines and write an HTML report.", show_default=False)] = None,
+    cv: Folds = 5,
+    quick: Quick = False,
+    seed: Seed = 0,
+) -> None:
+    """Fit a model with all pairs of features, and save it."""
+    from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
+
+    screen = Screen()
+    _require_folder(output)
+    _require_folder(report)
+    roles = _roles(target, time, event, entry, task, drop, categorical)
+    problem = _pose(data, roles)
+    describe(problem, screen)
+    model = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed)
+    screen.interactions(model.estimator)
+    if report is not None:
+        model.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed)
+        screen.scores(model.comparison)
+    model.save(output)
+    screen.say(f"model: {output}")
+    if report is not None:
+        study = study_of(model, problem, title=data.stem, n_bootstrap=10 if quick else 30)
+        write_studies([study], report, screen, title=f"What interacts in {data.name}")
+
+
+@application.command()
+@_friendly
+def predict(
+    model: Annotated[Path, typer.Argument(help="Model file that fit wrote.", show_default=False)],
+    data: Data,
+    output: Annotated[Path | None, typer.Option(help="Table to write; standard output by default.", show_default=False)] = None,
+    at: Annotated[list[float] | None, typer.Option(help="Survival: time at which to give the probability of surviving.", show_default=False)] = None,
+) -> None:
+    """Predict the rows of a table."""
+    from intertwine.cli.reading import read_table_file, write_table_file
+    from intertwine.cli.table_model import TableModel
+
+    screen = Screen()
+    fitted = TableModel.load(model)
+    if at and fitted.task.name != "survival":
+        raise Mistake(f"--at is for survival models; this one is for {fitted.task.name}")
+    table = read_table_file(data)
+    with screen.collecting_warnings():
+        predictions = fitted.predict(table.rename(columns=str), at or [])
+    write_table_file(predictions, output)
+    if output is not None:
+        screen.say(f"{len(predictions):,} predictions: {output}")
+
+
+@application.command()
+@_friendly
+def compare(
+    data: Data,
+    target: Target = None,
+    time: Time = None,
+    event: Event = None,
+    entry: Entry = None,
+    task: Task = "auto",
+    drop: Drop = None,
+    categorical: Categorical = None,
+    output: Annotated[Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)] = None,
+    cv: Folds = 5,
+    quick: Quick = False,
+    seed: Seed = 0,
+) -> None:
+    """Score the model beside elastic nets, a factorization machine, boosting and an RBF kernel, all tuned, on the same folds."""
+    from intertwine.cli.reading import write_table_file
+    from intertwine.cli.work import compare_problem, describe
+
+    screen = Screen()
+    _require_folder(output)
+    problem = _pose(data, _roles(target, time, event, entry, task, drop, categorical))
+    describe(problem, screen)
+    comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed)
+    screen.scores(comparison)
+    if output is not None:
+        import pandas as pd
+
+        write_table_file(pd.DataFrame(comparison.fold_frame), output)
+        screen.say(f"scores: {output}")
+
+
+@application.command()
+@_friendly
+def report(
+    model: Annotated[Path, typer.Argument(help="Model file that fit wrote.", show_default=False)],
+    data: Annotated[Path | None, typer.Argument(help="The table it was fitted on; without it, some pictures are left out.", show_default=False)] = None,
+    output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
+) -> None:
+    """Write an HTML report on a fitted model."""
+    from intertwine.cli.table_model import TableModel
+    from intertwine.cli.work import study_of, write_studies
+
+    screen = Screen()
+    _require_folder(output)
+    fitted = TableModel.load(model)
+    problem = None if data is None else _pose(data, fitted.roles)
+    study = study_of(fitted, problem, title=model.stem if data is None else data.stem)
+    write_studies([study], output, screen, title=f"What interacts in {model.name if data is None else data.name}")
+
+
+@application.command()
+@_friendly
+def demo(
+    output: Annotated[Path, typer.Option(help="Folder for the report and the models.")] = Path("intertwine-demo"),
+    quick: Quick = False,
+    seed: Seed = 0,
+) -> None:
+    """Fit three data sets that come with Python packages, and write one report on them."""
+    from intertwine.cli.demo import run_demo
+
+    run_demo(output, Screen(), quick=quick, seed=seed)
+
+
+@application.command()
+@_friendly
+def reproduce(
+    name: Annotated[str, typer.Argument(help="Which paper: lit-lvm.", show_default=False)],
+    quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")] = False,
+    output: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.", show_default=False)] = None,
+) -> None:
+    """Repeat a paper's experiments and put our numbers beside its own."""
+    papers = {"lit-lvm": "intertwine.reproduce.litlvm"}
+    if name not in papers:
+        raise Mistake(f"no paper {name!r}; {did_you_mean(name, papers)}")
+    from importlib import import_module
+
+    import_module(papers[name]).run(quick=quick, output=output)
+
+
+def _roles(
+    target: str | None,
+    time: str | None,
+    event: str | None,
+    entry: str | None,
+    task: str,
+    drop: list[str] | None,
+    categorical: list[str] | None,
+) -> dict[str, Any]:
+    return {
+        "target": target,
+        "time": time,
+        "event": event,
+        "entry": entry,
+        "task": task,
+        "drop": _spread(drop),
+        "categorical": _spread(categorical),
+    }
+
+
+def _pose(data: Path, roles: dict[str, Any]) -> Any:
+    from intertwine.cli.problem import pose
+    from intertwine.cli.reading import read_table_file
+
+    return pose(read_table_file(data), **roles)
+
+
+def _spread(names: list[str] | None) -> list[str]:
+    """Names given one by one or with commas between them."""
+    return [part.strip() for name in names or [] for part in name.split(",") if part.strip()]
+
+
+def _require_folder(path: Path | None) -> None:
+    """Fail before the work, not after it."""
+    if path is not None and not path.resolve().parent.is_dir():
+        raise Mistake(f"there is no folder {path.parent}")
+    if path is not None and path.is_dir():
+        raise Mistake(f"{path} is a folder; name a file in it")

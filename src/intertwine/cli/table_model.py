@@ -1,0 +1,171 @@
+"""A fitted estimator together with the preprocessing of its table: what ``intertwine fit`` writes and ``predict`` reads."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+
+import intertwine
+from intertwine.cli.mistakes import Mistake
+from intertwine.cli.preprocessing_state import preprocessor_from_state, preprocessor_to_state, standard_units
+from intertwine.cli.problem import TASKS, Problem
+from intertwine.compare import AbstractTask, Comparison
+from intertwine.io import load_state, save_state
+from intertwine.pipelines import TablePreprocessor
+
+__all__ = ["TableModel"]
+
+_KIND = "TableModel"
+
+
+@final
+class TableModel:
+    """Preprocessing and estimator, fitted.
+
+    Attributes
+    ----------
+    preprocessor : TablePreprocessor
+    estimator : fitted interaction estimator
+    task : AbstractTask
+    target : str
+        Name of the target.
+    roles : dict
+        Columns and settings given on the command line, so that a report can pose the same problem again.
+    notes : list of str
+        What was done to the table.
+    comparison : Comparison or None
+    """
+
+    def __init__(
+        self,
+        preprocessor: TablePreprocessor,
+        estimator: Any,
+        task: AbstractTask,
+        target: str,
+        roles: dict[str, Any],
+        notes: list[str],
+        comparison: Comparison | None = None,
+    ) -> None:
+        self.preprocessor = preprocessor
+        self.estimator = estimator
+        self.task = task
+        self.target = target
+        self.roles = roles
+        self.notes = notes
+        self.comparison = comparison
+
+    @classmethod
+    def fit(cls, problem: Problem, estimator: Any, roles: dict[str, Any]) -> TableModel:
+        """Fit the usual preprocessing and `estimator` to `problem`."""
+        preprocessor = TablePreprocessor(numeric=problem.numeric, categorical=problem.categorical)
+        X = preprocessor.fit_transform(problem.X)
+        estimator.fit(X, problem.y)
+        return cls(preprocessor, estimator, problem.task, problem.target, roles, problem.notes)
+
+    @property
+    def units(self) -> dict[str, tuple[float, float]]:
+        """Mean and standard deviation of the columns that were standardised."""
+        return standard_units(self.preprocessor)
+
+    def features(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The columns that the estimator saw, from a table as it stands in a file."""
+        wanted = [*self.preprocessor.numeric_, *self.preprocessor.categorical_]
+        absent = [name for name in wanted if name not in table.columns]
+        if absent:
+            raise Mistake(f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on")
+        return self.preprocessor.transform(table[wanted])
+
+    def predict(self, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
+        """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
+        X = self.features(table)
+        if self.task.name == "regression":
+            return pd.DataFrame({"prediction": self.estimator.predict(X)}, index=table.index)
+        if self.task.name == "classification":
+            probability = self.estimator.predict_proba(X)
+            columns: dict[str, Any] = {"prediction": self.estimator.predict(X)}
+            columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(self.estimator.classes_)}
+            return pd.DataFrame(columns, index=table.index)
+        columns = {"log_relative_hazard": np.asarray(self.estimator.predict(X))}
+        if times:
+            from intertwine.plots.survival import survival_at
+
+            survival = survival_at(self.estimator, X, np.sort(np.asarray(times, dtype=float)))
+            columns |= {f"survival_at_{time:g}": survival[:, i] for i, time in enumerate(sorted(times))}
+        return pd.DataFrame(columns, index=table.index)
+
+    def save(self, path: Path) -> None:
+        """Write one model file; nothing in it can be executed."""
+        save_state(
+            path,
+            {
+                "class": _KIND,
+                "version": intertwine.__version__,
+                "preprocessor": preprocessor_to_state(self.preprocessor),
+                "estimator": _state_of(self.estimator),
+                "task": self.task.name,
+                "target": self.target,
+                "roles": self.roles,
+                "notes": self.notes,
+                "comparison": _comparison_to_state(self.comparison),
+            },
+        )
+
+    @classmethod
+    def load(cls, path: Path) -> TableModel:
+        """Read a file that :meth:`save` wrote.
+
+        Raises
+        ------
+        Mistake
+            When the file is absent, damaged, or holds something else.
+        """
+        if not path.exists():
+            raise Mistake(f"no file {path}")
+        state = load_state(path)
+        if state.get("class") != _KIND:
+            raise Mistake(f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load")
+        task = TASKS[state["task"]]
+        return cls(
+            preprocessor_from_state(state["preprocessor"]),
+            _estimator_from(state["estimator"]),
+            task,
+            state["target"],
+            state["roles"],
+            list(state["notes"]),
+            _comparison_from_state(state["comparison"], task),
+        )
+
+
+def _state_of(estimator: Any) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "estimator"
+        estimator.save(path)
+        return load_state(path)
+
+
+def _estimator_from(state: dict[str, Any]) -> Any:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "estimator"
+        save_state(path, state)
+        return intertwine.load(path)
+
+
+def _comparison_to_state(comparison: Comparison | None) -> dict[str, Any] | None:
+    if comparison is None:
+        return None
+    return {
+        "names": comparison.names,
+        "scores": comparison.scores,
+        "seconds": comparison.seconds,
+        "test_share": comparison.test_share,
+    }
+
+
+def _comparison_from_state(state: dict[str, Any] | None, task: AbstractTask) -> Comparison | None:
+    if state is None:
+        return None
+    return Comparison(task, list(state["names"]), state["scores"], state["seconds"], test_share=state["test_share"])

@@ -1,0 +1,86 @@
+"""The longer steps behind the commands: fit, compare, report, each with its progress."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from intertwine.cli.mistakes import Mistake
+from intertwine.cli.problem import Problem
+from intertwine.cli.show import Screen
+from intertwine.cli.table_model import TableModel
+from intertwine.compare import Comparison, compare_models
+from intertwine.pipelines import TablePreprocessor
+from intertwine.report import Study, write_report
+
+__all__ = ["compare_problem", "describe", "fit_problem", "study_of", "write_studies"]
+
+
+def describe(problem: Problem, screen: Screen) -> None:
+    """Say in a line what was read, and in notes what was done to it."""
+    n, p = problem.X.shape
+    if problem.task.name == "survival":
+        target = f"{int(problem.y['event'].sum()):,} events"
+    elif problem.task.name == "classification":
+        labels, sizes = np.unique(problem.y, return_counts=True)
+        target = ", ".join(f"{size:,} {label}" for label, size in list(zip(labels, sizes, strict=True))[:6])
+    else:
+        target = f"from {problem.y.min():,.4g} to {problem.y.max():,.4g}"
+    screen.say(f"{n:,} rows, {p:,} columns to predict from; {problem.target} ({problem.task.name}: {target})")
+    for note in problem.notes:
+        screen.note(note)
+
+
+def fit_problem(
+    problem: Problem, screen: Screen, *, roles: dict[str, Any], cv: int, quick: bool, seed: int
+) -> TableModel:
+    """Fit our estimator, which picks its hyperparameters by cross-validation."""
+    estimator = problem.task.interaction_model(cv=cv, quick=quick, random_state=seed)
+    with screen.collecting_warnings(), screen.working("choosing hyperparameters and fitting"):
+        return TableModel.fit(problem, estimator, roles)
+
+
+def compare_problem(problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int) -> Comparison:
+    """Nested cross-validation against the baselines, with the preprocessing fitted inside each training part."""
+    models = problem.task.models(problem.X.shape[1], cv=cv, quick=quick, random_state=seed)
+    preprocessor = TablePreprocessor(numeric=problem.numeric, categorical=problem.categorical)
+    with screen.collecting_warnings(), screen.counting("comparing", len(models) * cv) as step:
+        return compare_models(
+            models,
+            problem.X,
+            problem.y,
+            problem.task,
+            preprocessor=preprocessor,
+            n_splits=cv,
+            random_state=seed,
+            on_step=lambda name, fold: step(f"{name}, fold {fold}"),
+        )
+
+
+def study_of(model: TableModel, problem: Problem | None, *, title: str, about: str = "", time_unit: str | None = None, n_bootstrap: int = 30) -> Study:
+    """A section of a report on `model`, with the rows of `problem` where there are any."""
+    return Study(
+        model.estimator,
+        None if problem is None else model.features(problem.X),
+        None if problem is None else problem.y,
+        title=title,
+        target=model.target,
+        about=about,
+        time_unit=time_unit,
+        comparison=model.comparison,
+        notes=tuple(model.notes),
+        n_bootstrap=n_bootstrap,
+        units=model.units,
+    )
+
+
+def write_studies(studies: Sequence[Study], path: Path, screen: Screen, *, title: str) -> None:
+    """Write the report and say where it is."""
+    if not path.resolve().parent.is_dir():
+        raise Mistake(f"there is no folder {path.parent}")
+    with screen.collecting_warnings(), screen.working("writing the report") as tell:
+        write_report(studies, path, title=title, on_step=lambda text: tell(f"report: {text}"))
+    screen.say(f"report: {path}")

@@ -1,0 +1,420 @@
+"""Interaction estimators that choose all their hyperparameters by cross-validation."""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from itertools import product
+from typing import Any, final
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.base import load_estimator_state
+from intertwine.estimators.cv_table import candidate_params, cv_table
+from intertwine.estimators.interactions import InteractionClassifier, InteractionCoxPH, InteractionRegressor
+from intertwine.estimators.results import InteractionResults
+from intertwine.estimators.survival import SurvivalPredictions, cox_loss
+from intertwine.fitting.selection import SearchSpace, select
+from intertwine.fitting.settings import PreparationSettings
+from intertwine.frames import make_frame
+from intertwine.losses import LogisticLoss, SquaredLoss
+from intertwine.resources import thread_limit
+from intertwine.validation import (
+    check_classification_target,
+    check_column_selection,
+    check_features,
+    check_regression_target,
+    check_weights,
+    restored_on_failure,
+)
+from intertwine.validation.parameters import CV_CONSTRAINTS
+
+__all__ = ["InteractionClassifierCV", "InteractionCoxPHCV", "InteractionRegressorCV"]
+
+_SMALL = 1500  # rows up to which threads of the linear algebra cost more than they bring
+
+_PARAMETERS = """
+    Every parameter that ends in a plural, and every tuple, lists what may be chosen.
+
+    Parameters
+    ----------
+    scalings : sequence of {"features", "quantile"}, default=("features", "quantile")
+        Standardised features, or their normal scores.
+    n_knots : sequence of int, default=(0, 3, 5)
+        Spline bases to try; 0 is none.
+    relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0)
+        Powers of the marginal relevance of features.
+    squares : sequence of bool, default=(False, True)
+    orders : sequence of {2, 3}, default=(2,)
+    latents : sequence of str, default=("low_rank", "signed")
+        Structures to tie interactions to. A tie is kept only if it lowers the held-out loss by more than one standard
+        error. Empty: no tie is tried.
+    n_components : sequence of int, default=(2,)
+    l1_ratios : sequence of float, default=()
+        L1 shares to try in the sparse path, at the best preparation.
+    unpenalized : sequence of names or positions, default=None
+    cv : int, splitter or iterable, default=5
+        Folds; every row must be tested once. An integer means shuffled folds, stratified by class or event.
+    max_tune_rows : int, default=1000
+        Beyond this many rows hyperparameters are chosen on a random subset and carried over, as penalties of a mean
+        loss scale with 1/n.
+    n_init : int, default=3
+        Starts of the final latent search.
+    max_iter : int, default=200
+    tol : float, default=1e-6
+    random_state : int, RandomState or None, default=None
+    n_jobs : int, default=None
+    verbose : bool, default=False
+        Print every candidate as it is scored.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator
+        Refitted to all rows.
+    best_params_ : dict
+        Its parameters.
+    best_score_ : float
+        Minus the mean held-out loss of the choice.
+    cv_results_ : dict of ndarray
+        Every candidate tried: stage, parameters, mean_test_loss, std_error; ``cv_table()`` as a frame.
+    target_accepted_ : bool
+        Whether cross-validation preferred a latent target.
+"""
+
+
+class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
+    """Shared by the three: search space, folds, refit, files."""
+
+    _parameter_constraints: dict = CV_CONSTRAINTS
+    _training = None
+
+    def __init__(
+        self,
+        *,
+        scalings=("features", "quantile"),
+        n_knots=(0, 3, 5),
+        relevances=(0.0, 0.5, 1.0),
+        squares=(False, True),
+        orders=(2,),
+        latents=("low_rank", "signed"),
+        n_components=(2,),
+        l1_ratios=(),
+        unpenalized=None,
+        cv=5,
+        max_tune_rows=1000,
+        n_init=3,
+        max_iter=200,
+        tol=1e-6,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.scalings = scalings
+        self.n_knots = n_knots
+        self.relevances = relevances
+        self.squares = squares
+        self.orders = orders
+        self.latents = latents
+        self.n_components = n_components
+        self.l1_ratios = l1_ratios
+        self.unpenalized = unpenalized
+        self.cv = cv
+        self.max_tune_rows = max_tune_rows
+        self.n_init = n_init
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    @abc.abstractmethod
+    def _base_estimator(self, **params) -> Any:
+        """The estimator that the choice is refitted with."""
+
+    def _space(self) -> SearchSpace:
+        preparations = [
+            PreparationSettings(spline_knots=knots, quantile=scaling == "quantile")
+            for knots, scaling in product(self.n_knots, self.scalings)
+            if not (knots and scaling == "quantile")  # splines have their knots at quantiles already
+        ]
+        return SearchSpace(
+            preparations=tuple(preparations),
+            relevances=tuple(None if r == "evidence" else float(r) for r in self.relevances),
+            squares=tuple(bool(s) for s in self.squares),
+            orders=tuple(self.orders),
+            latents=tuple(self.latents),
+            n_components=tuple(self.n_components),
+            l1_ratios=tuple(self.l1_ratios),
+            unpenalized=check_column_selection(self.unpenalized, self, "unpenalized"),
+            max_iter=self.max_iter,
+            tol=self.tol,
+        )
+
+    def _folds(self, X, strata, groups, rng):
+        """(train, test) index arrays; ``strata`` are class or event codes, or None."""
+        if isinstance(self.cv, int | np.integer):
+            splitter = (KFold if strata is None else StratifiedKFold)(
+                self.cv, shuffle=True, random_state=int(rng.integers(2**31))
+            )
+        else:
+            splitter = check_cv(self.cv, strata, classifier=strata is not None)
+        labels = np.zeros(len(X)) if strata is None else strata
+        folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
+        if not np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(X))):
+            raise ValueError("cv must test every row exactly once")
+        return folds
+
+    def _search(self, frame, X, losses, strata, groups, refit) -> None:
+        """Select on the checked rows, then refit on what the user passed (``refit`` takes an estimator)."""
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        X = np.asarray(X, dtype=float)
+        n = len(X)
+        rows = np.arange(n)
+        if n > self.max_tune_rows:
+            rows = np.sort(rng.permutation(n)[: self.max_tune_rows])
+        tuned = [loss.take(rows) if len(rows) < n else loss for loss in losses]
+        subset = X[rows] if len(rows) < n else X
+        folds = self._folds(
+            subset, None if strata is None else strata[rows], None if groups is None else groups[rows], rng
+        )
+        space = self._space()
+        report = _print_candidate if self.verbose else lambda candidate: None
+        with thread_limit(1 if self.n_jobs is None and len(rows) <= _SMALL else self.n_jobs):
+            selection = select(tuned, subset, folds, space, rng, report)
+        self.best_params_ = candidate_params(selection.best.settings, len(rows) / n)
+        if self.unpenalized is not None:
+            self.best_params_["unpenalized"] = self.unpenalized
+        self.best_score_ = -selection.best.mean
+        self.cv_results_ = cv_table(selection)
+        self.target_accepted_ = selection.best.settings.latent is not None
+        estimator = self._base_estimator(
+            **self.best_params_,
+            n_init=self.n_init,
+            max_iter=self.max_iter,
+            tol=self.tol,
+            random_state=self.random_state,
+            n_jobs=self.n_jobs,
+        )
+        with warnings.catch_warnings():
+            # what there is to say about the data has been said
+            warnings.simplefilter("ignore", UserWarning)
+            warnings.simplefilter("always", ConvergenceWarning)
+            self.best_estimator_ = refit(estimator)
+        self._adopt(self.best_estimator_)
+
+    def _adopt(self, estimator) -> None:
+        self._models = estimator._models
+        self._frame_library = estimator._frame_library
+        self.solver_reason_ = estimator.solver_reason_
+
+    def cv_table(self) -> Any:
+        """Every candidate tried, as a frame: stage, parameters, mean_test_loss, std_error, chosen."""
+        check_is_fitted(self)
+        return make_frame(self.cv_results_, self._frame_library)
+
+    def bootstrap_interactions(self, n_bootstrap: int = 100, k: int = 20) -> Any:
+        """See the estimator without CV; hyperparameters are kept as chosen."""
+        check_is_fitted(self)
+        return self.best_estimator_.bootstrap_interactions(n_bootstrap, k)
+
+    def save(self, path) -> None:
+        """Write the chosen model and the record of the search to one file."""
+        check_is_fitted(self)
+        self.best_estimator_.save(path, wrapper=self)
+
+    def _search_state(self) -> dict:
+        params = self.get_params(deep=False)
+        if not isinstance(params["cv"], int):
+            params["cv"] = 5
+        if isinstance(params["random_state"], np.random.RandomState):
+            params["random_state"] = None
+        results = {
+            name: column.tolist() if column.dtype == object else column for name, column in self.cv_results_.items()
+        }
+        return {
+            "params": params,
+            "best_params": self.best_params_,
+            "best_score": self.best_score_,
+            "results": results,
+        }
+
+    @classmethod
+    def _from_state(cls, state: dict):
+        search = state["search"]
+        estimator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in search["params"].items()})
+        base = estimator._base_estimator(**state["params"])
+        estimator.best_estimator_ = load_estimator_state(base, state)
+        for name in ("n_features_in_", "feature_names_in_", "classes_", "_baseline"):
+            if hasattr(base, name):
+                setattr(estimator, name, getattr(base, name))
+        estimator.best_params_ = search["best_params"]
+        estimator.best_score_ = search["best_score"]
+        estimator.cv_results_ = {
+            name: np.array(column, dtype=object) if isinstance(column, list) else column
+            for name, column in search["results"].items()
+        }
+        estimator.target_accepted_ = estimator.best_params_["latent"] is not None
+        estimator._adopt(base)
+        return estimator
+
+
+def _print_candidate(candidate) -> None:
+    s = candidate.settings
+    latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
+    print(
+        f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
+        f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
+        f"l1_ratio {s.l1_ratio}: held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}",
+        flush=True,
+    )
+
+
+@final
+class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
+    __doc__ = f"""Regression with all pairwise interactions; everything chosen by cross-validation.
+{_PARAMETERS}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine import InteractionRegressorCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((120, 5))
+    >>> y = X[:, 0] + 2 * X[:, 1] * X[:, 2] + 0.1 * rng.standard_normal(120)
+    >>> model = InteractionRegressorCV(n_knots=(0,), latents=(), random_state=0).fit(X, y)
+    >>> model.top_interactions(1)["term"][0]
+    'x1 × x2'
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Select and refit.
+
+        Parameters
+        ----------
+        X : array-like or frame (n, p)
+        y : array-like (n,)
+        sample_weight : array-like (n,), default=None
+        groups : array-like (n,), default=None
+            For group splitters in ``cv``.
+
+        Returns
+        -------
+        self
+        """
+        with restored_on_failure(self):
+            rows = check_features(self, X, reset=True)
+            weights = check_weights(sample_weight, len(rows))
+            target = check_regression_target(y, X)
+            kept = weights > 0
+            loss = SquaredLoss(target[kept], weights[kept])
+            groups = None if groups is None else np.asarray(groups)[kept]
+            self._search(X, rows[kept], [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight))
+        return self
+
+    def predict(self, X) -> np.ndarray:
+        """Predicted outcome (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    def _base_estimator(self, **params):
+        return InteractionRegressor(**params)
+
+
+@final
+class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
+    __doc__ = f"""Logistic regression with all pairwise interactions; everything chosen by cross-validation.
+{_PARAMETERS}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine import InteractionClassifierCV
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((150, 4))
+    >>> y = X[:, 1] * X[:, 2] > 0
+    >>> model = InteractionClassifierCV(n_knots=(0,), latents=(), random_state=0).fit(X, y)
+    >>> bool(model.score(X, y) > 0.9)
+    True
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, groups=None):
+        """Select and refit; parameters as in regression, y holds class labels."""
+        with restored_on_failure(self):
+            rows = check_features(self, X, reset=True)
+            weights = check_weights(sample_weight, len(rows))
+            codes, self.classes_ = check_classification_target(y, X, weights)
+            kept = weights > 0
+            contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
+            losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
+            groups = None if groups is None else np.asarray(groups)[kept]
+            self._search(
+                X, rows[kept], losses, codes[kept], groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
+            )
+        return self
+
+    def decision_function(self, X) -> np.ndarray:
+        """Log odds, as in the estimator without CV."""
+        check_is_fitted(self)
+        return self.best_estimator_.decision_function(X)
+
+    def predict_proba(self, X) -> np.ndarray:
+        """Class probabilities (n, n_classes)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict_proba(X)
+
+    def predict(self, X) -> np.ndarray:
+        """Most probable class (n,)."""
+        check_is_fitted(self)
+        return self.best_estimator_.predict(X)
+
+    def _base_estimator(self, **params):
+        return InteractionClassifier(**params)
+
+
+@final
+class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
+    __doc__ = f"""Cox proportional hazards with all interactions; everything chosen by cross-validation.
+
+    Held-out loss is the partial likelihood within the left-out rows. Ties in time are handled by Efron's method.
+{_PARAMETERS}
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine import InteractionCoxPHCV, survival_target
+    >>> rng = np.random.default_rng(0)
+    >>> X = rng.standard_normal((120, 3))
+    >>> time = rng.exponential(np.exp(-X[:, 0] - 2 * X[:, 1] * X[:, 2]))
+    >>> model = InteractionCoxPHCV(n_knots=(0,), latents=(), scalings=("features",), random_state=0)
+    >>> model.fit(X, survival_target(time, np.ones(120))).top_interactions(1)["term"][0]
+    'x1 × x2'
+    """
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y, sample_weight=None, strata=None, groups=None):
+        """Select and refit; X, y, sample_weight and strata as in the estimator without CV."""
+        with restored_on_failure(self):
+            rows = check_features(self, X, reset=True)
+            loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), "efron")
+            groups = None if groups is None else np.asarray(groups)[kept]
+            self._search(
+                X,
+                rows[kept],
+                [loss],
+                loss.event.astype(int) if 1 < np.count_nonzero(~loss.event) else None,
+                groups,
+                lambda e: e.fit(X, y, sample_weight=sample_weight, strata=strata),
+            )
+            self._baseline = self.best_estimator_._baseline
+        return self
+
+    def _scores(self, X):
+        check_is_fitted(self)
+        return self.best_estimator_._scores(X)
+
+    def _base_estimator(self, **params):
+        return InteractionCoxPH(**params)

@@ -37,8 +37,9 @@ class Method:
 
 
 METHODS: dict[str, Method] = {
-    "intertwine, exact": Method(_ours.ExactRegressor),
-    "intertwine, sparse": Method(_ours.SparseRegressor),
+    "intertwine, ridge pairs": Method(_ours.ExactRegressor),
+    "intertwine, ridge pairs + tie": Method(_ours.TiedRegressor),
+    "intertwine, elastic net": Method(_ours.SparseRegressor),
     "intertwine, sparse fit": Method(_ours.SparseFit),
     "PolynomialFeatures + ElasticNetCV": Method(PolynomialElasticNet),
     "skglm": Method(third_party.SkglmElasticNet, from_registry=True),

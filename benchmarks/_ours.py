@@ -6,18 +6,20 @@ from collections.abc import Callable
 
 import numpy as np
 from baselines._peer import Peer
-from sklearn.model_selection import GridSearchCV, PredefinedSplit
+from sklearn.model_selection import GridSearchCV, LeaveOneGroupOut, PredefinedSplit
 
-#: Parameters that the tables show as chosen.
-SHOWN = (
-    "alpha", "alpha_pairs", "l1_ratio", "latent", "n_components", "tie", "squares", "relevance", "basis", "scaling",
-)  # fmt: skip
+#: Parameters that the results keep as chosen.
+SHOWN = ("alpha", "alpha_pairs", "l1_ratio", "latent", "n_components", "tie", "squares", "relevance", "basis", "n_knots",
+         "scaling", "order")  # fmt: skip
+
+#: A search over strengths alone: standardised features, all pairs, no basis, no relevance weights, no tie.
+PLAIN = {"scalings": ("features",), "n_knots": (0,), "relevances": (0.0,), "squares": (False,), "latents": ()}
 
 
 class OurPeer(Peer):
-    """One of the library's cross-validated estimators with some of its parameters held fixed."""
+    """One of the library's cross-validated estimators with some of its search space held fixed."""
 
-    tuning = "all hyperparameters, by the CV estimator itself"
+    tuning = "its own search"
 
     def __init__(self, estimator: str, **fixed: object) -> None:
         self._estimator, self._fixed = estimator, fixed
@@ -25,8 +27,9 @@ class OurPeer(Peer):
     def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> OurPeer:
         import intertwine
 
+        # Groups travel with the rows where the search takes a subset of them; leaving one out gives the shared folds.
         make = getattr(intertwine, self._estimator)
-        self.model = make(cv=PredefinedSplit(folds), random_state=0, **self._fixed).fit(X, y)
+        self.model = make(cv=LeaveOneGroupOut(), random_state=0, **self._fixed).fit(X, y, groups=folds)
         return self
 
     def score(self, X: np.ndarray) -> np.ndarray:
@@ -50,18 +53,32 @@ class Classifier(OurPeer):
         super().__init__("InteractionClassifierCV")
 
 
-class ExactRegressor(OurPeer):
-    """The exact path: no L1, pairs integrated out."""
+class TiedRegressor(OurPeer):
+    """The model of the paper's simulation: strengths, and whether and how strongly to tie."""
 
     def __init__(self) -> None:
-        super().__init__("InteractionRegressorCV", solver="exact")
+        super().__init__("InteractionRegressorCV", **{**PLAIN, "latents": ("low_rank",)})
+
+
+class TiedClassifier(OurPeer):
+    """As ``TiedRegressor``, for two classes."""
+
+    def __init__(self) -> None:
+        super().__init__("InteractionClassifierCV", **{**PLAIN, "latents": ("low_rank",)})
+
+
+class ExactRegressor(OurPeer):
+    """All pairs integrated out, no tie: the ridge counterpart of the peers' elastic nets."""
+
+    def __init__(self) -> None:
+        super().__init__("InteractionRegressorCV", **PLAIN)
 
 
 class SparseRegressor(OurPeer):
-    """The sparse path."""
+    """The elastic net's two shares of L1, as the peers search them."""
 
     def __init__(self) -> None:
-        super().__init__("InteractionRegressorCV", solver="sparse")
+        super().__init__("InteractionRegressorCV", **{**PLAIN, "l1_ratios": (0.5, 1.0)})
 
 
 class SparseFit(Peer):

@@ -72,10 +72,10 @@ def cases(half: str, quick: bool) -> list[Case]:
         )
     if quick:
         return [
-            Case("features, n = 200", "intertwine, exact", 200, 1000),
+            Case("features, n = 200", "intertwine, ridge pairs", 200, 1000),
             Case("rows, p = 50", "intertwine, sparse fit", 1000, 50),
         ]
-    exact, sparse = "intertwine, exact", "intertwine, sparse fit"
+    exact, sparse = "intertwine, ridge pairs", "intertwine, sparse fit"
     promised = [
         Case("features, n = 200", exact, 200, 100_000),
         Case("promised", sparse, 10_000, 300),

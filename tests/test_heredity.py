@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from explicit_pairs import LOSSES, assemble, flat, make_loss, make_problem
+from explicit_pairs import LOSSES, assemble, flat, make_problem
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -20,9 +20,7 @@ def orphans(solution, columns, rule):
 
 
 @settings(max_examples=12, deadline=None)
-@given(
-    st.sampled_from(LOSSES), st.sampled_from(sorted(RULES)), st.floats(0.01, 0.3), st.integers(0, 10**4)
-)
+@given(st.sampled_from(LOSSES), st.sampled_from(sorted(RULES)), st.floats(0.01, 0.3), st.integers(0, 10**4))
 def test_every_pair_has_its_main_effects(kind, rule, alpha, seed):
     problem = make_problem(kind, alpha, 0.95, n=80, p=8, seed=seed)
     columns = np.arange(8) + int(problem.loss.has_intercept)

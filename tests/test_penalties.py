@@ -61,7 +61,7 @@ def test_thresholding_leaves_no_negative_zero():
     assert not np.signbit(soft_threshold(np.array([-0.5, 0.5]), 1.0)).any()
 
 
-@pytest.mark.parametrize("l1, l2", [(-1.0, 0.0), (0.0, [1.0, -1e-9]), (np.nan, 0.0)])
+@pytest.mark.parametrize(("l1", "l2"), [(-1.0, 0.0), (0.0, [1.0, -1e-9]), (np.nan, 0.0)])
 def test_strengths_that_are_none_are_refused(l1, l2):
     with pytest.raises(ValueError, match="not negative"):
         ElasticNet(l1, l2)

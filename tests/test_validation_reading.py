@@ -287,7 +287,7 @@ RANK = np.random.default_rng(3).normal(size=(20, 4))
     ("columns", "match"),
     [
         (np.c_[RANK, RANK[:, 0]], "'a' = 'k';"),
-        (np.c_[RANK, RANK[:, 0] + 1e-10 * RANK[:, 1]], "'a' = 'k';"),
+        (np.c_[RANK, RANK[:, 0] + 1e-10 * RANK[::-1, 1]], "'a' = 'k';"),
         (np.c_[RANK, 2 * RANK[:, 1]], "'b' = 0.5·'k';"),
         (np.c_[RANK, RANK[:, 0] - 2 * RANK[:, 2]], "'[ack]' = .*'[ack]' [+] .*'[ack]';"),
         (np.c_[RANK, RANK.sum(axis=1) * 1e6], "repeat one another"),

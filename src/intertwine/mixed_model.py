@@ -227,24 +227,27 @@ class MixedModel:
         drift, damping, previous = self._DRIFT, 0.0, np.inf
         for _ in range(self._MAX_STEPS):
             gradient = self.loss.gradient(point.scores)
-            fresh = self.n_factorizations
+            known = self.n_factorizations
             system = self._system_at(point.scores, drift, damping)
-            fresh = self.n_factorizations > fresh
+            exact = drift == 0 or self.n_factorizations > known
             target = system.target(point.scores, offset, gradient)
             move = [new - old for new, old in zip(target, point[:3], strict=True)]
             slope = gradient @ (self.C @ move[1] + move[2]) + point.alpha @ move[2]
             residual = np.max(np.abs(move[0])) / max(np.max(np.abs(target[0])), 1e-300)
-            if residual <= tol or -slope <= 1e-15 * abs(point.value):
+            slow = residual > 0.5 * previous
+            if damping == 0 and residual <= tol:
+                break
+            if exact and slow and -slope <= 1e-15 * abs(point.value):  # rounding has the last word
                 break
             trial = self._search(offset, point, move, slope)
-            if trial is None and fresh:
-                if residual < 1e-4:  # rounding has the last word
+            if trial is not None:
+                damping = self._less(damping)
+            elif exact:
+                if residual < 1e-4:  # as above
                     break
                 damping = self._more(damping)
-            elif fresh:
-                damping = self._less(damping)
             # A stale system that has stopped helping is replaced by a fresh one.
-            drift = 0.0 if trial is None or residual > 0.5 * previous else self._DRIFT
+            drift = 0.0 if trial is None or slow else self._DRIFT
             previous = residual
             point = trial or point
         return point
@@ -262,7 +265,8 @@ class MixedModel:
         return max(10.0 * damping, 1e-3 * unit)
 
     def _less(self, damping: float) -> float:
-        return 0.1 * damping if damping > 1e-3 * self._unit_damping else 0.0
+        """Back to Newton's own steps, which are the fast ones."""
+        return 0.1 * damping if damping > 0 and damping > 1e-3 * self._unit_damping else 0.0
 
     def _point(self, offset, alpha, gamma, field) -> Mode:
         scores = offset + self.C @ gamma + field
@@ -280,7 +284,9 @@ class MixedModel:
     def _search(self, offset, point, move, slope) -> Mode | None:
         step = 1.0
         while step > 1e-3:
-            trial = self._point(offset, *(old + step * change for old, change in zip(point[:3], move, strict=True)))
+            trial = self._point(
+                offset, *(old + step * change for old, change in zip(point[:3], move, strict=True))
+            )
             # The slack is rounding: near the optimum a good step may not lower the value measurably.
             if trial.value <= point.value + 1e-4 * step * slope + 1e-13 * abs(point.value):
                 return trial

@@ -65,7 +65,9 @@ class PairDesign(NamedTuple):
     def take(self, rows: NDArray, scaling: ProductScaling | None = None) -> Self:
         """Return the design on some rows, with the scaling of products that belongs to them."""
         return type(self)(
-            np.ascontiguousarray(self.linear_t[:, rows]), np.ascontiguousarray(self.features_t[:, rows]), scaling
+            np.ascontiguousarray(self.linear_t[:, rows]),
+            np.ascontiguousarray(self.features_t[:, rows]),
+            scaling,
         )
 
 

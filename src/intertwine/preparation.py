@@ -11,6 +11,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
+
 from intertwine.basis import NormalScores, SplineBasis
 
 __all__ = ["Preparation", "marginal_relevance", "prepare", "reweight"]
@@ -85,7 +86,9 @@ def _moments(X, weights):
     return center, np.where(spread > 1e-7 * np.maximum(np.abs(center), _TINY), spread, 0.0)
 
 
-def prepare(X, sample_weight, *, spline_knots=0, standardize=True, quantile=False, squares=False) -> Preparation:
+def prepare(
+    X, sample_weight, *, spline_knots=0, standardize=True, quantile=False, squares=False
+) -> Preparation:
     """Fit a preparation with all relevance weights 1.
 
     Parameters

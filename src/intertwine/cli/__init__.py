@@ -14,6 +14,9 @@ def app() -> None:
     except ImportError as error:
         if error.name and error.name.split(".")[0] == "intertwine":
             raise
-        print(f"intertwine needs {error.name} for its command line: pip install 'intertwine[cli,report]'", file=sys.stderr)
+        print(
+            f"intertwine needs {error.name} for its command line: pip install 'intertwine[cli,report]'",
+            file=sys.stderr,
+        )
         sys.exit(1)
     run()

@@ -48,17 +48,32 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-Data = Annotated[Path, typer.Argument(help="Table with a header: .csv, .tsv (also .gz) or .parquet.", show_default=False)]
-Target = Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)]
-Time = Annotated[str | None, typer.Option(help="Survival: column with the time to the event or to censoring.", show_default=False)]
-Event = Annotated[
-    str | None, typer.Option(help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.", show_default=False)
+Data = Annotated[
+    Path, typer.Argument(help="Table with a header: .csv, .tsv (also .gz) or .parquet.", show_default=False)
 ]
-Entry = Annotated[str | None, typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False)]
+Target = Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)]
+Time = Annotated[
+    str | None,
+    typer.Option(help="Survival: column with the time to the event or to censoring.", show_default=False),
+]
+Event = Annotated[
+    str | None,
+    typer.Option(
+        help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.",
+        show_default=False,
+    ),
+]
+Entry = Annotated[
+    str | None,
+    typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False),
+]
 Task = Annotated[str, typer.Option(help="auto, regression, classification or survival.")]
-Drop = Annotated[list[str] | None, typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False)]
+Drop = Annotated[
+    list[str] | None, typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False)
+]
 Categorical = Annotated[
-    list[str] | None, typer.Option(help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False)
+    list[str] | None,
+    typer.Option(help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False),
 ]
 Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
@@ -67,7 +82,8 @@ Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
 
 @application.callback(invoke_without_command=True)
 def _main(
-    context: typer.Context, version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False
+    context: typer.Context,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and leave.")] = False,
 ) -> None:
     if version:
         import intertwine
@@ -88,7 +104,10 @@ def fit(
     drop: Drop = None,
     categorical: Categorical = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
-    report: Annotated[Path | None, typer.Option(help="Also compare with baselines and write an HTML report.", show_default=False)] = None,
+    report: Annotated[
+        Path | None,
+        typer.Option(help="Also compare with baselines and write an HTML report.", show_default=False),
+    ] = None,
     cv: Folds = 5,
     quick: Quick = False,
     seed: Seed = 0,
@@ -119,8 +138,15 @@ def fit(
 def predict(
     model: Annotated[Path, typer.Argument(help="Model file that fit wrote.", show_default=False)],
     data: Data,
-    output: Annotated[Path | None, typer.Option(help="Table to write; standard output by default.", show_default=False)] = None,
-    at: Annotated[list[float] | None, typer.Option(help="Survival: time at which to give the probability of surviving.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Table to write; standard output by default.", show_default=False)
+    ] = None,
+    at: Annotated[
+        list[float] | None,
+        typer.Option(
+            help="Survival: time at which to give the probability of surviving.", show_default=False
+        ),
+    ] = None,
 ) -> None:
     """Predict the rows of a table."""
     from intertwine.cli.reading import read_table_file, write_table_file
@@ -149,7 +175,9 @@ def compare(
     task: Task = "auto",
     drop: Drop = None,
     categorical: Categorical = None,
-    output: Annotated[Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
+    ] = None,
     cv: Folds = 5,
     quick: Quick = False,
     seed: Seed = 0,
@@ -175,7 +203,12 @@ def compare(
 @_friendly
 def report(
     model: Annotated[Path, typer.Argument(help="Model file that fit wrote.", show_default=False)],
-    data: Annotated[Path | None, typer.Argument(help="The table it was fitted on; without it, some pictures are left out.", show_default=False)] = None,
+    data: Annotated[
+        Path | None,
+        typer.Argument(
+            help="The table it was fitted on; without it, some pictures are left out.", show_default=False
+        ),
+    ] = None,
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
     """Write an HTML report on a fitted model."""
@@ -187,13 +220,17 @@ def report(
     fitted = TableModel.load(model)
     problem = None if data is None else _pose(data, fitted.roles)
     study = study_of(fitted, problem, title=model.stem if data is None else data.stem)
-    write_studies([study], output, screen, title=f"What interacts in {model.name if data is None else data.name}")
+    write_studies(
+        [study], output, screen, title=f"What interacts in {model.name if data is None else data.name}"
+    )
 
 
 @application.command()
 @_friendly
 def demo(
-    output: Annotated[Path, typer.Option(help="Folder for the report and the models.")] = Path("intertwine-demo"),
+    output: Annotated[Path, typer.Option(help="Folder for the report and the models.")] = Path(
+        "intertwine-demo"
+    ),
     quick: Quick = False,
     seed: Seed = 0,
 ) -> None:
@@ -207,8 +244,12 @@ def demo(
 @_friendly
 def reproduce(
     name: Annotated[str, typer.Argument(help="Which paper: lit-lvm.", show_default=False)],
-    quick: Annotated[bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")] = False,
-    output: Annotated[Path | None, typer.Option(help="Folder for tables and pictures.", show_default=False)] = None,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
+    ] = False,
+    output: Annotated[
+        Path | None, typer.Option(help="Folder for tables and pictures.", show_default=False)
+    ] = None,
 ) -> None:
     """Repeat a paper's experiments and put our numbers beside its own."""
     papers = {"lit-lvm": "intertwine.reproduce.litlvm"}

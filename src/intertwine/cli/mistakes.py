@@ -44,6 +44,8 @@ def one_line() -> Iterator[None]:
     except Mistake:
         raise
     except OSError as error:
-        raise Mistake(f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)) from error
+        raise Mistake(
+            f"{error.filename}: {error.strerror}" if error.filename and error.strerror else str(error)
+        ) from error
     except (ValueError, TypeError, MemoryError, ImportError) as error:
         raise Mistake(" ".join(str(error).split()) or type(error).__name__) from error

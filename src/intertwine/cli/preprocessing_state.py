@@ -35,11 +35,17 @@ def preprocessor_to_state(preprocessor: TablePreprocessor) -> dict[str, Any]:
     }
     if numeric:
         imputer, scaler = _numeric_steps(preprocessor)
-        state |= {"median": imputer.statistics_, "mean": scaler.mean_, "variance": scaler.var_, "scale": scaler.scale_}
+        state |= {
+            "median": imputer.statistics_,
+            "mean": scaler.mean_,
+            "variance": scaler.var_,
+            "scale": scaler.scale_,
+        }
     if labels:
         encoder = preprocessor.columns_.named_transformers_["categorical"]
         state["levels"] = {
-            name: [str(level) for level in levels] for name, levels in zip(labels, encoder.categories_, strict=True)
+            name: [str(level) for level in levels]
+            for name, levels in zip(labels, encoder.categories_, strict=True)
         }
     return state
 

@@ -79,7 +79,9 @@ def pose(
     else:
         table = _complete(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target))
-    X = _features(table.drop(columns=[*roles, *(name for name in drop if name not in roles)]), categorical, notes)
+    X = _features(
+        table.drop(columns=[*roles, *(name for name in drop if name not in roles)]), categorical, notes
+    )
     labels = [name for name in X.columns if name in categorical or not _is_number(X[name])]
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
@@ -104,14 +106,18 @@ def _require(table: pd.DataFrame, name: str) -> None:
         raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
 
 
-def _task(task: str, target: str | None, time: str | None, event: str | None, table: pd.DataFrame) -> AbstractTask:
+def _task(
+    task: str, target: str | None, time: str | None, event: str | None, table: pd.DataFrame
+) -> AbstractTask:
     if task not in ("auto", *TASKS):
         raise Mistake(f"no task {task!r}; {did_you_mean(task, ['auto', *TASKS])}")
     if time is not None or event is not None or task == "survival":
         if time is None or event is None:
             raise Mistake("survival needs both --time and --event")
         if target is not None:
-            raise Mistake("say --target for regression and classification, or --time and --event for survival, not both")
+            raise Mistake(
+                "say --target for regression and classification, or --time and --event for survival, not both"
+            )
         if task not in ("auto", "survival"):
             raise Mistake(f"--time and --event make this a survival task, not {task}")
         return TASKS["survival"]
@@ -124,7 +130,9 @@ def _task(task: str, target: str | None, time: str | None, event: str | None, ta
     if not _is_number(values) or levels == 2:
         return TASKS["classification"]
     if levels <= 10 and bool((values == values.round()).all()):
-        raise Mistake(f"{target!r} holds {levels} different whole numbers: say --task classification or --task regression")
+        raise Mistake(
+            f"{target!r} holds {levels} different whole numbers: say --task classification or --task regression"
+        )
     return TASKS["regression"]
 
 
@@ -138,30 +146,42 @@ def _complete(table: pd.DataFrame, columns: list[str], notes: list[str]) -> pd.D
     return table[known]
 
 
-def _survival(table: pd.DataFrame, time: str, event: str, value: str | None, entry: str | None) -> NDArray[Any]:
+def _survival(
+    table: pd.DataFrame, time: str, event: str, value: str | None, entry: str | None
+) -> NDArray[Any]:
     happened = table[event]
     if value is not None:
         happened = _spelled(happened) == value
         if not happened.any():
-            raise Mistake(f"{event!r} is never {value!r}; {did_you_mean(value, sorted(set(_spelled(table[event]))))}")
+            raise Mistake(
+                f"{event!r} is never {value!r}; {did_you_mean(value, sorted(set(_spelled(table[event]))))}"
+            )
     elif not _is_number(happened) and not pd.api.types.is_bool_dtype(happened):
         levels = sorted(set(_spelled(happened)))
-        raise Mistake(f"{event!r} holds text; say which value is the event, e.g. --event {event}={levels[-1]}")
+        raise Mistake(
+            f"{event!r} holds text; say which value is the event, e.g. --event {event}={levels[-1]}"
+        )
     elif _is_number(happened) and not set(happened.unique()) <= {0, 1}:
         levels = sorted(set(_spelled(happened)))
-        raise Mistake(f"{event!r} holds {', '.join(levels[:6])}; say which value is the event, e.g. --event {event}={levels[-1]}")
+        raise Mistake(
+            f"{event!r} holds {', '.join(levels[:6])}; say which value is the event, e.g. --event {event}={levels[-1]}"
+        )
     for name in (time, entry):
         if name is not None and not _is_number(table[name]):
             raise Mistake(f"{name!r} holds text or dates; times must be numbers in one unit")
     return survival_target(
-        table[time].to_numpy(float), happened.to_numpy().astype(bool), None if entry is None else table[entry].to_numpy(float)
+        table[time].to_numpy(float),
+        happened.to_numpy().astype(bool),
+        None if entry is None else table[entry].to_numpy(float),
     )
 
 
 def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
     if task.name == "regression":
         if not _is_number(values):
-            raise Mistake(f"{name!r} holds text, not numbers: choose another target, or --task classification")
+            raise Mistake(
+                f"{name!r} holds text, not numbers: choose another target, or --task classification"
+            )
         if values.nunique() == 1:
             raise Mistake(f"{name!r} is {values.iloc[0]} in every row: there is nothing to predict")
         return values.to_numpy(float)
@@ -171,7 +191,9 @@ def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
     if counts.size > _MOST_LEVELS:
         raise Mistake(f"{name!r} has {counts.size} different values: is it a number for --task regression?")
     if counts.min() < 3:
-        raise Mistake(f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; cross-validation needs at least 3 of each")
+        raise Mistake(
+            f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; cross-validation needs at least 3 of each"
+        )
     return _spelled(values).to_numpy(dtype=object).astype(str)
 
 
@@ -185,14 +207,20 @@ def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> 
     for name in X.columns:
         values = X[name]
         if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-            raise Mistake(f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}")
+            raise Mistake(
+                f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
+            )
         if name in categorical or not _is_number(values):
             levels = values.nunique()
             if levels > _MOST_LEVELS:
                 raise Mistake(
                     f"{name!r} has {levels} different labels in {len(X)} rows; leave it out with --drop {_quoted(name)}"
                 )
-    infinite = [name for name in X.columns if _is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()]
+    infinite = [
+        name
+        for name in X.columns
+        if _is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()
+    ]
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
     return X

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import sys
 from pathlib import Path
-from typing import Any
 
 import pandas as pd
 
@@ -27,7 +26,9 @@ def read_table_file(path: Path) -> pd.DataFrame:
     """
     if not path.exists():
         folder = path.parent if path.parent.is_dir() else Path()
-        siblings = [other.name for other in folder.iterdir() if other.suffix in {*_CSV, *_PARQUET, *_COMPRESSED}]
+        siblings = [
+            other.name for other in folder.iterdir() if other.suffix in {*_CSV, *_PARQUET, *_COMPRESSED}
+        ]
         near = _nearest(path.name, siblings)
         raise Mistake(f"no file {path}" + (f"; did you mean {near!r}?" if near else ""))
     if path.is_dir():
@@ -42,7 +43,9 @@ def read_table_file(path: Path) -> pd.DataFrame:
     if table.shape[0] == 0:
         raise Mistake(f"{path} has a header but no rows")
     if table.shape[1] == 1:
-        raise Mistake(f"{path} has one column, {table.columns[0]!r}; is it separated by something other than commas?")
+        raise Mistake(
+            f"{path} has one column, {table.columns[0]!r}; is it separated by something other than commas?"
+        )
     repeated = table.columns[table.columns.duplicated()].tolist()
     if repeated:
         raise Mistake(f"{path} has columns of the same name: {', '.join(map(str, repeated))}")

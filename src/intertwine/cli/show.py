@@ -8,7 +8,14 @@ from contextlib import contextmanager
 from typing import Any
 
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+)
 from rich.table import Table
 
 from intertwine.compare import Comparison
@@ -78,7 +85,9 @@ class Screen:
             warnings.simplefilter("always")
             yield
         for text in dict.fromkeys(
-            " ".join(str(warning.message).split()) for warning in caught if issubclass(warning.category, UserWarning)
+            " ".join(str(warning.message).split())
+            for warning in caught
+            if issubclass(warning.category, UserWarning)
         ):
             self.note(text)
 
@@ -96,7 +105,13 @@ class Screen:
             estimate, error, z = (float(columns[name][i]) for name in ("estimate", "std_error", "z"))
             share = float(columns["target_share"][i])
             error_text = f"{error:.3g}" if error == error else "–"
-            table.add_row(*map(_plain, row), f"{estimate:+.3g}".replace("-", "−"), error_text, signed(z, 1), f"{share:.0%}")
+            table.add_row(
+                *map(_plain, row),
+                f"{estimate:+.3g}".replace("-", "−"),
+                error_text,
+                signed(z, 1),
+                f"{share:.0%}",
+            )
         self.output.print(table)
 
     def scores(self, comparison: Comparison) -> None:
@@ -120,7 +135,9 @@ class Screen:
 
 
 def _table(title: str) -> Table:
-    return Table(title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim")
+    return Table(
+        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+    )
 
 
 def _plain(text: str) -> str:

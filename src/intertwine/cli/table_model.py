@@ -76,7 +76,9 @@ class TableModel:
         wanted = [*self.preprocessor.numeric_, *self.preprocessor.categorical_]
         absent = [name for name in wanted if name not in table.columns]
         if absent:
-            raise Mistake(f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on")
+            raise Mistake(
+                f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on"
+            )
         return self.preprocessor.transform(table[wanted])
 
     def predict(self, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
@@ -87,7 +89,9 @@ class TableModel:
         if self.task.name == "classification":
             probability = self.estimator.predict_proba(X)
             columns: dict[str, Any] = {"prediction": self.estimator.predict(X)}
-            columns |= {f"probability_{label}": probability[:, i] for i, label in enumerate(self.estimator.classes_)}
+            columns |= {
+                f"probability_{label}": probability[:, i] for i, label in enumerate(self.estimator.classes_)
+            }
             return pd.DataFrame(columns, index=table.index)
         columns = {"log_relative_hazard": np.asarray(self.estimator.predict(X))}
         if times:
@@ -127,7 +131,9 @@ class TableModel:
             raise Mistake(f"no file {path}")
         state = load_state(path)
         if state.get("class") != _KIND:
-            raise Mistake(f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load")
+            raise Mistake(
+                f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load"
+            )
         task = TASKS[state["task"]]
         return cls(
             preprocessor_from_state(state["preprocessor"]),
@@ -168,4 +174,6 @@ def _comparison_to_state(comparison: Comparison | None) -> dict[str, Any] | None
 def _comparison_from_state(state: dict[str, Any] | None, task: AbstractTask) -> Comparison | None:
     if state is None:
         return None
-    return Comparison(task, list(state["names"]), state["scores"], state["seconds"], test_share=state["test_share"])
+    return Comparison(
+        task, list(state["names"]), state["scores"], state["seconds"], test_share=state["test_share"]
+    )

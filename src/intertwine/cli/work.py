@@ -60,7 +60,15 @@ def compare_problem(problem: Problem, screen: Screen, *, cv: int, quick: bool, s
         )
 
 
-def study_of(model: TableModel, problem: Problem | None, *, title: str, about: str = "", time_unit: str | None = None, n_bootstrap: int = 30) -> Study:
+def study_of(
+    model: TableModel,
+    problem: Problem | None,
+    *,
+    title: str,
+    about: str = "",
+    time_unit: str | None = None,
+    n_bootstrap: int = 30,
+) -> Study:
     """A section of a report on `model`, with the rows of `problem` where there are any."""
     return Study(
         model.estimator,

@@ -8,7 +8,16 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["ALL_PAIRS", "BOOSTING", "FACTORIZATION", "KERNEL", "MAIN_EFFECTS", "OURS", "AbstractTask", "Split"]
+__all__ = [
+    "ALL_PAIRS",
+    "BOOSTING",
+    "FACTORIZATION",
+    "KERNEL",
+    "MAIN_EFFECTS",
+    "OURS",
+    "AbstractTask",
+    "Split",
+]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
 

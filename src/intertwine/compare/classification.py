@@ -55,7 +55,7 @@ class ClassificationTask(AbstractTask):
 
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionClassifierCV`."""
-        from intertwine.estimators.interactions import InteractionClassifierCV
+        from intertwine.estimators.interactions_cv import InteractionClassifierCV
 
         return InteractionClassifierCV(cv=cv, random_state=random_state)
 
@@ -71,7 +71,9 @@ class ClassificationTask(AbstractTask):
             MAIN_EFFECTS: tuned(plain, grid, quick, self._auc),
             ALL_PAIRS: tuned(pairs, grid, quick, self._auc),
             BOOSTING: tuned(boosting, BOOSTING_GRID, quick, self._auc),
-            KERNEL: tuned(make_pipeline(StandardScaler(), SVC()), kernel_grid("svc", quick), quick, self._auc),
+            KERNEL: tuned(
+                make_pipeline(StandardScaler(), SVC()), kernel_grid("svc", quick), quick, self._auc
+            ),
         }
         if not spells_out_pairs(n_features):
             del models[ALL_PAIRS]
@@ -84,4 +86,6 @@ class ClassificationTask(AbstractTask):
 def _logistic() -> LogisticRegression:
     # scikit-learn 1.8 infers the elastic net from l1_ratio; earlier ones want it said.
     said = inspect.signature(LogisticRegression).parameters["penalty"].default != "deprecated"
-    return LogisticRegression(solver="saga", tol=0.01, max_iter=200, **({"penalty": "elasticnet"} if said else {}))
+    return LogisticRegression(
+        solver="saga", tol=0.01, max_iter=200, **({"penalty": "elasticnet"} if said else {})
+    )

@@ -155,14 +155,18 @@ def compare_models(
             fitted = make_pipeline(*steps)
             started = time.perf_counter()
             with warnings.catch_warnings():
-                warnings.simplefilter("ignore", ConvergenceWarning)  # a baseline's grid has settings that nobody picks
+                warnings.simplefilter(
+                    "ignore", ConvergenceWarning
+                )  # a baseline's grid has settings that nobody picks
                 fitted.fit(X_train, y[train])
             seconds[row, fold] = time.perf_counter() - started
             prediction = _predict(task, fitted, X_test, y)
             scores[row, fold] = task.score(y[test], prediction)
             if row == 0:
                 for key, values in prediction.items():
-                    kept.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))[test] = values
+                    kept.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))[test] = (
+                        values
+                    )
     share = float(np.mean([len(test) / len(train) for train, test in splits]))
     return Comparison(task, list(models), scores, seconds, test_share=share, out_of_fold=kept)
 

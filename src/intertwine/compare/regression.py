@@ -48,13 +48,15 @@ class RegressionTask(AbstractTask):
 
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionRegressorCV`."""
-        from intertwine.estimators.interactions import InteractionRegressorCV
+        from intertwine.estimators.interactions_cv import InteractionRegressorCV
 
         return InteractionRegressorCV(cv=cv, random_state=random_state)
 
     def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
-        kernel = TransformedTargetRegressor(make_pipeline(StandardScaler(), SVR()), transformer=StandardScaler())
+        kernel = TransformedTargetRegressor(
+            make_pipeline(StandardScaler(), SVR()), transformer=StandardScaler()
+        )
         boosting = HistGradientBoostingRegressor(random_state=random_state)
         models = {
             MAIN_EFFECTS: make_pipeline(StandardScaler(), _elastic_net(quick)),
@@ -69,4 +71,6 @@ class RegressionTask(AbstractTask):
 
 def _elastic_net(quick: bool) -> ElasticNetCV:
     ratios = [0.1, 0.9] if quick else [0.1, 0.5, 0.9, 1.0]
-    return ElasticNetCV(l1_ratio=ratios, alphas=20 if quick else 50, cv=3 if quick else 5, max_iter=5000, tol=1e-3)
+    return ElasticNetCV(
+        l1_ratio=ratios, alphas=20 if quick else 50, cv=3 if quick else 5, max_iter=5000, tol=1e-3
+    )

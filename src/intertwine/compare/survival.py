@@ -50,7 +50,7 @@ class SurvivalTask(AbstractTask):
 
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionCoxPHCV`."""
-        from intertwine.estimators.interactions import InteractionCoxPHCV
+        from intertwine.estimators.interactions_cv import InteractionCoxPHCV
 
         return InteractionCoxPHCV(cv=cv, random_state=random_state)
 

@@ -27,6 +27,7 @@ from intertwine.validation import INTERACTION_CONSTRAINTS, check_column_selectio
 __all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
 
 _EXACT_ROWS = 5000
+_SMALL_ROWS = 1500  # small problems gain nothing from threads and lose reproducibility
 
 
 class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
@@ -148,7 +149,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X = np.asarray(X, dtype=float)
         models = []
-        with thread_limit(self.n_jobs), progress_callbacks(self.verbose, type(self).__name__) as callbacks:
+        threads = 1 if self.n_jobs is None and len(X) <= _SMALL_ROWS else self.n_jobs
+        with thread_limit(threads), progress_callbacks(self.verbose, type(self).__name__) as callbacks:
             for loss in losses:
                 # every class contrast starts from the same random numbers
                 stream = np.random.default_rng(rng.bit_generator.seed_seq) if len(losses) > 1 else rng
@@ -221,26 +223,26 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         ------
         NotFittedError, PermissionError, OSError
         """
+        save_state(path, self._to_state())
+
+    def _to_state(self) -> dict:
         check_is_fitted(self, "_models")
         params = self.get_params(deep=False)
         if isinstance(params["random_state"], np.random.RandomState):
             params["random_state"] = None
         names = getattr(self, "feature_names_in_", None)
         extra = self._extra_state()
-        save_state(
-            path,
-            {
-                "class": type(self).__name__,
-                "params": params,
-                "n_features_in_": int(self.n_features_in_),
-                "feature_names_in_": None if names is None else [str(name) for name in names],
-                "frame_library": self._frame_library,
-                "solver_reason_": self.solver_reason_,
-                "labels": [str(label) for label, _ in self._models],
-                "models": [model_to_state(model) for _, model in self._models],
-                "extra": extra,
-            },
-        )
+        return {
+            "class": type(self).__name__,
+            "params": params,
+            "n_features_in_": int(self.n_features_in_),
+            "feature_names_in_": None if names is None else [str(name) for name in names],
+            "frame_library": self._frame_library,
+            "solver_reason_": self.solver_reason_,
+            "labels": [str(label) for label, _ in self._models],
+            "models": [model_to_state(model) for _, model in self._models],
+            "extra": extra,
+        }
 
     @abc.abstractmethod
     def _extra_state(self) -> dict:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
+from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
 from intertwine.fitting.selection import Selection
 from intertwine.fitting.settings import ModelSettings
 
-__all__ = ["candidate_params", "cv_table"]
+__all__ = ["candidate_params", "cv_table", "partition_folds", "print_candidate"]
 
 
 def candidate_params(settings: ModelSettings, row_share: float = 1.0) -> dict:
@@ -46,3 +47,36 @@ def cv_table(selection: Selection) -> dict[str, np.ndarray]:
     table["std_error"] = np.array([candidate.std_error for candidate in selection.tried])
     table["chosen"] = np.array([candidate is selection.best for candidate in selection.tried])
     return table
+
+
+def print_candidate(candidate) -> None:
+    """One line about a candidate that was just scored."""
+    s = candidate.settings
+    latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
+    print(
+        f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
+        f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
+        f"l1_ratio {s.l1_ratio}: held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}",
+        flush=True,
+    )
+
+
+def partition_folds(cv, X, strata, groups, rng):
+    """(train, test) index arrays; ``strata`` are class or event codes, or None.
+
+    Raises
+    ------
+    ValueError
+        If some row is not tested exactly once.
+    """
+    if isinstance(cv, int | np.integer):
+        splitter = (KFold if strata is None else StratifiedKFold)(
+            cv, shuffle=True, random_state=int(rng.integers(2**31))
+        )
+    else:
+        splitter = check_cv(cv, strata, classifier=strata is not None)
+    labels = np.zeros(len(X)) if strata is None else strata
+    folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
+    if not np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(X))):
+        raise ValueError("cv must test every row exactly once")
+    return folds

@@ -41,11 +41,13 @@ def column_names(model: InteractionModel, features) -> list[str]:
     if model.preparation.spline is None:
         return [str(features[j]) for j in feature_of]
     first = np.searchsorted(feature_of, feature_of)
-    return [f"{features[j]}[{i - start + 1}]" for i, (j, start) in enumerate(zip(feature_of, first, strict=True))]
+    return [
+        f"{features[j]}[{i - start + 1}]" for i, (j, start) in enumerate(zip(feature_of, first, strict=True))
+    ]
 
 
 def wald(estimate, std_error):
-    """estimate / std_error, NaN where there is none."""
+    """Estimate / std_error, NaN where there is none."""
     return np.divide(estimate, std_error, out=np.full_like(estimate, np.nan), where=std_error > 0)
 
 

@@ -244,7 +244,9 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
         return [LogisticLoss(y, loss.sample_weight)]
 
     def _extra_state(self):
-        return {"classes": np.asarray(self.classes_) if self.classes_.dtype != object else self.classes_.tolist()}
+        return {
+            "classes": np.asarray(self.classes_) if self.classes_.dtype != object else self.classes_.tolist()
+        }
 
     def _set_extra_state(self, extra):
         classes = extra["classes"]
@@ -345,5 +347,3 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
 
     def _set_extra_state(self, extra):
         self._restore_baseline(extra)
-
-

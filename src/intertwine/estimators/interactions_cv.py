@@ -10,18 +10,18 @@ from typing import Any, final
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.base import load_estimator_state
-from intertwine.estimators.cv_table import candidate_params, cv_table
+from intertwine.estimators.cv_table import candidate_params, cv_table, partition_folds, print_candidate
 from intertwine.estimators.interactions import InteractionClassifier, InteractionCoxPH, InteractionRegressor
 from intertwine.estimators.results import InteractionResults
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss
 from intertwine.fitting.selection import SearchSpace, select
 from intertwine.fitting.settings import PreparationSettings
 from intertwine.frames import make_frame
+from intertwine.io import save_state
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.resources import thread_limit
 from intertwine.validation import (
@@ -39,7 +39,7 @@ __all__ = ["InteractionClassifierCV", "InteractionCoxPHCV", "InteractionRegresso
 _SMALL = 1500  # rows up to which threads of the linear algebra cost more than they bring
 
 _PARAMETERS = """
-    Every parameter that ends in a plural, and every tuple, lists what may be chosen.
+    Every tuple lists what may be chosen.
 
     Parameters
     ----------
@@ -155,20 +155,6 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             tol=self.tol,
         )
 
-    def _folds(self, X, strata, groups, rng):
-        """(train, test) index arrays; ``strata`` are class or event codes, or None."""
-        if isinstance(self.cv, int | np.integer):
-            splitter = (KFold if strata is None else StratifiedKFold)(
-                self.cv, shuffle=True, random_state=int(rng.integers(2**31))
-            )
-        else:
-            splitter = check_cv(self.cv, strata, classifier=strata is not None)
-        labels = np.zeros(len(X)) if strata is None else strata
-        folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
-        if not np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(X))):
-            raise ValueError("cv must test every row exactly once")
-        return folds
-
     def _search(self, frame, X, losses, strata, groups, refit) -> None:
         """Select on the checked rows, then refit on what the user passed (``refit`` takes an estimator)."""
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
@@ -179,11 +165,15 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             rows = np.sort(rng.permutation(n)[: self.max_tune_rows])
         tuned = [loss.take(rows) if len(rows) < n else loss for loss in losses]
         subset = X[rows] if len(rows) < n else X
-        folds = self._folds(
-            subset, None if strata is None else strata[rows], None if groups is None else groups[rows], rng
+        folds = partition_folds(
+            self.cv,
+            subset,
+            None if strata is None else strata[rows],
+            None if groups is None else groups[rows],
+            rng,
         )
         space = self._space()
-        report = _print_candidate if self.verbose else lambda candidate: None
+        report = print_candidate if self.verbose else lambda candidate: None
         with thread_limit(1 if self.n_jobs is None and len(rows) <= _SMALL else self.n_jobs):
             selection = select(tuned, subset, folds, space, rng, report)
         self.best_params_ = candidate_params(selection.best.settings, len(rows) / n)
@@ -225,7 +215,8 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
     def save(self, path) -> None:
         """Write the chosen model and the record of the search to one file."""
         check_is_fitted(self)
-        self.best_estimator_.save(path, wrapper=self)
+        state = self.best_estimator_._to_state()
+        save_state(path, state | {"class": type(self).__name__, "search": self._search_state()})
 
     def _search_state(self) -> dict:
         params = self.get_params(deep=False)
@@ -233,9 +224,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             params["cv"] = 5
         if isinstance(params["random_state"], np.random.RandomState):
             params["random_state"] = None
-        results = {
-            name: column.tolist() if column.dtype == object else column for name, column in self.cv_results_.items()
-        }
+        results = {name: column.tolist() for name, column in self.cv_results_.items()}
         return {
             "params": params,
             "best_params": self.best_params_,
@@ -255,23 +244,12 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         estimator.best_params_ = search["best_params"]
         estimator.best_score_ = search["best_score"]
         estimator.cv_results_ = {
-            name: np.array(column, dtype=object) if isinstance(column, list) else column
+            name: np.array(column, dtype=object if isinstance(column[0], str) else None)
             for name, column in search["results"].items()
         }
         estimator.target_accepted_ = estimator.best_params_["latent"] is not None
         estimator._adopt(base)
         return estimator
-
-
-def _print_candidate(candidate) -> None:
-    s = candidate.settings
-    latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
-    print(
-        f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
-        f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
-        f"l1_ratio {s.l1_ratio}: held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}",
-        flush=True,
-    )
 
 
 @final
@@ -313,7 +291,9 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
             kept = weights > 0
             loss = SquaredLoss(target[kept], weights[kept])
             groups = None if groups is None else np.asarray(groups)[kept]
-            self._search(X, rows[kept], [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight))
+            self._search(
+                X, rows[kept], [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
+            )
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -405,7 +385,7 @@ class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
                 X,
                 rows[kept],
                 [loss],
-                loss.event.astype(int) if 1 < np.count_nonzero(~loss.event) else None,
+                loss.event.astype(int) if np.count_nonzero(~loss.event) > 1 else None,
                 groups,
                 lambda e: e.fit(X, y, sample_weight=sample_weight, strata=strata),
             )

@@ -29,7 +29,9 @@ def progress_callbacks(verbose, title: str) -> Iterator[tuple]:
         if time.perf_counter() - last < (0.1 if live else _PATIENCE):
             return
         last = time.perf_counter()
-        line = f"{title}: iteration {row.iteration}, objective {row.value:.6g}, optimality {row.optimality:.1e}"
+        line = (
+            f"{title}: iteration {row.iteration}, objective {row.value:.6g}, optimality {row.optimality:.1e}"
+        )
         print(f"\r{line:<100}" if live else line, end="" if live else "\n", file=sys.stderr, flush=True)
 
     yield (report,)

@@ -33,7 +33,9 @@ class InteractionResults:
         if isinstance(feature, str):
             features = self._features
             if feature not in features:
-                raise ValueError(f"{feature!r} is not a feature; features are {', '.join(map(str, features[:10]))} …")
+                raise ValueError(
+                    f"{feature!r} is not a feature; features are {', '.join(map(str, features[:10]))} …"
+                )
             return features.index(feature)
         if not -self.n_features_in_ <= feature < self.n_features_in_:
             raise ValueError(f"feature {feature} is out of range for {self.n_features_in_} features")
@@ -82,7 +84,9 @@ class InteractionResults:
         estimate, std_error, share = pair_rows(model, first, second)
         return {
             "rank": np.arange(1, len(first) + 1),
-            "term": np.array([f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)], object),
+            "term": np.array(
+                [f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)], object
+            ),
             "feature_1": features[first],
             "feature_2": features[second],
             "estimate": estimate,
@@ -118,7 +122,9 @@ class InteractionResults:
         chosen = range(self.n_features_in_) if features is None else features
         positions = np.array([self._position(f) for f in chosen])
         q = len(positions)
-        require_memory(8 * 3 * q * q, f"all pairs of {q} features", "top_interactions(k) or a list of features")
+        require_memory(
+            8 * 3 * q * q, f"all pairs of {q} features", "top_interactions(k) or a list of features"
+        )
         model = self._models[0][1]
         out = np.zeros((q, q))
         if model.preparation.spline is None:
@@ -154,14 +160,18 @@ class InteractionResults:
         check_is_fitted(self)
         model = self._models[0][1]
         if model.coordinates is None:
-            raise ValueError("this model has no latent target (latent=None, tie=0, or cross-validation refused it)")
+            raise ValueError(
+                "this model has no latent target (latent=None, tie=0, or cross-validation refused it)"
+            )
         feature_of = model.preparation.feature_of
         counts = np.bincount(feature_of)
         columns = {
             f"z{d + 1}": np.bincount(feature_of, weights=model.coordinates[:, d]) / counts
             for d in range(model.coordinates.shape[1])
         }
-        return make_frame({"feature": np.asarray(self._features, dtype=object), **columns}, self._frame_library)
+        return make_frame(
+            {"feature": np.asarray(self._features, dtype=object), **columns}, self._frame_library
+        )
 
     @property
     def history_(self) -> Any:
@@ -170,7 +180,8 @@ class InteractionResults:
         rows = self._models[0][1].diagnostics.history
         names = ("iteration", "value", "optimality", "seconds")
         return make_frame(
-            {name: np.array([getattr(row, name) for row in rows], float) for name in names}, self._frame_library
+            {name: np.array([getattr(row, name) for row in rows], float) for name in names},
+            self._frame_library,
         )
 
     @property

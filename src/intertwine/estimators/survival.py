@@ -64,7 +64,8 @@ class SurvivalPredictions:
 
     def _baseline_state(self) -> dict:
         return {
-            name: column.tolist() if column.dtype == object else column for name, column in self._baseline.items()
+            name: column.tolist() if column.dtype == object else column
+            for name, column in self._baseline.items()
         }
 
     def _restore_baseline(self, state: dict) -> None:

@@ -70,8 +70,10 @@ class ExactProblem:
     def _covariances(self, columns, squares):
         """Cov of (linear, squares, pairs, triples) between given rows and the fitted ones."""
         everything = bool(self.penalized.all())
-        rows, others = (columns, self.columns) if everything else (
-            columns[:, self.penalized], self.columns[:, self.penalized]
+        rows, others = (
+            (columns, self.columns)
+            if everything
+            else (columns[:, self.penalized], self.columns[:, self.penalized])
         )
         linear = Linear().covariance(rows, others)
         own = Linear().covariance(squares, self.squares) if squares.shape[1] else None

@@ -38,7 +38,9 @@ class LatentFit(NamedTuple):
     spread: list
 
 
-def search_target(make_objective, X, dual, settings: LatentSettings, rng, callbacks=(), start=None) -> LatentFit:
+def search_target(
+    make_objective, X, dual, settings: LatentSettings, rng, callbacks=(), start=None
+) -> LatentFit:
     """Minimise J(z) over the structures that a name stands for, from several starts each.
 
     Parameters
@@ -65,7 +67,9 @@ def search_target(make_objective, X, dual, settings: LatentSettings, rng, callba
         points = [target.spectral_start(values, vectors, rng)]
         points += [target.init(X, rng) for _ in range(settings.n_init - 1)]
         for point in points:
-            fits.append(_descend(objective, target, _best_scale(objective, target, point), settings, callbacks))
+            fits.append(
+                _descend(objective, target, _best_scale(objective, target, point), settings, callbacks)
+            )
     best = min(fits, key=lambda fit: fit.value)
     return best._replace(spread=[fit.value for fit in fits])
 
@@ -77,9 +81,7 @@ def _best_scale(objective, target, params):
 
 
 def _descend(objective, target, params, settings, callbacks):
-    result = minimize(
-        objective, LBFGS(settings.tol), params, max_iter=settings.max_iter, callbacks=callbacks
-    )
+    result = minimize(objective, LBFGS(settings.tol), params, max_iter=settings.max_iter, callbacks=callbacks)
     state = result.state
     return LatentFit(
         target, state.params, state.value, state.optimality, result.converged, result.history, [state.value]

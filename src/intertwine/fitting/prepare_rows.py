@@ -31,7 +31,9 @@ def fit_preparation(X, loss, settings: PreparationSettings, unpenalized) -> Prep
     if settings.relevance is None:
         relevance = evidence_relevance(columns, preparation.feature_of, response, weights)
     else:
-        relevance = marginal_relevance(columns, preparation.feature_of, response, weights) ** settings.relevance
+        relevance = (
+            marginal_relevance(columns, preparation.feature_of, response, weights) ** settings.relevance
+        )
     # A weight on a column without a penalty would change nothing but the meaning of its interactions.
     if len(unpenalized):
         relevance[unpenalized] = np.sqrt(np.mean(relevance**2))

@@ -66,7 +66,9 @@ def evidence_relevance(columns, feature_of, response, sample_weight) -> np.ndarr
         value = 0.5 * (alpha @ y) + np.sum(np.log(np.diag(factor))) + 0.5 * np.log(ones.sum())
         G = 0.5 * (np.outer(alpha, alpha) - P)
         inner = main * G + pairs * (G * K1)
-        by_column = np.einsum("ij,ij->j", X, inner @ X) - pairs * r * np.einsum("ij,ij->j", squares, G @ squares)
+        by_column = np.einsum("ij,ij->j", X, inner @ X) - pairs * r * np.einsum(
+            "ij,ij->j", squares, G @ squares
+        )
         by_feature = np.bincount(feature_of, weights=by_column) * relevance
         by_scale = [np.sum(G * K1) * main, np.sum(G * K2) * pairs, np.diag(G) @ (w.mean() / w) * noise]
         return value, -np.concatenate([by_feature, by_scale])

@@ -101,7 +101,9 @@ class _Search:
             if out and settings.preparation.relevance == 0.0:
                 out.append(out[0].with_loss(loss))
                 continue
-            preparation = fit_preparation(self.X[rows], loss.take(rows), settings.preparation, settings.unpenalized)
+            preparation = fit_preparation(
+                self.X[rows], loss.take(rows), settings.preparation, settings.unpenalized
+            )
             out.append(exact_problem(loss, preparation, self.X, settings))
         return out
 
@@ -195,7 +197,11 @@ def _refine(search, best):
     if search.X.shape[1] > _WIDE:
         return best
     space, tried = search.space, {(c.settings.preparation, c.settings.order) for c in search.tried}
-    for field, values in (("relevance", space.relevances), ("squares", space.squares), ("order", space.orders)):
+    for field, values in (
+        ("relevance", space.relevances),
+        ("squares", space.squares),
+        ("order", space.orders),
+    ):
         for value in values:
             preparation, order = best.settings.preparation, best.settings.order
             if field == "order":
@@ -264,7 +270,8 @@ def _walk(search, folds, plain: Candidate, latent: LatentSettings) -> Candidate 
 
 def _try_tie(search, folds, base: ModelSettings, latent, point, starts):
     """``point`` is log10 of (deviation / plain ridge, target ridge / deviation); deviation inf: pairs are the target,
-    and the second number is log10 of (target ridge / plain ridge)."""
+    and the second number is log10 of (target ridge / plain ridge).
+    """
     deviation, share = point
     if np.isinf(deviation):
         pairs = Strengths(base.alpha_pairs * 10.0**share, np.inf)

@@ -42,7 +42,9 @@ def kaplan_meier(
     leaving = np.sort(time)
     at_risk = time.size - np.searchsorted(leaving, moments, side="left")
     if entry is not None:
-        at_risk = at_risk - (time.size - np.searchsorted(np.sort(np.asarray(entry, dtype=float)), moments, side="left"))
+        at_risk = at_risk - (
+            time.size - np.searchsorted(np.sort(np.asarray(entry, dtype=float)), moments, side="left")
+        )
     survival = np.cumprod(1.0 - deaths / at_risk)
     with np.errstate(divide="ignore", invalid="ignore"):
         greenwood = np.cumsum(deaths / (at_risk * (at_risk - deaths).astype(float)))

@@ -12,7 +12,9 @@ __all__ = ["draw_labels", "place_labels"]
 Box = tuple[float, float, float, float]
 
 # Unit directions from a point to the nearest edge of its label; right and left first, because horizontal text reads best there.
-_DIRECTIONS = np.array([(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)], dtype=float)
+_DIRECTIONS = np.array(
+    [(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)], dtype=float
+)
 _DISTANCES = (1.0, 2.2, 4.0, 6.5)
 
 
@@ -75,7 +77,9 @@ def draw_labels(ax: Any, xy: NDArray[np.float64], names: list[str], *, color: st
     sizes = np.array([(e.width + 2.0, e.height + 1.0) for e in extents]).reshape(-1, 2)
     pixels = ax.transData.transform(xy)
     frame = ax.get_window_extent()
-    centres = place_labels(pixels, sizes, (frame.x0, frame.y0, frame.x1, frame.y1), gap=6.0 * figure.dpi / 100)
+    centres = place_labels(
+        pixels, sizes, (frame.x0, frame.y0, frame.x1, frame.y1), gap=6.0 * figure.dpi / 100
+    )
     left_out = []
     per_point = 72.0 / figure.dpi
     for i, (text, name, centre) in enumerate(zip(texts, names, centres, strict=True)):
@@ -86,14 +90,26 @@ def draw_labels(ax: Any, xy: NDArray[np.float64], names: list[str], *, color: st
         offset = (np.array(centre) - pixels[i]) * per_point
         far = np.hypot(*offset) > 0.5 * sizes[i, 0] * per_point + 14
         ax.annotate(
-            name, xy[i], xytext=tuple(offset), textcoords="offset points", ha="center", va="center", color=color,
-            fontsize=9, arrowprops={"arrowstyle": "-", "color": leader, "lw": 0.6, "shrinkB": 3} if far else None,
+            name,
+            xy[i],
+            xytext=tuple(offset),
+            textcoords="offset points",
+            ha="center",
+            va="center",
+            color=color,
+            fontsize=9,
+            arrowprops={"arrowstyle": "-", "color": leader, "lw": 0.6, "shrinkB": 3} if far else None,
         )
     return left_out
 
 
 def _box(centre: NDArray[np.float64], size: NDArray[np.float64]) -> Box:
-    return (centre[0] - size[0] / 2, centre[1] - size[1] / 2, centre[0] + size[0] / 2, centre[1] + size[1] / 2)
+    return (
+        centre[0] - size[0] / 2,
+        centre[1] - size[1] / 2,
+        centre[0] + size[0] / 2,
+        centre[1] + size[1] / 2,
+    )
 
 
 def _inside(box: Box, bounds: Box) -> bool:

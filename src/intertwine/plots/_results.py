@@ -45,4 +45,9 @@ def score_path(estimator: Any, name: str) -> dict[str, Any]:
     mean, error = results["mean_test_score"].astype(float), results["std_error"].astype(float)
     distinct = np.unique(values)
     best = [int(np.flatnonzero(values == value)[np.nanargmax(mean[values == value])]) for value in distinct]
-    return {"values": distinct, "mean": mean[best], "std_error": error[best], "chosen": float(estimator.best_params_[name])}
+    return {
+        "values": distinct,
+        "mean": mean[best],
+        "std_error": error[best],
+        "chosen": float(estimator.best_params_[name]),
+    }

@@ -83,7 +83,17 @@ LIGHT = Palette(
     negative="#1f4e8c",
     series=("#1f4e8c", "#cf5a1b", "#2a8c82", "#8a5aa8"),
     ordered=("#7fb0d9", "#6b7480", "#b8430f"),
-    diverging=("#12315f", "#1f4e8c", "#6f9fd0", "#c5d9ec", "#f6f5f2", "#f9d8bd", "#f0a470", "#dd6f2e", "#b8500f"),
+    diverging=(
+        "#12315f",
+        "#1f4e8c",
+        "#6f9fd0",
+        "#c5d9ec",
+        "#f6f5f2",
+        "#f9d8bd",
+        "#f0a470",
+        "#dd6f2e",
+        "#b8500f",
+    ),
     sequential=("#f3f6fa", "#c9dcee", "#8fb7dc", "#4d86c0", "#1f4e8c"),
 )
 
@@ -96,7 +106,17 @@ DARK = Palette(
     negative="#5c9ae6",
     series=("#6fa8ec", "#ffa366", "#5cc4b8", "#c39be0"),
     ordered=("#4f86c6", "#a7b0bc", "#ffb07a"),
-    diverging=("#8fc0ff", "#5c9ae6", "#3c6cab", "#2b4266", "#20262f", "#5a3a28", "#99572c", "#e0843f", "#ffc08f"),
+    diverging=(
+        "#8fc0ff",
+        "#5c9ae6",
+        "#3c6cab",
+        "#2b4266",
+        "#20262f",
+        "#5a3a28",
+        "#99572c",
+        "#e0843f",
+        "#ffc08f",
+    ),
     sequential=("#1f2732", "#2a4163", "#3f6ba6", "#6fa0dc", "#b5d5ff"),
 )
 

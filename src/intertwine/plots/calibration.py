@@ -64,18 +64,35 @@ class CalibrationDisplay:
 
     @classmethod
     def from_estimator(
-        cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 8, label: Any = None, ax: Any = None, palette: Palette = LIGHT
+        cls,
+        estimator: Any,
+        X: Any,
+        y: Any,
+        *,
+        n_bins: int = 8,
+        label: Any = None,
+        ax: Any = None,
+        palette: Palette = LIGHT,
     ) -> Self:
         """Draw the probabilities that a fitted classifier gives for `X`; `label` is the positive class, the last by default."""
         classes = list(estimator.classes_)
         column = len(classes) - 1 if label is None else classes.index(label)
         probability = np.asarray(estimator.predict_proba(X))[:, column]
         hit = np.asarray(y) == classes[column]
-        return cls.from_predictions(hit, probability, n_bins=n_bins, name=str(classes[column]), ax=ax, palette=palette)
+        return cls.from_predictions(
+            hit, probability, n_bins=n_bins, name=str(classes[column]), ax=ax, palette=palette
+        )
 
     @classmethod
     def from_predictions(
-        cls, hit: Any, probability: Any, *, n_bins: int = 8, name: str | None = None, ax: Any = None, palette: Palette = LIGHT
+        cls,
+        hit: Any,
+        probability: Any,
+        *,
+        n_bins: int = 8,
+        name: str | None = None,
+        ax: Any = None,
+        palette: Palette = LIGHT,
     ) -> Self:
         """Draw probabilities against whether each row was of the positive class."""
         probability, hit = np.asarray(probability, dtype=float), np.asarray(hit, dtype=float)
@@ -104,13 +121,20 @@ class CalibrationDisplay:
         """Draw on `ax`, or on a new figure."""
         self.figure_, self.ax_ = new_axes(ax, self.figsize)
         self.ax_.plot([0, 1], [0, 1], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-        self.ax_.vlines(self.predicted, self.lower, self.upper, color=palette.series[0], linewidth=1.3, zorder=2)
-        self.ax_.plot(self.predicted, self.observed, color=palette.series[0], linewidth=1.0, alpha=0.5, zorder=2)
+        self.ax_.vlines(
+            self.predicted, self.lower, self.upper, color=palette.series[0], linewidth=1.3, zorder=2
+        )
+        self.ax_.plot(
+            self.predicted, self.observed, color=palette.series[0], linewidth=1.0, alpha=0.5, zorder=2
+        )
         self.ax_.plot(self.predicted, self.observed, "o", color=palette.series[0], markersize=5.5, zorder=3)
         suffix = "" if self.name is None else f" of “{self.name}”"
         self.ax_.set(
-            xlim=(-0.03, 1.03), ylim=(-0.03, 1.03), aspect="equal",
-            xlabel=f"predicted probability{suffix}", ylabel="observed frequency",
+            xlim=(-0.03, 1.03),
+            ylim=(-0.03, 1.03),
+            aspect="equal",
+            xlabel=f"predicted probability{suffix}",
+            ylabel="observed frequency",
         )
         return self
 
@@ -146,12 +170,16 @@ class ObservedPredictedDisplay:
         self.frame = make_frame({"observed": self.observed, "predicted": self.predicted})
 
     @classmethod
-    def from_estimator(cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
+    def from_estimator(
+        cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
         """Draw what a fitted regressor predicts for `X` against `y`."""
         return cls.from_predictions(y, estimator.predict(X), ax=ax, palette=palette)
 
     @classmethod
-    def from_predictions(cls, observed: Any, predicted: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
+    def from_predictions(
+        cls, observed: Any, predicted: Any, *, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
         """Draw observed against predicted values."""
         return cls(observed=observed, predicted=predicted).plot(ax, palette=palette)
 
@@ -166,13 +194,26 @@ class ObservedPredictedDisplay:
         low = float(min(self.observed.min(), self.predicted.min()))
         high = float(max(self.observed.max(), self.predicted.max()))
         alpha = float(np.clip(60 / np.sqrt(max(self.observed.size, 1)) / 4, 0.12, 0.6))
-        dots = self.ax_.scatter(self.predicted, self.observed, s=14, color=palette.series[0], alpha=alpha, linewidths=0, zorder=2)
+        dots = self.ax_.scatter(
+            self.predicted, self.observed, s=14, color=palette.series[0], alpha=alpha, linewidths=0, zorder=2
+        )
         dots.set_rasterized(self.observed.size > 200)
-        self.ax_.plot([low, high], [low, high], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
-        bins = np.array_split(np.argsort(self.predicted, kind="stable"), min(self.n_bins, self.predicted.size))
         self.ax_.plot(
-            [self.predicted[rows].mean() for rows in bins], [self.observed[rows].mean() for rows in bins], "D-",
-            color=palette.positive, markersize=4.5, linewidth=1.2, markeredgecolor=palette.surface, zorder=3, label="mean of bin",
+            [low, high], [low, high], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1
+        )
+        bins = np.array_split(
+            np.argsort(self.predicted, kind="stable"), min(self.n_bins, self.predicted.size)
+        )
+        self.ax_.plot(
+            [self.predicted[rows].mean() for rows in bins],
+            [self.observed[rows].mean() for rows in bins],
+            "D-",
+            color=palette.positive,
+            markersize=4.5,
+            linewidth=1.2,
+            markeredgecolor=palette.surface,
+            zorder=3,
+            label="mean of bin",
         )
         self.ax_.set(xlabel="predicted", ylabel="observed")
         self.ax_.legend(loc="upper left", fontsize="small")

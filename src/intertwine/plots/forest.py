@@ -46,13 +46,19 @@ class InteractionForestDisplay:
     figure_: Any
     ax_: Any
 
-    def __init__(self, *, terms: Any, estimate: Any, std_error: Any, lower: Any = None, upper: Any = None) -> None:
+    def __init__(
+        self, *, terms: Any, estimate: Any, std_error: Any, lower: Any = None, upper: Any = None
+    ) -> None:
         self.terms = [str(term) for term in terms]
         self.estimate = np.asarray(estimate, dtype=float)
         self.std_error = np.asarray(std_error, dtype=float)
         self.lower = None if lower is None else np.asarray(lower, dtype=float)
         self.upper = None if upper is None else np.asarray(upper, dtype=float)
-        columns = {"term": np.array(self.terms, dtype=object), "estimate": self.estimate, "std_error": self.std_error}
+        columns = {
+            "term": np.array(self.terms, dtype=object),
+            "estimate": self.estimate,
+            "std_error": self.std_error,
+        }
         if self.lower is not None and self.upper is not None:
             columns |= {"lower": self.lower, "upper": self.upper}
         self.frame = make_frame(columns)
@@ -105,13 +111,31 @@ class InteractionForestDisplay:
         for row in height:
             self.ax_.axhline(row, color=palette.faint, linewidth=0.6, zorder=0)
             if self.lower is not None and self.upper is not None:
-                self.ax_.plot([self.lower[row], self.upper[row]], [row, row], color=colors[row], linewidth=1.0, zorder=1)
+                self.ax_.plot(
+                    [self.lower[row], self.upper[row]], [row, row], color=colors[row], linewidth=1.0, zorder=1
+                )
             if np.isfinite(self.std_error[row]):
                 reach = 1.96 * self.std_error[row]
                 ends = [self.estimate[row] - reach, self.estimate[row] + reach]
-                self.ax_.plot(ends, [row, row], color=colors[row], linewidth=3.4, alpha=0.55, solid_capstyle="butt", zorder=2)
+                self.ax_.plot(
+                    ends,
+                    [row, row],
+                    color=colors[row],
+                    linewidth=3.4,
+                    alpha=0.55,
+                    solid_capstyle="butt",
+                    zorder=2,
+                )
             face = colors[row] if self.estimate[row] >= 0 else palette.surface
-            self.ax_.plot(self.estimate[row], row, "o", markersize=5.5, color=colors[row], markerfacecolor=face, zorder=3)
+            self.ax_.plot(
+                self.estimate[row],
+                row,
+                "o",
+                markersize=5.5,
+                color=colors[row],
+                markerfacecolor=face,
+                zorder=3,
+            )
         self.ax_.set_yticks(height, [""] * count)
         for row, lines in enumerate(self._labels()):
             self._write_label(row, lines, palette)
@@ -123,13 +147,24 @@ class InteractionForestDisplay:
 
     def _labels(self) -> list[list[str]]:
         """Lines of each name: long pairs take two, so that they leave room for the bars."""
-        return [term.replace(" × ", "\n× ", 1).split("\n") if len(term) > _LONG_NAME else [term] for term in self.terms]
+        return [
+            term.replace(" × ", "\n× ", 1).split("\n") if len(term) > _LONG_NAME else [term]
+            for term in self.terms
+        ]
 
     def _write_label(self, row: int, lines: list[str], palette: Palette) -> None:
         # One text for each line: the lines of a single text would drift apart where the reader's font is narrower than ours.
         for line, text in enumerate(lines):
             up = 0.0 if len(lines) == 1 else 5.2 - 10.4 * line
             self.ax_.annotate(
-                text, (0, row), xycoords=self.ax_.get_yaxis_transform(), xytext=(-5, up), textcoords="offset points",
-                ha="right", va="center", color=palette.ink, fontsize=9, annotation_clip=False,
+                text,
+                (0, row),
+                xycoords=self.ax_.get_yaxis_transform(),
+                xytext=(-5, up),
+                textcoords="offset points",
+                ha="right",
+                va="center",
+                color=palette.ink,
+                fontsize=9,
+                annotation_clip=False,
             )

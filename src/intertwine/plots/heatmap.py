@@ -51,13 +51,17 @@ class InteractionHeatmapDisplay:
     def __init__(self, *, matrix: NDArray[np.float64], features: list[str]) -> None:
         matrix = np.asarray(matrix, dtype=float)
         if matrix.shape != (len(features), len(features)):
-            raise ValueError(f"matrix has shape {matrix.shape}, expecting {(len(features), len(features))} for {len(features)} features")
+            raise ValueError(
+                f"matrix has shape {matrix.shape}, expecting {(len(features), len(features))} for {len(features)} features"
+            )
         order = cluster_order(matrix)
         self.matrix = matrix[np.ix_(order, order)]
         self.features = [features[i] for i in order]
         lower = np.tril_indices(len(features), -1)
         names = np.array(self.features, dtype=object)
-        self.frame = make_frame({"feature_1": names[lower[1]], "feature_2": names[lower[0]], "estimate": self.matrix[lower]})
+        self.frame = make_frame(
+            {"feature_1": names[lower[1]], "feature_2": names[lower[0]], "estimate": self.matrix[lower]}
+        )
 
     @classmethod
     def from_estimator(
@@ -81,7 +85,9 @@ class InteractionHeatmapDisplay:
         palette : Palette, default LIGHT
         """
         chosen = leading_features(estimator, n_features) if features is None else list(features)
-        return cls(matrix=np.asarray(estimator.interaction_matrix(chosen), dtype=float), features=chosen).plot(ax, palette=palette)
+        return cls(
+            matrix=np.asarray(estimator.interaction_matrix(chosen), dtype=float), features=chosen
+        ).plot(ax, palette=palette)
 
     @classmethod
     def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
@@ -89,7 +95,14 @@ class InteractionHeatmapDisplay:
         from intertwine.plots._results import columns_of
 
         columns = columns_of(frame)
-        pairs = list(zip(map(str, columns["feature_1"]), map(str, columns["feature_2"]), columns["estimate"], strict=True))
+        pairs = list(
+            zip(
+                map(str, columns["feature_1"]),
+                map(str, columns["feature_2"]),
+                columns["estimate"],
+                strict=True,
+            )
+        )
         features = list(dict.fromkeys(name for first, second, _ in pairs for name in (first, second)))
         position = {name: i for i, name in enumerate(features)}
         matrix = np.zeros((len(features), len(features)))
@@ -114,11 +127,19 @@ class InteractionHeatmapDisplay:
         corners = np.array([[-0.5, -0.5], [0.5, -0.5], [0.5, 0.5], [-0.5, 0.5]])
         self.image_ = PolyCollection(
             np.column_stack([j, i])[:, None, :] + corners,
-            array=self.matrix[i, j], cmap=palette.diverging_map(), clim=(-limit, limit), edgecolors=palette.surface, linewidths=0.8,
+            array=self.matrix[i, j],
+            cmap=palette.diverging_map(),
+            clim=(-limit, limit),
+            edgecolors=palette.surface,
+            linewidths=0.8,
         )
         self.ax_.add_collection(self.image_)
         self._write_signs(limit, palette)
-        self.ax_.set(xlim=(-0.5, size - 1.5 if size > 1 else 0.5), ylim=(size - 0.5, 0.5 if size > 1 else -0.5), aspect="equal")
+        self.ax_.set(
+            xlim=(-0.5, size - 1.5 if size > 1 else 0.5),
+            ylim=(size - 0.5, 0.5 if size > 1 else -0.5),
+            aspect="equal",
+        )
         font = float(np.clip(140 / max(size, 1), 5.0, 9.5))
         self.ax_.set_xticks(range(size - 1), self.features[:-1], fontsize=font)
         if size > 6:
@@ -141,7 +162,12 @@ class InteractionHeatmapDisplay:
                 if abs(value) > limit / 3:
                     strong = abs(value) > 0.6 * limit
                     self.ax_.text(
-                        j, i, "+" if value > 0 else "−", ha="center", va="center", fontsize=float(np.clip(110 / size, 6, 11)),
+                        j,
+                        i,
+                        "+" if value > 0 else "−",
+                        ha="center",
+                        va="center",
+                        fontsize=float(np.clip(110 / size, 6, 11)),
                         color=palette.surface if strong else palette.ink,
                     )
 

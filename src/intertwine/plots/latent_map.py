@@ -90,7 +90,9 @@ class LatentMapDisplay:
         )
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, n_labels: int = 15, ax: Any = None, palette: Palette = LIGHT) -> Self:
+    def from_estimator(
+        cls, estimator: Any, *, n_labels: int = 15, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
         """Draw the latent vectors of a fitted estimator.
 
         Raises
@@ -99,7 +101,9 @@ class LatentMapDisplay:
             If the estimator was fitted without latent vectors (``latent=None``).
         """
         if getattr(estimator, "latent_", None) is None:
-            raise ValueError("the estimator has no latent vectors: fit it with latent='low_rank', 'signed' or 'distance'")
+            raise ValueError(
+                "the estimator has no latent vectors: fit it with latent='low_rank', 'signed' or 'distance'"
+            )
         best = getattr(estimator, "best_estimator_", estimator)
         columns = columns_of(estimator.latent_frame())
         features = [str(name) for name in columns.pop("feature")]
@@ -133,7 +137,9 @@ class LatentMapDisplay:
         columns = columns_of(frame)
         features = [str(name) for name in columns.pop("feature")]
         vectors = np.column_stack([np.asarray(values, dtype=float) for values in columns.values()])
-        display = cls(vectors=vectors, features=features, centred=centred, rotatable=rotatable, n_labels=n_labels)
+        display = cls(
+            vectors=vectors, features=features, centred=centred, rotatable=rotatable, n_labels=n_labels
+        )
         return display.plot(ax, palette=palette)
 
     @property
@@ -150,7 +156,14 @@ class LatentMapDisplay:
         if not self.centred:
             self._draw_rays(named, palette)
         self.ax_.scatter(*self.xy[others].T, s=14, color=palette.muted, alpha=0.7, linewidths=0, zorder=2)
-        self.ax_.scatter(*self.xy[named].T, s=34, color=palette.series[0], edgecolors=palette.surface, linewidths=0.8, zorder=3)
+        self.ax_.scatter(
+            *self.xy[named].T,
+            s=34,
+            color=palette.series[0],
+            edgecolors=palette.surface,
+            linewidths=0.8,
+            zorder=3,
+        )
         self.ax_.set_aspect("equal", adjustable="datalim")
         self.ax_.margins(0.18)
         self.ax_.set_xlabel("latent axis 1")
@@ -158,7 +171,11 @@ class LatentMapDisplay:
         if self.one_dimensional:
             self.ax_.set_yticks([])
         self.unlabelled = draw_labels(
-            self.ax_, self.xy[order], [self.features[i] for i in named], color=palette.ink, leader=palette.muted
+            self.ax_,
+            self.xy[order],
+            [self.features[i] for i in named],
+            color=palette.ink,
+            leader=palette.muted,
         )
         return self
 

@@ -65,10 +65,14 @@ class PathDisplay:
         self.name = name
         self.score_name = score_name
         picked = np.zeros(self.values.size, dtype=bool) if chosen is None else self.values == chosen
-        self.frame = make_frame({"value": self.values, "mean": self.mean, "std_error": self.std_error, "chosen": picked})
+        self.frame = make_frame(
+            {"value": self.values, "mean": self.mean, "std_error": self.std_error, "chosen": picked}
+        )
 
     @classmethod
-    def from_estimator(cls, estimator: Any, *, name: str = "tie", ax: Any = None, palette: Palette = LIGHT) -> Self:
+    def from_estimator(
+        cls, estimator: Any, *, name: str = "tie", ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
         """Draw the cross-validation results of a fitted ``…CV`` estimator along the hyperparameter `name`."""
         path = score_path(estimator, name)
         return cls(**path, name=name).plot(ax, palette=palette)
@@ -100,14 +104,30 @@ class PathDisplay:
         error = np.where(np.isfinite(self.std_error), self.std_error, 0.0)
         self.ax_.plot(where[proper], self.mean[proper], color=palette.series[0], linewidth=1.6, zorder=2)
         self.ax_.errorbar(
-            where, self.mean, yerr=error, fmt="o", color=palette.series[0], markersize=4.5, elinewidth=1.1, capsize=2.5, zorder=3
+            where,
+            self.mean,
+            yerr=error,
+            fmt="o",
+            color=palette.series[0],
+            markersize=4.5,
+            elinewidth=1.1,
+            capsize=2.5,
+            zorder=3,
         )
         if self.chosen is not None and np.any(self.values == self.chosen):
             at = int(np.flatnonzero(self.values == self.chosen)[0])
-            self.ax_.axhline(self.mean[at] - error[at], color=palette.muted, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1)
+            self.ax_.axhline(
+                self.mean[at] - error[at], color=palette.muted, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1
+            )
             self.ax_.plot(
-                where[at], self.mean[at], "o", markersize=11, markerfacecolor="none", markeredgecolor=palette.positive,
-                markeredgewidth=1.8, zorder=4,
+                where[at],
+                self.mean[at],
+                "o",
+                markersize=11,
+                markerfacecolor="none",
+                markeredgecolor=palette.positive,
+                markeredgewidth=1.8,
+                zorder=4,
             )
         self.ax_.set_xticks(ticks, names)
         self.ax_.set(xlabel=self.name, ylabel=self.score_name)
@@ -144,7 +164,9 @@ class CoefficientPathDisplay:
     figure_: Any
     ax_: Any
 
-    def __init__(self, *, values: Any, estimates: Any, terms: list[str], name: str = "tie", n_labels: int = 8) -> None:
+    def __init__(
+        self, *, values: Any, estimates: Any, terms: list[str], name: str = "tie", n_labels: int = 8
+    ) -> None:
         order = np.argsort(np.asarray(values, dtype=float), kind="stable")
         self.values = np.asarray(values, dtype=float)[order]
         self.estimates = np.asarray(estimates, dtype=float)[order]
@@ -180,7 +202,12 @@ class CoefficientPathDisplay:
         rows = []
         for value in values:
             fitted = clone(best).set_params(**{name: value}).fit(X, y)
-            rows.append([fitted.interaction(j, m).estimate for j, m in zip(pairs["feature_1"], pairs["feature_2"], strict=True)])
+            rows.append(
+                [
+                    fitted.interaction(j, m).estimate
+                    for j, m in zip(pairs["feature_1"], pairs["feature_2"], strict=True)
+                ]
+            )
         display = cls(values=values, estimates=rows, terms=list(pairs["term"]), name=name)
         return display.plot(ax, palette=palette)
 
@@ -211,11 +238,25 @@ class CoefficientPathDisplay:
         for column in range(len(self.terms)):
             color = palette.positive if last[column] >= 0 else palette.negative
             style = "-" if last[column] >= 0 else (0, (5, 2))
-            self.ax_.plot(where, self.estimates[:, column], color=color, linestyle=style, linewidth=1.3, marker="o", markersize=3)
+            self.ax_.plot(
+                where,
+                self.estimates[:, column],
+                color=color,
+                linestyle=style,
+                linewidth=1.3,
+                marker="o",
+                markersize=3,
+            )
         for column, height in zip(leading, heights, strict=True):
             self.ax_.annotate(
-                self.terms[column], (where[-1], last[column]), xytext=(1.03, height), textcoords=self.ax_.get_yaxis_transform(),
-                va="center", fontsize="small", color=palette.ink, annotation_clip=False,
+                self.terms[column],
+                (where[-1], last[column]),
+                xytext=(1.03, height),
+                textcoords=self.ax_.get_yaxis_transform(),
+                va="center",
+                fontsize="small",
+                color=palette.ink,
+                annotation_clip=False,
                 arrowprops={"arrowstyle": "-", "color": palette.faint, "lw": 0.7},
             )
         self.ax_.set_xticks(ticks, names)

@@ -76,7 +76,9 @@ class InteractionSurfaceDisplay:
         self.points = points
         self.quantity = quantity
         wide, tall = np.meshgrid(self.first_grid, self.second_grid)
-        self.frame = make_frame({first: wide.ravel(), second: tall.ravel(), "prediction": self.prediction.ravel()})
+        self.frame = make_frame(
+            {first: wide.ravel(), second: tall.ravel(), "prediction": self.prediction.ravel()}
+        )
 
     @classmethod
     def from_estimator(
@@ -118,7 +120,9 @@ class InteractionSurfaceDisplay:
         return display.plot(ax, palette=palette)
 
     @classmethod
-    def from_frame(cls, frame: Any, *, first: str, second: str, ax: Any = None, palette: Palette = LIGHT) -> Self:
+    def from_frame(
+        cls, frame: Any, *, first: str, second: str, ax: Any = None, palette: Palette = LIGHT
+    ) -> Self:
         """Draw a frame that holds a full grid: columns `first`, `second` and ``prediction``."""
         from intertwine.plots._results import columns_of
 
@@ -127,7 +131,9 @@ class InteractionSurfaceDisplay:
         second_grid, place_2 = np.unique(columns[second], return_inverse=True)
         prediction = np.full((second_grid.size, first_grid.size), np.nan)
         prediction[place_2, place_1] = columns["prediction"]
-        display = cls(first_grid=first_grid, second_grid=second_grid, prediction=prediction, first=first, second=second)
+        display = cls(
+            first_grid=first_grid, second_grid=second_grid, prediction=prediction, first=first, second=second
+        )
         return display.plot(ax, palette=palette)
 
     @property
@@ -148,15 +154,29 @@ class InteractionSurfaceDisplay:
     def _draw_map(self, palette: Palette) -> None:
         span = float(np.ptp(self.prediction))
         levels = 10 if span > 0 else np.array([-0.5, 0.5]) + self.prediction.flat[0]
-        filled = self.ax_.contourf(self.first_grid, self.second_grid, self.prediction, levels=levels, cmap=palette.sequential_map())
+        filled = self.ax_.contourf(
+            self.first_grid, self.second_grid, self.prediction, levels=levels, cmap=palette.sequential_map()
+        )
         if span > 0:
             lines = self.ax_.contour(
-                self.first_grid, self.second_grid, self.prediction, levels=filled.levels[1:-1:2], colors=palette.ink, linewidths=0.5, alpha=0.6
+                self.first_grid,
+                self.second_grid,
+                self.prediction,
+                levels=filled.levels[1:-1:2],
+                colors=palette.ink,
+                linewidths=0.5,
+                alpha=0.6,
             )
             self.ax_.clabel(lines, fontsize=7.5, fmt="%g")
         if self.points is not None:
             self.ax_.scatter(
-                self.points[:, 0], self.points[:, 1], s=9, facecolors="none", edgecolors=palette.ink, linewidths=0.5, alpha=0.35,
+                self.points[:, 0],
+                self.points[:, 1],
+                s=9,
+                facecolors="none",
+                edgecolors=palette.ink,
+                linewidths=0.5,
+                alpha=0.35,
                 rasterized=len(self.points) > 200,
             )
         self.ax_.set(xlim=self.first_grid[[0, -1]], ylim=self.second_grid[[0, -1]], ylabel=self.second)
@@ -171,14 +191,25 @@ class InteractionSurfaceDisplay:
         for row, level in enumerate(self.second_grid):
             color = palette.series[row % len(palette.series)]
             self.ax_.plot(
-                self.first_grid, self.prediction[row], color=color, linewidth=2.0, linestyle=dashes[row], marker=marker,
+                self.first_grid,
+                self.prediction[row],
+                color=color,
+                linewidth=2.0,
+                linestyle=dashes[row],
+                marker=marker,
                 label=f"{self.second} = {level:g}",
             )
         if self.points is not None and self.first_grid.size > _FEW_LEVELS:
             inside = (self.points[:, 0] >= self.first_grid[0]) & (self.points[:, 0] <= self.first_grid[-1])
             self.ax_.plot(
-                self.points[inside, 0], np.zeros(int(inside.sum())), "|", transform=self.ax_.get_xaxis_transform(),
-                color=palette.muted, alpha=0.4, markersize=6, rasterized=int(inside.sum()) > 200,
+                self.points[inside, 0],
+                np.zeros(int(inside.sum())),
+                "|",
+                transform=self.ax_.get_xaxis_transform(),
+                color=palette.muted,
+                alpha=0.4,
+                markersize=6,
+                rasterized=int(inside.sum()) > 200,
             )
         if marker is not None:
             self.ax_.set_xticks(self.first_grid)
@@ -191,7 +222,11 @@ def _levels(values: NDArray[np.float64], resolution: int) -> NDArray[np.float64]
     if distinct.size <= _FEW_LEVELS:
         return distinct
     low, high = np.quantile(values, [0.02, 0.98])
-    return np.linspace(low, high, resolution) if high > low else np.linspace(distinct[0], distinct[-1], resolution)
+    return (
+        np.linspace(low, high, resolution)
+        if high > low
+        else np.linspace(distinct[0], distinct[-1], resolution)
+    )
 
 
 def _predict(estimator: Any, rows: Any, label: Any) -> tuple[NDArray[np.float64], str]:

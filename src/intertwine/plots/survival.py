@@ -99,7 +99,16 @@ class SurvivalCurvesDisplay:
         times = curve_times(y["time"], y["event"])
         survival = survival_at(estimator, X, times)
         return cls.from_predictions(
-            times, survival, estimator.predict(X), y["time"], y["event"], entry, n_groups=n_groups, unit=unit, ax=ax, palette=palette
+            times,
+            survival,
+            estimator.predict(X),
+            y["time"],
+            y["event"],
+            entry,
+            n_groups=n_groups,
+            unit=unit,
+            ax=ax,
+            palette=palette,
         )
 
     @classmethod
@@ -119,7 +128,9 @@ class SurvivalCurvesDisplay:
     ) -> Self:
         """Draw predicted curves `survival` (n, m) at `times`, grouped by quantiles of the predicted `risk` (n,)."""
         groups = np.array_split(np.argsort(np.asarray(risk), kind="stable"), n_groups)
-        observed = [kaplan_meier(time[rows], event[rows], None if entry is None else entry[rows]) for rows in groups]
+        observed = [
+            kaplan_meier(time[rows], event[rows], None if entry is None else entry[rows]) for rows in groups
+        ]
         names = _NAMES.get(n_groups, tuple(f"risk group {i + 1}" for i in range(n_groups)))
         display = cls(
             times=times,
@@ -139,20 +150,43 @@ class SurvivalCurvesDisplay:
         """Draw on `ax`, or on a new figure."""
         self.figure_, self.ax_ = new_axes(ax, self.figsize)
         count = len(self.names)
-        colors = palette.ordered if count == 3 else [palette.ordered[0], palette.ordered[2]] if count == 2 else palette.series
+        colors = (
+            palette.ordered
+            if count == 3
+            else [palette.ordered[0], palette.ordered[2]]
+            if count == 2
+            else palette.series
+        )
         end = self.times[-1]
         for group, name in enumerate(self.names):
             color = colors[group % len(colors)]
             curve = self.observed[group]
             inside = curve["time"] <= end
             clock = np.r_[curve["time"][inside], end]
-            stairs = {key: np.r_[curve[key][inside], curve[key][inside][-1]] for key in ("survival", "lower", "upper")}
-            self.ax_.fill_between(clock, stairs["lower"], stairs["upper"], step="post", color=color, alpha=0.16, linewidth=0)
+            stairs = {
+                key: np.r_[curve[key][inside], curve[key][inside][-1]]
+                for key in ("survival", "lower", "upper")
+            }
+            self.ax_.fill_between(
+                clock, stairs["lower"], stairs["upper"], step="post", color=color, alpha=0.16, linewidth=0
+            )
             self.ax_.step(clock, stairs["survival"], where="post", color=color, linewidth=1.0)
-            self.ax_.plot(np.r_[0, self.times], np.r_[1, self.predicted[group]], color=color, linewidth=2.2, linestyle=(0, (5, 1.6)))
+            self.ax_.plot(
+                np.r_[0, self.times],
+                np.r_[1, self.predicted[group]],
+                color=color,
+                linewidth=2.2,
+                linestyle=(0, (5, 1.6)),
+            )
             self.ax_.annotate(
-                name, (end, self.predicted[group][-1]), xytext=(5, 0), textcoords="offset points", va="center",
-                color=palette.ink, fontsize="small", annotation_clip=False,
+                name,
+                (end, self.predicted[group][-1]),
+                xytext=(5, 0),
+                textcoords="offset points",
+                va="center",
+                color=palette.ink,
+                fontsize="small",
+                annotation_clip=False,
             )
         self.ax_.plot([], [], color=palette.muted, linewidth=2.2, linestyle=(0, (5, 1.6)), label="predicted")
         self.ax_.plot([], [], color=palette.muted, linewidth=1.0, label="Kaplan–Meier, 95%")

@@ -41,7 +41,12 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
             "unpenalised fit would give, and their standard errors do not contain that bias.",
         )
     )
-    points.append(Caution("Not causes", "An interaction says that predictions depend on two features together, not that changing them has that effect."))
+    points.append(
+        Caution(
+            "Not causes",
+            "An interaction says that predictions depend on two features together, not that changing them has that effect.",
+        )
+    )
     return points
 
 
@@ -65,8 +70,9 @@ def _many_pairs(findings: Findings) -> Iterator[Caution]:
         yield Caution(
             "Many comparisons",
             f"Among {count(findings.n_pairs, 'pair')}, about {number(chance, 2)} would pass |z| > 2 by chance if none "
-            f"interacted and nothing were shrunken. {count(findings.n_clear, 'pair')} pass a false discovery rate of 10%."
-            .replace(". no ", ". No "),
+            f"interacted and nothing were shrunken. {count(findings.n_clear, 'pair')} pass a false discovery rate of 10%.".replace(
+                ". no ", ". No "
+            ),
         )
 
 
@@ -102,14 +108,19 @@ def _converged(study: Study) -> Iterator[Caution]:
     violation = getattr(study.estimator, "optimality_", None)
     tolerance = 100 * float(getattr(study.chosen, "tol", 1e-6))
     if violation is not None and np.max(violation) > max(tolerance, 1e-4):
-        yield Caution("Not fully converged", f"The optimality conditions are violated by {np.max(violation):.1e}; raise max_iter.")
+        yield Caution(
+            "Not fully converged",
+            f"The optimality conditions are violated by {np.max(violation):.1e}; raise max_iter.",
+        )
 
 
 def _collinear(study: Study) -> Iterator[Caution]:
     close = close_pairs(study.table)
     if close:
         names = study.names
-        told = [f"{names[j]} and {names[k]} ({correlation:+.2f})".replace("-", "−") for j, k, correlation in close]
+        told = [
+            f"{names[j]} and {names[k]} ({correlation:+.2f})".replace("-", "−") for j, k, correlation in close
+        ]
         yield Caution(
             "Near copies",
             f"{count(len(close), 'pair')} of features {'is' if len(close) == 1 else 'are'} correlated beyond 0.9: {listed(told, limit=4)}. "
@@ -121,14 +132,18 @@ def _constant(study: Study) -> Iterator[Caution]:
     constant = np.ptp(study.table, axis=0) == 0
     if np.any(constant):
         names = [name for name, is_constant in zip(study.names, constant, strict=True) if is_constant]
-        yield Caution("Constant columns", f"{listed(names)} never vary, so their effects are 0.".replace("0.", "0."))
+        yield Caution(
+            "Constant columns", f"{listed(names)} never vary, so their effects are 0.".replace("0.", "0.")
+        )
 
 
 def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caution]:
     y = study.y
     assert y is not None
     if study.task.name == "survival":
-        z = proportional_hazards_z(y["time"], y["event"], predictions["risk"], y["entry"] if "entry" in y.dtype.names else None)
+        z = proportional_hazards_z(
+            y["time"], y["event"], predictions["risk"], y["entry"] if "entry" in y.dtype.names else None
+        )
         if abs(z) > 2:
             trend = "fades" if z < 0 else "grows"
             return [
@@ -138,9 +153,24 @@ def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caut
                     "curves far from the middle of the follow-up can be off.",
                 )
             ]
-        return [Caution("Proportional hazards", f"No drift of the predicted risk over time was seen (Schoenfeld residuals, z = {number(z, 2)}).")]
+        return [
+            Caution(
+                "Proportional hazards",
+                f"No drift of the predicted risk over time was seen (Schoenfeld residuals, z = {number(z, 2)}).",
+            )
+        ]
     slope, error = calibration_slope(y, predictions)
     if abs(slope - 1) > 2 * error:
         direction = "too extreme" if slope < 1 else "too timid"
-        return [Caution("Calibration", f"Held-out predictions are {direction}: their calibration slope is {slope:.2f} ± {error:.2f}, where 1 is right.")]
-    return [Caution("Calibration", f"Held-out predictions are of the right size: calibration slope {slope:.2f} ± {error:.2f}, where 1 is right.")]
+        return [
+            Caution(
+                "Calibration",
+                f"Held-out predictions are {direction}: their calibration slope is {slope:.2f} ± {error:.2f}, where 1 is right.",
+            )
+        ]
+    return [
+        Caution(
+            "Calibration",
+            f"Held-out predictions are of the right size: calibration slope {slope:.2f} ± {error:.2f}, where 1 is right.",
+        )
+    ]

@@ -27,7 +27,9 @@ def close_pairs(X: NDArray[np.float64], threshold: float = 0.9) -> list[tuple[in
     scaled = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     correlation = np.triu(scaled.T @ scaled / len(X), 1)
     rows, columns = np.nonzero(np.abs(correlation) > threshold)
-    found = [(int(j), int(k), round(float(correlation[j, k]), 12)) for j, k in zip(rows, columns, strict=True)]
+    found = [
+        (int(j), int(k), round(float(correlation[j, k]), 12)) for j, k in zip(rows, columns, strict=True)
+    ]
     return sorted(found, key=lambda pair: -abs(pair[2]))
 
 
@@ -50,11 +52,16 @@ def calibration_slope(y: NDArray[Any], predictions: dict[str, NDArray[Any]]) -> 
     probability, classes = predictions["probability"], np.unique(y)
     columns = range(1, 2) if classes.size == 2 else range(classes.size)
     slopes = [_logistic_slope(probability[:, c], (y == classes[c]).astype(float)) for c in columns]
-    return float(np.mean([slope for slope, _ in slopes])), float(np.sqrt(np.mean([error**2 for _, error in slopes])))
+    return float(np.mean([slope for slope, _ in slopes])), float(
+        np.sqrt(np.mean([error**2 for _, error in slopes]))
+    )
 
 
 def proportional_hazards_z(
-    time: NDArray[np.float64], event: NDArray[np.bool_], score: NDArray[np.float64], entry: NDArray[np.float64] | None = None
+    time: NDArray[np.float64],
+    event: NDArray[np.bool_],
+    score: NDArray[np.float64],
+    entry: NDArray[np.float64] | None = None,
 ) -> float:
     """Test whether the effect of a risk score drifts with time.
 
@@ -78,7 +85,12 @@ def proportional_hazards_z(
     sums = moments[last]
     if entry is not None:
         late = np.argsort(-entry, kind="stable")
-        waiting = np.vstack([np.zeros(3), np.cumsum(np.column_stack([weight, weight * score, weight * score**2])[late], axis=0)])
+        waiting = np.vstack(
+            [
+                np.zeros(3),
+                np.cumsum(np.column_stack([weight, weight * score, weight * score**2])[late], axis=0),
+            ]
+        )
         sums = sums - waiting[len(time) - np.searchsorted(entry[late][::-1], time, side="left")]
     mean = sums[:, 1] / sums[:, 0]
     variance = np.maximum(sums[:, 2] / sums[:, 0] - mean**2, 0.0)

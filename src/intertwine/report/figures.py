@@ -23,7 +23,13 @@ from intertwine.report.picture import Picture, scratch_axes, take_picture
 from intertwine.report.study import Study
 from intertwine.report.words import listed, number, signed
 
-__all__ = ["held_out_predictions", "picture_of_fit", "pictures_of_interactions", "pictures_of_pairs", "picture_of_tie"]
+__all__ = [
+    "held_out_predictions",
+    "picture_of_fit",
+    "picture_of_tie",
+    "pictures_of_interactions",
+    "pictures_of_pairs",
+]
 
 _READING = {
     "low_rank": "Two features that point the same way interact positively, opposite ways negatively, at a right angle not at all.",
@@ -47,7 +53,9 @@ def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[A
     for train, test in task.splits(study.y, n_splits, 0):
         model = clone(study.chosen).fit(table[train], study.y[train])
         for key, values in task.predict(model, table[test], study.y).items():
-            kept.setdefault(key, np.empty((len(study.y), *values.shape[1:]), dtype=values.dtype))[test] = values
+            kept.setdefault(key, np.empty((len(study.y), *values.shape[1:]), dtype=values.dtype))[test] = (
+                values
+            )
     return kept
 
 
@@ -70,8 +78,14 @@ def picture_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[P
     if "survival" in predictions:
         entry = y["entry"] if "entry" in y.dtype.names else None
         display = SurvivalCurvesDisplay.from_predictions(
-            predictions["times"][0], predictions["survival"], predictions["risk"], y["time"], y["event"], entry,
-            unit=study.time_unit, ax=scratch_axes(),
+            predictions["times"][0],
+            predictions["survival"],
+            predictions["risk"],
+            y["time"],
+            y["event"],
+            entry,
+            unit=study.time_unit,
+            ax=scratch_axes(),
         )
         final = [float(curve[-1]) for curve in display.predicted]
         return [
@@ -79,12 +93,16 @@ def picture_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[P
                 display,
                 title="Survival by predicted risk",
                 alt="Survival curves of three risk groups. Predicted survival at the end: "
-                + listed([f"{name} {value:.0%}" for name, value in zip(display.names, final, strict=True)]) + ".",
+                + listed([f"{name} {value:.0%}" for name, value in zip(display.names, final, strict=True)])
+                + ".",
                 caption="Thirds of the rows by held-out predicted risk. Dashed: mean predicted curve. "
                 "Steps: Kaplan–Meier estimate of the same rows with 95% band. The closer the two, the better calibrated.",
             )
         ]
-    return [_calibration(study, predictions["probability"], column) for column in _shown_classes(predictions["probability"])]
+    return [
+        _calibration(study, predictions["probability"], column)
+        for column in _shown_classes(predictions["probability"])
+    ]
 
 
 def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
@@ -144,7 +162,9 @@ def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Pict
         seen.add((row.first, row.second))
         names = study.names
         pair = (row.first, row.second) if row.first in names else (int(row.first), int(row.second))
-        display = InteractionSurfaceDisplay.from_estimator(study.estimator, study.X, pair, label=row.label, ax=scratch_axes())
+        display = InteractionSurfaceDisplay.from_estimator(
+            study.estimator, study.X, pair, label=row.label, ax=scratch_axes()
+        )
         display = _in_units(display, study)
         low, high = float(display.prediction.min()), float(display.prediction.max())
         pictures.append(
@@ -198,7 +218,9 @@ def _in_units(display: InteractionSurfaceDisplay, study: Study) -> InteractionSu
 def _calibration(study: Study, probability: NDArray[np.float64], column: int) -> Picture:
     assert study.y is not None
     label = np.unique(study.y)[column]
-    display = CalibrationDisplay.from_predictions(study.y == label, probability[:, column], name=str(label), ax=scratch_axes())
+    display = CalibrationDisplay.from_predictions(
+        study.y == label, probability[:, column], name=str(label), ax=scratch_axes()
+    )
     worst = float(np.max(np.abs(display.predicted - display.observed)))
     return take_picture(
         display,
@@ -211,5 +233,3 @@ def _calibration(study: Study, probability: NDArray[np.float64], column: int) ->
 
 def _shown_classes(probability: NDArray[np.float64]) -> range:
     return range(1, 2) if probability.shape[1] == 2 else range(min(probability.shape[1], 3))
-
-

@@ -94,7 +94,9 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
             no_bootstrap = f"There is no bootstrap: {error}."
     main = columns_of(estimator.main_effects())
     p = len(study.names)
-    n_sets = len(np.unique(columns_of(estimator.top_interactions(_LONGEST))["class"])) if "class" in top else 1
+    n_sets = (
+        len(np.unique(columns_of(estimator.top_interactions(_LONGEST))["class"])) if "class" in top else 1
+    )
     n_pairs = n_sets * p * (p - 1) // 2
     strongest = columns_of(estimator.top_interactions(min(_LONGEST, max(n_pairs, 1)), by="z"))
     order = np.argsort(-np.abs(main["estimate"].astype(float)), kind="stable")
@@ -102,7 +104,11 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         interactions=_interactions(top, bootstrap),
         main_effects=[
             MainEffectRow(
-                str(main["term"][i]), _at(main, "class", i), float(main["estimate"][i]), float(main["std_error"][i]), float(main["z"][i])
+                str(main["term"][i]),
+                _at(main, "class", i),
+                float(main["estimate"][i]),
+                float(main["std_error"][i]),
+                float(main["z"][i]),
             )
             for i in order
         ],
@@ -139,7 +145,9 @@ def discoveries(z: NDArray[np.float64], n_tests: int, rate: float = _RATE) -> in
     return int(passed[-1]) + 1 if passed.size else 0
 
 
-def _interactions(top: Mapping[str, NDArray[Any]], bootstrap: Mapping[str, NDArray[Any]]) -> list[InteractionRow]:
+def _interactions(
+    top: Mapping[str, NDArray[Any]], bootstrap: Mapping[str, NDArray[Any]]
+) -> list[InteractionRow]:
     # With several classes, the bootstrap is that of the first.
     first = _at(top, "class", 0) if len(top["term"]) else None
     place = {(term, first): i for i, term in enumerate(bootstrap.get("term", ()))}

@@ -72,7 +72,9 @@ def build_report(
         model = InteractionRegressorCV().fit(X, y)
         build_report(model, X, y, path="report.html", title="Diabetes", target="progression")
     """
-    study = Study(estimator, X, None if y is None else np.asarray(y), title=title, comparison=comparison, **details)
+    study = Study(
+        estimator, X, None if y is None else np.asarray(y), title=title, comparison=comparison, **details
+    )
     write_report([study], path, title=title)
 
 
@@ -107,7 +109,11 @@ def write_report(
 
     style = resources.files("intertwine.report").joinpath("templates/style.css").read_text(encoding="utf-8")
     html = environment.get_template("report.html").render(
-        title=title, date=date, version=intertwine.__version__, style=markupsafe.Markup(style), sections=sections
+        title=title,
+        date=date,
+        version=intertwine.__version__,
+        style=markupsafe.Markup(style),
+        sections=sections,
     )
     write_atomically(path, re.sub(r"\n\s*\n+", "\n", html).lstrip().encode())
 
@@ -121,8 +127,11 @@ def _environment() -> Any:
     except ImportError as error:
         raise ImportError("a report needs jinja2: pip install 'intertwine[report]'") from error
     return jinja2.Environment(
-        loader=jinja2.PackageLoader("intertwine.report"), autoescape=jinja2.select_autoescape(["html"]), undefined=jinja2.StrictUndefined,
-        trim_blocks=True, lstrip_blocks=True,
+        loader=jinja2.PackageLoader("intertwine.report"),
+        autoescape=jinja2.select_autoescape(["html"]),
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
 
 
@@ -180,7 +189,11 @@ def _headline(study: Study) -> str:
 
 
 def _unit(study: Study) -> str:
-    scale = {"regression": f"units of {study.target}", "classification": "log odds", "survival": "log hazard"}[study.task.name]
+    scale = {
+        "regression": f"units of {study.target}",
+        "classification": "log odds",
+        "survival": "log hazard",
+    }[study.task.name]
     if getattr(study.chosen, "scaling", "features") is None:
         return f"{scale} per unit of the features"
     return f"{scale} per standard deviation of the features"
@@ -189,8 +202,12 @@ def _unit(study: Study) -> str:
 def _sureness(findings: Findings) -> list[str]:
     rows = [row for row in findings.interactions if np.isfinite(row.std_error) and row.std_error > 0]
     if not rows:
-        return ["The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly zero, and what is left is biased towards it."]
-    text = ["The standard errors and z in the table hold the latent vectors and the hyperparameters fixed, so they are the least that one should allow."]
+        return [
+            "The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly zero, and what is left is biased towards it."
+        ]
+    text = [
+        "The standard errors and z in the table hold the latent vectors and the hyperparameters fixed, so they are the least that one should allow."
+    ]
     if findings.no_bootstrap:
         text.append(findings.no_bootstrap)
     if findings.has_bootstrap:
@@ -201,8 +218,9 @@ def _sureness(findings: Findings) -> list[str]:
         text.append(
             f"The bootstrap simulates new targets from the fitted model and refits everything but the hyperparameters. Over the {len(rows)} largest pairs "
             f"its standard errors are {compared} on median: that is what holding the latent vectors fixed hides. "
-            f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, and {count(stable, 'pair')} of {len(rows)} remain among the largest in at least 80% of the refits."
-            .replace(". no ", ". No ")
+            f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, and {count(stable, 'pair')} of {len(rows)} remain among the largest in at least 80% of the refits.".replace(
+                ". no ", ". No "
+            )
         )
     return text
 
@@ -212,16 +230,26 @@ def _code(study: Study) -> str:
     name = type(estimator).__name__
     lines = [f"from intertwine import {name}", "", f"model = {_call(estimator)}.fit(X, y)"]
     if study.chosen is not estimator:
-        lines += ["", "# what cross-validation picked, fitted directly:", f"model = {_call(study.chosen)}.fit(X, y)"]
+        lines += [
+            "",
+            "# what cross-validation picked, fitted directly:",
+            f"model = {_call(study.chosen)}.fit(X, y)",
+        ]
     return "\n".join(lines).replace(
-        f"import {name}\n", f"import {name}{'' if study.chosen is estimator else ', ' + type(study.chosen).__name__}\n", 1
+        f"import {name}\n",
+        f"import {name}{'' if study.chosen is estimator else ', ' + type(study.chosen).__name__}\n",
+        1,
     )
 
 
 def _call(estimator: Any) -> str:
     """The constructor call with the settings that differ from the defaults."""
     defaults = type(estimator)().get_params(deep=False)
-    changed = {key: value for key, value in estimator.get_params(deep=False).items() if not _same(value, defaults[key])}
+    changed = {
+        key: value
+        for key, value in estimator.get_params(deep=False).items()
+        if not _same(value, defaults[key])
+    }
     arguments = ", ".join(f"{key}={_literal(value)}" for key, value in changed.items())
     return f"{type(estimator).__name__}({arguments})"
 

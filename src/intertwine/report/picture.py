@@ -13,7 +13,9 @@ from intertwine.plots import DARK, LIGHT, Palette
 __all__ = ["Picture", "scratch_axes", "take_picture"]
 
 # Text stays text (small files, the reader's own font); it is laid out with matplotlib's wider font, so nothing collides.
-_FONTS = "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', system-ui, sans-serif"
+_FONTS = (
+    "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', system-ui, sans-serif"
+)
 _FONT_LIST = re.compile(r" font-family: 'DejaVu Sans'(?:, *(?:'[^']*'|[\w-]+))*;?")
 
 
@@ -66,7 +68,9 @@ def _draw(display: Any, palette: Palette) -> tuple[str, int, int]:
         display.plot(figure.subplots(), palette=palette)
         file = io.StringIO()
         # Without a date and with a fixed salt for ids, the same model gives the same file.
-        figure.savefig(file, format="svg", bbox_inches="tight", pad_inches=0.04, dpi=110, metadata={"Date": None})
+        figure.savefig(
+            file, format="svg", bbox_inches="tight", pad_inches=0.04, dpi=110, metadata={"Date": None}
+        )
     svg = file.getvalue()
     svg = svg[svg.index("<svg") :]
     size = re.search(r'viewBox="0 0 ([\d.]+) ([\d.]+)"', svg)

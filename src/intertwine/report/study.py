@@ -78,7 +78,11 @@ class Study:
         if self.X is not None:
             return [str(name) for name in feature_names(self.X)]
         known = getattr(self.estimator, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.estimator.n_features_in_)] if known is None else [str(name) for name in known]
+        return (
+            [f"x{j}" for j in range(self.estimator.n_features_in_)]
+            if known is None
+            else [str(name) for name in known]
+        )
 
     @property
     def n_rows(self) -> int | None:

@@ -42,7 +42,9 @@ def score_table(comparison: Comparison) -> Table:
             {
                 "name": comparison.names[i],
                 "ours": first,
-                "score": number(float(mean[i]), 3) if abs(mean[i]) > 10 else f"{mean[i]:.3f}".replace("-", "−"),
+                "score": number(float(mean[i]), 3)
+                if abs(mean[i]) > 10
+                else f"{mean[i]:.3f}".replace("-", "−"),
                 "std_error": f"{error[i]:.3f}",
                 "difference": "" if first else signed(float(comparison.difference[i]), 3),
                 "difference_std_error": "" if first else f"{comparison.difference_std_error[i]:.3f}",
@@ -55,12 +57,16 @@ def score_table(comparison: Comparison) -> Table:
         f"{comparison.task.metric} on {folds} held-out folds, mean and standard error. Every model was tuned inside each training part, "
         "on the same folds. Differences are against this model, paired by fold, their standard error corrected for overlapping training parts."
     )
-    return Table(caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric)
+    return Table(
+        caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric
+    )
 
 
 def interaction_table(findings: Findings, unit: str) -> Table:
     """The largest interactions."""
-    decimals = _decimals([row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions])
+    decimals = _decimals(
+        [row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions]
+    )
     rows = [
         {
             "term": row.term,
@@ -132,7 +138,9 @@ def _marks(
 
 def _decimals(errors: Any, estimates: Any) -> int:
     """Decimals that show two digits of the typical standard error."""
-    sizes = [abs(float(e)) for e in errors if math.isfinite(e) and e != 0] or [abs(float(e)) / 10 for e in estimates if e != 0]
+    sizes = [abs(float(e)) for e in errors if math.isfinite(e) and e != 0] or [
+        abs(float(e)) / 10 for e in estimates if e != 0
+    ]
     if not sizes:
         return 2
     return int(np.clip(1 - math.floor(math.log10(float(np.median(sizes)))), 0, 8))

@@ -28,7 +28,11 @@ def _how_well(study: Study, comparison: Comparison) -> str:
     figure = f"{comparison.task.metric} {plus_minus(mean, error)}"
     match comparison.task.name:
         case "regression":
-            explained = f"explains {max(mean, 0):.0%} of the variance of {study.target}" if mean > 0 else f"does not predict {study.target}"
+            explained = (
+                f"explains {max(mean, 0):.0%} of the variance of {study.target}"
+                if mean > 0
+                else f"does not predict {study.target}"
+            )
             return f"On rows it has not seen, the model {explained} ({figure})."
         case "survival":
             return f"On rows it has not seen, the model puts {mean:.0%} of comparable pairs in the right order of risk ({figure})."
@@ -50,7 +54,9 @@ def _do_pairs_help(comparison: Comparison) -> str:
     if gain > 2 * error:
         return f"Pairs of features help: {size} over main effects alone."
     if gain < -2 * error:
-        return f"Pairs of features do harm here: {size} against main effects alone, which are the better model."
+        return (
+            f"Pairs of features do harm here: {size} against main effects alone, which are the better model."
+        )
     return f"Whether pairs of features help the prediction cannot be told: {size} over main effects alone."
 
 

@@ -77,9 +77,7 @@ class GramQuadratic(AbstractQuadratic):
 
     def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
         """Sweep, O(w) for every coordinate that moves and O(1) for one that stays."""
-        return _gram_sweep(
-            self._hessian, self._gradient, point, penalty.l1, penalty.l2, penalty.shift, order
-        )
+        return _gram_sweep(self._hessian, self._gradient, point, penalty.l1, penalty.l2, penalty.shift, order)
 
     def gradient(self, index: NDArray) -> NDArray:
         """Return the gradient, which is at hand."""

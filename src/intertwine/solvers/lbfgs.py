@@ -57,7 +57,9 @@ class LBFGS(AbstractSolver):
             direction, slope = -state.gradient, -float(state.gradient @ state.gradient)
         # Without curvature information a first step of one percent of the parameters' size is a safe guess.
         length = np.linalg.norm(direction)
-        first = 1.0 if len(state.moves) else 0.1 * max(np.linalg.norm(state.params), 1e-3) / max(length, 1e-300)
+        first = (
+            1.0 if len(state.moves) else 0.1 * max(np.linalg.norm(state.params), 1e-3) / max(length, 1e-300)
+        )
         found = self._search(problem, state, direction, slope, first)
         if found is None:
             return state._replace(moves=state.moves[:0], changes=state.changes[:0])

@@ -143,9 +143,7 @@ def _accelerated(problem: Any, state: ProximalState, scale: NDArray) -> Proximal
     if value > state.value + _ROUNDING * abs(state.value):
         # without momentum the loss itself is at fault (curvature grows along the step): shorten it
         step = step if weight > 0.0 else 0.25 * step
-        return state._replace(
-            previous=state.params, previous_scores=state.scores, momentum=1.0, step=step
-        )
+        return state._replace(previous=state.params, previous_scores=state.scores, momentum=1.0, step=step)
     return state._replace(
         params=target,
         value=value,

@@ -122,11 +122,8 @@ class WorkingSet(AbstractSolver):
 
     def _solve(self, problem: PairProblem, state: WorkingSetState) -> NewtonState:
         restricted = problem.restrict(state.coordinates)
-        solver: AbstractProximalNewton
-        if uses_gram(problem.loss.n_rows, len(state.params)):
-            solver = GramNewton(self.tol)
-        else:
-            solver = ColumnNewton(self.tol)
+        gram = uses_gram(problem.loss.n_rows, len(state.params))
+        solver: AbstractProximalNewton = GramNewton(self.tol) if gram else ColumnNewton(self.tol)
         begin = solver.init(restricted, state.params)
         begin = begin._replace(reference=state.reference, hessian=state.hessian)
         return minimize(restricted, solver, start=begin, max_iter=_NEWTON_STEPS).state

@@ -122,7 +122,9 @@ def solve_with_heredity(
     penalty = problem.penalty
     inside = np.zeros(len(columns), dtype=bool)
     exempt = inside.copy()
-    allowed = np.ones((len(columns), len(columns)), dtype=bool) if penalty.allowed is None else penalty.allowed
+    allowed = (
+        np.ones((len(columns), len(columns)), dtype=bool) if penalty.allowed is None else penalty.allowed
+    )
     while True:
         linear_l1 = penalty.linear_l1.copy()
         linear_l1[columns[exempt]] = 0.0

@@ -116,7 +116,9 @@ class SparsePairProblem:
         """Return the problem with all strengths multiplied by ``factor``: another point of the path."""
         return self._with_penalty(self.penalty.scaled(factor))
 
-    def with_penalties(self, linear_l1: ArrayLike, linear_l2: ArrayLike, pairs_l1: float, pairs_l2: float) -> Self:
+    def with_penalties(
+        self, linear_l1: ArrayLike, linear_l2: ArrayLike, pairs_l1: float, pairs_l2: float
+    ) -> Self:
         """Return the problem with other strengths."""
         penalty = self.penalty._replace(
             linear_l1=np.asarray(linear_l1, float),
@@ -269,9 +271,7 @@ def _check(loss: AbstractLoss, design: PairDesign, penalty: PairPenalty) -> None
         )
     if penalty.linear_l1.shape != (m,) or penalty.linear_l2.shape != (m,):
         raise ValueError(f"linear_l1 and linear_l2 must have shape ({m},), one strength a column")
-    strengths = np.concatenate(
-        [penalty.linear_l1, penalty.linear_l2, [penalty.pairs_l1, penalty.pairs_l2]]
-    )
+    strengths = np.concatenate([penalty.linear_l1, penalty.linear_l2, [penalty.pairs_l1, penalty.pairs_l2]])
     if not np.all(strengths >= 0.0):
         raise ValueError("penalty strengths must be numbers that are not negative")
     if penalty.allowed is not None and penalty.allowed.shape != (p, p):

@@ -78,7 +78,9 @@ def starting_state(
     """
     n, m, p = problem.loss.n_rows, problem.design.n_linear, problem.design.n_features
     nothing = np.zeros(0)
-    support, values = (Coordinates.of(0, nothing, nothing), nothing) if start is None else _support(problem, start)
+    support, values = (
+        (Coordinates.of(0, nothing, nothing), nothing) if start is None else _support(problem, start)
+    )
     required = _without_repeats(free.joined(support), m, p)
     coordinates, reference, hessian = required, np.zeros(n), np.empty((0, 0))
     if start is not None and memory:

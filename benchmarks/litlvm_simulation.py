@@ -85,10 +85,10 @@ def makers(part: str, half: str, n_features: int) -> dict[str, Callable[[], Peer
             }
         if part == "transition":
             return {
-                "intertwine": _ours.Regressor,
+                "intertwine": _ours.TiedRegressor,
                 "all pairs, no tie": lambda: _ours.FixedTie("regression", 0.0),
             }
-        return {"intertwine": _ours.Regressor if task == "regression" else _ours.Classifier}
+        return {"intertwine": _ours.TiedRegressor if task == "regression" else _ours.TiedClassifier}
     if task == "regression":
         peers = sklearn_peers.regressors()
         chosen = {

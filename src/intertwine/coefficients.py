@@ -28,6 +28,7 @@ class AbstractCoefficients(abc.ABC):
     """Coefficients θ_jk of all pairs of ``n_columns`` columns."""
 
     n_columns: int
+    has_variances: bool
 
     @abc.abstractmethod
     def scores(self, columns) -> np.ndarray:
@@ -76,6 +77,7 @@ class DualCoefficients(AbstractCoefficients):
         self.order = order
         self.posterior = posterior
         self.n_columns = columns.shape[1]
+        self.has_variances = posterior is not None and not np.isinf(strengths.deviation)
 
     @property
     def _spread(self):
@@ -116,7 +118,7 @@ class DualCoefficients(AbstractCoefficients):
         return theta
 
     def variances(self, j, k):
-        if self.posterior is None or not self._spread:
+        if not self.has_variances:
             return np.full(len(j), np.nan)
         out = np.empty(len(j))
         for start in range(0, len(j), _BLOCK):
@@ -139,6 +141,8 @@ class ExplicitCoefficients(AbstractCoefficients):
     center, scale : ndarray (m,)
         Of the products x_j x_k; 0 and 1 for plain products.
     """
+
+    has_variances = False
 
     def __init__(self, n_columns, j, k, values, targets, center, scale):
         self.n_columns = n_columns

@@ -47,7 +47,6 @@ class SurvivalPredictions:
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
-        tags.estimator_type = "regressor"
         tags.target_tags.required = True
         # times alone are accepted as a target, and times are not negative
         tags.target_tags.positive_only = True

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from intertwine.coefficients import strongest
 from intertwine.fitting.exact import ExactProblem
-from intertwine.fitting.fit_exact import publish, strengths_of
+from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, ranked_pairs
+from intertwine.fitting.fit_exact import dual_coefficients, strengths_of
 from intertwine.fitting.latent_search import LatentFit
+from intertwine.fitting.model import InteractionModel
 from intertwine.fitting.settings import ModelSettings
 
 __all__ = ["bootstrap_table"]
 
 
-def bootstrap_table(X, loss, settings: ModelSettings, model, draw, n_bootstrap, k, rng) -> dict:
+def bootstrap_table(loss, settings: ModelSettings, model: InteractionModel, draw, n_bootstrap, k, rng) -> dict:
     """Columns first, second, estimate, std_error, std_error_bootstrap, lower, upper, rank_stability.
 
     Preparation and hyperparameters are kept; coefficients and latent target are refitted, the target from where the
@@ -21,7 +22,6 @@ def bootstrap_table(X, loss, settings: ModelSettings, model, draw, n_bootstrap, 
 
     Parameters
     ----------
-    X : ndarray (n, p)
     loss : AbstractLoss
         Of the original fit.
     settings : ModelSettings
@@ -29,34 +29,38 @@ def bootstrap_table(X, loss, settings: ModelSettings, model, draw, n_bootstrap, 
         The original fit, by the exact path.
     draw : callable
         Generator to a loss of a new outcome.
+    n_bootstrap, k : int
+        Number of refits, and of pairs to follow.
+    rng : numpy.random.Generator
     """
-    weights = model.preparation.weights
-    ranking = strongest(model.pairs, k, weights, "estimate")
-    scale = weights[ranking.j] * weights[ranking.k]
-    columns = model.pairs.columns
-    squares = model.preparation.squares(columns) if len(model.squares) else np.zeros((len(columns), 0))
-    penalized = ~np.isin(model.preparation.feature_of, settings.unpenalized)
-    problem = ExactProblem(loss, columns, squares, penalized, settings.order)
-    start = None
-    if model.pairs.target is not None:
-        start = LatentFit(model.pairs.target, model.pairs.params, 0.0, 0.0, True, [], [])
-    estimates = np.empty((n_bootstrap, len(ranking.j)))
-    recurs = np.zeros(len(ranking.j))
-    pair_codes = ranking.j * len(weights) + ranking.k
+    first, second = ranked_pairs(model, k, "estimate")
+    codes = first * len(model.preparation.weights) + second
+    problem = _problem(loss, settings, model)
+    pairs = model.pairs
+    start = None if pairs.target is None else LatentFit(pairs.target, pairs.params, 0.0, 0.0, True, [], [])
+    estimates = np.empty((n_bootstrap, len(first)))
+    recurs = np.zeros(len(first))
     for b in range(n_bootstrap):
-        problem.loss = draw(rng)
-        fit = problem.fit(strengths_of(settings), settings.latent, rng, start=start)
-        refit = publish(problem, fit, model.preparation).pairs
-        estimates[b] = refit.entries(ranking.j, ranking.k) * scale
-        again = strongest(refit, k, weights, "estimate")
-        recurs += np.isin(pair_codes, again.j * len(weights) + again.k)
+        fit = problem.with_loss(draw(rng)).fit(strengths_of(settings), settings.latent, rng, start=start)
+        refit = model._replace(pairs=dual_coefficients(problem, fit))
+        estimates[b] = pair_estimates(refit, first, second)
+        again = ranked_pairs(refit, k, "estimate")
+        recurs += np.isin(codes, again[0] * len(model.preparation.weights) + again[1])
     return {
-        "first": model.preparation.feature_of[ranking.j],
-        "second": model.preparation.feature_of[ranking.k],
-        "estimate": model.pairs.entries(ranking.j, ranking.k) * scale,
-        "std_error": np.sqrt(model.pairs.variances(ranking.j, ranking.k)) * scale,
+        "first": first,
+        "second": second,
+        "estimate": pair_estimates(model, first, second),
+        "std_error": pair_errors(model, first, second),
         "std_error_bootstrap": estimates.std(axis=0, ddof=1),
         "lower": np.quantile(estimates, 0.025, axis=0),
         "upper": np.quantile(estimates, 0.975, axis=0),
         "rank_stability": recurs / n_bootstrap,
     }
+
+
+def _problem(loss, settings, model) -> ExactProblem:
+    """The problem of the original fit, from the columns that its coefficients hold."""
+    columns, preparation = model.pairs.columns, model.preparation
+    squares = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(columns), 0))
+    penalized = ~np.isin(preparation.feature_of, settings.unpenalized)
+    return ExactProblem(loss, columns, squares, penalized, settings.order)

@@ -149,7 +149,7 @@ class ExactProblem:
         dual = np.zeros(len(self.columns))
         dual[self.rows] = plain.alpha
         latent = search_target(objective, self.columns, dual, settings, rng, callbacks, start)
-        if self.order == 3:
+        if self.order == 3 and not isinstance(latent.target, SumOfTargets):
             latent = self._add_triples(objective, latent, settings, rng, callbacks)
         offset = strengths.pairs.shrinkage * latent.target.score(latent.params, self.columns)[self.rows]
         return ExactFit(model.mode(offset, plain), offset, latent, strengths, model.n_factorizations)

@@ -11,7 +11,7 @@ from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
 from intertwine.resources import require_memory
 
-__all__ = ["exact_bytes", "exact_problem", "fit_exact", "strengths_of"]
+__all__ = ["dual_coefficients", "exact_bytes", "exact_problem", "fit_exact", "strengths_of"]
 
 
 def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:
@@ -76,22 +76,13 @@ def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionMod
     variance[free] = np.diag(posterior.fixed_covariance)[has_intercept:]
     # columns without variation carry no information and no effect
     variance[preparation.scale == 0] = np.nan
-    pairs = DualCoefficients(
-        problem.columns,
-        mode.alpha,
-        strengths.pairs,
-        None if latent is None else latent.target,
-        None if latent is None else latent.params,
-        problem.order,
-        posterior,
-    )
     return InteractionModel(
         preparation=preparation,
         intercept=float(mode.gamma[0]) if has_intercept else 0.0,
         main=main,
         main_variance=variance,
         squares=problem.squares.T @ mode.alpha / strengths.pairs.ridge,
-        pairs=pairs,
+        pairs=dual_coefficients(problem, fit, posterior),
         coordinates=None if latent is None else latent.target.coordinates(latent.params),
         diagnostics=Diagnostics(
             solver="exact",
@@ -103,6 +94,20 @@ def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionMod
             dispersion=posterior.dispersion,
             log_evidence=posterior.log_evidence,
         ),
+    )
+
+
+def dual_coefficients(problem: ExactProblem, fit: ExactFit, posterior=None) -> DualCoefficients:
+    """Interactions of an exact fit; without a posterior they have no variances."""
+    latent = fit.latent
+    return DualCoefficients(
+        problem.columns,
+        fit.mode.alpha,
+        fit.strengths.pairs,
+        None if latent is None else latent.target,
+        None if latent is None else latent.params,
+        problem.order,
+        posterior,
     )
 
 

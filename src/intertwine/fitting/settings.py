@@ -8,6 +8,7 @@ import numpy as np
 
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.objective import Strengths
+from intertwine.sparse_path.heredity import AbstractHeredity
 
 __all__ = ["ModelSettings", "PreparationSettings"]
 
@@ -40,7 +41,8 @@ class ModelSettings(NamedTuple):
         Standardise the products themselves (sparse path).
     unpenalized : ndarray of int
         Features whose main effect is not penalised.
-    heredity : str or None
+    heredity : AbstractHeredity or None
+        Which pairs may stand beside given main effects (sparse path, without a tie).
     """
 
     preparation: PreparationSettings
@@ -52,7 +54,7 @@ class ModelSettings(NamedTuple):
     order: int = 2
     scaled_products: bool = False
     unpenalized: np.ndarray = np.zeros(0, int)
-    heredity: str | None = None
+    heredity: AbstractHeredity | None = None
 
     @property
     def pair_strengths(self) -> Strengths:

@@ -123,7 +123,9 @@ def test_unit_losses_are_those_of_the_rows_with_events(ties, seed, n, n_times, n
 
 
 @settings(deadline=None, max_examples=80)
-@example(seed=5585, n=5, n_times=8, n_strata=1)  # no comparable pair, but rounding left in the tree of weights
+@example(
+    seed=5585, n=5, n_times=8, n_strata=1
+)  # no comparable pair, but rounding left in the tree of weights
 @tables
 def test_concordance_equals_counting_pairs(seed, n, n_times, n_strata):
     rng = np.random.default_rng(seed)

@@ -117,7 +117,8 @@ class ElasticNet(AbstractPenalty):
         return self.l2 * params - self.shift
 
     def prox(self, v: NDArray, step: ArrayLike) -> NDArray:
-        return soft_threshold(v + step * self.shift, step * self.l1) / (1.0 + step * self.l2)
+        length = np.asarray(step, dtype=float)
+        return soft_threshold(v + length * self.shift, length * self.l1) / (1.0 + length * self.l2)
 
     def violation(self, params: NDArray, gradient: NDArray) -> NDArray:
         smooth = gradient + self.smooth_gradient(params)

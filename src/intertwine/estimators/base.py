@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,22 +12,26 @@ from sklearn.base import BaseEstimator
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.estimators.effects_table import pair_terms
 from intertwine.estimators.progress import progress_callbacks, warn_if_unconverged
 from intertwine.estimators.results import InteractionResults
+from intertwine.estimators.solver_choice import choose_solver
 from intertwine.estimators.state import model_from_state, model_to_state
 from intertwine.fitting.bootstrap import bootstrap_table
-from intertwine.fitting.fit_exact import exact_bytes, fit_exact
+from intertwine.fitting.fit_exact import fit_exact
 from intertwine.fitting.fit_sparse import fit_sparse
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
-from intertwine.resources import available_memory, thread_limit
+from intertwine.losses import AbstractLoss
+from intertwine.resources import thread_limit
+from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity
 from intertwine.validation import INTERACTION_CONSTRAINTS, check_column_selection, check_features
 
 __all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
 
-_EXACT_ROWS = 5000
+_HEREDITY = {"weak": WeakHeredity, "strong": StrongHeredity}
 _SMALL_ROWS = 1500  # small problems gain nothing from threads and lose reproducibility
 
 
@@ -83,8 +88,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         self.verbose = verbose
 
     @abc.abstractmethod
-    def _resampled(self, losses, rng) -> list:
-        """Losses of a new outcome drawn from the fitted model, for the bootstrap."""
+    def _resampled(self, loss, model, rng) -> AbstractLoss:
+        """The loss of a new outcome drawn from a fitted model, for the bootstrap."""
 
     def _settings(self) -> ModelSettings:
         """The public parameters in the terms of the objective."""
@@ -107,45 +112,12 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             order=self.order,
             scaled_products=self.scaling == "products",
             unpenalized=check_column_selection(self.unpenalized, self, "unpenalized"),
-            heredity=self.heredity,
+            heredity=None if self.heredity is None else _HEREDITY[self.heredity](),
         )
-
-    def _choose_solver(self, settings: ModelSettings, n: int, q: int) -> tuple[str, str]:
-        """(solver, reason)."""
-        needs_sparse = [
-            reason
-            for reason, holds in (
-                ("l1_ratio > 0", settings.l1_ratio > 0),
-                ("standardised products", settings.scaled_products),
-                ("heredity", settings.heredity is not None),
-            )
-            if holds
-        ]
-        needs_exact = [
-            reason
-            for reason, holds in (("order=3", settings.order == 3), ("tie=inf", np.isinf(settings.tie)))
-            if holds
-        ]
-        if needs_sparse and needs_exact:
-            raise ValueError(f"{needs_exact[0]} needs the exact path, which excludes {needs_sparse[0]}")
-        if self.solver == "exact" and needs_sparse:
-            raise ValueError(f"solver='exact' excludes {needs_sparse[0]}; use solver='sparse' or 'auto'")
-        if self.solver == "sparse" and needs_exact:
-            raise ValueError(f"solver='sparse' excludes {needs_exact[0]}; use solver='exact' or 'auto'")
-        if self.solver != "auto":
-            return self.solver, "asked for"
-        if needs_sparse:
-            return "sparse", f"{needs_sparse[0]} needs explicit coefficients"
-        if needs_exact:
-            return "exact", f"{needs_exact[0]} needs the pair kernel"
-        fits = exact_bytes(n, q, settings.order) < available_memory()
-        if fits and (n <= _EXACT_ROWS or n <= 7 * q):
-            return "exact", f"no L1, and {n} rows: all pairs are integrated out through an n × n kernel"
-        return "sparse", f"{n} rows are too many for an n × n kernel"
 
     def _fit_models(self, X, losses, labels, frame) -> None:
         settings = self._settings()
-        solver, reason = self._choose_solver(settings, *X.shape)
+        solver, reason = choose_solver(self.solver, settings, *X.shape)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X = np.asarray(X, dtype=float)
         models = []
@@ -162,7 +134,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         self.solver_reason_ = reason
         self._frame_library = frame_library(frame)
         self._models = list(zip(labels, models, strict=True))
-        self._training = (X, losses, settings)
+        self._training = (losses, settings)
 
     def _scores(self, X) -> np.ndarray:
         """Scores of rows, (n,) or (n, n_contrasts)."""
@@ -188,7 +160,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         -------
         frame
             term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles),
-            rank_stability (share of refits in which the pair is again among the k strongest).
+            rank_stability (share of refits in which the pair is again among the k strongest); class in multiclass
+            problems.
 
         Raises
         ------
@@ -200,21 +173,20 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             raise ValueError("a model loaded from a file does not hold its outcome; fit again to bootstrap")
         if self.solver_ != "exact":
             raise ValueError("bootstrap_interactions needs the exact path (l1_ratio=0)")
-        X, losses, settings = self._training
-        table = bootstrap_table(
-            X,
-            losses[0],
-            settings,
-            self._models[0][1],
-            lambda rng: self._resampled(losses, rng)[0],
-            n_bootstrap,
-            k,
-            np.random.default_rng(check_random_state(self.random_state).randint(2**31)),
-        )
-        features = self._features
-        first, second = table.pop("first"), table.pop("second")
-        terms = [f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)]
-        return make_frame({"term": np.array(terms, dtype=object), **table}, self._frame_library)
+        losses, settings = self._training
+        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        tables = []
+        for c, (label, model) in enumerate(self._models):
+            table = bootstrap_table(
+                losses[c], settings, model, partial(self._resampled, losses[c], model), n_bootstrap, k, rng
+            )
+            first, second = table.pop("first"), table.pop("second")
+            table = {"term": pair_terms(self._features, first, second), **table}
+            if len(self._models) > 1:
+                table["class"] = np.full(len(first), label)
+            tables.append(table)
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return make_frame(joined, self._frame_library)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one file: arrays and JSON, nothing that could be executed.

@@ -37,7 +37,9 @@ def column_names(model: InteractionModel, features) -> list[str]:
     if model.preparation.spline is None:
         return [str(features[j]) for j in feature_of]
     first = np.searchsorted(feature_of, feature_of)
-    return [f"{features[j]}[{i - start + 1}]" for i, (j, start) in enumerate(zip(feature_of, first, strict=True))]
+    return [
+        f"{features[j]}[{i - start + 1}]" for i, (j, start) in enumerate(zip(feature_of, first, strict=True))
+    ]
 
 
 def main_effects(model: InteractionModel, features) -> dict[str, np.ndarray]:
@@ -61,7 +63,9 @@ def main_effects(model: InteractionModel, features) -> dict[str, np.ndarray]:
 
 def pair_terms(features, first, second) -> np.ndarray:
     """``age × dose`` for pairs of positions."""
-    return np.array([f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)], dtype=object)
+    return np.array(
+        [f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)], dtype=object
+    )
 
 
 def pair_table(model: InteractionModel, features, first, second) -> dict[str, np.ndarray]:

@@ -150,11 +150,9 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
         """Predicted outcome (n,)."""
         return self._scores(X)
 
-    def _resampled(self, losses, rng):
-        loss = losses[0]
-        model = self._models[0][1]
+    def _resampled(self, loss, model, rng):
         noise = np.sqrt(model.diagnostics.dispersion / loss.sample_weight) * rng.standard_normal(loss.n_rows)
-        return [SquaredLoss(model.pairs.posterior.scores + noise, loss.sample_weight)]
+        return SquaredLoss(model.pairs.posterior.scores + noise, loss.sample_weight)
 
     def _extra_state(self):
         return {}
@@ -237,11 +235,10 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
         chosen = (scores > 0).astype(int) if scores.ndim == 1 else np.argmax(scores, axis=1)
         return self.classes_[chosen]
 
-    def _resampled(self, losses, rng):
-        loss = losses[0]
-        probability = expit(self._models[0][1].pairs.posterior.scores)
+    def _resampled(self, loss, model, rng):
+        probability = expit(model.pairs.posterior.scores)
         y = np.where(rng.random(loss.n_rows) < probability, 1.0, -1.0)
-        return [LogisticLoss(y, loss.sample_weight)]
+        return LogisticLoss(y, loss.sample_weight)
 
     def _extra_state(self):
         return {
@@ -339,8 +336,8 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
             self._set_baseline(loss, self._models[0][1].scores(np.asarray(rows[kept], float)))
         return self
 
-    def _resampled(self, losses, rng):
-        return [resampled_cox(losses[0], rng)]
+    def _resampled(self, loss, model, rng):
+        return resampled_cox(loss, rng)
 
     def _extra_state(self):
         return self._baseline_state()

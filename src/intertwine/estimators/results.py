@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from intertwine.estimators.effects_table import Interaction, main_effects, pair_rows, ranked_pairs, wald
+from intertwine.estimators.effects_table import Interaction, main_effects, pair_table
+from intertwine.fitting.feature_pairs import pair_estimates, ranked_pairs
 from intertwine.frames import make_frame
 from intertwine.resources import require_memory
 
@@ -72,28 +73,12 @@ class InteractionResults:
         tables = []
         for label, model in self._models:
             first, second = ranked_pairs(model, k, by)
-            table = self._pair_table(model, first, second)
+            table = pair_table(model, self._features, first, second)
             if len(self._models) > 1:
                 table["class"] = np.full(len(first), label)
             tables.append(table)
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         return make_frame(joined, self._frame_library)
-
-    def _pair_table(self, model, first, second) -> dict:
-        features = np.asarray(self._features, dtype=object)
-        estimate, std_error, share = pair_rows(model, first, second)
-        return {
-            "rank": np.arange(1, len(first) + 1),
-            "term": np.array(
-                [f"{features[a]} × {features[b]}" for a, b in zip(first, second, strict=True)], object
-            ),
-            "feature_1": features[first],
-            "feature_2": features[second],
-            "estimate": estimate,
-            "std_error": std_error,
-            "z": wald(estimate, std_error),
-            "target_share": share,
-        }
 
     def interaction(self, first, second) -> Interaction:
         """One interaction, by names or positions of two different features (of the first class contrast).
@@ -107,7 +92,7 @@ class InteractionResults:
         a, b = sorted((self._position(first), self._position(second)))
         if a == b:
             raise ValueError("an interaction needs two different features")
-        table = self._pair_table(self._models[0][1], np.array([a]), np.array([b]))
+        table = pair_table(self._models[0][1], self._features, np.array([a]), np.array([b]))
         return Interaction(str(table["term"][0]), *(float(table[n][0]) for n in Interaction._fields[1:]))
 
     def interaction_matrix(self, features=None) -> np.ndarray:
@@ -132,7 +117,7 @@ class InteractionResults:
             out = model.pairs.block(positions, positions) * weights[:, None] * weights
         else:
             a, b = np.triu_indices(q, 1)
-            out[a, b] = pair_rows(model, positions[a], positions[b])[0]
+            out[a, b] = pair_estimates(model, positions[a], positions[b])
             out += out.T
         np.fill_diagonal(out, 0.0)
         return out

@@ -14,7 +14,9 @@ from intertwine.fitting.settings import ModelSettings
 __all__ = ["bootstrap_table"]
 
 
-def bootstrap_table(loss, settings: ModelSettings, model: InteractionModel, draw, n_bootstrap, k, rng) -> dict:
+def bootstrap_table(
+    loss, settings: ModelSettings, model: InteractionModel, draw, n_bootstrap, k, rng
+) -> dict:
     """Columns first, second, estimate, std_error, std_error_bootstrap, lower, upper, rank_stability.
 
     Preparation and hyperparameters are kept; coefficients and latent target are refitted, the target from where the

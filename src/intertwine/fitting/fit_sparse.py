@@ -11,13 +11,9 @@ from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
 from intertwine.resources import require_memory
 from intertwine.sparse_path import SparsePairProblem, solve_with_heredity
-from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity
 from intertwine.structures.pairwise import fit_product_scaling
 
 __all__ = ["fit_sparse", "sparse_problem"]
-
-
-_HEREDITY = {"weak": WeakHeredity, "strong": StrongHeredity}
 
 
 class ProfiledObjective:
@@ -100,7 +96,7 @@ def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=(
             raise ValueError("heredity admits pairs one by one, a latent target moves all: set latent=None")
         n_intercept = int(loss.has_intercept)
         mains = n_intercept + np.arange(problem.design.n_features)
-        solution = solve_with_heredity(problem, _HEREDITY[settings.heredity](), mains, tol=tol)
+        solution = solve_with_heredity(problem, settings.heredity, mains, tol=tol)
         return _publish(problem, preparation, solution, None, 0.0, solution)
     # Without a target and its ridge: what the pairs want before they are tied.
     free = problem.with_penalties(

@@ -10,6 +10,8 @@ from numpy.typing import NDArray
 
 __all__ = ["columns_of", "leading_features", "score_path", "top_pairs"]
 
+_PREPARATION = ("scaling", "basis", "n_knots", "relevance", "squares", "order", "l1_ratio")
+
 
 def columns_of(frame: Any) -> dict[str, NDArray[Any]]:
     """Columns of a pandas or polars frame, or of a dict, as numpy arrays."""
@@ -39,15 +41,32 @@ def leading_features(estimator: Any, n_features: int) -> list[str]:
 
 
 def score_path(estimator: Any, name: str) -> dict[str, Any]:
-    """Best cross-validated score at each value of hyperparameter `name`, as arguments for a ``PathDisplay``."""
+    """Held-out loss along hyperparameter `name`, as arguments for a ``PathDisplay``.
+
+    Only candidates with the preparation of the chosen one count, so that the path shows `name` and nothing else; of
+    candidates with nearly the same value, the best stands for all.
+
+    Raises
+    ------
+    ValueError
+        If the search held fewer than two values.
+    """
     results = columns_of(estimator.cv_results_)
-    values = results[f"param_{name}"].astype(float)
-    mean, error = results["mean_test_score"].astype(float), results["std_error"].astype(float)
-    distinct = np.unique(values)
-    best = [int(np.flatnonzero(values == value)[np.nanargmax(mean[values == value])]) for value in distinct]
+    chosen = int(np.flatnonzero(results["chosen"])[0])
+    alike = np.all([results[column] == results[column][chosen] for column in _PREPARATION], axis=0)
+    values = results[name].astype(float)
+    mean, error = results["mean_test_loss"].astype(float), results["std_error"].astype(float)
+    best: dict[float, int] = {}
+    for row in np.flatnonzero(alike & np.isfinite(mean)):
+        group = values[row] if values[row] == 0 or np.isinf(values[row]) else round(np.log10(values[row]), 1)
+        if group not in best or mean[row] < mean[best[group]] or row == chosen:
+            best[group] = int(row) if best.get(group) != chosen else chosen
+    if len(best) < 2:
+        raise ValueError(f"the search tried one value of {name}: there is no path to show")
+    rows = list(best.values())
     return {
-        "values": distinct,
-        "mean": mean[best],
-        "std_error": error[best],
-        "chosen": float(estimator.best_params_[name]),
+        "values": values[rows],
+        "mean": mean[rows],
+        "std_error": error[rows],
+        "chosen": float(values[chosen]),
     }

@@ -122,7 +122,7 @@ class InteractionForestDisplay:
                     [row, row],
                     color=colors[row],
                     linewidth=3.4,
-                    alpha=0.55,
+                    alpha=0.4,
                     solid_capstyle="butt",
                     zorder=2,
                 )

@@ -1,4 +1,4 @@
-"""Cross-validated score, and coefficients, along one hyperparameter."""
+"""Held-out loss, and coefficients, along one hyperparameter."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ __all__ = ["CoefficientPathDisplay", "PathDisplay"]
 
 
 class PathDisplay:
-    """Cross-validated score against a hyperparameter, with standard errors.
+    """Held-out loss (or score) of cross-validation against a hyperparameter, with standard errors.
 
     Values of 0 and infinity stand apart at the two ends of the logarithmic axis.  Where other hyperparameters varied as
-    well, each point is the best score at that value.
+    well, each point is the best candidate at that value.
 
     Parameters
     ----------
@@ -28,7 +28,7 @@ class PathDisplay:
         The value that was picked.
     name : str, default "tie"
         Name of the hyperparameter.
-    score_name : str, default "cross-validated score"
+    score_name : str, default "held-out loss"
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class PathDisplay:
         std_error: Any,
         chosen: float | None = None,
         name: str = "tie",
-        score_name: str = "cross-validated score",
+        score_name: str = "held-out loss",
     ) -> None:
         order = np.argsort(np.asarray(values, dtype=float), kind="stable")
         self.values = np.asarray(values, dtype=float)[order]
@@ -117,7 +117,7 @@ class PathDisplay:
         if self.chosen is not None and np.any(self.values == self.chosen):
             at = int(np.flatnonzero(self.values == self.chosen)[0])
             self.ax_.axhline(
-                self.mean[at] - error[at], color=palette.muted, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1
+                self.mean[at], color=palette.muted, linewidth=0.8, linestyle=(0, (4, 3)), zorder=1
             )
             self.ax_.plot(
                 where[at],

@@ -59,8 +59,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         heredity=None,
         solver="auto",
         n_init=3,
-        max_iter=200,
-        tol=1e-6,
+        max_iter=500,
+        tol=1e-8,
         random_state=None,
         n_jobs=None,
         verbose=False,
@@ -129,7 +129,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
                 if solver == "exact":
                     models.append(fit_exact(loss, X, settings, stream, callbacks))
                 else:
-                    models.append(fit_sparse(loss, X, settings, stream, self.tol * 1e-2, 1000, callbacks))
+                    models.append(fit_sparse(loss, X, settings, stream, self.tol, 1000, callbacks))
         warn_if_unconverged(models, self.max_iter)
         self.solver_reason_ = reason
         self._frame_library = frame_library(frame)

@@ -65,10 +65,11 @@ _PARAMETERS = """
         ``solver_`` and ``solver_reason_`` say what "auto" chose.
     n_init : int, default=3
         Starts of the latent search: one spectral, the others random.
-    max_iter : int, default=200
+    max_iter : int, default=500
         Iterations of every start.
-    tol : float, default=1e-6
-        Relative optimality at which the search ends.
+    tol : float, default=1e-8
+        The latent search ends when the decrease of the objective that is still in sight, relative, falls below it; the
+        sparse path, when its optimality conditions hold to it.
     random_state : int, RandomState or None, default=None
         Random starts. The same seed gives the same fit for the same number of threads.
     n_jobs : int, default=None
@@ -297,8 +298,8 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
         heredity=None,
         solver="auto",
         n_init=3,
-        max_iter=200,
-        tol=1e-6,
+        max_iter=500,
+        tol=1e-8,
         random_state=None,
         n_jobs=None,
         verbose=False,

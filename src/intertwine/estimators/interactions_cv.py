@@ -65,8 +65,8 @@ _PARAMETERS = """
         loss scale with 1/n.
     n_init : int, default=3
         Starts of the final latent search.
-    max_iter : int, default=200
-    tol : float, default=1e-6
+    max_iter : int, default=500
+    tol : float, default=1e-8
     random_state : int, RandomState or None, default=None
     n_jobs : int, default=None
     verbose : bool, default=False
@@ -108,8 +108,8 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         cv=5,
         max_tune_rows=1000,
         n_init=3,
-        max_iter=200,
-        tol=1e-6,
+        max_iter=500,
+        tol=1e-8,
         random_state=None,
         n_jobs=None,
         verbose=False,

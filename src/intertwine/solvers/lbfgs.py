@@ -10,6 +10,8 @@ from intertwine.solvers.base import AbstractSolver
 
 __all__ = ["LBFGS", "LBFGSState"]
 
+_LEAST_MEMORY = 5  # steps before the inverse Hessian's word is taken
+
 
 class LBFGSState(NamedTuple):
     """Everything the next step depends on: a run resumed from a saved state repeats itself to the bit."""
@@ -26,8 +28,10 @@ class LBFGSState(NamedTuple):
 class LBFGS(AbstractSolver):
     """Quasi-Newton descent with a weak Wolfe search; the value never rises.
 
-    Accepts smooth problems (``value_and_gradient``). The optimality is the largest gradient entry relative to the
-    size of value and parameters, so that ``tol`` does not depend on the units of either.
+    Accepts smooth problems (``value_and_gradient``). The optimality is the decrease that the quadratic model still
+    promises, ½ gᵀ H g with H the inverse Hessian, relative to the value. It does not depend on units, nor on how the
+    parameters are scaled: where an infimum lies at infinity (a low-rank target may send one feature there, and all
+    others to zero in proportion) gradients stay large although nothing is left to gain.
 
     Source: Nocedal & Wright (2006), algorithm 7.4; search: Lewis & Overton (2013), algorithm 2.6.
 
@@ -35,31 +39,30 @@ class LBFGS(AbstractSolver):
     ----------
     tol : float
         Relative optimality at which the run has converged.
-    memory : int, default=10
+    memory : int, default=20
         Number of past steps kept.
     """
 
     _MAX_TRIALS = 40
 
-    def __init__(self, tol: float, memory: int = 10) -> None:
+    def __init__(self, tol: float, memory: int = 20) -> None:
         super().__init__(tol)
         self.memory = memory
 
     def init(self, problem, params):
         value, gradient = problem.value_and_gradient(params)
         empty = np.zeros((0, params.size))
-        return LBFGSState(params, value, _optimality(params, value, gradient), gradient, empty, empty)
+        return _state(params, value, gradient, empty, empty)
 
     def step(self, problem, state):
-        direction = -_apply_inverse_hessian(state)
+        direction = -_apply_inverse_hessian(state.gradient, state.moves, state.changes)
         slope = float(direction @ state.gradient)
         if slope >= 0.0:
             direction, slope = -state.gradient, -float(state.gradient @ state.gradient)
-        # Without curvature information a first step of one percent of the parameters' size is a safe guess.
-        length = np.linalg.norm(direction)
-        first = (
-            1.0 if len(state.moves) else 0.1 * max(np.linalg.norm(state.params), 1e-3) / max(length, 1e-300)
-        )
+        # Without curvature information a first step of a tenth of the parameters' size is a safe guess.
+        length = float(np.linalg.norm(direction))
+        size = float(np.linalg.norm(state.params))
+        first = 1.0 if len(state.moves) else 0.1 * max(size, 1e-3) / max(length, 1e-300)
         found = self._search(problem, state, direction, slope, first)
         if found is None:
             return state._replace(moves=state.moves[:0], changes=state.changes[:0])
@@ -69,7 +72,7 @@ class LBFGS(AbstractSolver):
         if move @ change > 1e-12 * np.linalg.norm(move) * np.linalg.norm(change):
             moves = np.vstack([moves, move])[-self.memory :]
             changes = np.vstack([changes, change])[-self.memory :]
-        return LBFGSState(params, value, _optimality(params, value, gradient), gradient, moves, changes)
+        return _state(params, value, gradient, moves, changes)
 
     def _search(self, problem, state, direction, slope, step):
         low, high, best = 0.0, np.inf, None
@@ -86,21 +89,27 @@ class LBFGS(AbstractSolver):
         return best
 
 
-def _optimality(params, value, gradient):
-    return float(np.max(np.abs(gradient)) * max(1.0, np.max(np.abs(params))) / max(abs(value), 1e-12))
+def _state(params, value, gradient, moves, changes):
+    if len(moves) < _LEAST_MEMORY:
+        # what a change of the parameters by their own size would bring
+        promise = np.linalg.norm(gradient) * max(np.linalg.norm(params), 1.0)
+    else:
+        promise = 0.5 * gradient @ _apply_inverse_hessian(gradient, moves, changes)
+    optimality = float(abs(promise) / max(abs(value), 1e-300))
+    return LBFGSState(params, value, optimality, gradient, moves, changes)
 
 
-def _apply_inverse_hessian(state):
+def _apply_inverse_hessian(gradient, moves, changes):
     """Two-loop recursion."""
-    q = state.gradient.copy()
-    if not len(state.moves):
+    q = gradient.copy()
+    if not len(moves):
         return q
-    curvatures = 1.0 / np.einsum("mi,mi->m", state.moves, state.changes)
-    weights = np.empty(len(state.moves))
-    for i in range(len(state.moves) - 1, -1, -1):
-        weights[i] = curvatures[i] * (state.moves[i] @ q)
-        q -= weights[i] * state.changes[i]
-    q *= 1.0 / (curvatures[-1] * (state.changes[-1] @ state.changes[-1]))
-    for i in range(len(state.moves)):
-        q += (weights[i] - curvatures[i] * (state.changes[i] @ q)) * state.moves[i]
+    curvatures = 1.0 / np.einsum("mi,mi->m", moves, changes)
+    weights = np.empty(len(moves))
+    for i in range(len(moves) - 1, -1, -1):
+        weights[i] = curvatures[i] * (moves[i] @ q)
+        q -= weights[i] * changes[i]
+    q *= 1.0 / (curvatures[-1] * (changes[-1] @ changes[-1]))
+    for i in range(len(moves)):
+        q += (weights[i] - curvatures[i] * (changes[i] @ q)) * moves[i]
     return q

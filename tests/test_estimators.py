@@ -58,7 +58,8 @@ def test_strong_heredity_holds():
     X, y = _data()
     model = InteractionRegressor(alpha=0.05, l1_ratio=1.0, latent=None, heredity="strong").fit(X, y)
     first, second = np.nonzero(model.interaction_matrix())
-    assert np.all(model.coef_[first] != 0) and np.all(model.coef_[second] != 0)
+    assert np.all(model.coef_[first] != 0)
+    assert np.all(model.coef_[second] != 0)
 
 
 def test_classes_and_survival():

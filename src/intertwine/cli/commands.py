@@ -182,7 +182,7 @@ def compare(
     quick: Quick = False,
     seed: Seed = 0,
 ) -> None:
-    """Score the model beside elastic nets, a factorization machine, boosting and an RBF kernel, all tuned, on the same folds."""
+    """Score the model beside what one would use instead, all tuned, on the same held-out folds."""
     from intertwine.cli.reading import write_table_file
     from intertwine.cli.work import compare_problem, describe
 

@@ -78,7 +78,8 @@ _NO_ROLES: dict[str, Any] = {
 DATA_SETS = (
     DataSet(
         "Breast cancer",
-        "569 fine-needle aspirates of breast masses: is the mass malignant? Thirty shape features of cell nuclei (from scikit-learn).",
+        "569 fine-needle aspirates of breast masses: is the mass malignant? Thirty shape features of "
+        "cell nuclei (from scikit-learn).",
         _breast_cancer,
         _NO_ROLES | {"target": "diagnosis"},
     ),

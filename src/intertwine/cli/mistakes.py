@@ -36,8 +36,8 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
 def one_line() -> Iterator[None]:
     """Turn the errors that bad input raises into a :class:`Mistake`.
 
-    The library says in a ValueError or TypeError what is wrong with data and settings, in a MemoryError what does not fit,
-    in an ImportError which extra is missing, and in an OSError which file.
+    The library says in a ValueError or TypeError what is wrong with data and settings, in a MemoryError what
+    does not fit, in an ImportError which extra is missing, and in an OSError which file.
     """
     try:
         yield

@@ -1,7 +1,8 @@
-"""A fitted table preprocessor as plain data, and back: what a model file of the command line holds beside the estimator.
+"""A fitted table preprocessor as plain data and back, for the model files of the command line.
 
-Every learnt number is stored and put back as it was; the scikit-learn objects around them are made anew by fitting on a small
-table with the same columns and levels, so that no private attribute of theirs is written to or relied on.
+Every learnt number is stored and put back as it was; the scikit-learn objects around them are made anew by
+fitting on a small table with the same columns and levels, so that no private attribute of theirs is written
+to or relied on.
 """
 
 from __future__ import annotations

@@ -86,8 +86,8 @@ def pose(
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
         notes.append(
-            f"Missing values were replaced, by the median of a number and by a level of its own of a label: {', '.join(gaps[:12])}"
-            + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
+            "Missing values were replaced, by the median of a number and by a level of its own of a "
+            f"label: {', '.join(gaps[:12])}" + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
         )
     called = str(target) if chosen.name != "survival" else str(event)
     return Problem(X, y, chosen, called, [name for name in X.columns if name not in labels], labels, notes)
@@ -192,7 +192,8 @@ def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
         raise Mistake(f"{name!r} has {counts.size} different values: is it a number for --task regression?")
     if counts.min() < 3:
         raise Mistake(
-            f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; cross-validation needs at least 3 of each"
+            f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; "
+            "cross-validation needs at least 3 of each"
         )
     return _spelled(values).to_numpy(dtype=object).astype(str)
 

@@ -1,4 +1,4 @@
-"""A fitted estimator together with the preprocessing of its table: what ``intertwine fit`` writes and ``predict`` reads."""
+"""A fitted estimator with its table's preprocessing: what ``intertwine fit`` writes and ``predict`` reads."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ def with_all_pairs(model: BaseEstimator) -> Pipeline:
 
 
 def kernel_grid(step: str, quick: bool) -> dict[str, list[Any]]:
-    """Strengths and widths of an RBF kernel on standardised features; ``"scale"`` is one over the number of features."""
+    """Strengths and widths of an RBF kernel on standardised features; ``"scale"``: one over their number."""
     return {
         f"{step}__C": [1.0, 10.0] if quick else [0.1, 1.0, 10.0, 100.0],
         f"{step}__gamma": ["scale"] if quick else ["scale", 0.003, 0.03, 0.3],

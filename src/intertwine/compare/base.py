@@ -1,4 +1,4 @@
-"""What differs between kinds of target when models are compared: folds, predictions, the score, the models themselves."""
+"""What differs between kinds of target when models are compared: folds, predictions, score, models."""
 
 from __future__ import annotations
 

@@ -22,7 +22,9 @@ __all__ = ["ClassificationTask"]
 
 
 class ClassificationTask(AbstractTask):
-    """Two or more classes as target; the score is the area under the ROC curve, averaged over classes one against the rest.
+    """Two or more classes as target; the score is the area under the ROC curve.
+
+    With more than two classes it is the mean over classes of one against the rest.
 
     Examples
     --------

@@ -40,10 +40,10 @@ class Comparison:
     Attributes
     ----------
     frame : frame
-        One row per model: ``model``, ``score`` (mean over folds), ``std_error`` (standard deviation over folds / √folds),
-        ``difference`` to the first model, ``difference_std_error`` and ``seconds``.  The difference is paired by fold, and
-        its standard error is corrected for the overlap of the training sets (Nadeau and Bengio, 2003): without the
-        correction it is too small by half or more.
+        One row per model: ``model``, ``score`` (mean over folds), ``std_error`` (standard deviation over
+        folds / √folds), ``difference`` to the first model, ``difference_std_error`` and ``seconds``. The
+        difference is paired by fold, and its standard error is corrected for the overlap of the training sets
+        (Nadeau and Bengio, 2003): without the correction it is too small by half or more.
     fold_frame : frame
         ``model``, ``fold``, ``score``, ``seconds``.
 
@@ -172,7 +172,7 @@ def compare_models(
 
 
 def _predict(task: AbstractTask, fitted: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Predictions of a pipeline's last step; a pipeline forwards the methods of scikit-learn only, not those of survival."""
+    """Predictions of a pipeline's last step: a pipeline does not forward the methods of survival models."""
     transformed = fitted[:-1].transform(X) if len(fitted) > 1 else X
     return task.predict(fitted[-1], transformed, y)
 

@@ -15,6 +15,7 @@ from scipy.special import expit
 from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 
 from intertwine.estimators.base import AbstractInteractionEstimator
+from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss, resampled_cox
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.validation import (
@@ -99,9 +100,12 @@ _PARAMETERS = """
 
 
 @final
+@with_parameters(_PARAMETERS)
 class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
-    __doc__ = f"""Regression with all pairwise interactions, tied to latent vectors.
-{_PARAMETERS}
+    """Regression with all pairwise interactions, tied to latent vectors.
+
+    {parameters}
+
     References
     ----------
     LIT-LVM, arXiv 2506.15492; the exact path and its derivation are documented in `intertwine.objective`.
@@ -163,12 +167,14 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
 
 
 @final
+@with_parameters(_PARAMETERS)
 class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
-    __doc__ = f"""Logistic regression with all pairwise interactions, tied to latent vectors.
+    """Logistic regression with all pairwise interactions, tied to latent vectors.
 
     More than two classes are fitted one against the rest, each with a latent map of its own; probabilities are
     normalised over the classes.
-{_PARAMETERS}
+
+    {parameters}
     classes_ : ndarray (n_classes,)
 
     References
@@ -254,9 +260,11 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
 
 
 @final
+@with_parameters(_PARAMETERS)
 class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
-    __doc__ = f"""Cox proportional hazards with all pairwise interactions, tied to latent vectors.
-{_PARAMETERS}
+    """Cox proportional hazards with all pairwise interactions, tied to latent vectors.
+
+    {parameters}
     baseline_hazard_ : frame
         Cumulative baseline hazard: strata, time, cumulative_hazard.
 
@@ -276,7 +284,7 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
     'x1 × x2'
     """
 
-    _parameter_constraints: dict = {**INTERACTION_CONSTRAINTS, **COX_CONSTRAINTS}
+    _parameter_constraints: dict = INTERACTION_CONSTRAINTS | COX_CONSTRAINTS
 
     def __init__(
         self,

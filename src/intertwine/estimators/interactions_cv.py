@@ -14,7 +14,9 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.base import load_estimator_state
+from intertwine.estimators.cv_parameters import CV_PARAMETERS
 from intertwine.estimators.cv_table import candidate_params, cv_table, partition_folds, print_candidate
+from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.interactions import InteractionClassifier, InteractionCoxPH, InteractionRegressor
 from intertwine.estimators.results import InteractionResults
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss
@@ -37,54 +39,6 @@ from intertwine.validation.parameters import CV_CONSTRAINTS
 __all__ = ["InteractionClassifierCV", "InteractionCoxPHCV", "InteractionRegressorCV"]
 
 _SMALL = 1500  # rows up to which threads of the linear algebra cost more than they bring
-
-_PARAMETERS = """
-    Every tuple lists what may be chosen.
-
-    Parameters
-    ----------
-    scalings : sequence of {"features", "quantile"}, default=("features", "quantile")
-        Standardised features, or their normal scores.
-    n_knots : sequence of int, default=(0, 3, 5)
-        Spline bases to try; 0 is none.
-    relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0)
-        Powers of the marginal relevance of features.
-    squares : sequence of bool, default=(False, True)
-    orders : sequence of {2, 3}, default=(2,)
-    latents : sequence of str, default=("low_rank", "signed")
-        Structures to tie interactions to. A tie is kept only if it lowers the held-out loss by more than one standard
-        error. Empty: no tie is tried.
-    n_components : sequence of int, default=(2,)
-    l1_ratios : sequence of float, default=()
-        L1 shares to try in the sparse path, at the best preparation.
-    unpenalized : sequence of names or positions, default=None
-    cv : int, splitter or iterable, default=5
-        Folds; every row must be tested once. An integer means shuffled folds, stratified by class or event.
-    max_tune_rows : int, default=1000
-        Beyond this many rows hyperparameters are chosen on a random subset and carried over, as penalties of a mean
-        loss scale with 1/n.
-    n_init : int, default=3
-        Starts of the final latent search.
-    max_iter : int, default=500
-    tol : float, default=1e-8
-    random_state : int, RandomState or None, default=None
-    n_jobs : int, default=None
-    verbose : bool, default=False
-        Print every candidate as it is scored.
-
-    Attributes
-    ----------
-    best_estimator_ : estimator
-        Refitted to all rows.
-    best_params_ : dict
-        Its parameters.
-    best_score_ : float
-        Minus the mean held-out loss of the choice.
-    cv_results_ : dict of ndarray
-        Every candidate tried: stage, parameters, mean_test_loss, std_error; ``cv_table()`` as a frame.
-    target_accepted_ : bool
-        Whether cross-validation preferred a latent target.
-"""
 
 
 class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
@@ -253,9 +207,12 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
 
 
 @final
+@with_parameters(CV_PARAMETERS)
 class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
-    __doc__ = f"""Regression with all pairwise interactions; everything chosen by cross-validation.
-{_PARAMETERS}
+    """Regression with all pairwise interactions; everything chosen by cross-validation.
+
+    {parameters}
+
     Examples
     --------
     >>> import numpy as np
@@ -306,9 +263,12 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
 
 
 @final
+@with_parameters(CV_PARAMETERS)
 class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
-    __doc__ = f"""Logistic regression with all pairwise interactions; everything chosen by cross-validation.
-{_PARAMETERS}
+    """Logistic regression with all pairwise interactions; everything chosen by cross-validation.
+
+    {parameters}
+
     Examples
     --------
     >>> import numpy as np
@@ -357,11 +317,14 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
 
 
 @final
+@with_parameters(CV_PARAMETERS)
 class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
-    __doc__ = f"""Cox proportional hazards with all interactions; everything chosen by cross-validation.
+    """Cox proportional hazards with all interactions; everything chosen by cross-validation.
 
     Held-out loss is the partial likelihood within the left-out rows. Ties in time are handled by Efron's method.
-{_PARAMETERS}
+
+    {parameters}
+
     Examples
     --------
     >>> import numpy as np

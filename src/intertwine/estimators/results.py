@@ -24,6 +24,7 @@ class InteractionResults:
 
     _models: list
     _frame_library: str | None
+    n_features_in_: int
 
     @property
     def _features(self):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
@@ -22,7 +23,7 @@ def cox_loss(y, X, sample_weight, strata, n_rows, ties) -> tuple[CoxLoss, np.nda
     target = check_survival_target(y, X, weights)
     strata = check_strata(strata, n_rows)
     kept = weights > 0
-    entry = target["entry"][kept] if "entry" in target.dtype.names else None
+    entry = target["entry"][kept] if "entry" in (target.dtype.names or ()) else None
     loss = _TIES[ties](
         target["time"][kept],
         target["event"][kept],
@@ -39,7 +40,7 @@ def resampled_cox(loss: CoxLoss, rng) -> CoxLoss:
     return type(loss)(loss.time, loss.event, loss.entry, loss.strata, weights)
 
 
-class SurvivalPredictions:
+class SurvivalPredictions(BaseEstimator):
     """Predictions of a Cox model; mixed into estimators that have ``_scores`` and ``_frame_library``."""
 
     _baseline: dict

@@ -1,7 +1,8 @@
 """Pictures of a fitted model, each with the data behind it as a frame.
 
-Every display follows scikit-learn's convention: ``from_estimator`` (or ``from_predictions``, ``from_frame``) computes and
-draws, ``plot(ax)`` draws again, ``ax_`` and ``figure_`` are what was drawn on.  matplotlib is imported on drawing only.
+Every display follows scikit-learn's convention: ``from_estimator`` (or ``from_predictions``, ``from_frame``)
+computes and draws, ``plot(ax)`` draws again, ``ax_`` and ``figure_`` are what was drawn on. matplotlib is
+imported on drawing only.
 """
 
 from intertwine.plots._style import DARK, LIGHT, Palette

@@ -11,7 +11,8 @@ __all__ = ["draw_labels", "place_labels"]
 
 Box = tuple[float, float, float, float]
 
-# Unit directions from a point to the nearest edge of its label; right and left first, because horizontal text reads best there.
+# Unit directions from a point to the nearest edge of its label; right and left first, because horizontal
+# text reads best there.
 _DIRECTIONS = np.array(
     [(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)], dtype=float
 )
@@ -69,7 +70,7 @@ def place_labels(
 
 
 def draw_labels(ax: Any, xy: NDArray[np.float64], names: list[str], *, color: str, leader: str) -> list[str]:
-    """Write `names` beside the first ``len(names)`` points of `xy` (data units); return the names that found no room."""
+    """Write `names` beside the first points of `xy` (data units); return those that found no room."""
     figure = ax.figure
     figure.draw_without_rendering()  # the layout engine must settle the axes before pixels mean anything
     texts = [ax.text(0.5, 0.5, name, transform=ax.transAxes, color=color, fontsize=9) for name in names]

@@ -13,8 +13,8 @@ __all__ = ["cluster_order"]
 def cluster_order(matrix: NDArray[np.float64]) -> NDArray[np.intp]:
     """Order of the features of a symmetric matrix by average linkage on their profiles, with optimal leaf ordering.
 
-    The distance between two features is one minus the cosine of their rows, leaving out the two entries that they share,
-    so that it does not depend on the diagonal.
+    The distance between two features is one minus the cosine of their rows, leaving out the two entries that
+    they share, so that it does not depend on the diagonal.
 
     Parameters
     ----------
@@ -37,7 +37,8 @@ def cluster_order(matrix: NDArray[np.float64]) -> NDArray[np.intp]:
         return np.arange(size)
     rows = np.array(matrix, dtype=float)
     np.fill_diagonal(rows, 0.0)
-    # Row j without its entry for k, and the other way round: the shared entry meets a zero of the diagonal in the product.
+    # Row j without its entry for k, and the other way round: the shared entry meets a zero of the diagonal
+    # in the product.
     norms = rows**2 @ np.ones(size)
     reduced = np.sqrt(np.maximum(norms[:, None] - rows**2, 0.0))
     scale = reduced * reduced.T

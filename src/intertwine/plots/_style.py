@@ -1,8 +1,8 @@
 """Colours and figure settings shared by every display.
 
-Two palettes, one for light and one for dark surroundings.  Signs are never told by hue alone: the diverging map runs from
-blue to vermillion (distinct for colour-blind eyes), its two ends differ in lightness (distinct in grey), and the displays add
-a glyph or a filled/hollow marker on top.
+Two palettes, one for light and one for dark surroundings. Signs are never told by hue alone: the diverging
+map runs from blue to vermillion (distinct for colour-blind eyes), its two ends differ in lightness (distinct
+in grey), and the displays add a glyph or a filled/hollow marker on top.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Palette:
         """Colour map of one hue whose lightness is monotone."""
         return _colormap("intertwine_sequential", self.sequential)
 
-    def rc_params(self) -> dict[str, Any]:
+    def rc_params(self) -> Any:
         """Settings for :func:`matplotlib.rc_context`, so that a figure sits on a page without a frame of its own."""
         return {
             "font.family": "DejaVu Sans",

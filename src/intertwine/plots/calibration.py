@@ -74,7 +74,7 @@ class CalibrationDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the probabilities that a fitted classifier gives for `X`; `label` is the positive class, the last by default."""
+        """Draw the probabilities a fitted classifier gives for `X`; `label`: the positive class, or the last."""
         classes = list(estimator.classes_)
         column = len(classes) - 1 if label is None else classes.index(label)
         probability = np.asarray(estimator.predict_proba(X))[:, column]

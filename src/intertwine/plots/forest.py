@@ -86,7 +86,10 @@ class InteractionForestDisplay:
         columns = columns_of(frame)
         terms = columns["term"]
         if "class" in columns:
-            terms = [f"{term} [{label}]" for term, label in zip(terms, columns["class"], strict=True)]
+            terms = np.array(
+                [f"{term} [{label}]" for term, label in zip(terms, columns["class"], strict=True)],
+                dtype=object,
+            )
         return cls(
             terms=terms,
             estimate=columns["estimate"],
@@ -105,10 +108,9 @@ class InteractionForestDisplay:
         """Draw on `ax`, or on a new figure."""
         count = len(self.terms)
         self.figure_, self.ax_ = new_axes(ax, self.figsize)
-        height = np.arange(count)
         colors = np.where(self.estimate >= 0, palette.positive, palette.negative)
         self.ax_.axvline(0.0, color=palette.muted, linewidth=0.8, zorder=0)
-        for row in height:
+        for row in range(count):
             self.ax_.axhline(row, color=palette.faint, linewidth=0.6, zorder=0)
             if self.lower is not None and self.upper is not None:
                 self.ax_.plot(
@@ -136,7 +138,7 @@ class InteractionForestDisplay:
                 markerfacecolor=face,
                 zorder=3,
             )
-        self.ax_.set_yticks(height, [""] * count)
+        self.ax_.set_yticks(range(count), [""] * count)
         for row, lines in enumerate(self._labels()):
             self._write_label(row, lines, palette)
         self.ax_.set_ylim(count - 0.4, -0.6)
@@ -153,7 +155,8 @@ class InteractionForestDisplay:
         ]
 
     def _write_label(self, row: int, lines: list[str], palette: Palette) -> None:
-        # One text for each line: the lines of a single text would drift apart where the reader's font is narrower than ours.
+        # One text for each line: the lines of a single text would drift apart where the reader's font is
+        # narrower than ours.
         for line, text in enumerate(lines):
             up = 0.0 if len(lines) == 1 else 5.2 - 10.4 * line
             self.ax_.annotate(

@@ -18,8 +18,9 @@ __all__ = ["InteractionHeatmapDisplay"]
 class InteractionHeatmapDisplay:
     """Interactions of a block of features as one triangle of coloured cells.
 
-    The colours are centred at 0.  Features are ordered so that those with similar partners stand together.  Cells above a
-    third of the largest absolute value also carry their sign, so that the picture can be read without colour.
+    The colours are centred at 0. Features are ordered so that those with similar partners stand together.
+    Cells above a third of the largest absolute value also carry their sign, so that the picture can be read
+    without colour.
 
     Parameters
     ----------
@@ -52,7 +53,8 @@ class InteractionHeatmapDisplay:
         matrix = np.asarray(matrix, dtype=float)
         if matrix.shape != (len(features), len(features)):
             raise ValueError(
-                f"matrix has shape {matrix.shape}, expecting {(len(features), len(features))} for {len(features)} features"
+                f"matrix has shape {matrix.shape}, expecting {(len(features), len(features))} for "
+                f"{len(features)} features"
             )
         order = cluster_order(matrix)
         self.matrix = matrix[np.ix_(order, order)]

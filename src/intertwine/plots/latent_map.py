@@ -18,9 +18,9 @@ __all__ = ["LatentMapDisplay"]
 class LatentMapDisplay:
     """Features as points in the plane of their first two latent axes.
 
-    Both axes have the same scale, so that angles (low-rank structures) and distances (distance structures) are true.  With
-    more than two latent dimensions the map shows two of them: the principal axes for structures that do not change
-    under rotation, else the two coordinates that vary most.
+    Both axes have the same scale, so that angles (low-rank structures) and distances (distance structures)
+    are true. With more than two latent dimensions the map shows two of them: the principal axes for
+    structures that do not change under rotation, else the two coordinates that vary most.
 
     Parameters
     ----------
@@ -194,7 +194,8 @@ def _two_axes(vectors: NDArray[np.float64], rotatable: bool) -> tuple[NDArray[np
         return np.column_stack([vectors[:, 0], np.zeros(len(vectors))]), 1.0
     if rotatable:
         _, _, axes = np.linalg.svd(vectors, full_matrices=False)
-        # A decomposition fixes axes up to sign only: point each towards its largest entry, so that a map is reproducible.
+        # A decomposition fixes axes up to sign only: point each towards its largest entry, so that a map is
+        # reproducible.
         shown = vectors @ axes[:2].T
         if shown.shape[1] == 1:
             shown = np.column_stack([shown, np.zeros(len(shown))])

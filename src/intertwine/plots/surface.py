@@ -19,8 +19,9 @@ _FEW_LEVELS = 4
 class InteractionSurfaceDisplay:
     """Prediction over a grid of two features, all others at their mean.
 
-    Two continuous features give a shaded map with contour lines and the rows of the data as dots.  Where one of the two takes
-    at most four values, each of these gets a line instead: parallel lines mean no interaction.
+    Two continuous features give a shaded map with contour lines and the rows of the data as dots. Where one
+    of the two takes at most four values, each of these gets a line instead: parallel lines mean no
+    interaction.
 
     Parameters
     ----------
@@ -93,7 +94,7 @@ class InteractionSurfaceDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the prediction of a fitted estimator over `pair`, two columns of `X` by name (or by position in an array).
+        """Draw the prediction of a fitted estimator over `pair`: two columns of `X`, by name or position.
 
         For a classifier the probability of class `label` is shown (the last class by default), for Cox the log relative
         hazard, else the predicted mean.  The grid covers the central 96 % of each feature.

@@ -94,7 +94,7 @@ class SurvivalCurvesDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the curves that a fitted Cox estimator predicts for `X`, against the times of the survival target `y`."""
+        """Draw the curves that a fitted Cox estimator predicts for `X`, against what `y` says."""
         entry = y["entry"] if y.dtype.names is not None and "entry" in y.dtype.names else None
         times = curve_times(y["time"], y["event"])
         survival = survival_at(estimator, X, times)

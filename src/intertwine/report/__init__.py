@@ -1,4 +1,4 @@
-"""One static HTML file that says what interacts, how well it predicts, how sure that is, and what to be careful about."""
+"""One static HTML file: what interacts, how well it predicts, how sure that is, what to be careful about."""
 
 from intertwine.report.page import build_report, write_report
 from intertwine.report.study import Study

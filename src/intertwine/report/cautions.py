@@ -44,7 +44,8 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
     points.append(
         Caution(
             "Not causes",
-            "An interaction says that predictions depend on two features together, not that changing them has that effect.",
+            "An interaction says that predictions depend on two features together, "
+            "not that changing them has that effect.",
         )
     )
     return points
@@ -60,7 +61,8 @@ def _size(study: Study, findings: Findings) -> Iterator[Caution]:
         yield Caution(
             "Many pairs, few " + unit,
             f"{count(findings.n_pairs, 'pair')} share {n:,} {unit}, {number(n / findings.n_pairs, 2)} for each. "
-            "No single pair is well determined by the data alone: what is shown leans on the penalty and on the latent structure.",
+            "No single pair is well determined by the data alone: what is shown leans on the penalty "
+            "and on the latent structure.",
         )
 
 
@@ -70,9 +72,8 @@ def _many_pairs(findings: Findings) -> Iterator[Caution]:
         yield Caution(
             "Many comparisons",
             f"Among {count(findings.n_pairs, 'pair')}, about {number(chance, 2)} would pass |z| > 2 by chance if none "
-            f"interacted and nothing were shrunken. {count(findings.n_clear, 'pair')} pass a false discovery rate of 10%.".replace(
-                ". no ", ". No "
-            ),
+            f"interacted and nothing were shrunken. {count(findings.n_clear, 'pair')} pass a false "
+            "discovery rate of 10%.".replace(". no ", ". No "),
         )
 
 
@@ -89,7 +90,8 @@ def _tie(study: Study) -> Iterator[Caution]:
         best = float(np.nanmax(np.delete(mean, without)))
         yield Caution(
             "The latent tie was rejected",
-            f"Cross-validation scored pairs on their own highest ({number(mean[without])} against {number(best)} with the best tie), "
+            f"Cross-validation scored pairs on their own highest ({number(mean[without])} against "
+            f"{number(best)} with the best tie), "
             "so estimates do not lean on a latent structure.",
         )
     else:
@@ -123,7 +125,8 @@ def _collinear(study: Study) -> Iterator[Caution]:
         ]
         yield Caution(
             "Near copies",
-            f"{count(len(close), 'pair')} of features {'is' if len(close) == 1 else 'are'} correlated beyond 0.9: {listed(told, limit=4)}. "
+            f"{count(len(close), 'pair')} of features {'is' if len(close) == 1 else 'are'} correlated "
+            f"beyond 0.9: {listed(told, limit=4)}. "
             "An interaction of one could as well be credited to the other.",
         )
 
@@ -142,7 +145,10 @@ def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caut
     assert y is not None
     if study.task.name == "survival":
         z = proportional_hazards_z(
-            y["time"], y["event"], predictions["risk"], y["entry"] if "entry" in y.dtype.names else None
+            y["time"],
+            y["event"],
+            predictions["risk"],
+            y["entry"] if "entry" in (y.dtype.names or ()) else None,
         )
         if abs(z) > 2:
             trend = "fades" if z < 0 else "grows"
@@ -165,12 +171,14 @@ def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caut
         return [
             Caution(
                 "Calibration",
-                f"Held-out predictions are {direction}: their calibration slope is {slope:.2f} ± {error:.2f}, where 1 is right.",
+                f"Held-out predictions are {direction}: their calibration slope is {slope:.2f} ± "
+                f"{error:.2f}, where 1 is right.",
             )
         ]
     return [
         Caution(
             "Calibration",
-            f"Held-out predictions are of the right size: calibration slope {slope:.2f} ± {error:.2f}, where 1 is right.",
+            f"Held-out predictions are of the right size: calibration slope {slope:.2f} ± {error:.2f}, "
+            "where 1 is right.",
         )
     ]

@@ -36,8 +36,8 @@ def close_pairs(X: NDArray[np.float64], threshold: float = 0.9) -> list[tuple[in
 def calibration_slope(y: NDArray[Any], predictions: dict[str, NDArray[Any]]) -> tuple[float, float]:
     """Slope of what was observed on held-out predictions, with its standard error; 1 is right.
 
-    For probabilities the slope is that of a logistic regression on their logit, and with more than two classes the mean of
-    one class against the rest.
+    For probabilities the slope is that of a logistic regression on their logit, and with more than two
+    classes the mean of one class against the rest.
 
     Source: Cox (1958); Van Calster et al. (2019).
 

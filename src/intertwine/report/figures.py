@@ -32,8 +32,14 @@ __all__ = [
 ]
 
 _READING = {
-    "low_rank": "Two features that point the same way interact positively, opposite ways negatively, at a right angle not at all.",
-    "signed": "Along an axis of positive sign, features on the same side interact positively; along one of negative sign, negatively.",
+    "low_rank": (
+        "Two features that point the same way interact positively, opposite ways negatively, "
+        "at a right angle not at all."
+    ),
+    "signed": (
+        "Along an axis of positive sign, features on the same side interact positively; "
+        "along one of negative sign, negatively."
+    ),
     "two_factor": "Each feature has one vector for each side of a pair; the map shows the two axes that vary most.",
     "distance": "The closer two features stand, the more positive their interaction; only distances matter.",
 }
@@ -42,7 +48,8 @@ _READING = {
 def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[Any]] | None:
     """Predict every row by a model that did not see it.
 
-    The predictions of the nested cross-validation serve where there is one; else the chosen hyperparameters are refitted.
+    The predictions of the nested cross-validation serve where there is one; else the chosen hyperparameters
+    are refitted.
     """
     if not study.has_data or study.y is None:
         return None
@@ -70,13 +77,14 @@ def picture_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[P
             take_picture(
                 display,
                 title="Observed against predicted",
-                alt=f"Scatter of observed against held-out predictions of {study.target}; correlation {correlation:.2f}.",
+                alt=f"Scatter of observed against held-out predictions of {study.target}; "
+                f"correlation {correlation:.2f}.",
                 caption="Each dot is a row, predicted by a model that did not see it. "
                 "Diamonds are means of eight equal groups; on the dashed line, predictions are right on average.",
             )
         ]
     if "survival" in predictions:
-        entry = y["entry"] if "entry" in y.dtype.names else None
+        entry = y["entry"] if "entry" in (y.dtype.names or ()) else None
         display = SurvivalCurvesDisplay.from_predictions(
             predictions["times"][0],
             predictions["survival"],
@@ -96,7 +104,8 @@ def picture_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[P
                 + listed([f"{name} {value:.0%}" for name, value in zip(display.names, final, strict=True)])
                 + ".",
                 caption="Thirds of the rows by held-out predicted risk. Dashed: mean predicted curve. "
-                "Steps: Kaplan–Meier estimate of the same rows with 95% band. The closer the two, the better calibrated.",
+                "Steps: Kaplan–Meier estimate of the same rows with 95% band. The closer the two, "
+                "the better calibrated.",
             )
         ]
     return [
@@ -124,7 +133,8 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             forest,
             title="The largest interactions",
             alt=f"Forest plot of the {len(shown)} largest interactions with intervals; strongest {strongest}.",
-            caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin} Filled: positive. Hollow: negative.",
+            caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin} Filled: "
+            "positive. Hollow: negative.",
         )
     ]
     heat = InteractionHeatmapDisplay.from_estimator(study.estimator, n_features=12, ax=scratch_axes())
@@ -133,7 +143,8 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             heat,
             title="Who interacts with whom",
             alt=f"Heatmap of the interactions among {len(heat.features)} features: {listed(heat.features, limit=14)}.",
-            caption="Features with similar partners stand together. Orange and +: more than the sum of the two; blue and −: less.",
+            caption="Features with similar partners stand together. Orange and +: "
+            "more than the sum of the two; blue and −: less.",
         )
     )
     if getattr(study.estimator, "latent_", None) is not None and len(study.names) > 2:
@@ -143,8 +154,10 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             take_picture(
                 latent,
                 title="Latent map",
-                alt=f"Map of {len(latent.features)} features in two latent axes, which hold {latent.share:.0%} of the latent structure.",
-                caption=f"{_READING.get(structure, '')} The two axes hold {latent.share:.0%} of the latent structure.".strip(),
+                alt=f"Map of {len(latent.features)} features in two latent axes, "
+                f"which hold {latent.share:.0%} of the latent structure.",
+                caption=f"{_READING.get(structure, '')} The two axes hold {latent.share:.0%} of the "
+                "latent structure.".strip(),
             )
         )
     return pictures
@@ -171,7 +184,8 @@ def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Pict
             take_picture(
                 display,
                 title=row.term,
-                alt=f"{display.quantity} as {row.first} and {row.second} vary together, from {number(low)} to {number(high)}; "
+                alt=f"{display.quantity} as {row.first} and {row.second} vary together, "
+                f"from {number(low)} to {number(high)}; "
                 f"their interaction is {signed(row.estimate, 3)}.",
                 caption=f"{display.quantity.capitalize()} with all other features at their mean.",
             )
@@ -193,8 +207,10 @@ def picture_of_tie(study: Study) -> list[Picture]:
             display,
             title="Does the latent structure help?",
             alt=f"Cross-validated score against the strength of the tie; chosen {chosen}.",
-            caption="Best cross-validated score at each strength of the tie to the latent structure, ± one standard error. "
-            "0: pairs on their own; ∞: factorization machine. Ring: the one that was picked; dashes: one standard error below it.",
+            caption="Best cross-validated score at each strength of the tie to the latent structure, "
+            "± one standard error. "
+            "0: pairs on their own; ∞: factorization machine. Ring: the one that was picked; dashes: "
+            "one standard error below it.",
         )
     ]
 
@@ -225,7 +241,8 @@ def _calibration(study: Study, probability: NDArray[np.float64], column: int) ->
     return take_picture(
         display,
         title="Are the probabilities right?",
-        alt=f"Calibration of the probability of {label}: the largest gap between predicted and observed is {worst:.2f}.",
+        alt=f"Calibration of the probability of {label}: the largest gap between predicted and "
+        f"observed is {worst:.2f}.",
         caption="Held-out probabilities in eight groups of equal size against how often the class occurred, "
         "with 95% intervals. On the dashed line, probabilities can be taken at their word.",
     )

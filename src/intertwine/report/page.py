@@ -203,10 +203,12 @@ def _sureness(findings: Findings) -> list[str]:
     rows = [row for row in findings.interactions if np.isfinite(row.std_error) and row.std_error > 0]
     if not rows:
         return [
-            "The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly zero, and what is left is biased towards it."
+            "The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly "
+            "zero, and what is left is biased towards it."
         ]
     text = [
-        "The standard errors and z in the table hold the latent vectors and the hyperparameters fixed, so they are the least that one should allow."
+        "The standard errors and z in the table hold the latent vectors and the hyperparameters "
+        "fixed, so they are the least that one should allow."
     ]
     if findings.no_bootstrap:
         text.append(findings.no_bootstrap)
@@ -216,11 +218,12 @@ def _sureness(findings: Findings) -> list[str]:
         apart = sum(row.lower > 0 or row.upper < 0 for row in rows)
         compared = f"{number(ratio, 2)} times as large" if abs(ratio - 1) > 0.05 else "as large"
         text.append(
-            f"The bootstrap simulates new targets from the fitted model and refits everything but the hyperparameters. Over the {len(rows)} largest pairs "
+            "The bootstrap simulates new targets from the fitted model and refits everything but the "
+            f"hyperparameters. Over the {len(rows)} largest pairs "
             f"its standard errors are {compared} on median: that is what holding the latent vectors fixed hides. "
-            f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, and {count(stable, 'pair')} of {len(rows)} remain among the largest in at least 80% of the refits.".replace(
-                ". no ", ". No "
-            )
+            f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, "
+            f"and {count(stable, 'pair')} of {len(rows)} remain among the largest in at least 80% of "
+            "the refits.".replace(". no ", ". No ")
         )
     return text
 

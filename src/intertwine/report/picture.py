@@ -12,7 +12,8 @@ from intertwine.plots import DARK, LIGHT, Palette
 
 __all__ = ["Picture", "scratch_axes", "take_picture"]
 
-# Text stays text (small files, the reader's own font); it is laid out with matplotlib's wider font, so nothing collides.
+# Text stays text (small files, the reader's own font); it is laid out with matplotlib's wider font, so
+# nothing collides.
 _FONTS = (
     "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', system-ui, sans-serif"
 )

@@ -54,8 +54,10 @@ def score_table(comparison: Comparison) -> Table:
         )
     folds = comparison.scores.shape[1]
     caption = (
-        f"{comparison.task.metric} on {folds} held-out folds, mean and standard error. Every model was tuned inside each training part, "
-        "on the same folds. Differences are against this model, paired by fold, their standard error corrected for overlapping training parts."
+        f"{comparison.task.metric} on {folds} held-out folds, mean and standard error. "
+        "Every model was tuned inside each training part, "
+        "on the same folds. Differences are against this model, paired by fold, "
+        "their standard error corrected for overlapping training parts."
     )
     return Table(
         caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric
@@ -117,7 +119,7 @@ def main_effect_table(findings: Findings, unit: str) -> Table:
 def _marks(
     value: NDArray[np.float64], reach: NDArray[np.float64], anchor: float | None = None
 ) -> tuple[float, float, list[dict[str, str]]]:
-    """Ends of a scale that holds all intervals (and `anchor`), and in percent of it where each interval and its middle stand."""
+    """Ends of a scale that holds all intervals (and `anchor`), and where on it each stands, in percent."""
     if value.size == 0:
         return 0.0, 1.0, []
     low, high = float(np.min(value - reach)), float(np.max(value + reach))

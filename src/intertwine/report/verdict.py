@@ -35,7 +35,10 @@ def _how_well(study: Study, comparison: Comparison) -> str:
             )
             return f"On rows it has not seen, the model {explained} ({figure})."
         case "survival":
-            return f"On rows it has not seen, the model puts {mean:.0%} of comparable pairs in the right order of risk ({figure})."
+            return (
+                f"On rows it has not seen, the model puts {mean:.0%} of comparable pairs in the "
+                f"right order of risk ({figure})."
+            )
         case _:
             if study.y is not None and np.unique(study.y).size == 2:
                 label = np.unique(study.y)[1]
@@ -69,7 +72,10 @@ def _is_a_rival_better(comparison: Comparison) -> str:
         return ""
     gain, error = float(comparison.difference[best]), float(comparison.difference_std_error[best])
     if gain > 2 * error:
-        return f"{name[0].upper()}{name[1:]} predicts better (by {gain:.3f} ± {error:.3f}), so part of the signal is not in pairs."
+        return (
+            f"{name[0].upper()}{name[1:]} predicts better (by {gain:.3f} ± {error:.3f}), "
+            "so part of the signal is not in pairs."
+        )
     return ""
 
 
@@ -82,9 +88,15 @@ def _what_interacts(findings: Findings) -> str:
     if not findings.has_errors:
         return f"{largest}; this solver gives no standard errors."
     if findings.n_clear == 0:
-        return f"{largest}; none of the {count(findings.n_pairs, 'pair')} stands out once their number is taken into account."
+        return (
+            f"{largest}; none of the {count(findings.n_pairs, 'pair')} stands out once their number "
+            "is taken into account."
+        )
     verb = "stands" if findings.n_clear == 1 else "stand"
-    return f"{largest}; {findings.n_clear:,} of {count(findings.n_pairs, 'pair')} {verb} out once their number is taken into account."
+    return (
+        f"{largest}; {findings.n_clear:,} of {count(findings.n_pairs, 'pair')} {verb} out once "
+        "their number is taken into account."
+    )
 
 
 def _share(mean: float) -> str:

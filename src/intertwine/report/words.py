@@ -21,11 +21,8 @@ def number(value: float, digits: int = 3) -> str:
     if value == 0:
         return "0"
     magnitude = math.floor(math.log10(abs(value)))
-    if magnitude < -4:
-        text = f"{value:.{digits - 1}e}"
-    else:
-        text = f"{value:,.{max(0, digits - 1 - magnitude)}f}"
-    return text.replace("-", "−")
+    style = f".{digits - 1}e" if magnitude < -4 else f",.{max(0, digits - 1 - magnitude)}f"
+    return f"{value:{style}}".replace("-", "−")
 
 
 def compact(value: float) -> str:

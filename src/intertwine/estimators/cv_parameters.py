@@ -1,0 +1,51 @@
+"""Parameters and attributes that the estimators with cross-validation share, as their docstrings show them."""
+
+__all__ = ["CV_PARAMETERS"]
+
+CV_PARAMETERS = """
+    Every tuple lists what may be chosen.
+
+    Parameters
+    ----------
+    scalings : sequence of {"features", "quantile"}, default=("features", "quantile")
+        Standardised features, or their normal scores.
+    n_knots : sequence of int, default=(0, 3, 5)
+        Spline bases to try; 0 is none.
+    relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0)
+        Powers of the marginal relevance of features.
+    squares : sequence of bool, default=(False, True)
+    orders : sequence of {2, 3}, default=(2,)
+    latents : sequence of str, default=("low_rank", "signed")
+        Structures to tie interactions to. A tie is kept only if it lowers the held-out loss by more than one standard
+        error. Empty: no tie is tried.
+    n_components : sequence of int, default=(2,)
+    l1_ratios : sequence of float, default=()
+        L1 shares to try in the sparse path, at the best preparation.
+    unpenalized : sequence of names or positions, default=None
+    cv : int, splitter or iterable, default=5
+        Folds; every row must be tested once. An integer means shuffled folds, stratified by class or event.
+    max_tune_rows : int, default=1000
+        Beyond this many rows hyperparameters are chosen on a random subset and carried over, as penalties of a mean
+        loss scale with 1/n.
+    n_init : int, default=3
+        Starts of the final latent search.
+    max_iter : int, default=500
+    tol : float, default=1e-8
+    random_state : int, RandomState or None, default=None
+    n_jobs : int, default=None
+    verbose : bool, default=False
+        Print every candidate as it is scored.
+
+    Attributes
+    ----------
+    best_estimator_ : estimator
+        Refitted to all rows.
+    best_params_ : dict
+        Its parameters.
+    best_score_ : float
+        Minus the mean held-out loss of the choice.
+    cv_results_ : dict of ndarray
+        Every candidate tried: stage, parameters, mean_test_loss, std_error; ``cv_table()`` as a frame.
+    target_accepted_ : bool
+        Whether cross-validation preferred a latent target.
+"""

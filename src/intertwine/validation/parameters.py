@@ -48,7 +48,7 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     "squares": [_CHOICES],
     "orders": [_CHOICES],
     "latents": [_CHOICES],
-    "n_components": [_CHOICES],
+    "n_components": [_CHOICES, _COUNT],
     "l1_ratios": [_CHOICES],
     "unpenalized": ["array-like", None],
     "cv": ["cv_object"],

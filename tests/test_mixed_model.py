@@ -1,0 +1,155 @@
+"""The exact engine by itself: any field, any fixed effects, any loss, against dense algebra."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from explicit_model import ExplicitModel
+from explicit_pairs import make_loss
+
+from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
+from intertwine.mixed_model import MixedModel
+
+N = 30
+LOSSES = ("squared", "logistic", "cox", "efron")
+
+
+def setup(kind, rank=N + 4, n_fixed=2, seed=0):
+    """Loss, a random effect A b with b ~ N(0, 1), fixed effects C."""
+    rng = np.random.default_rng(seed)
+    A, C = rng.standard_normal((N, rank)), rng.standard_normal((N, n_fixed))
+    f, weights = C.sum(axis=1) + 0.3 * A[:, 0], rng.uniform(0.3, 2.0, N)
+    if kind == "efron":
+        time = np.ceil(4 * rng.exponential(np.exp(-f)))
+        loss = EfronLoss(time, rng.uniform(size=N) < 0.8, None, rng.integers(0, 2, N), weights)
+    else:
+        loss = make_loss(kind, f, rng, weights)
+    return loss, A, C
+
+
+def explicit(loss, A, C):
+    return ExplicitModel(loss, np.hstack([C, A]), np.r_[np.zeros(C.shape[1]), np.ones(A.shape[1])])
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("rank", [3, N + 4], ids=["singular", "full"])
+@pytest.mark.parametrize("n_fixed", [0, 2])
+def test_mode(kind, rank, n_fixed):
+    loss, A, C = setup(kind, rank, n_fixed)
+    mode = MixedModel(loss, A @ A.T, C).mode(np.zeros(N))
+    dense = explicit(loss, A, C)
+    np.testing.assert_allclose(mode.scores, dense.scores, atol=1e-7)
+    np.testing.assert_allclose(mode.gamma, dense.coefficients[:n_fixed], atol=1e-7)
+    np.testing.assert_allclose(A.T @ mode.alpha, dense.coefficients[n_fixed:], atol=1e-7)
+    assert mode.value == pytest.approx(dense.value, rel=1e-10)
+    # the identities that everything else rests on
+    np.testing.assert_allclose(mode.alpha, -loss.gradient(mode.scores), atol=1e-8)
+    np.testing.assert_allclose(C.T @ mode.alpha, 0, atol=1e-8)
+    np.testing.assert_allclose(mode.field, A @ A.T @ mode.alpha, atol=1e-7)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_an_offset_is_a_shift_of_the_scores(kind):
+    loss, A, C = setup(kind)
+    offset = np.random.default_rng(1).standard_normal(N)
+    mode = MixedModel(loss, A @ A.T, C).mode(offset)
+
+    def shifted(u):
+        f = offset + C @ u[:2] + A @ u[2:]
+        return loss.value(f) + 0.5 * u[2:] @ u[2:]
+
+    best = np.r_[mode.gamma, A.T @ mode.alpha]
+    assert shifted(best) == pytest.approx(mode.value, rel=1e-12)
+    rng = np.random.default_rng(2)
+    assert all(shifted(best + 1e-3 * rng.standard_normal(len(best))) > mode.value for _ in range(20))
+    np.testing.assert_allclose(mode.alpha, -loss.gradient(mode.scores), atol=1e-8)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_sequence_of_offsets_ends_where_fresh_models_do(kind):
+    """Systems are kept between solves: stale ones may cost steps, never accuracy."""
+    loss, A, C = setup(kind)
+    kept, rng = MixedModel(loss, A @ A.T, C), np.random.default_rng(3)
+    mode = None
+    for size in (0.01, 0.1, 3.0, 0.1):
+        offset = size * rng.standard_normal(N)
+        mode = kept.mode(offset, mode)
+        fresh = MixedModel(loss, A @ A.T, C).mode(offset)
+        np.testing.assert_allclose(mode.scores, fresh.scores, atol=1e-6)
+    if kind == "squared":
+        assert kept.n_factorizations == 1
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("rank", [3, N + 4], ids=["singular", "full"])
+def test_posterior_and_evidence(kind, rank):
+    loss, A, C = setup(kind, rank)
+    model = MixedModel(loss, A @ A.T, C)
+    posterior = model.posterior(model.mode(np.zeros(N)))
+    dense = explicit(loss, A, C)
+    covariance = dense.covariance(posterior.dispersion)
+    np.testing.assert_allclose(posterior.fixed_covariance, covariance[:2, :2], rtol=1e-6, atol=1e-12)
+    np.testing.assert_allclose(posterior.variance(A, 1.0), np.diag(covariance)[2:], rtol=1e-6)
+    if kind == "squared":
+        variance, log_density = dense.gaussian_marginal(loss.y)
+        assert posterior.dispersion == pytest.approx(variance, rel=1e-9)
+        assert posterior.log_evidence == pytest.approx(log_density, rel=1e-9)
+    else:
+        assert posterior.log_evidence == pytest.approx(dense.laplace_evidence(), rel=1e-8)
+
+
+def test_evidence_grows_with_the_truth():
+    """The maximum of the evidence over the prior variance lies where the data were drawn."""
+    rng = np.random.default_rng(0)
+    n = 400
+    A = rng.standard_normal((n, n))
+    loss = SquaredLoss(A @ rng.standard_normal(n) * 0.5 / np.sqrt(n) + 0.3 * rng.standard_normal(n))
+    ratio = 0.5**2 / n / 0.3**2 * n  # prior over noise variance, in units of the mean loss
+    evidence = {}
+    for factor in (0.1, 0.5, 1.0, 2.0, 10.0):
+        model = MixedModel(loss, A @ A.T * ratio * factor, np.ones((n, 1)))
+        evidence[factor] = model.posterior(model.mode(np.zeros(n))).log_evidence
+    assert max(evidence, key=evidence.get) in (0.5, 1.0, 2.0)
+    assert evidence[1.0] > evidence[0.1] + 2
+    assert evidence[1.0] > evidence[10.0] + 2
+
+
+def test_leave_one_out_is_the_criterion_of_row_losses_and_evidence_that_of_cox():
+    for kind in ("squared", "logistic"):
+        loss, A, C = setup(kind)
+        model = MixedModel(loss, A @ A.T, C)
+        mode = model.mode(np.zeros(N))
+        scores = model.posterior(mode).leave_one_out_scores()
+        assert model.criterion(mode) == pytest.approx(loss.value(scores), rel=1e-12)
+        assert model.criterion(mode) > loss.value(mode.scores)
+    loss, A, C = setup("cox")
+    model = MixedModel(loss, A @ A.T, C)
+    mode = model.mode(np.zeros(N))
+    assert model.criterion(mode) == pytest.approx(-model.posterior(mode).log_evidence / loss.total_weight)
+
+
+def test_leaving_out_single_rows_is_leaving_out_folds_of_one():
+    loss, A, C = setup("logistic")
+    model = MixedModel(loss, A @ A.T, C)
+    posterior = model.posterior(model.mode(np.zeros(N)))
+    singles = posterior.held_out_scores([np.array([i]) for i in range(N)])
+    np.testing.assert_allclose(posterior.leave_one_out_scores(), singles, atol=1e-10)
+
+
+def test_saturated_rows_do_not_stop_newton():
+    """Nearly separable classes under a weak prior: scores of ±30 and rows without curvature."""
+    rng = np.random.default_rng(0)
+    A = rng.standard_normal((N, 60))
+    loss = LogisticLoss(np.where(A[:, 0] > 0, 1, -1))
+    model = MixedModel(loss, 1e6 * A @ A.T, np.ones((N, 1)))
+    mode = model.mode(np.zeros(N))
+    assert np.abs(mode.scores).max() > 8
+    gradient = loss.gradient(mode.scores)
+    np.testing.assert_allclose(mode.alpha, -gradient, atol=1e-5 * np.abs(gradient).max())
+
+
+def test_dependent_fixed_effects_share_their_effect():
+    loss, A, C = setup("squared")
+    doubled = MixedModel(loss, A @ A.T, np.hstack([C, C[:, :1]])).mode(np.zeros(N))
+    single = MixedModel(loss, A @ A.T, C).mode(np.zeros(N))
+    np.testing.assert_allclose(doubled.scores, single.scores, atol=1e-8)

@@ -65,22 +65,30 @@ class _DiagonalSystem(_System):
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         inverse *= root[:, None] * root
         self.P, self._fixed, self.fixed_covariance = _project(inverse, C)
-        self._C = C
+        self._K, self._C = K, C
+        # A working response divides by the weights, which leaves no digits where rows are saturated.
+        self._regular = self._weights.min() > _SATURATED * self._weights.max()
 
     def target(self, scores, offset, gradient):
-        response = scores - offset - gradient / self._weights
-        alpha = self.P @ response
-        gamma = self._fixed @ response
-        # (K + W⁻¹) α + C γ = response: the field needs no product with K
-        return alpha, gamma, response - alpha / self._weights - self._C @ gamma
+        if self._regular:
+            response = scores - offset - gradient / self._weights
+            alpha = self.P @ response
+            gamma = self._fixed @ response
+            # (K + W⁻¹) α + C γ = response: the field needs no product with K
+            return alpha, gamma, response - alpha / self._weights - self._C @ gamma
+        # The same by (I + W K)⁻¹ = I − H⁻¹ K, which divides by nothing.
+        response = scores - offset + self._K @ gradient
+        slope = self._C.T @ gradient
+        alpha = self.P @ response - gradient + self._fixed.T @ slope
+        return alpha, self._fixed @ response - self.fixed_covariance @ slope, self._K @ alpha
 
     def weights(self):
-        return self._weights
+        return np.maximum(self._weights, _SATURATED * self._weights.max())
 
 
 @final
 class _CoupledSystem(_System):
-    """Rows interact (Cox), or some have no curvature left: R = (I + W K)⁻¹ by LU; W may be singular."""
+    """Rows interact (Cox): R = (I + W K)⁻¹ by LU; W may be singular."""
 
     def __init__(self, curvature, K, C):
         self.curvature = curvature
@@ -140,10 +148,7 @@ def _factorize(curvature, K, C) -> _System:
 
 @_factorize.register
 def _(curvature: DiagonalCurvature, K, C) -> _System:
-    weights = curvature.diagonal()
-    # A working response divides by the weights, which leaves no digits where rows are saturated.
-    regular = weights.min() > _SATURATED * weights.max()
-    return _DiagonalSystem(curvature, K, C) if regular else _CoupledSystem(curvature, K, C)
+    return _DiagonalSystem(curvature, K, C)
 
 
 class Mode(NamedTuple):
@@ -177,6 +182,26 @@ class Posterior(NamedTuple):
         """Score of every row when that row is left out."""
         P = np.diag(self.P)
         return self.scores - self.alpha * (self.weights - P) / (self.weights * P)
+
+    def widened(self, design) -> Posterior:
+        """With further Gaussian effects of unit prior variance (of K), fitted already, whose columns are ``design``.
+
+        This is how the freedom of parameters that were searched enters leave-one-out errors and evidence: their
+        design is the derivative of the scores, scaled by a prior deviation.
+        """
+        n, m = design.shape
+        PB = self.P @ design
+        if m <= n:
+            inner = design.T @ PB
+            inner.flat[:: m + 1] += 1.0
+            factor = linalg.cholesky(inner, lower=True, check_finite=False)
+            half = linalg.solve_triangular(factor, PB.T, lower=True, check_finite=False)
+            P, log_determinant = self.P - half.T @ half, 2.0 * np.sum(np.log(np.diag(factor)))
+        else:
+            lu = linalg.lu_factor(np.eye(n) + PB @ design.T, check_finite=False)
+            P = linalg.lu_solve(lu, self.P, check_finite=False)
+            P, log_determinant = 0.5 * (P + P.T), np.sum(np.log(np.abs(np.diag(lu[0]))))
+        return self._replace(P=P, log_evidence=self.log_evidence - 0.5 * float(log_determinant))
 
     def held_out_scores(self, folds):
         """Scores of each fold's rows when the whole fold is left out; ``folds`` is a list of index arrays."""
@@ -318,20 +343,24 @@ class MixedModel:
             float(log_evidence),
         )
 
-    def criterion(self, mode: Mode) -> float:
+    def criterion(self, mode: Mode, searched=None, penalty: float = 0.0) -> float:
         """How well this prior predicts, from one fit: smaller is better, comparable between priors.
 
         Mean loss with every row left out in turn where rows do not interact; where they do (Cox) no row can be
-        left out alone, and minus the log evidence per unit of weight takes its place.
+        left out alone, and minus the log evidence per unit of weight takes its place. ``searched`` is the design of
+        parameters behind the offset, as in `Posterior.widened`, and ``penalty`` what they add to the objective.
         """
-        return _criterion(self._system_at(mode.scores, 0.0).curvature, self.loss, self.posterior(mode))
+        posterior = self.posterior(mode)
+        if searched is not None:
+            posterior = posterior.widened(searched)
+        return _criterion(self._system_at(mode.scores, 0.0).curvature, self.loss, posterior, penalty)
 
 
 @singledispatch
-def _criterion(curvature, loss, posterior):
-    return -posterior.log_evidence / loss.total_weight
+def _criterion(curvature, loss, posterior, penalty):
+    return penalty - posterior.log_evidence / loss.total_weight
 
 
 @_criterion.register
-def _(curvature: DiagonalCurvature, loss, posterior):
+def _(curvature: DiagonalCurvature, loss, posterior, penalty):
     return loss.value(posterior.leave_one_out_scores())

@@ -118,18 +118,17 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
     def _fit_models(self, X, losses, labels, frame) -> None:
         settings = self._settings()
         solver, reason = choose_solver(self.solver, settings, *X.shape)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
+        seed = check_random_state(self.random_state).randint(2**31)
         X = np.asarray(X, dtype=float)
         models = []
         threads = 1 if self.n_jobs is None and len(X) <= _SMALL_ROWS else self.n_jobs
         with thread_limit(threads), progress_callbacks(self.verbose, type(self).__name__) as callbacks:
             for loss in losses:
-                # every class contrast starts from the same random numbers
-                stream = np.random.default_rng(rng.bit_generator.seed_seq) if len(losses) > 1 else rng
+                rng = np.random.default_rng(seed)  # every class contrast starts from the same random numbers
                 if solver == "exact":
-                    models.append(fit_exact(loss, X, settings, stream, callbacks))
+                    models.append(fit_exact(loss, X, settings, rng, callbacks))
                 else:
-                    models.append(fit_sparse(loss, X, settings, stream, self.tol, 1000, callbacks))
+                    models.append(fit_sparse(loss, X, settings, rng, self.tol, 1000, callbacks))
         warn_if_unconverged(models, self.max_iter)
         self.solver_reason_ = reason
         self._frame_library = frame_library(frame)

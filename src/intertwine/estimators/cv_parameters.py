@@ -17,8 +17,9 @@ CV_PARAMETERS = """
     orders : sequence of {2, 3}, default=(2,)
     latents : sequence of str, default=("low_rank", "signed")
         Structures to tie interactions to. A tie is kept only if it lowers the held-out loss by more than one standard
-        error. Empty: no tie is tried.
-    n_components : sequence of int, default=(2,)
+        error. Empty: no tie is tried; nor is one beyond 5,000 columns, where it would take long: set one in the
+        estimator without CV.
+    n_components : int or sequence of int, default=(2,)
     l1_ratios : sequence of float, default=()
         L1 shares to try in the sparse path, at the best preparation.
     unpenalized : sequence of names or positions, default=None

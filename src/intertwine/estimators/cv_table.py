@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from intertwine.fitting.selection import Selection
 from intertwine.fitting.settings import ModelSettings
 
-__all__ = ["candidate_params", "cv_table", "partition_folds", "print_candidate"]
+__all__ = ["candidate_params", "cv_table", "print_candidate", "tuning_rows"]
 
 
 def candidate_params(settings: ModelSettings, row_share: float = 1.0) -> dict:
@@ -20,12 +20,12 @@ def candidate_params(settings: ModelSettings, row_share: float = 1.0) -> dict:
     preparation, latent = settings.preparation, settings.latent
     factor = row_share if settings.l1_ratio == 0.0 else row_share**0.5
     return {
-        "alpha": settings.alpha * factor,
-        "alpha_pairs": settings.alpha_pairs * factor,
+        "alpha": float(settings.alpha * factor),
+        "alpha_pairs": float(settings.alpha_pairs * factor),
         "l1_ratio": settings.l1_ratio,
         "latent": None if latent is None else latent.name,
         "n_components": 1 if latent is None else latent.n_components,
-        "tie": settings.tie * factor,
+        "tie": float(settings.tie * factor),
         "order": settings.order,
         "squares": preparation.squares,
         "relevance": "evidence" if preparation.relevance is None else preparation.relevance,
@@ -43,6 +43,7 @@ def cv_table(selection: Selection) -> dict[str, np.ndarray]:
         column = [row[name] for row in rows]
         plain = all(isinstance(value, int | float) for value in column)
         table[name] = np.array(column) if plain else np.array([str(value) for value in column], dtype=object)
+    table["screening_loss"] = np.array([candidate.criterion for candidate in selection.tried])
     table["mean_test_loss"] = np.array([candidate.mean for candidate in selection.tried])
     table["std_error"] = np.array([candidate.std_error for candidate in selection.tried])
     table["chosen"] = np.array([candidate is selection.best for candidate in selection.tried])
@@ -53,21 +54,41 @@ def print_candidate(candidate) -> None:
     """One line about a candidate that was just scored."""
     s = candidate.settings
     latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
+    loss = (
+        f"held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}, "
+        if candidate.losses is not None
+        else ""
+    )
     print(
         f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
         f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
-        f"l1_ratio {s.l1_ratio}: held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}",
+        f"l1_ratio {s.l1_ratio}: {loss}screening loss {candidate.criterion:.4f}",
         flush=True,
     )
 
 
-def partition_folds(cv, X, strata, groups, rng):
-    """(train, test) index arrays; ``strata`` are class or event codes, or None.
+def tuning_rows(cv, X, kept, strata, groups, max_rows, rng):
+    """Rows to tune on, and folds of them as (train, test) positions among these rows.
+
+    Folds are made on the rows as the user passed them, so that his indices hold; then rows without weight, and rows
+    beyond ``max_rows``, are left out of them.
+
+    Parameters
+    ----------
+    cv : int, splitter or iterable
+    X : ndarray (n, p)
+    kept : ndarray of bool (n,)
+        Rows with weight.
+    strata : ndarray of int (n,) or None
+        Class or event codes.
+    groups : array-like (n,) or None
+    max_rows : int
+    rng : numpy.random.Generator
 
     Raises
     ------
     ValueError
-        If some row is not tested exactly once.
+        If some row is not tested exactly once, or a fold has no rows to fit.
     """
     if isinstance(cv, int | np.integer):
         splitter = (KFold if strata is None else StratifiedKFold)(
@@ -79,4 +100,13 @@ def partition_folds(cv, X, strata, groups, rng):
     folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
     if not np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(X))):
         raise ValueError("cv must test every row exactly once")
-    return folds
+    rows = np.flatnonzero(kept)
+    if len(rows) > max_rows:
+        rows = np.sort(rng.permutation(rows)[:max_rows])
+    position = np.full(len(X), -1)
+    position[rows] = np.arange(len(rows))
+    inside = [tuple(position[part][position[part] >= 0] for part in fold) for fold in folds]
+    inside = [(train, test) for train, test in inside if len(test)]
+    if not all(len(train) for train, _ in inside):
+        raise ValueError("a fold of cv leaves no row with weight to fit")
+    return rows, inside

@@ -15,7 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.base import load_estimator_state
 from intertwine.estimators.cv_parameters import CV_PARAMETERS
-from intertwine.estimators.cv_table import candidate_params, cv_table, partition_folds, print_candidate
+from intertwine.estimators.cv_table import candidate_params, cv_table, print_candidate, tuning_rows
 from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.interactions import InteractionClassifier, InteractionCoxPH, InteractionRegressor
 from intertwine.estimators.results import InteractionResults
@@ -102,30 +102,25 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             squares=tuple(bool(s) for s in self.squares),
             orders=tuple(self.orders),
             latents=tuple(self.latents),
-            n_components=tuple(self.n_components),
+            n_components=tuple(np.atleast_1d(self.n_components).tolist()),
             l1_ratios=tuple(self.l1_ratios),
             unpenalized=check_column_selection(self.unpenalized, self, "unpenalized"),
             max_iter=self.max_iter,
             tol=self.tol,
         )
 
-    def _search(self, frame, X, losses, strata, groups, refit) -> None:
-        """Select on the checked rows, then refit on what the user passed (``refit`` takes an estimator)."""
+    def _search(self, X, kept, losses, strata, groups, refit) -> None:
+        """Select on the rows with weight, then refit on what the user passed (``refit`` takes an estimator).
+
+        ``losses`` hold the kept rows only, everything else all of them.
+        """
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X = np.asarray(X, dtype=float)
-        n = len(X)
-        rows = np.arange(n)
-        if n > self.max_tune_rows:
-            rows = np.sort(rng.permutation(n)[: self.max_tune_rows])
-        tuned = [loss.take(rows) if len(rows) < n else loss for loss in losses]
-        subset = X[rows] if len(rows) < n else X
-        folds = partition_folds(
-            self.cv,
-            subset,
-            None if strata is None else strata[rows],
-            None if groups is None else groups[rows],
-            rng,
-        )
+        n = np.count_nonzero(kept)
+        rows, folds = tuning_rows(self.cv, X, kept, strata, groups, self.max_tune_rows, rng)
+        inside = np.searchsorted(np.flatnonzero(kept), rows)
+        tuned = [loss.take(inside) if len(rows) < n else loss for loss in losses]
+        subset = X[rows] if len(rows) < len(X) else X
         space = self._space()
         report = print_candidate if self.verbose else lambda candidate: None
         with thread_limit(1 if self.n_jobs is None and len(rows) <= _SMALL else self.n_jobs):
@@ -247,10 +242,7 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
             target = check_regression_target(y, X)
             kept = weights > 0
             loss = SquaredLoss(target[kept], weights[kept])
-            groups = None if groups is None else np.asarray(groups)[kept]
-            self._search(
-                X, rows[kept], [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
-            )
+            self._search(rows, kept, [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight))
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -291,9 +283,8 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
             kept = weights > 0
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
             losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
-            groups = None if groups is None else np.asarray(groups)[kept]
             self._search(
-                X, rows[kept], losses, codes[kept], groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
+                rows, kept, losses, codes, groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
             )
         return self
 
@@ -343,12 +334,14 @@ class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), "efron")
-            groups = None if groups is None else np.asarray(groups)[kept]
+            events = np.zeros(len(rows), int)
+            events[kept] = loss.event
+            stratified = np.count_nonzero(~loss.event) > 1
             self._search(
-                X,
-                rows[kept],
+                rows,
+                kept,
                 [loss],
-                loss.event.astype(int) if np.count_nonzero(~loss.event) > 1 else None,
+                events if stratified else None,
                 groups,
                 lambda e: e.fit(X, y, sample_weight=sample_weight, strata=strata),
             )

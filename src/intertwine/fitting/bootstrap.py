@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from intertwine.coefficients import DualCoefficients
 from intertwine.fitting.exact import ExactProblem
 from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, ranked_pairs
 from intertwine.fitting.fit_exact import dual_coefficients, strengths_of
@@ -39,6 +40,7 @@ def bootstrap_table(
     codes = first * len(model.preparation.weights) + second
     problem = _problem(loss, settings, model)
     pairs = model.pairs
+    assert isinstance(pairs, DualCoefficients)  # the exact path's
     start = None if pairs.target is None else LatentFit(pairs.target, pairs.params, 0.0, 0.0, True, [], [])
     estimates = np.empty((n_bootstrap, len(first)))
     recurs = np.zeros(len(first))

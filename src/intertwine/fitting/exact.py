@@ -34,7 +34,7 @@ class ExactFit(NamedTuple):
     offset: np.ndarray
     latent: LatentFit | None
     strengths: ExactStrengths
-    n_factorizations: int
+    model: MixedModel
 
 
 class ExactProblem:
@@ -125,7 +125,7 @@ class ExactProblem:
             tuple(None if c is None else c[index] for c in self.unit_covariances), fit.strengths
         )
         f = self.fixed[rows] @ fit.mode.gamma + covariance @ fit.mode.alpha
-        return f if fit.latent is None else f + self.target_scores(fit, self.columns)[rows]
+        return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, self.columns)[rows]
 
     def fit(
         self,
@@ -140,7 +140,7 @@ class ExactProblem:
         nothing = np.zeros(len(self.rows))
         if settings is None or strengths.pairs.tie == 0:
             mode = model.mode(nothing)
-            return ExactFit(mode, nothing, None, strengths, model.n_factorizations)
+            return ExactFit(mode, nothing, None, strengths, model)
         plain = model.mode(nothing)
 
         def objective(target):
@@ -151,8 +151,8 @@ class ExactProblem:
         latent = search_target(objective, self.columns, dual, settings, rng, callbacks, start)
         if self.order == 3 and not isinstance(latent.target, SumOfTargets):
             latent = self._add_triples(objective, latent, settings, rng, callbacks)
-        offset = strengths.pairs.shrinkage * latent.target.score(latent.params, self.columns)[self.rows]
-        return ExactFit(model.mode(offset, plain), offset, latent, strengths, model.n_factorizations)
+        offset = _target_scores(latent, strengths, self.columns)[self.rows]
+        return ExactFit(model.mode(offset, plain), offset, latent, strengths, model)
 
     def _add_triples(self, objective, latent, settings, rng, callbacks):
         """Continue the pair target's optimum with a CP tensor of triples beside it."""
@@ -165,15 +165,33 @@ class ExactProblem:
 
     def posterior(self, fit: ExactFit) -> Posterior:
         """Second-order facts at the optimum, conditional on the target."""
-        return self.model(fit.strengths).posterior(fit.mode)
+        return fit.model.posterior(fit.mode)
+
+    def criterion(self, fit: ExactFit) -> float:
+        """`MixedModel.criterion` of a fit, the freedom of its target counted.
+
+        The target's parameters enter by the derivative of their scores, as Gaussian effects around the optimum. Their
+        prior is isotropic, with the curvature that the target's ridge has along the target itself: that of ½‖T‖² for
+        a T of degree two is 8 · ½‖T‖² / ‖z‖². Directions that the data say much about do not feel it.
+        """
+        latent = fit.latent
+        if latent is None:
+            return fit.model.criterion(fit.mode)
+        target, params = latent.target, latent.params
+        norm = target.half_norm(params)[0]
+        precision = 8.0 * fit.strengths.pairs.target_ridge * norm / max(params @ params, 1e-300)
+        one = np.ones(1)
+        jacobian = np.stack([target.pullback(params, self.columns[i : i + 1], one) for i in self.rows])
+        scale = fit.strengths.pairs.shrinkage / np.sqrt(max(precision, 1e-12))
+        return fit.model.criterion(fit.mode, scale * jacobian, fit.strengths.pairs.target_ridge * norm)
 
     def scores(self, fit: ExactFit, columns, squares) -> np.ndarray:
         """Scores of new rows."""
         covariance = self._weighted_sum(self._covariances(columns, squares), fit.strengths)
         f = self.fixed_design(columns) @ fit.mode.gamma + covariance @ fit.mode.alpha
-        return f if fit.latent is None else f + self.target_scores(fit, columns)
+        return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, columns)
 
-    @staticmethod
-    def target_scores(fit: ExactFit, columns):
-        """The target's part of the scores."""
-        return fit.strengths.pairs.shrinkage * fit.latent.target.score(fit.latent.params, columns)
+
+def _target_scores(latent: LatentFit, strengths: ExactStrengths, columns):
+    """The target's part of the scores."""
+    return strengths.pairs.shrinkage * latent.target.score(latent.params, columns)

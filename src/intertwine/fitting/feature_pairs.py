@@ -16,7 +16,7 @@ __all__ = ["pair_errors", "pair_estimates", "ranked_pairs", "target_shares", "wa
 
 
 def wald(estimate, std_error):
-    """estimate / std_error, NaN where there is none."""
+    """Ratio estimate / std_error, NaN where there is none."""
     return np.divide(estimate, std_error, out=np.full_like(estimate, np.nan), where=std_error > 0)
 
 

@@ -106,7 +106,7 @@ def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=(
         settings.pair_strengths.ridge,
     )
     solution = free.solve(tol=tol, max_iter=max_iter, callbacks=callbacks)
-    if tie == 0.0:
+    if settings.latent is None or tie == 0.0:
         return _publish(problem, preparation, solution, None, 0.0, solution)
     columns = problem.design.features_t.T
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -29,7 +29,7 @@ class LatentSettings(NamedTuple):
 class LatentFit(NamedTuple):
     """The best target found; ``spread`` holds the objective at the optimum of every start."""
 
-    target: object
+    target: Any  # AbstractLatentTarget, or SumOfTargets
     params: np.ndarray
     value: float
     optimality: float

@@ -2,7 +2,8 @@
 
 1. preparation: basis, scaling and relevance; strengths by the closed-form criterion, the choice by held-out loss
 2. refinements of the best preparation: other relevance, own squares, third order
-3. the latent target: structure, dimension, tie; accepted only when its held-out loss is lower by a standard error
+3. the latent target: strengths of every structure by the closed-form criterion; accepted only when its held-out loss
+   is lower by a standard error
 4. L1: the sparse path at the best preparation
 
 Everything that looks at the outcome (relevance weights, coefficients, targets) is refitted inside every fold. The score
@@ -12,6 +13,7 @@ is the held-out loss per row: squared error, log loss, or partial likelihood.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import product
 from typing import NamedTuple
 
 import numpy as np
@@ -19,17 +21,19 @@ import numpy as np
 from intertwine.fitting.exact import ExactProblem, ExactStrengths
 from intertwine.fitting.fit_exact import exact_problem
 from intertwine.fitting.fit_sparse import sparse_problem
-from intertwine.fitting.latent_search import LatentFit, LatentSettings
+from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.strength_search import search_strengths
+from intertwine.fitting.tie_search import search_tie
 from intertwine.objective import Strengths
 from intertwine.sparse_path import geometric_factors, solve_path
 
-__all__ = ["Candidate", "SearchSpace", "Selection", "select"]
+__all__ = ["Candidate", "SearchSpace", "Selection", "mean_and_error", "select"]
 
 _WIDE = 20_000  # columns beyond which only the plain preparation is tried
 _PATH_LENGTH = 24
+_SEARCH_TOL = 1e-6  # held-out losses need no more
 
 
 class SearchSpace(NamedTuple):
@@ -47,20 +51,42 @@ class SearchSpace(NamedTuple):
     tol: float
 
 
+def mean_and_error(values, weights) -> tuple[float, float]:
+    """Weighted mean of rows and its standard error, for weights on any scale."""
+    total = np.sum(weights)
+    mean = float(weights @ values / total)
+    n_effective = total**2 / np.sum(weights**2)
+    return mean, float(np.sqrt(weights @ (values - mean) ** 2 / total / max(n_effective - 1.0, 1.0)))
+
+
 class Candidate(NamedTuple):
-    """One tried setting and its held-out loss by row."""
+    """One tried setting.
+
+    Attributes
+    ----------
+    stage : str
+    settings : ModelSettings
+    losses : ndarray (n,) or None
+        Held-out loss by row; None where the closed-form criterion was enough.
+    weights : ndarray (n,)
+        Weights of the rows.
+    criterion : float
+        Leave-one-out loss in closed form (minus the log evidence per row for Cox); NaN in the sparse path.
+    """
 
     stage: str
     settings: ModelSettings
-    losses: np.ndarray
+    losses: np.ndarray | None
+    weights: np.ndarray
+    criterion: float
 
     @property
     def mean(self) -> float:
-        return float(np.mean(self.losses))
+        return float("nan") if self.losses is None else mean_and_error(self.losses, self.weights)[0]
 
     @property
     def std_error(self) -> float:
-        return float(np.std(self.losses, ddof=1) / np.sqrt(len(self.losses)))
+        return float("nan") if self.losses is None else mean_and_error(self.losses, self.weights)[1]
 
 
 class Selection(NamedTuple):
@@ -83,12 +109,13 @@ class _Search:
 
     def __init__(self, losses, X, folds, space: SearchSpace, report: Callable[[Candidate], None], rng):
         self.contrasts, self.X, self.folds, self.space = losses, X, folds, space
+        self.weights = losses[0].sample_weight
         self.report = report
         self.rng = rng
         self.tried: list[Candidate] = []
 
-    def record(self, stage, settings, losses) -> Candidate:
-        candidate = Candidate(stage, settings, losses)
+    def record(self, stage, settings, losses, criterion) -> Candidate:
+        candidate = Candidate(stage, settings, losses, self.weights, criterion)
         self.tried.append(candidate)
         self.report(candidate)
         return candidate
@@ -113,21 +140,17 @@ class _Search:
             return [_Fold(whole, train, test) for train, test in self.folds]
         return [_Fold(self.problems(settings, train), train, test) for train, test in self.folds]
 
-    def held_out(self, folds, strengths: ExactStrengths, latent=None, starts=None):
-        """Held-out loss by row (mean over contrasts), and the latent fits by fold and contrast."""
-        losses, fits = np.zeros(len(self.X)), []
+    def held_out(self, folds, strengths: ExactStrengths, latent=None) -> np.ndarray:
+        """Held-out loss by row, the mean over contrasts."""
+        losses = np.zeros(len(self.X))
         for i, (problems, train, test) in enumerate(folds):
-            # a mean loss over fewer rows weighs its penalty more
-            scaled = _scaled(strengths, len(self.X) / len(train))
-            own = []
-            for c, problem in enumerate(problems):
-                start = None if starts is None else starts[i][c]
-                fit = problem.take(train).fit(scaled, latent, np.random.default_rng(i), start=start)
+            # a mean loss over less weight weighs its penalty more
+            scaled = _scaled(strengths, self.weights.sum() / self.weights[train].sum())
+            for problem in problems:
+                fit = problem.take(train).fit(scaled, latent, np.random.default_rng(i))
                 scores = problem.held_out_scores(fit, test, train)
                 losses[test] += problem.loss.take(test).unit_losses(scores) / len(problems)
-                own.append(fit.latent)
-            fits.append(own)
-        return losses, fits
+        return losses
 
     def plain(self, stage, preparation: PreparationSettings, order: int) -> Candidate | None:
         """Tune the strengths of a preparation, then score it; None where it cannot be fitted."""
@@ -138,9 +161,9 @@ class _Search:
         strengths, criterion = search_strengths(whole)
         if not np.isfinite(criterion):
             return None
-        losses, _ = self.held_out(self.fold_problems(settings, whole), strengths)
+        losses = self.held_out(self.fold_problems(settings, whole), strengths)
         settings = settings._replace(alpha=strengths.main, alpha_pairs=strengths.pairs.ridge)
-        return self.record(stage, settings, losses)
+        return self.record(stage, settings, losses, criterion / len(whole))
 
 
 def _scaled(strengths: ExactStrengths, factor: float) -> ExactStrengths:
@@ -217,73 +240,39 @@ def _refine(search, best):
     return best
 
 
-def _choose_target(search, best):
-    """Walk over (deviation, ridge share) for every structure, each fold's search starting from its last optimum."""
-    space, plain = search.space, best
-    if not space.latents:
-        return best
-    settings = plain.settings
+def _choose_target(search, plain):
+    """The best tie of every structure, each judged by held-out loss with its target searched anew in every fold."""
+    space, settings = search.space, plain.settings
+    if not space.latents or search.X.shape[1] > _WIDE // 4:
+        return plain
     whole = search.problems(settings)
     folds = search.fold_problems(settings, whole)
-    for name in space.latents:
-        for n_components in space.n_components:
-            latent = LatentSettings(name, n_components, 1, space.max_iter, space.tol)
-            found = _walk(search, folds, plain, latent)
-            if found is not None and found.mean < best.mean:
-                best = found
+    untied = ExactStrengths(settings.alpha, settings.pair_strengths)
+    best = plain
+    for name, n_components in product(space.latents, space.n_components):
+        latent = LatentSettings(name, n_components, 1, space.max_iter, max(space.tol, _SEARCH_TOL))
+
+        def tied(strengths, latent=latent):
+            pairs = strengths.pairs
+            return settings._replace(
+                alpha=strengths.main, alpha_pairs=pairs.ridge, tie=pairs.tie, latent=latent
+            )
+
+        def screened(strengths, criterion, tied=tied):
+            search.record("screening of ties", tied(strengths), None, criterion / len(whole))
+
+        found = search_tie(whole, untied, latent, search.rng, screened)
+        if found is None:
+            continue
+        strengths, criterion = found
+        losses = search.held_out(folds, strengths, latent)
+        candidate = search.record("latent target", tied(strengths), losses, criterion / len(whole))
+        if candidate.mean < best.mean:
+            best = candidate
     if best is plain:
         return plain
-    gain = plain.losses - best.losses
-    return best if np.mean(gain) > np.std(gain, ddof=1) / np.sqrt(len(gain)) else plain
-
-
-def _walk(search, folds, plain: Candidate, latent: LatentSettings) -> Candidate | None:
-    base = plain.settings
-    memo: dict[tuple[float, float], tuple[Candidate | None, list[LatentFit] | None]] = {}
-
-    def evaluate(point, starts):
-        if point not in memo:
-            memo[point] = _try_tie(search, folds, base, latent, point, starts)
-        return memo[point]
-
-    here = (1.0, -2.0)  # deviations ten times as strong as all pairs were, the target a hundred times weaker
-    best, starts = evaluate(here, None)
-    if best is None:
-        return None
-    gain = plain.losses - best.losses
-    if np.mean(gain) < -2.0 * np.std(gain, ddof=1) / np.sqrt(len(gain)) - 0.02 * plain.mean:
-        return best  # hopeless from the middle of the range
-    for step in (1.0, 0.5):
-        improved = True
-        while improved:
-            improved = False
-            for move in ((step, 0.0), (-step, 0.0), (0.0, step), (0.0, -step)):
-                point = (here[0] + move[0], here[1] + move[1])
-                if not (-1.0 <= point[0] <= 4.0 and -5.0 <= point[1] <= -0.2):
-                    continue
-                candidate, fits = evaluate(point, starts)
-                if candidate is not None and candidate.mean < best.mean * (1 - 1e-4):
-                    best, here, starts, improved = candidate, point, fits, True
-    machine, _ = _try_tie(search, folds, base, latent, (np.inf, here[0] + here[1]), starts)
-    return machine if machine is not None and machine.mean < best.mean else best
-
-
-def _try_tie(search, folds, base: ModelSettings, latent, point, starts):
-    """``point`` is log10 of (deviation / plain ridge, target ridge / deviation); deviation inf: pairs are the target,
-    and the second number is log10 of (target ridge / plain ridge).
-    """
-    deviation, share = point
-    if np.isinf(deviation):
-        pairs = Strengths(base.alpha_pairs * 10.0**share, np.inf)
-    else:
-        strength = base.alpha_pairs * 10.0**deviation
-        pairs = Strengths(strength * 10.0**share, strength * (1.0 - 10.0**share))
-    try:
-        losses, fits = search.held_out(folds, ExactStrengths(base.alpha, pairs), latent, starts)
-    except (FloatingPointError, np.linalg.LinAlgError, ValueError):
-        return None, None
-    settings = base._replace(alpha_pairs=pairs.ridge, tie=pairs.tie, latent=latent)
-    return search.record("latent target", settings, losses), fits
+    gain, error = mean_and_error(plain.losses - best.losses, search.weights)
+    return best if gain > error else plain
 
 
 def _choose_l1(search, best):
@@ -301,13 +290,13 @@ def _best_on_path(search, best, l1_ratio) -> Candidate:
     settings = best.settings._replace(
         alpha=1.0, alpha_pairs=1.0, l1_ratio=l1_ratio, tie=0.0, latent=None, order=2
     )
-    factors, losses = None, np.zeros((_PATH_LENGTH, len(search.X)))
+    factors, losses = np.zeros(0), np.zeros((_PATH_LENGTH, len(search.X)))
     for train, test in search.folds:
         for whole in search.contrasts:
             loss, left_out = whole.take(train), whole.take(test)
             preparation = fit_preparation(search.X[train], loss, settings.preparation, settings.unpenalized)
             problem = sparse_problem(loss, preparation, search.X[train], settings)
-            if factors is None:
+            if not len(factors):
                 factors = geometric_factors(problem.critical_factor(), _PATH_LENGTH, 0.003)
             columns = preparation.columns(search.X[test])
             own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
@@ -316,6 +305,7 @@ def _best_on_path(search, best, l1_ratio) -> Candidate:
                 theta = solution.interactions(columns.shape[1])
                 scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
                 losses[i, test] += left_out.unit_losses(scores) / len(search.contrasts)
-    chosen = int(np.argmin(losses.mean(axis=1)))
+    chosen = int(np.argmin(losses @ search.weights))
     factor = float(factors[chosen])
-    return search.record("sparse path", settings._replace(alpha=factor, alpha_pairs=factor), losses[chosen])
+    settings = settings._replace(alpha=factor, alpha_pairs=factor)
+    return search.record("sparse path", settings, losses[chosen], float("nan"))

@@ -14,8 +14,9 @@ from intertwine.objective import Strengths
 
 __all__ = ["search_strengths"]
 
-_LOWEST, _HIGHEST = -10.0, 4.0
+_LOWEST, _HIGHEST = -10.0, 1.0  # at the upper end an effect is gone
 _STEPS = (1.0, 0.5)
+_GAIN = 1e-4  # relative; less is the flat end of a range
 
 
 def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tuple[ExactStrengths, float]:
@@ -33,6 +34,8 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tu
     """
     linear, _, products, _ = problems[0].unit_covariances
     sizes = [max(float(np.mean(np.diag(c))), 1e-300) for c in (linear, products)]
+    # products of fewer than two columns that vary are rounding noise
+    pairs = pairs and sizes[1] > 1e-12 * sizes[0] ** 2
     memo: dict[tuple[float, ...], float] = {}
 
     def strengths(point):
@@ -55,7 +58,7 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tu
                 for direction in (-step, step):
                     trial = list(best)
                     trial[axis] = float(np.clip(trial[axis] + direction, _LOWEST, _HIGHEST))
-                    if criterion(tuple(trial)) < criterion(best) - 1e-9:
+                    if criterion(tuple(trial)) < criterion(best) - _GAIN * abs(criterion(best)):
                         best, improved = tuple(trial), True
     return strengths(best), criterion(best)
 

@@ -89,10 +89,10 @@ class LBFGS(AbstractSolver):
         return best
 
 
-def _state(params, value, gradient, moves, changes):
+def _state(params, value: float, gradient, moves, changes):
     if len(moves) < _LEAST_MEMORY:
         # what a change of the parameters by their own size would bring
-        promise = np.linalg.norm(gradient) * max(np.linalg.norm(params), 1.0)
+        promise = float(np.linalg.norm(gradient)) * max(float(np.linalg.norm(params)), 1.0)
     else:
         promise = 0.5 * gradient @ _apply_inverse_hessian(gradient, moves, changes)
     optimality = float(abs(promise) / max(abs(value), 1e-300))

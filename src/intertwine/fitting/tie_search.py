@@ -1,0 +1,129 @@
+"""Strengths of a latent tie: a pattern search on the closed-form criterion, warm from one point to the next.
+
+Every point is one search for the target on all rows; leaving rows out costs no more (`ExactProblem.criterion`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
+from intertwine.fitting.latent_search import LatentFit, LatentSettings
+from intertwine.objective import Strengths
+
+__all__ = ["search_tie"]
+
+_STEPS = (1.0, 0.5)
+_FLAT = 2e-3  # relative change of the criterion that is none
+_BOUNDS = {"deviation": (-1.0, 5.0), "ridge": (-4.0, 3.0), "main": (-5.0, 2.0)}
+
+
+class _Point(NamedTuple):
+    """Decades relative to the strengths without a tie.
+
+    Attributes
+    ----------
+    deviation : float
+        Strength on deviations from the target, relative to that on pairs.
+    ridge : float
+        Strength on the target itself, likewise.
+    main : float
+        Strength on main effects.
+    """
+
+    deviation: float = 1.0
+    ridge: float = -1.0
+    main: float = 0.0
+
+    def moved(self, axis: str, step: float) -> _Point:
+        """One step inside the bounds; the target's ridge stays below that of deviations."""
+        low, high = _BOUNDS[axis]
+        point = self._replace(**{axis: float(np.clip(getattr(self, axis) + step, low, high))})
+        return point._replace(ridge=min(point.ridge, point.deviation - 0.2))
+
+    def strengths(self, plain: ExactStrengths) -> ExactStrengths:
+        """In the terms of the objective; an infinite deviation is a factorization machine."""
+        main, unit = plain.main * 10.0**self.main, plain.pairs.ridge
+        ridge, deviation = unit * 10.0**self.ridge, unit * 10.0**self.deviation
+        return ExactStrengths(main, Strengths(ridge, np.inf if np.isinf(deviation) else deviation - ridge))
+
+
+def search_tie(
+    problems: Sequence[ExactProblem],
+    plain: ExactStrengths,
+    latent: LatentSettings,
+    rng: np.random.Generator,
+    report: Callable[[ExactStrengths, float], None],
+) -> tuple[ExactStrengths, float] | None:
+    """Best strengths of main effects, pairs and tie, and their criterion; None if no target could be found.
+
+    Parameters
+    ----------
+    problems : sequence of ExactProblem
+        Class contrasts that share their strengths; one otherwise.
+    plain : ExactStrengths
+        The best without a tie.
+    latent : LatentSettings
+    rng : numpy.random.Generator
+    report : callable
+        Given every point that was tried.
+    """
+    memo: dict[_Point, float] = {}
+    starts: list[LatentFit | None] = [None] * len(problems)
+
+    def evaluate(point):
+        nonlocal starts
+        if point not in memo:
+            strengths = point.strengths(plain)
+            fits = _fit_all(problems, strengths, latent, rng, starts)
+            memo[point] = _sum_of_criteria(problems, fits)
+            if np.isfinite(memo[point]):
+                report(strengths, memo[point])
+                if memo[point] <= min(memo.values()):
+                    starts = [fit.latent for fit in fits]
+        return memo[point]
+
+    best = _Point()
+    if not np.isfinite(evaluate(best)):
+        return None
+    axes = list(_Point._fields)
+    for step in _STEPS:
+        improved = True
+        while improved:
+            improved = False
+            for axis in list(axes):
+                here = memo[best]
+                around = [here]
+                for trial in (best.moved(axis, step), best.moved(axis, -step)):
+                    around.append(evaluate(trial))
+                    if around[-1] < here - 1e-4 * abs(here):
+                        best, improved = trial, True
+                        break
+                if max(around) - min(around) < _FLAT * abs(here):
+                    axes.remove(axis)
+    machine = best._replace(deviation=np.inf)
+    best = machine if evaluate(machine) < memo[best] else best
+    return best.strengths(plain), memo[best]
+
+
+def _fit_all(problems, strengths, latent, rng, starts) -> list[ExactFit]:
+    try:
+        return [
+            problem.fit(strengths, latent, rng, start=start)
+            for problem, start in zip(problems, starts, strict=True)
+        ]
+    except (FloatingPointError, np.linalg.LinAlgError, ValueError):
+        return []  # too weak a penalty for this design: not a candidate
+
+
+def _sum_of_criteria(problems, fits) -> float:
+    if not fits:
+        return np.inf
+    try:
+        value = sum(problem.criterion(fit) for problem, fit in zip(problems, fits, strict=True))
+    except (FloatingPointError, np.linalg.LinAlgError):
+        return np.inf
+    return value if np.isfinite(value) else np.inf

@@ -297,6 +297,10 @@ class MixedModel:
         scores = offset + self.C @ gamma + field
         return Mode(alpha, gamma, field, scores, self.loss.value(scores) + 0.5 * alpha @ field)
 
+    def at(self, alpha, gamma) -> Mode:
+        """The point with these coefficients, without offset: a start from the solution of a similar problem."""
+        return self._point(np.zeros(len(alpha)), alpha, gamma, self.K @ alpha)
+
     def _best_start(self, offset, start) -> Mode:
         """The earlier mode at the new offset, or zero where that is better."""
         n, q = self.C.shape

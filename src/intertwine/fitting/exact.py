@@ -134,14 +134,20 @@ class ExactProblem:
         rng=None,
         callbacks=(),
         start: LatentFit | None = None,
+        near: Mode | None = None,
     ) -> ExactFit:
-        """Minimise the objective; without latent settings or tie the problem is convex and solved directly."""
+        """Minimise the objective; without latent settings or tie the problem is convex and solved directly.
+
+        ``start`` is an earlier search for the target to go on from, ``near`` a solution without a target of a similar
+        problem on the same rows.
+        """
         model = self.model(strengths)
         nothing = np.zeros(len(self.rows))
+        first = None if near is None else model.at(near.alpha, near.gamma)
         if settings is None or strengths.pairs.tie == 0:
-            mode = model.mode(nothing)
+            mode = model.mode(nothing, first)
             return ExactFit(mode, nothing, None, strengths, model)
-        plain = model.mode(nothing)
+        plain = model.mode(nothing, first)
 
         def objective(target):
             return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows)

@@ -140,14 +140,15 @@ class _Search:
             return [_Fold(whole, train, test) for train, test in self.folds]
         return [_Fold(self.problems(settings, train), train, test) for train, test in self.folds]
 
-    def held_out(self, folds, strengths: ExactStrengths, latent=None) -> np.ndarray:
-        """Held-out loss by row, the mean over contrasts."""
+    def held_out(self, folds, strengths: ExactStrengths, latent=None, near=None) -> np.ndarray:
+        """Held-out loss by row, the mean over contrasts; ``near`` are the solutions on all rows, to start from."""
         losses = np.zeros(len(self.X))
         for i, (problems, train, test) in enumerate(folds):
             # a mean loss over less weight weighs its penalty more
             scaled = _scaled(strengths, self.weights.sum() / self.weights[train].sum())
-            for problem in problems:
-                fit = problem.take(train).fit(scaled, latent, np.random.default_rng(i))
+            for c, problem in enumerate(problems):
+                start = None if near is None else near[c]._replace(alpha=near[c].alpha[train])
+                fit = problem.take(train).fit(scaled, latent, np.random.default_rng(i), near=start)
                 scores = problem.held_out_scores(fit, test, train)
                 losses[test] += problem.loss.take(test).unit_losses(scores) / len(problems)
         return losses
@@ -158,10 +159,10 @@ class _Search:
             preparation, 1.0, 1.0, 0.0, 0.0, None, order=order, unpenalized=self.space.unpenalized
         )
         whole = self.problems(settings)
-        strengths, criterion = search_strengths(whole)
+        strengths, criterion, modes = search_strengths(whole)
         if not np.isfinite(criterion):
             return None
-        losses = self.held_out(self.fold_problems(settings, whole), strengths)
+        losses = self.held_out(self.fold_problems(settings, whole), strengths, near=modes)
         settings = settings._replace(alpha=strengths.main, alpha_pairs=strengths.pairs.ridge)
         return self.record(stage, settings, losses, criterion / len(whole))
 

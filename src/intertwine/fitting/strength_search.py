@@ -6,21 +6,31 @@ One evaluation is one fit and one inverse; leaving rows out costs nothing more (
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 
 from intertwine.fitting.exact import ExactProblem, ExactStrengths
+from intertwine.mixed_model import Mode
 from intertwine.objective import Strengths
 
-__all__ = ["search_strengths"]
+__all__ = ["StrengthSearch", "search_strengths"]
 
 _LOWEST, _HIGHEST = -10.0, 1.0  # at the upper end an effect is gone
 _STEPS = (1.0, 0.5)
 _GAIN = 1e-4  # relative; less is the flat end of a range
 
 
-def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tuple[ExactStrengths, float]:
-    """Best (main, pairs) strengths and their criterion.
+class StrengthSearch(NamedTuple):
+    """What was found: strengths, their criterion, and the solutions there, one for every problem."""
+
+    strengths: ExactStrengths
+    criterion: float
+    modes: list[Mode]
+
+
+def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> StrengthSearch:
+    """Find the best strengths of main effects and pairs.
 
     Strengths are searched on a logarithmic scale relative to the mean prior variance of what they govern, from where
     prior and residual variance are alike. The search is exact to half a decade; predictions hardly change within.
@@ -36,7 +46,7 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tu
     sizes = [max(float(np.mean(np.diag(c))), 1e-300) for c in (linear, products)]
     # products of fewer than two columns that vary are rounding noise
     pairs = pairs and sizes[1] > 1e-12 * sizes[0] ** 2
-    memo: dict[tuple[float, ...], float] = {}
+    memo: dict[tuple[float, ...], tuple[float, list[Mode]]] = {}
 
     def strengths(point):
         main = sizes[0] * 10.0 ** point[0]
@@ -45,11 +55,12 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tu
 
     def criterion(point):
         if point not in memo:
-            memo[point] = sum(_evaluate(problem, strengths(point)) for problem in problems)
-        return memo[point]
+            memo[point] = _evaluate(problems, strengths(point), memo[best][1] if best in memo else [])
+        return memo[point][0]
 
     level = -np.round(2 * np.log10(len(problems[0].rows))) / 2
     best = (level, level) if pairs else (level,)
+    criterion(best)
     for step in _STEPS:
         improved = True
         while improved:
@@ -60,14 +71,18 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> tu
                     trial[axis] = float(np.clip(trial[axis] + direction, _LOWEST, _HIGHEST))
                     if criterion(tuple(trial)) < criterion(best) - _GAIN * abs(criterion(best)):
                         best, improved = tuple(trial), True
-    return strengths(best), criterion(best)
+    return StrengthSearch(strengths(best), *memo[best])
 
 
-def _evaluate(problem, strengths):
-    model = problem.model(strengths)
+def _evaluate(problems, strengths, near: list[Mode]) -> tuple[float, list[Mode]]:
+    modes, total = [], 0.0
     try:
-        value = model.criterion(model.mode(np.zeros(len(problem.rows)), tol=1e-5))
+        for i, problem in enumerate(problems):
+            model = problem.model(strengths)
+            start = model.at(near[i].alpha, near[i].gamma) if near else None
+            modes.append(model.mode(np.zeros(len(problem.rows)), start, tol=1e-5))
+            total += model.criterion(modes[-1])
     except (FloatingPointError, np.linalg.LinAlgError, ValueError):
         # Too weak a penalty for this design: not a candidate.
-        return np.inf
-    return value if np.isfinite(value) else np.inf
+        return np.inf, []
+    return (total, modes) if np.isfinite(total) else (np.inf, [])

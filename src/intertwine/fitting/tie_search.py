@@ -17,7 +17,7 @@ from intertwine.objective import Strengths
 __all__ = ["search_tie"]
 
 _STEPS = (1.0, 0.5)
-_FLAT = 2e-3  # relative change of the criterion that is none
+_GAIN = 2e-3  # relative decrease of the criterion that is worth a step
 _BOUNDS = {"deviation": (-1.0, 5.0), "ridge": (-4.0, 3.0), "main": (-5.0, 2.0)}
 
 
@@ -99,10 +99,10 @@ def search_tie(
                 around = [here]
                 for trial in (best.moved(axis, step), best.moved(axis, -step)):
                     around.append(evaluate(trial))
-                    if around[-1] < here - 1e-4 * abs(here):
+                    if around[-1] < here - _GAIN * abs(here):
                         best, improved = trial, True
                         break
-                if max(around) - min(around) < _FLAT * abs(here):
+                if max(around) - min(around) < _GAIN * abs(here):  # nothing happens along it
                     axes.remove(axis)
     machine = best._replace(deviation=np.inf)
     best = machine if evaluate(machine) < memo[best] else best

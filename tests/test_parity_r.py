@@ -1,4 +1,4 @@
-"""The losses against R's survival and glmnet, from the files that fixtures/make_fixtures.R wrote."""
+"""Losses and estimators against R's survival and glmnet, from the files that fixtures/make_fixtures.R wrote."""
 
 import json
 from pathlib import Path
@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
 from intertwine.losses import BreslowLoss, EfronLoss, LogisticLoss, SquaredLoss, concordance_index
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -127,3 +128,41 @@ def test_glmnet_solves_the_same_problem(fixture, kind, k):
     np.testing.assert_allclose(smooth[active], -l1 * np.sign(beta[active]), atol=2e-9)
     assert (np.abs(smooth[~active]) <= l1).all()
     assert abs(by_row.sum()) < 1e-12
+
+
+def fitted_estimator(table, fixture, kind, alpha, l1_ratio):
+    settings = {"alpha": alpha, "l1_ratio": l1_ratio, "latent": None, "scaling": None, "tol": 1e-8}
+    weight = table["weight"] if kind == "solutions_weighted" else None
+    if fixture == "glmnet_gaussian":
+        return InteractionRegressor(**settings).fit(table["X"], table["y"], weight)
+    if fixture == "glmnet_binomial":
+        return InteractionClassifier(**settings).fit(table["X"], table["y"], weight)
+    within = kind == "solutions_entry_strata"
+    target = survival_target(table["time"], table["event"], table["entry"] if within else None)
+    cox = InteractionCoxPH(ties="breslow", **settings)
+    return cox.fit(table["X"], target, weight, table["strata"] if within else None)
+
+
+@pytest.mark.parametrize(("fixture", "kind", "k"), SOLUTIONS)
+def test_estimators_equal_glmnet_over_all_pairs(fixture, kind, k):
+    table = read(fixture)
+    solution = table[kind][k]
+    alpha = solution["l1"] + solution["l2"]
+    model = fitted_estimator(table, fixture, kind, alpha, solution["l1"] / alpha)
+    p = table["X"].shape[1]
+    ours = np.r_[model.coef_, model.interaction_matrix()[np.triu_indices(p, 1)]]
+    np.testing.assert_allclose(ours, solution["coefficients"], atol=1e-6)
+    np.testing.assert_array_equal(ours != 0, np.array(solution["coefficients"]) != 0)
+    assert model.intercept_ == pytest.approx(solution["intercept"], abs=1e-6)
+
+
+@every_case
+def test_estimators_equal_coxph_where_pairs_are_shut_out(case):
+    entry, strata, weight = columns_of(case)
+    target = survival_target(COXPH["time"], COXPH["event"], entry)
+    model = InteractionCoxPH(
+        ties=case["ties"], alpha_pairs=1e9, unpenalized=[0, 1, 2], latent=None, scaling=None
+    ).fit(COXPH["X"], target, weight, strata)
+    np.testing.assert_allclose(model.coef_, case["coefficients"], atol=1e-6)
+    total_weight = np.sum(np.ones(60) if weight is None else weight)
+    assert -model.objective_ * total_weight == pytest.approx(case["loglik_best"], rel=1e-7)

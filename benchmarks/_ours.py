@@ -49,10 +49,10 @@ class Regressor(OurPeer):
 
 
 class Classifier(OurPeer):
-    """Everything chosen, the path left to the library."""
+    """Everything chosen: scaling, spline basis, relevance weights, squares, third order and tie."""
 
     def __init__(self) -> None:
-        super().__init__("InteractionClassifierCV")
+        super().__init__("InteractionClassifierCV", orders=(2, 3))
 
 
 class TiedRegressor(OurPeer):

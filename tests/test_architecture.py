@@ -19,6 +19,7 @@ LAYERS = (
     ("frames", "io", "resources"),
     ("validation",),
     ("losses", "penalties", "structures", "effects"),
+    ("newton_system",),
     ("mixed_model", "objective", "restricted_problem", "basis", "tables"),
     ("coefficients", "pair_problem", "preparation", "elbo", "networks"),
     ("dense_pair_problem",),

@@ -11,144 +11,21 @@ W = ∂²L/∂f² and working response q = f − offset − W⁻¹ ∂L/∂f, ev
 * the residual of rows S when they are left out is P_SS⁻¹ α_S (exact for squared loss, one Newton step otherwise);
 * −2 log evidence = (Σ residual log terms) + log|I + W K| + log|CᵀH⁻¹C| (Laplace's, exact for squared loss).
 
-W⁻¹ is never formed: H⁻¹ = (I + W K)⁻¹ W holds also where W is singular, as Cox's always is.
-
 Source: Rasmussen & Williams (2006), sections 3.4 and 5.4; Wahba (1990), chapter 4 for the leaving-out identities.
 """
 
 from __future__ import annotations
 
-import abc
 from functools import singledispatch
-from typing import NamedTuple, final
+from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
+from intertwine.losses.base import DiagonalCurvature
+from intertwine.newton_system import AbstractNewtonSystem, DampedCurvature, factorize
 
 __all__ = ["MixedModel", "Mode", "Posterior"]
-
-_SATURATED = 1e-8  # rows whose curvature is below this share of the largest hardly have any
-
-
-class _System(abc.ABC):
-    """The Newton system at one curvature, factored once and solved often."""
-
-    curvature: AbstractCurvature
-    log_determinant: float  # of I + W K
-    fixed_covariance: np.ndarray  # (CᵀH⁻¹C)⁻¹
-    P: np.ndarray
-
-    @abc.abstractmethod
-    def target(self, scores, offset, gradient):
-        """Minimiser (α, γ, K α) of the quadratic model of the objective at these scores."""
-
-    @abc.abstractmethod
-    def weights(self):
-        """Diagonal of W, bounded away from zero."""
-
-
-@final
-class _DiagonalSystem(_System):
-    """Rows do not interact: B = I + W^½ K W^½ has eigenvalues ≥ 1, so Cholesky never fails."""
-
-    def __init__(self, curvature: DiagonalCurvature, K, C):
-        self.curvature = curvature
-        self._weights = curvature.diagonal()
-        root = np.sqrt(self._weights)
-        B = root[:, None] * K * root
-        B.flat[:: len(B) + 1] += 1.0
-        factor = linalg.cholesky(B, lower=True, overwrite_a=True, check_finite=False)
-        self.log_determinant = 2.0 * float(np.sum(np.log(np.diag(factor))))
-        inverse, _ = linalg.lapack.dpotri(factor, lower=1, overwrite_c=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
-        inverse *= root[:, None] * root
-        self.P, self._fixed, self.fixed_covariance = _project(inverse, C)
-        self._K, self._C = K, C
-        # A working response divides by the weights, which leaves no digits where rows are saturated.
-        self._regular = self._weights.min() > _SATURATED * self._weights.max()
-
-    def target(self, scores, offset, gradient):
-        if self._regular:
-            response = scores - offset - gradient / self._weights
-            alpha = self.P @ response
-            gamma = self._fixed @ response
-            # (K + W⁻¹) α + C γ = response: the field needs no product with K
-            return alpha, gamma, response - alpha / self._weights - self._C @ gamma
-        # The same by (I + W K)⁻¹ = I − H⁻¹ K, which divides by nothing.
-        response = scores - offset + self._K @ gradient
-        slope = self._C.T @ gradient
-        alpha = self.P @ response - gradient + self._fixed.T @ slope
-        return alpha, self._fixed @ response - self.fixed_covariance @ slope, self._K @ alpha
-
-    def weights(self):
-        return np.maximum(self._weights, _SATURATED * self._weights.max())
-
-
-@final
-class _CoupledSystem(_System):
-    """Rows interact (Cox): R = (I + W K)⁻¹ by LU; W may be singular."""
-
-    def __init__(self, curvature, K, C):
-        self.curvature = curvature
-        n = len(K)
-        lu = linalg.lu_factor(np.eye(n) + curvature.matmul(K), check_finite=False)
-        self.log_determinant = float(np.sum(np.log(np.abs(np.diag(lu[0])))))
-        self._solve = lambda b: linalg.lu_solve(lu, b, check_finite=False)
-        inverse = self._solve(curvature.matmul(np.eye(n)))
-        self.P, self._fixed, self.fixed_covariance = _project(0.5 * (inverse + inverse.T), C)
-        self._K, self._C = K, C
-        self._inverse_C = self._solve(curvature.matmul(C))
-
-    def target(self, scores, offset, gradient):
-        response = self._solve(self.curvature.matmul(scores - offset) - gradient)
-        gamma = self.fixed_covariance @ (self._C.T @ response)
-        alpha = response - self._inverse_C @ gamma
-        return alpha, gamma, self._K @ alpha
-
-    def weights(self):
-        diagonal = self.curvature.diagonal()
-        return np.maximum(diagonal, _SATURATED * diagonal.max())
-
-
-@final
-class _DampedCurvature(AbstractCurvature):
-    """W + λ I, for the steps that W alone would make too long."""
-
-    def __init__(self, curvature: AbstractCurvature, damping: float):
-        self._curvature = curvature
-        self._damping = damping
-
-    def diagonal(self):
-        return self._curvature.diagonal() + self._damping
-
-    def matmul(self, vectors):
-        return self._curvature.matmul(vectors) + self._damping * vectors
-
-    def majorizer(self):
-        return self._curvature.majorizer() + self._damping
-
-
-def _project(inverse, C):
-    """P, the map from a response to γ, and (CᵀH⁻¹C)⁻¹, from H⁻¹ (overwritten)."""
-    if not C.shape[1]:
-        return inverse, np.zeros((0, len(inverse))), np.zeros((0, 0))
-    inverse_C = inverse @ C
-    covariance = linalg.pinvh(C.T @ inverse_C)
-    fixed = covariance @ inverse_C.T
-    inverse -= inverse_C @ fixed
-    return inverse, fixed, covariance
-
-
-@singledispatch
-def _factorize(curvature, K, C) -> _System:
-    return _CoupledSystem(curvature, K, C)
-
-
-@_factorize.register
-def _(curvature: DiagonalCurvature, K, C) -> _System:
-    return _DiagonalSystem(curvature, K, C)
 
 
 class Mode(NamedTuple):
@@ -225,19 +102,19 @@ class MixedModel:
         self.loss = loss
         self.K = K
         self.C = C
-        self._system: _System | None = None
+        self._system: AbstractNewtonSystem | None = None
         self.n_factorizations = 0
 
-    def _system_at(self, scores, drift, damping=0.0) -> _System:
+    def _system_at(self, scores, drift, damping=0.0) -> AbstractNewtonSystem:
         curvature = self.loss.curvature(scores)
         if damping > 0:
-            curvature = _DampedCurvature(curvature, damping)
+            curvature = DampedCurvature(curvature, damping)
         if self._system is not None:
             old, new = self._system.curvature.diagonal(), curvature.diagonal()
             if np.max(np.abs(new - old)) <= drift * np.max(old):
                 return self._system
         self.n_factorizations += 1
-        self._system = _factorize(curvature, self.K, self.C)
+        self._system = factorize(curvature, self.K, self.C)
         return self._system
 
     def mode(self, offset, start: Mode | None = None, tol: float = 1e-9) -> Mode:

@@ -1,0 +1,162 @@
+"""The Newton system of a loss over a Gaussian field and fixed effects, at one curvature W.
+
+With prior covariance K of the field, design C of the fixed effects and H = K + W⁻¹, the minimiser of the quadratic
+model at scores f with gradient g and offset o is
+
+    γ = (CᵀH⁻¹C)⁻¹ CᵀH⁻¹ q,   α = H⁻¹ (q − C γ),   q = f − o − W⁻¹ g.
+
+W⁻¹ is never formed: H⁻¹ = (I + W K)⁻¹ W holds also where W is singular, as Cox's always is.
+"""
+
+from __future__ import annotations
+
+import abc
+from functools import cached_property, singledispatch
+from typing import final
+
+import numpy as np
+from scipy import linalg
+
+from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
+
+__all__ = ["AbstractNewtonSystem", "DampedCurvature", "factorize"]
+
+_SATURATED = 1e-8  # rows whose curvature is below this share of the largest hardly have any
+
+
+class AbstractNewtonSystem(abc.ABC):
+    """The Newton system at one curvature, factored once and solved often."""
+
+    curvature: AbstractCurvature
+    log_determinant: float  # of I + W K
+    fixed_covariance: np.ndarray  # (CᵀH⁻¹C)⁻¹
+    _inverse_C: np.ndarray  # H⁻¹C
+
+    def _set_fixed(self, C, inverse_C):
+        self._C, self._inverse_C = C, inverse_C
+        self.fixed_covariance = linalg.pinvh(C.T @ inverse_C) if C.shape[1] else np.zeros((0, 0))
+        self._fixed = self.fixed_covariance @ inverse_C.T
+
+    @abc.abstractmethod
+    def target(self, scores, offset, gradient):
+        """Minimiser (α, γ, K α) of the quadratic model of the objective at these scores."""
+
+    @abc.abstractmethod
+    def weights(self):
+        """Diagonal of W, bounded away from zero."""
+
+    @abc.abstractmethod
+    def _inverse(self):
+        """H⁻¹, (n, n)."""
+
+    @cached_property
+    def P(self) -> np.ndarray:
+        """The matrix of everything of second order; a mode alone does not need it, and it costs two factorizations."""
+        inverse = self._inverse()
+        if self._C.shape[1]:
+            inverse -= self._inverse_C @ self._fixed
+        return inverse
+
+
+@final
+class _DiagonalSystem(AbstractNewtonSystem):
+    """Rows do not interact: B = I + W^½ K W^½ has eigenvalues ≥ 1, so Cholesky never fails."""
+
+    def __init__(self, curvature: DiagonalCurvature, K, C):
+        self.curvature = curvature
+        self._K = K
+        self._weights = curvature.diagonal()
+        self._root = np.sqrt(self._weights)
+        B = self._root[:, None] * K
+        B *= self._root
+        B.flat[:: len(B) + 1] += 1.0
+        # of a C-ordered matrix LAPACK sees the transpose, which is the same and needs no copy
+        self._factor = linalg.cholesky(B.T, lower=True, overwrite_a=True, check_finite=False)
+        self.log_determinant = 2.0 * float(np.sum(np.log(np.diag(self._factor))))
+        self._set_fixed(C, self._solve(C))
+        # A working response divides by the weights, which leaves no digits where rows are saturated.
+        self._regular = self._weights.min() > _SATURATED * self._weights.max()
+
+    def _solve(self, b):
+        """H⁻¹ b."""
+        root = self._root if b.ndim == 1 else self._root[:, None]
+        return root * linalg.cho_solve((self._factor, True), root * b, check_finite=False)
+
+    def target(self, scores, offset, gradient):
+        if self._regular:
+            response = scores - offset - gradient / self._weights
+            gamma = self._fixed @ response
+            alpha = self._solve(response) - self._inverse_C @ gamma
+            # (K + W⁻¹) α + C γ = response: the field needs no product with K
+            return alpha, gamma, response - alpha / self._weights - self._C @ gamma
+        # The same by (I + W K)⁻¹ = I − H⁻¹ K, which divides by nothing.
+        response = scores - offset + self._K @ gradient
+        gamma = self._fixed @ response - self.fixed_covariance @ (self._C.T @ gradient)
+        alpha = self._solve(response) - gradient - self._inverse_C @ gamma
+        return alpha, gamma, self._K @ alpha
+
+    def weights(self):
+        return np.maximum(self._weights, _SATURATED * self._weights.max())
+
+    def _inverse(self):
+        inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        inverse *= self._root[:, None]
+        inverse *= self._root
+        return inverse
+
+
+@final
+class _CoupledSystem(AbstractNewtonSystem):
+    """Rows interact (Cox): R = (I + W K)⁻¹ by LU; W may be singular."""
+
+    def __init__(self, curvature, K, C):
+        self.curvature = curvature
+        self._K = K
+        lu = linalg.lu_factor(np.eye(len(K)) + curvature.matmul(K), check_finite=False)
+        self.log_determinant = float(np.sum(np.log(np.abs(np.diag(lu[0])))))
+        self._solve = lambda b: linalg.lu_solve(lu, b, check_finite=False)
+        self._set_fixed(C, self._solve(curvature.matmul(C)))
+
+    def target(self, scores, offset, gradient):
+        response = self._solve(self.curvature.matmul(scores - offset) - gradient)
+        gamma = self.fixed_covariance @ (self._C.T @ response)
+        alpha = response - self._inverse_C @ gamma
+        return alpha, gamma, self._K @ alpha
+
+    def weights(self):
+        diagonal = self.curvature.diagonal()
+        return np.maximum(diagonal, _SATURATED * diagonal.max())
+
+    def _inverse(self):
+        inverse = self._solve(self.curvature.matmul(np.eye(len(self._K))))
+        return 0.5 * (inverse + inverse.T)
+
+
+@final
+class DampedCurvature(AbstractCurvature):
+    """W + λ I, for the steps that W alone would make too long."""
+
+    def __init__(self, curvature: AbstractCurvature, damping: float):
+        self._curvature = curvature
+        self._damping = damping
+
+    def diagonal(self):
+        return self._curvature.diagonal() + self._damping
+
+    def matmul(self, vectors):
+        return self._curvature.matmul(vectors) + self._damping * vectors
+
+    def majorizer(self):
+        return self._curvature.majorizer() + self._damping
+
+
+@singledispatch
+def factorize(curvature, K, C) -> AbstractNewtonSystem:
+    """Factor the system at a curvature, in the way that it allows."""
+    return _CoupledSystem(curvature, K, C)
+
+
+@factorize.register
+def _(curvature: DiagonalCurvature, K, C) -> AbstractNewtonSystem:
+    return _DiagonalSystem(curvature, K, C)

@@ -66,9 +66,6 @@ FRAMES = [
         r"convert \['gap'\]",
     ),
     with_X(
-        "pandas-bool", lambda: pandas_frame(smoker=[True, False] * 15), ValueError, r"convert \['smoker'\]"
-    ),
-    with_X(
         "pandas-object",
         lambda: pandas_frame(o=np.array([1, "a"] * 15, object)),
         ValueError,
@@ -97,7 +94,6 @@ FRAMES = [
     with_X(
         "polars-date", lambda: polars_frame(day=pl.Series(_DAYS)), ValueError, r"convert \['day'\] \(Datetime"
     ),
-    with_X("polars-bool", lambda: polars_frame(smoker=pl.lit(True)), ValueError, r"convert \['smoker'\]"),
     with_X("polars-list", lambda: polars_frame(v=pl.Series([[1.0]] * 30)), ValueError, r"convert \['v'\]"),
     with_X(
         "arrow-text",

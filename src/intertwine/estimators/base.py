@@ -27,7 +27,12 @@ from intertwine.io import save_state
 from intertwine.losses import AbstractLoss
 from intertwine.resources import thread_limit
 from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity
-from intertwine.validation import INTERACTION_CONSTRAINTS, check_column_selection, check_features
+from intertwine.validation import (
+    INTERACTION_CONSTRAINTS,
+    check_column_selection,
+    check_features,
+    check_unpenalized_rank,
+)
 
 __all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
 
@@ -115,8 +120,17 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             heredity=None if self.heredity is None else _HEREDITY[self.heredity](),
         )
 
+    def _check_determined(self, X, settings: ModelSettings) -> None:
+        """Refuse main effects without a penalty whose features repeat one another."""
+        free = np.arange(X.shape[1]) if settings.alpha == 0 else settings.unpenalized
+        if len(free):
+            columns = X[:, free] - X[:, free].mean(axis=0)
+            columns[:, np.ptp(X[:, free], axis=0) == 0] = 0.0  # a mean may round
+            check_unpenalized_rank(columns, [self._features[j] for j in free])
+
     def _fit_models(self, X, losses, labels, frame) -> None:
         settings = self._settings()
+        self._check_determined(np.asarray(X, dtype=float), settings)
         solver, reason = choose_solver(self.solver, settings, *X.shape)
         seed = check_random_state(self.random_state).randint(2**31)
         X = np.asarray(X, dtype=float)

@@ -145,7 +145,7 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
         """
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
-            weights = check_weights(sample_weight, len(rows))
+            weights = check_weights(sample_weight, len(rows), X)
             target = check_regression_target(y, X)
             kept = weights > 0
             self._fit_models(rows[kept], [SquaredLoss(target[kept], weights[kept])], [""], X)
@@ -215,7 +215,7 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
         """
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
-            weights = check_weights(sample_weight, len(rows))
+            weights = check_weights(sample_weight, len(rows), X)
             codes, self.classes_ = check_classification_target(y, X, weights)
             kept = weights > 0
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))

@@ -10,7 +10,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
 from intertwine.losses import BreslowLoss, CoxLoss, EfronLoss, concordance_index
-from intertwine.validation import check_strata, check_survival_target, check_weights
+from intertwine.validation import check_same_rows, check_strata, check_survival_target, check_weights
 
 __all__ = ["SurvivalPredictions", "cox_loss", "resampled_cox"]
 
@@ -19,8 +19,9 @@ _TIES = {"efron": EfronLoss, "breslow": BreslowLoss}
 
 def cox_loss(y, X, sample_weight, strata, n_rows, ties) -> tuple[CoxLoss, np.ndarray]:
     """Loss of the rows with positive weight, and which rows those are."""
-    weights = check_weights(sample_weight, n_rows)
+    weights = check_weights(sample_weight, n_rows, X)
     target = check_survival_target(y, X, weights)
+    check_same_rows(X=X, strata=strata)
     strata = check_strata(strata, n_rows)
     kept = weights > 0
     entry = target["entry"][kept] if "entry" in (target.dtype.names or ()) else None

@@ -2,7 +2,7 @@
 
 from intertwine.validation.columns import check_column_selection, check_numeric_columns, eager_frame
 from intertwine.validation.features import check_features
-from intertwine.validation.parameters import COX_CONSTRAINTS, INTERACTION_CONSTRAINTS
+from intertwine.validation.parameters import COX_CONSTRAINTS, INTERACTION_CONSTRAINTS, check_choices
 from intertwine.validation.rank import check_unpenalized_rank
 from intertwine.validation.rollback import restored_on_failure
 from intertwine.validation.rows import check_same_rows
@@ -13,6 +13,7 @@ from intertwine.validation.weights import check_weights
 __all__ = [
     "COX_CONSTRAINTS",
     "INTERACTION_CONSTRAINTS",
+    "check_choices",
     "check_classification_target",
     "check_column_selection",
     "check_features",

@@ -66,7 +66,8 @@ def eager_frame(X: Any, name: str = "X") -> Frame | None:
 def check_numeric_columns(frame: Frame, name: str = "X") -> None:
     """Refuse columns that are not numbers, and say which to encode and which to convert.
 
-    Dates would silently become nanoseconds, and text that looks like numbers would be parsed.
+    Booleans are numbers, 0 and 1. Dates would silently become nanoseconds, and text that looks like
+    numbers would be parsed.
 
     Parameters
     ----------
@@ -77,7 +78,7 @@ def check_numeric_columns(frame: Frame, name: str = "X") -> None:
     ------
     ValueError
         "encode ['g']" for text and categories, "convert ['when']" for everything else
-        (dates, durations, booleans, objects, nested columns).
+        (dates, durations, objects, nested columns).
 
     Examples
     --------
@@ -93,7 +94,9 @@ def check_numeric_columns(frame: Frame, name: str = "X") -> None:
     schema = (frame if len(suspects) == len(frame.columns) else frame.select(suspects)).schema
     encode = [column for column, dtype in schema.items() if is_categorical(dtype)]
     convert = [
-        column for column, dtype in schema.items() if not (dtype.is_numeric() or is_categorical(dtype))
+        column
+        for column, dtype in schema.items()
+        if not (dtype.is_numeric() or is_categorical(dtype) or isinstance(dtype, nw.Boolean))
     ]
     advice = []
     if encode:
@@ -220,7 +223,7 @@ def _columns_to_inspect(frame: Frame) -> list[Any]:
 
 def _is_plainly_numeric(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
-        return dtype.kind in "iuf"
+        return dtype.kind in "iufb"
     return hasattr(dtype, "is_numeric") and bool(dtype.is_numeric())  # polars
 
 

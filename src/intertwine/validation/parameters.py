@@ -7,7 +7,9 @@ which raises :class:`sklearn.utils._param_validation.InvalidParameterError`.
 from numbers import Integral, Real
 from typing import Any
 
-from sklearn.utils._param_validation import Interval, Options, StrOptions
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.utils._param_validation import Interval, Options, StrOptions, validate_parameter_constraints
 
 # Open on the right: infinity is out. NaN is in no interval.
 _STRENGTH = Interval(Real, 0, None, closed="left")
@@ -38,7 +40,6 @@ INTERACTION_CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 COX_CONSTRAINTS: dict[str, list[Any]] = {"ties": [StrOptions({"efron", "breslow"})]}
-
 _CHOICES = "array-like"
 
 CV_CONSTRAINTS: dict[str, list[Any]] = {
@@ -60,3 +61,44 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     "n_jobs": [Integral, None],
     "verbose": ["verbose"],
 }
+
+_ITEMS: dict[str, list[Any]] = {
+    "scalings": [StrOptions({"features", "quantile"})],
+    "n_knots": [Options(Integral, {0}), *INTERACTION_CONSTRAINTS["n_knots"]],
+    "relevances": INTERACTION_CONSTRAINTS["relevance"],
+    "squares": INTERACTION_CONSTRAINTS["squares"],
+    "orders": INTERACTION_CONSTRAINTS["order"],
+    "latents": INTERACTION_CONSTRAINTS["latent"][:1],
+    "n_components": INTERACTION_CONSTRAINTS["n_components"],
+    "l1_ratios": INTERACTION_CONSTRAINTS["l1_ratio"],
+}
+
+
+def check_choices(search: BaseEstimator) -> None:
+    """Refuse lists of choices that hold something that cannot be chosen.
+
+    scikit-learn's own constraints know lists, not what they hold.
+
+    Parameters
+    ----------
+    search : estimator
+        Its parameters among those of ``CV_CONSTRAINTS`` that are lists.
+
+    Raises
+    ------
+    sklearn.utils._param_validation.InvalidParameterError
+        Naming the parameter and the first item at fault.
+
+    Examples
+    --------
+    >>> from intertwine import InteractionRegressorCV
+    >>> check_choices(InteractionRegressorCV(orders=(2, 4)))
+    Traceback (most recent call last):
+    ...
+    sklearn.utils._param_validation.InvalidParameterError: The 'orders' parameter of InteractionRegressorCV must be
+    an int among {2, 3}. Got 4 instead.
+    """
+    params = search.get_params(deep=False)
+    for name in _ITEMS.keys() & params.keys():
+        for item in np.atleast_1d(np.asarray(params[name], dtype=object)):
+            validate_parameter_constraints(_ITEMS, {name: item}, type(search).__name__)

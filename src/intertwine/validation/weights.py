@@ -6,11 +6,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import rows_where
 
 
-def check_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
+def check_weights(sample_weight: Any, n_rows: int, X: Any = None) -> NDArray[np.float64]:
     """Read the weights of rows.
 
     scikit-learn's own check does not say which rows are at fault.
@@ -20,6 +21,8 @@ def check_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     sample_weight : array-like or Series of shape (n,), float or None
         None and a single number give every row the same weight.
     n_rows : int
+    X : array-like or frame of shape (n, p), optional
+        As the user passed it: its index is compared with that of the weights.
 
     Returns
     -------
@@ -30,6 +33,11 @@ def check_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     ------
     ValueError
         Another length, not 1-D, negative, NaN, infinity, all zero, sum beyond float64.
+
+    Warns
+    -----
+    UserWarning
+        The indexes differ; rows are matched by position.
 
     Examples
     --------
@@ -46,6 +54,8 @@ def check_weights(sample_weight: Any, n_rows: int) -> NDArray[np.float64]:
     weights = finite_numbers(values, "sample_weight")
     if weights.size != n_rows:
         raise ValueError(f"X has {n_rows} rows, but sample_weight has {weights.size}")
+    if X is not None and not isinstance(sample_weight, Number):
+        check_same_rows(X=X, sample_weight=sample_weight)
     if (negative := weights < 0).any():
         raise ValueError(f"sample_weight is negative in {rows_where(negative)}")
     with np.errstate(over="ignore"):

@@ -1,0 +1,299 @@
+"""The table of bad inputs, run on the six public estimators; and what a fit that fails leaves behind."""
+
+from __future__ import annotations
+
+import signal
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+from bad_inputs import GOOD_TARGETS, cases_for, check_case
+from bad_inputs.cases import N_ROWS, features
+from sklearn.base import clone
+from sklearn.exceptions import NotFittedError
+from sklearn.utils._param_validation import InvalidParameterError
+
+from intertwine import (
+    InteractionClassifier,
+    InteractionClassifierCV,
+    InteractionCoxPH,
+    InteractionCoxPHCV,
+    InteractionRegressor,
+    InteractionRegressorCV,
+    survival_target,
+)
+from intertwine.mixed_model import MixedModel
+from intertwine.solvers.lbfgs import LBFGS
+from intertwine.sparse_path import SparsePairProblem
+from intertwine.validation import check_choices
+
+SMALL_SEARCH = {
+    "scalings": ("features",),
+    "n_knots": (0,),
+    "relevances": (0.0,),
+    "squares": (False,),
+    "latents": (),
+    "cv": 2,
+}
+PLAIN = {
+    "regression": InteractionRegressor(latent=None),
+    "classification": InteractionClassifier(latent=None),
+    "survival": InteractionCoxPH(latent=None),
+}
+SEARCHING = {
+    "regression": InteractionRegressorCV(**SMALL_SEARCH),
+    "classification": InteractionClassifierCV(**SMALL_SEARCH),
+    "survival": InteractionCoxPHCV(**SMALL_SEARCH),
+}
+
+
+def applies(estimator, case):
+    """Whether the estimator has the case's hyperparameters, as single values and not as lists of choices."""
+    if case.id == "index-of-weights" and estimator in SEARCHING.values():
+        return False  # a search silences what its refit says again
+    known = estimator.get_params()
+    params = case.make_inputs(GOOD_TARGETS["regression"]).params
+    return all(name == "aplha" or not isinstance(known.get(name, ()), tuple) for name in params)
+
+
+RUNS = [
+    pytest.param(estimator, case.values[0], id=f"{type(estimator).__name__}-{case.id}")
+    for estimators in (PLAIN, SEARCHING)
+    for family, estimator in estimators.items()
+    for case in cases_for(family)
+    if applies(estimator, case.values[0])
+]
+every_estimator = pytest.mark.parametrize(
+    "estimator", [*PLAIN.values(), *SEARCHING.values()], ids=lambda estimator: type(estimator).__name__
+)
+
+
+def family_of(estimator):
+    return next(f for f in PLAIN if type(estimator) in (type(PLAIN[f]), type(SEARCHING[f])))
+
+
+@pytest.mark.parametrize(("estimator", "case"), RUNS)
+def test_bad_input_is_answered(estimator, case):
+    check_case(estimator, case, GOOD_TARGETS[family_of(estimator)])
+
+
+@every_estimator
+def test_an_unfitted_estimator_says_so(estimator, tmp_path):
+    methods = ["predict", "predict_proba", "decision_function", "predict_survival_function"]
+    for name in methods:
+        if hasattr(estimator, name):
+            with pytest.raises(NotFittedError):
+                getattr(estimator, name)(features())
+    for ask in ("top_interactions", "main_effects", "interaction_matrix", "latent_frame"):
+        with pytest.raises(NotFittedError):
+            getattr(estimator, ask)()
+    with pytest.raises(NotFittedError):
+        estimator.save(tmp_path / "model")
+    assert not list(tmp_path.iterdir())
+
+
+def fitted(estimator, **params):
+    return clone(estimator).set_params(**params).fit(features(), GOOD_TARGETS[family_of(estimator)](N_ROWS))
+
+
+def state_of(model):
+    """What a user can see of a fitted model."""
+    seen = [model.predict(features()), model.coef_, model.interaction_matrix(), model.n_features_in_]
+    seen.append(getattr(model, "feature_names_in_", None))
+    seen += list(getattr(model, "classes_", []))
+    return seen
+
+
+def assert_as_before(model, before):
+    for left, right in zip(state_of(model), before, strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def failures(family):
+    """Refits that fail at different depths: X, the target, the weights, the settings, the algebra."""
+    y = GOOD_TARGETS[family](N_ROWS)
+    frame = pd.DataFrame(features(), columns=["age", "dose", "bmi"])
+    yield frame.assign(age=np.nan), y, {}
+    yield frame.assign(more=1.0, text="a"), y, {}
+    yield frame[["age", "dose"]], None, {}
+    yield features(), y[:20], {}
+    yield features(), y, {"sample_weight": -np.ones(N_ROWS)}
+
+
+@every_estimator
+def test_a_failed_refit_leaves_the_fitted_model_as_it_was(estimator):
+    model = fitted(estimator)
+    before = state_of(model)
+    for X, y, fit_params in failures(family_of(estimator)):
+        with pytest.raises(ValueError, match=r"X|y|weight"):
+            model.fit(X, y, **fit_params)
+        assert_as_before(model, before)
+    with pytest.raises(InvalidParameterError):
+        model.set_params(n_init=0).fit(
+            features(2 * N_ROWS, 2), GOOD_TARGETS[family_of(estimator)](2 * N_ROWS)
+        )
+    assert_as_before(model, before)
+
+
+INTERRUPTED = [
+    pytest.param(estimator, params, place, id=f"{type(estimator).__name__}-{place[1]}")
+    for estimator in [*PLAIN.values(), *SEARCHING.values()]
+    for params, place in (
+        [({}, (MixedModel, "mode")), ({}, (MixedModel, "posterior"))]
+        + ([({"l1_ratio": 0.5}, (SparsePairProblem, "solve"))] if estimator in PLAIN.values() else [])
+        + ([({"latent": "low_rank"}, (LBFGS, "step"))] if estimator in PLAIN.values() else [])
+    )
+]
+
+
+@pytest.mark.parametrize(("estimator", "params", "place"), INTERRUPTED)
+def test_ctrl_c_in_the_middle_of_a_fit(estimator, params, place, monkeypatch):
+    """The interrupt reaches the user; an unfitted model stays unfitted, a fitted one as it was."""
+    model, fresh = fitted(estimator, **params), clone(estimator).set_params(**params)
+    before, calls = state_of(model), []
+    owner, name = place
+    original = getattr(owner, name)
+
+    def interrupted(*arguments, **keywords):
+        calls.append(1)
+        if len(calls) == 2:
+            signal.raise_signal(signal.SIGINT)
+        return original(*arguments, **keywords)
+
+    X, y = features(2 * N_ROWS, 4), GOOD_TARGETS[family_of(estimator)](2 * N_ROWS)
+    frame = pd.DataFrame(X, columns=list("abcd"))
+    for one in (model, fresh):
+        calls.clear()
+        if place[1] in ("posterior", "solve", "mode") and estimator in PLAIN.values():
+            calls.append(1)  # called once in a plain fit
+        monkeypatch.setattr(owner, name, interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            one.fit(frame, y)
+        monkeypatch.undo()
+    assert_as_before(model, before)
+    with pytest.raises(NotFittedError):
+        fresh.predict(X)
+    assert not [name for name in vars(fresh) if name.endswith("_") or name.startswith("_")]
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+def test_a_constant_column_has_no_effect(l1_ratio):
+    X = np.column_stack([features(), np.full(N_ROWS, 1e6 / 3)])
+    model = InteractionRegressor(latent=None, l1_ratio=l1_ratio, alpha=0.01)
+    with pytest.warns(UserWarning, match=r"constant in columns \[3\]"):
+        model.fit(X, GOOD_TARGETS["regression"](N_ROWS))
+    assert model.coef_[3] == 0
+    assert not model.interaction_matrix()[3].any()
+    alone = InteractionRegressor(latent=None, l1_ratio=l1_ratio, alpha=0.01)
+    alone.fit(X[:, :3], GOOD_TARGETS["regression"](N_ROWS))
+    np.testing.assert_allclose(model.predict(X), alone.predict(X[:, :3]), atol=1e-10)
+
+
+@pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
+def test_boolean_columns_are_0_and_1(make):
+    X, smoker = features(), np.arange(N_ROWS) % 3 == 0
+    y = X[:, 0] + smoker
+    frame = make({"age": X[:, 0], "smoker": smoker})
+    model = InteractionRegressor(latent=None).fit(frame, y)
+    numbers = InteractionRegressor(latent=None).fit(np.column_stack([X[:, 0], smoker.astype(float)]), y)
+    np.testing.assert_allclose(
+        model.predict(frame), numbers.predict(frame.to_numpy().astype(float)), atol=1e-12
+    )
+    assert model.top_interactions(1)["term"][0] == "age × smoker"
+
+
+@pytest.mark.parametrize("family", PLAIN)
+@pytest.mark.parametrize("params", [{"alpha": 0.0, "alpha_pairs": 1.0}, {"unpenalized": [0, 3]}])
+def test_free_columns_that_repeat_one_another(family, params):
+    X = np.column_stack([features(), 2.0 * features()[:, 0]])
+    model = clone(PLAIN[family]).set_params(**params)
+    with pytest.raises(np.linalg.LinAlgError, match="'x0' = 0.5·'x3'; set alpha > 0"):
+        model.fit(X, GOOD_TARGETS[family](N_ROWS))
+    kept = clone(PLAIN[family]).set_params(**params, scaling=None)
+    kept.set_params(unpenalized=[0]).fit(features(), GOOD_TARGETS[family](N_ROWS))
+    assert np.isfinite(kept.coef_).all()
+
+
+@pytest.mark.filterwarnings("ignore:X is constant")
+def test_constants_do_not_repeat_one_another():
+    X = np.column_stack([features(), np.full((N_ROWS, 2), [0.1, 1e6 / 3])])
+    model = InteractionRegressor(alpha=0.0, alpha_pairs=1.0, latent=None)
+    assert not model.fit(X, GOOD_TARGETS["regression"](N_ROWS)).coef_[3:].any()
+
+
+def test_folds_that_do_not_test_every_row():
+    search = InteractionRegressorCV(**SMALL_SEARCH | {"cv": [(np.arange(20), np.arange(20, 30))]})
+    with pytest.raises(ValueError, match="cv must test every row exactly once"):
+        search.fit(features(), GOOD_TARGETS["regression"](N_ROWS))
+
+
+NO_LISTS = {
+    "scalings": ["features", 3],
+    "n_knots": [5, "many"],
+    "relevances": [0.5, None],
+    "latents": ["low_rank", None],
+    "squares": [True],
+    "orders": [2],
+    "n_components": [2.5, 0],
+    "l1_ratios": [0.5],
+    "cv": ["five", 0.5],
+    "max_tune_rows": [5, 1e3],
+}
+NO_CHOICES = {
+    "scalings": ["max"],
+    "n_knots": [1, 2.5],
+    "relevances": [-1.0, "auto"],
+    "latents": ["pca", None],
+    "squares": ["yes"],
+    "orders": [4, 2.5],
+    "n_components": [0],
+    "l1_ratios": [1.5],
+}
+
+
+@pytest.mark.parametrize(("name", "value"), [(name, v) for name, values in NO_LISTS.items() for v in values])
+@pytest.mark.parametrize("family", SEARCHING)
+def test_choices_must_be_lists(family, name, value):
+    search = clone(SEARCHING[family]).set_params(**{name: value})
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of .* must be"):
+        search.fit(features(), GOOD_TARGETS[family](N_ROWS))
+
+
+@pytest.mark.parametrize(("name", "item"), [(name, v) for name, items in NO_CHOICES.items() for v in items])
+def test_lists_must_hold_what_can_be_chosen(name, item):
+    search = clone(SEARCHING["regression"])
+    good = search.get_params()[name]
+    check_choices(search)
+    with pytest.raises(InvalidParameterError, match=f"The '{name}' parameter of .* must be.*Got {item!r}"):
+        check_choices(search.set_params(**{name: (*good, item)}))
+
+
+def test_survival_questions_that_have_no_answer():
+    y = GOOD_TARGETS["survival"](N_ROWS)
+    model = InteractionCoxPH(latent=None).fit(features(), y, strata=np.arange(N_ROWS) % 2)
+    with pytest.raises(ValueError, match="2 strata; pass strata="):
+        model.predict_survival_function(features())
+    with pytest.raises(ValueError, match="strata 7 were not seen at fit"):
+        model.predict_survival_function(features(), strata=np.full(N_ROWS, 7))
+    with pytest.raises(ValueError, match="30 rows, but strata has 3"):
+        model.predict_survival_function(features(), strata=[0, 1, 0])
+    with pytest.raises(ValueError, match="no events"):
+        model.fit(features(), survival_target(np.arange(1.0, 31), np.zeros(30, bool)))
+
+
+@every_estimator
+def test_questions_about_pairs_that_have_no_answer(estimator):
+    model = fitted(estimator)
+    with pytest.raises(ValueError, match="by='p': choose 'estimate' or 'z'"):
+        model.top_interactions(by="p")
+    with pytest.raises(ValueError, match="k must be at least 1"):
+        model.top_interactions(0)
+    with pytest.raises(ValueError, match="feature 9 is out of range for 3 features"):
+        model.interaction(0, 9)
+    with pytest.raises(ValueError, match="'age' is not a feature"):
+        model.interaction(0, "age")
+    with pytest.raises(ValueError, match="two different features"):
+        model.interaction(1, -2)
+    with pytest.raises(ValueError, match="no latent target"):
+        model.latent_frame()

@@ -165,16 +165,21 @@ class ExplicitCoefficients(AbstractCoefficients):
         return np.einsum("ij,ij->i", columns @ self._half, columns) - self._shift
 
     def entries(self, j, k):
-        return np.asarray(self._matrix[j, k]).ravel()
+        return _picked(self._matrix, j, k)
 
     def target_entries(self, j, k):
-        return np.asarray(self._target_matrix[j, k]).ravel()
+        return _picked(self._target_matrix, j, k)
 
     def block(self, rows, columns):
         return self._matrix[np.asarray(rows)][:, np.asarray(columns)].toarray()
 
     def variances(self, j, k):
         return np.full(len(j), np.nan)
+
+
+def _picked(matrix, j, k):
+    # scipy picks no entries as a sparse array
+    return np.asarray(matrix[j, k]).ravel() if len(j) else np.zeros(0)
 
 
 class Ranking(NamedTuple):

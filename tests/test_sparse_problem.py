@@ -119,11 +119,12 @@ def test_working_set_and_proximal_solver_agree(monkeypatch, kind, l1_ratio):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_explicit_columns_are_used_when_there_are_more_of_them_than_rows(monkeypatch, kind):
+def test_explicit_columns_and_a_gram_matrix_lead_to_the_same(monkeypatch, kind):
     problem = make_problem(kind, 0.02, 0.3, n=25, p=12)
+    monkeypatch.setattr(working_set, "uses_gram", lambda loss, n_coordinates: True)
     gram = problem.solve(tol=1e-10)
-    monkeypatch.setattr(working_set, "_ALWAYS_GRAM", 20)
-    assert not working_set.uses_gram(25, len(gram.values))
+    assert len(gram.values) > 25
+    monkeypatch.setattr(working_set, "uses_gram", lambda loss, n_coordinates: False)
     columns = problem.solve(tol=1e-10)
     assert columns.method == "working set"
     np.testing.assert_allclose(flat(columns, 12), flat(gram, 12), atol=1e-7)

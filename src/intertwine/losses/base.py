@@ -77,9 +77,12 @@ class AbstractLoss(ABC):
         Sum of the weights, by which the loss and its derivatives are divided.
     has_intercept : bool
         False when adding a constant to the scores does not change the loss.
+    rows_interact : bool
+        True when the curvature is not diagonal.
     """
 
     has_intercept: bool
+    rows_interact: bool
 
     def __init__(self, n_rows: int, sample_weight: ArrayLike | None) -> None:
         self.n_rows = n_rows

@@ -73,6 +73,7 @@ class CoxLoss(AbstractLoss):
     """
 
     has_intercept = False
+    rows_interact = True
 
     def __init__(
         self,

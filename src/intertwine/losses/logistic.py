@@ -35,6 +35,7 @@ class LogisticLoss(AbstractLoss):
     """
 
     has_intercept = True
+    rows_interact = False
 
     def __init__(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:
         self.y = valid_column(y, "y")

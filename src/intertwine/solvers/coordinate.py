@@ -7,8 +7,8 @@ move, O(w); right when there are more rows than columns. `ColumnQuadratic` has c
 H = Z diag(weight) Zᵀ and updates a residual, O(n); right when there are more columns than rows.
 
 Descent finds the support and the signs in a few sweeps but settles slowly when columns are correlated. On a fixed
-support with fixed signs the problem is a linear system, so rounds of sweeps alternate with that solve, cut short
-where the first coefficient would change its sign. This ends at machine precision in a handful of rounds; it took
+support with fixed signs the problem is a linear system, so sweeps that have cost as much as that solve and have not
+settled are followed by it, cut short where the first coefficient would change its sign. This ends at machine precision in a handful of rounds; it took
 the place of Anderson acceleration, which only extrapolates the same limit.
 """
 
@@ -28,7 +28,6 @@ __all__ = ["AbstractQuadratic", "ColumnQuadratic", "GramQuadratic", "minimize_qu
 
 _MAX_ROUNDS = 200
 _LEAST_SWEEPS = 4
-_SWEEPS_SHARE = 20  # a solve on s coordinates takes about as long as s/20 sweeps over them
 _TRIFLE = 1e-11  # of the largest diagonal entry
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 
@@ -51,8 +50,18 @@ class AbstractQuadratic(ABC):
         """Return the gradient at the current point over some coordinates."""
 
     @abstractmethod
-    def hessian(self, index: NDArray) -> NDArray:
-        """Return the block of H over some coordinates."""
+    def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
+        """Return −(H_index + diag(ridge) + a trifle)⁻¹ slope.
+
+        Raises
+        ------
+        LinAlgError
+            If the system is singular even so.
+        """
+
+    @abstractmethod
+    def sweeps_of_a_solve(self, n_coordinates: int) -> int:
+        """Return how many sweeps over so many coordinates take about as long as `newton_direction`."""
 
     @abstractmethod
     def move(self, index: NDArray, change: NDArray) -> None:
@@ -83,9 +92,13 @@ class GramQuadratic(AbstractQuadratic):
         """Return the gradient, which is at hand."""
         return self._gradient[index]
 
-    def hessian(self, index: NDArray) -> NDArray:
-        """Return a block of H."""
-        return self._hessian[np.ix_(index, index)]
+    def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
+        """Solve with a block of H."""
+        return _solve_regularised(self._hessian[np.ix_(index, index)], slope, ridge)
+
+    def sweeps_of_a_solve(self, n_coordinates: int) -> int:
+        """Matrix products run some twenty times as fast as sweeps."""
+        return n_coordinates // 20
 
     def move(self, index: NDArray, change: NDArray) -> None:
         """Update the gradient."""
@@ -110,7 +123,7 @@ class ColumnQuadratic(AbstractQuadratic):
         self._columns = columns
         self._weight = weight
         self._residual = residual.copy()
-        self._diagonal = np.einsum("ci,i,ci->c", columns, weight, columns, optimize=True)
+        self._diagonal = _column_norms(columns, weight)
 
     def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
         """Sweep, O(n) a coordinate."""
@@ -130,10 +143,14 @@ class ColumnQuadratic(AbstractQuadratic):
         """Return the gradient, O(n) a coordinate."""
         return self._columns[index] @ self._residual
 
-    def hessian(self, index: NDArray) -> NDArray:
-        """Return a block of H."""
+    def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
+        """Form the block and solve."""
         columns = self._columns[index]
-        return (columns * self._weight) @ columns.T
+        return _solve_regularised((columns * self._weight) @ columns.T, slope, ridge)
+
+    def sweeps_of_a_solve(self, n_coordinates: int) -> int:
+        """The system has the size of the support or of the rows."""
+        return min(n_coordinates, len(self._weight)) // 8
 
     def move(self, index: NDArray, change: NDArray) -> None:
         """Update the residual."""
@@ -174,11 +191,19 @@ def minimize_quadratic(
         if quadratic.sweep(point, penalty, everything) <= tol:
             break
         support = np.flatnonzero((point != 0.0) | free)
-        for _ in range(_LEAST_SWEEPS + len(support) // _SWEEPS_SHARE):
-            if quadratic.sweep(point, penalty, support) <= tol:
-                break
-        _solve_on_support(quadratic, point, penalty, np.flatnonzero((point != 0.0) | free))
+        if not _settles(quadratic, point, penalty, support, tol):
+            _solve_on_support(quadratic, point, penalty, np.flatnonzero((point != 0.0) | free))
     return point
+
+
+def _settles(
+    quadratic: AbstractQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray, tol: float
+) -> bool:
+    """Sweep over the support for about as long as a solve would take; tell whether that was enough."""
+    for _ in range(_LEAST_SWEEPS + quadratic.sweeps_of_a_solve(len(support))):
+        if quadratic.sweep(point, penalty, support) <= tol:
+            return True
+    return False
 
 
 def _solve_on_support(
@@ -189,13 +214,8 @@ def _solve_on_support(
         return
     l1, l2, current = penalty.l1[support], penalty.l2[support], point[support]
     slope = quadratic.gradient(support) + l2 * current - penalty.shift[support] + l1 * np.sign(current)
-    hessian = quadratic.hessian(support)
-    diagonal = np.diag_indices_from(hessian)
-    # With more coordinates than rows, or collinear ones, the trifle makes the direction run along what the data do
-    # not determine until a coefficient is zero: the support shrinks until the system is regular.
-    hessian[diagonal] += l2 + _TRIFLE * hessian[diagonal].max()
     try:
-        change = -cho_solve(cho_factor(hessian, overwrite_a=True, check_finite=False), slope)
+        change = quadratic.newton_direction(support, slope, l2)
     except LinAlgError:  # columns of zeros only: the sweeps go on alone
         return
     crossing = (l1 > 0.0) & (np.sign(current + change) * np.sign(current) <= 0.0)
@@ -210,6 +230,19 @@ def _solve_on_support(
     quadratic.move(support, point[support] - current)
 
 
+def _solve_regularised(hessian: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
+    """−(hessian + diag(ridge) + a trifle)⁻¹ slope; the block is overwritten.
+
+    With more coordinates than rows, or collinear ones, the trifle makes the direction run along what the data do not
+    determine until a coefficient is zero: the support shrinks until the system is regular.
+    """
+    diagonal = np.diag_indices_from(hessian)
+    hessian[diagonal] += ridge + _TRIFLE * hessian[diagonal].max()
+    # a Gram matrix is symmetric: its transpose is in the order that LAPACK asks for
+    factor = cho_factor(hessian.T, overwrite_a=True, check_finite=False)
+    return -cho_solve(factor, slope, check_finite=False)
+
+
 @njit(cache=True, nogil=True, inline="always")
 def _coordinate_minimum(value, slope, curvature, l1, l2, shift):
     """Minimum of the quadratic along one coordinate; a coordinate without curvature stays."""
@@ -221,6 +254,18 @@ def _coordinate_minimum(value, slope, curvature, l1, l2, shift):
     if target < -l1:
         return (target + l1) / (curvature + l2)
     return 0.0
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+def _column_norms(columns, weight):
+    out = np.empty(len(columns))
+    for c in range(len(columns)):
+        column = columns[c]
+        total = 0.0
+        for i in range(len(weight)):
+            total += weight[i] * column[i] * column[i]
+        out[c] = total
+    return out
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})

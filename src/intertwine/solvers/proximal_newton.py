@@ -34,6 +34,7 @@ from intertwine.solvers.coordinate import (
 __all__ = ["AbstractProximalNewton", "ColumnNewton", "GramNewton", "NewtonState"]
 
 _INEXACT = 0.01  # share of the violation to which a model is minimised
+_MARGIN = 0.1  # share of the tolerance: small changes in a sweep may add up to a larger violation
 _GOOD_CONTRACTION = 0.3
 _SUFFICIENT = 0.1  # share of the decrease promised by the model that a step must bring
 _MAX_HALVINGS = 40
@@ -102,7 +103,7 @@ class AbstractProximalNewton(AbstractSolver):
     def step(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
         """Minimise the model and search along the line to its minimum."""
         quadratic, state = self._model(problem, state)
-        tol = max(self.tol, _INEXACT * state.optimality) * problem.gradient_scale
+        tol = max(_MARGIN * self.tol, _INEXACT * state.optimality) * problem.gradient_scale
         target = minimize_quadratic(quadratic, state.params, problem.penalty, tol)
         params, value, scores = _line_search(problem, state, target)
         gradient = problem.gradient(scores)

@@ -19,6 +19,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.losses.base import AbstractLoss
 from intertwine.minimize import minimize
 from intertwine.pair_problem import PairProblem, Scan
 from intertwine.solvers.base import AbstractSolver
@@ -29,7 +30,7 @@ __all__ = ["WorkingSet", "WorkingSetState", "fits", "uses_gram"]
 
 _NEWTON_STEPS = 100
 _LEAST_GROWTH = 200
-_ALWAYS_GRAM = 2000  # a Gram matrix of this width is 32 MB, whatever the number of rows
+_ALWAYS_GRAM = 2000  # a Gram matrix of this width is 32 MB, whatever the number of features
 _WIDEST_GRAM = 6000
 _PRODUCTS = 25  # border between a Gram matrix and iterations on all pairs, in units of p
 _COLUMN_BYTES = 1 << 30
@@ -63,16 +64,19 @@ class WorkingSetState(NamedTuple):
     hessian: NDArray
 
 
-def uses_gram(n_rows: int, n_coordinates: int) -> bool:
-    """Tell whether a working set of this size is solved with a Gram matrix rather than with explicit columns."""
-    return n_coordinates <= max(n_rows, _ALWAYS_GRAM)
+def uses_gram(loss: AbstractLoss, n_coordinates: int) -> bool:
+    """Tell whether a working set of this size is solved with a Gram matrix rather than with explicit columns.
+
+    Explicit columns want a diagonal curvature; the diagonal above that of interacting rows is far too cautious.
+    """
+    return loss.rows_interact or n_coordinates <= loss.n_rows
 
 
-def fits(n_rows: int, n_features: int, n_coordinates: int) -> bool:
+def fits(loss: AbstractLoss, n_features: int, n_coordinates: int) -> bool:
     """Tell whether a working set of this size is cheaper than iterations on all pairs, and fits into memory."""
-    if uses_gram(n_rows, n_coordinates):
+    if uses_gram(loss, n_coordinates):
         return n_coordinates <= max(_ALWAYS_GRAM, min(_PRODUCTS * n_features, _WIDEST_GRAM))
-    return 8 * n_rows * n_coordinates <= _COLUMN_BYTES
+    return 8 * loss.n_rows * n_coordinates <= _COLUMN_BYTES
 
 
 @final
@@ -122,7 +126,7 @@ class WorkingSet(AbstractSolver):
 
     def _solve(self, problem: PairProblem, state: WorkingSetState) -> NewtonState:
         restricted = problem.restrict(state.coordinates)
-        gram = uses_gram(problem.loss.n_rows, len(state.params))
+        gram = uses_gram(problem.loss, len(state.params))
         solver: AbstractProximalNewton = GramNewton(self.tol) if gram else ColumnNewton(self.tol)
         begin = solver.init(restricted, state.params)
         begin = begin._replace(reference=state.reference, hessian=state.hessian)
@@ -134,8 +138,10 @@ def _grow(problem: PairProblem, state: WorkingSetState, scan: Scan) -> WorkingSe
     coordinates = state.coordinates.joined(added)
     params = np.concatenate([state.params, np.zeros(len(added.rows))])
     old, width = len(state.hessian), len(params)
-    n_rows, n_features = problem.loss.n_rows, problem.design.n_features
-    if old != len(state.params) or not (uses_gram(n_rows, width) and fits(n_rows, n_features, width)):
+    n_features = problem.design.n_features
+    if old != len(state.params) or not (
+        uses_gram(problem.loss, width) and fits(problem.loss, n_features, width)
+    ):
         return state._replace(coordinates=coordinates, params=params, hessian=np.empty((0, 0)))
     hessian = np.empty((width, width))
     hessian[:old, :old] = state.hessian

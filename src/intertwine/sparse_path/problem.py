@@ -214,7 +214,7 @@ class SparsePairProblem:
         return PairProblem(self.loss, self.design, self.penalty._replace(shift=shift), scale)
 
     def _fits(self, n_coordinates: int) -> bool:
-        return fits(self.loss.n_rows, self.design.n_features, n_coordinates)
+        return fits(self.loss, self.design.n_features, n_coordinates)
 
     def _stop_when_wide(self, row: Iteration, state: WorkingSetState) -> bool:
         return not self._fits(len(state.params))

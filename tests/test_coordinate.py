@@ -67,3 +67,14 @@ def test_an_infinite_strength_empties_its_coordinate():
     held = ElasticNet(l1, penalty.l2, penalty.shift)
     point = minimize_quadratic(GramQuadratic((Z * weight) @ Z.T, Z @ residual), np.ones(len(Z)), held, 1e-12)
     assert point[5] == 0.0
+
+
+def test_a_solve_through_the_rows_is_the_solve_through_the_coordinates():
+    rng = np.random.default_rng(0)
+    columns, weight = rng.standard_normal((40, 12)), rng.uniform(0.1, 1.0, 12)
+    ridge, slope = rng.uniform(0.01, 1.0, 40), rng.standard_normal(40)
+    ridge[[3, 17]] = 0.0  # as an intercept
+    quadratic = ColumnQuadratic(columns, weight, rng.standard_normal(12))
+    everything = np.arange(40)
+    expected = -np.linalg.solve((columns * weight) @ columns.T + np.diag(ridge), slope)
+    np.testing.assert_allclose(quadratic.newton_direction(everything, slope, ridge), expected, rtol=1e-7)

@@ -29,6 +29,7 @@ __all__ = ["AbstractQuadratic", "ColumnQuadratic", "GramQuadratic", "minimize_qu
 _MAX_ROUNDS = 200
 _LEAST_SWEEPS = 4
 _TRIFLE = 1e-11  # of the largest diagonal entry
+_FIRM = 1e-8  # of the same: a ridge above it leaves Woodbury's identity enough digits
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 
 
@@ -58,6 +59,10 @@ class AbstractQuadratic(ABC):
         LinAlgError
             If the system is singular even so.
         """
+
+    @abstractmethod
+    def can_solve(self, n_coordinates: int) -> bool:
+        """Tell whether `newton_direction` takes so many coordinates in reasonable time."""
 
     @abstractmethod
     def sweeps_of_a_solve(self, n_coordinates: int) -> int:
@@ -95,6 +100,10 @@ class GramQuadratic(AbstractQuadratic):
     def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
         """Solve with a block of H."""
         return _solve_regularised(self._hessian[np.ix_(index, index)], slope, ridge)
+
+    def can_solve(self, n_coordinates: int) -> bool:
+        """The system has their size."""
+        return 0 < n_coordinates <= _LARGEST_SOLVE
 
     def sweeps_of_a_solve(self, n_coordinates: int) -> int:
         """Matrix products run some twenty times as fast as sweeps."""
@@ -144,9 +153,16 @@ class ColumnQuadratic(AbstractQuadratic):
         return self._columns[index] @ self._residual
 
     def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
-        """Form the block and solve."""
+        """Solve in the smaller of two spaces: that of the coordinates, or that of the rows where a ridge is firm."""
         columns = self._columns[index]
-        return _solve_regularised((columns * self._weight) @ columns.T, slope, ridge)
+        soft = ridge <= _FIRM * self._diagonal[index].max()
+        if np.count_nonzero(soft) + len(self._weight) >= len(index):
+            return _solve_regularised((columns * self._weight) @ columns.T, slope, ridge)
+        return _solve_by_rows(columns, self._weight, slope, ridge, soft)
+
+    def can_solve(self, n_coordinates: int) -> bool:
+        """One of the two spaces has to be of modest size."""
+        return 0 < min(n_coordinates, len(self._weight)) <= _LARGEST_SOLVE
 
     def sweeps_of_a_solve(self, n_coordinates: int) -> int:
         """The system has the size of the support or of the rows."""
@@ -210,7 +226,7 @@ def _solve_on_support(
     quadratic: AbstractQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray
 ) -> None:
     """Move to the minimum with the present signs, or to the first coefficient that would change its sign."""
-    if not 0 < len(support) <= _LARGEST_SOLVE:
+    if not quadratic.can_solve(len(support)):
         return
     l1, l2, current = penalty.l1[support], penalty.l2[support], point[support]
     slope = quadratic.gradient(support) + l2 * current - penalty.shift[support] + l1 * np.sign(current)
@@ -241,6 +257,35 @@ def _solve_regularised(hessian: NDArray, slope: NDArray, ridge: NDArray) -> NDAr
     # a Gram matrix is symmetric: its transpose is in the order that LAPACK asks for
     factor = cho_factor(hessian.T, overwrite_a=True, check_finite=False)
     return -cho_solve(factor, slope, check_finite=False)
+
+
+def _solve_by_rows(
+    columns: NDArray, weight: NDArray, slope: NDArray, ridge: NDArray, soft: NDArray
+) -> NDArray:
+    """−(Z W Zᵀ + diag(ridge))⁻¹ slope through a system of the size of the rows.
+
+    Woodbury's identity for the coordinates with a firm ridge, the few others (an intercept) by their Schur complement.
+    """
+    firm = ~soft
+    scaled = columns[firm] * np.sqrt(weight)
+    inverse = 1.0 / ridge[firm]
+    inner = (scaled.T * inverse) @ scaled
+    inner.flat[:: len(inner) + 1] += 1.0
+    factor = cho_factor(inner.T, overwrite_a=True, check_finite=False)
+
+    def apply_inverse(right: NDArray) -> NDArray:
+        shrunk = (inverse * right.T).T
+        return shrunk - (inverse * (scaled @ cho_solve(factor, scaled.T @ shrunk, check_finite=False)).T).T
+
+    direction = np.empty(len(slope))
+    border = (columns[soft] * np.sqrt(weight)) @ scaled.T
+    towards = apply_inverse(slope[firm])
+    if soft.any():
+        own = (columns[soft] * weight) @ columns[soft].T - border @ apply_inverse(border.T)
+        direction[soft] = _solve_regularised(own, slope[soft] - border @ towards, ridge[soft])
+        towards += apply_inverse(border.T @ direction[soft])
+    direction[firm] = -towards
+    return direction
 
 
 @njit(cache=True, nogil=True, inline="always")

@@ -27,12 +27,14 @@ from intertwine.fitting.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.strength_search import search_strengths
 from intertwine.fitting.tie_search import search_tie
 from intertwine.objective import Strengths
-from intertwine.sparse_path import geometric_factors, solve_path
+from intertwine.sparse_path import geometric_factors, iterate_path
 
 __all__ = ["Candidate", "SearchSpace", "Selection", "mean_and_error", "select"]
 
 _WIDE = 20_000  # columns beyond which only the plain preparation is tried
 _PATH_LENGTH = 24
+_PATIENCE = 5  # strengths for which a fold's held-out loss may stay well above its lowest
+_WELL_ABOVE = 1.05
 _SEARCH_TOL = 1e-6  # held-out losses need no more
 
 
@@ -291,7 +293,7 @@ def _best_on_path(search, best, l1_ratio) -> Candidate:
     settings = best.settings._replace(
         alpha=1.0, alpha_pairs=1.0, l1_ratio=l1_ratio, tie=0.0, latent=None, order=2
     )
-    factors, losses = np.zeros(0), np.zeros((_PATH_LENGTH, len(search.X)))
+    factors, losses, reached = np.zeros(0), np.zeros((_PATH_LENGTH, len(search.X))), _PATH_LENGTH
     for train, test in search.folds:
         for whole in search.contrasts:
             loss, left_out = whole.take(train), whole.take(test)
@@ -302,11 +304,17 @@ def _best_on_path(search, best, l1_ratio) -> Candidate:
             columns = preparation.columns(search.X[test])
             own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
             linear = np.hstack([np.ones((len(test), int(loss.has_intercept))), columns, own])
-            for i, solution in enumerate(solve_path(problem, factors, tol=1e-4)):
+            own_losses: list[float] = []
+            # what no fold wants any more is not solved in the others: weak strengths are the dear ones
+            for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=1e-4)):
                 theta = solution.interactions(columns.shape[1])
                 scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
                 losses[i, test] += left_out.unit_losses(scores) / len(search.contrasts)
-    chosen = int(np.argmin(losses @ search.weights))
+                own_losses.append(left_out.value(scores))
+                if min(own_losses[-_PATIENCE:]) > _WELL_ABOVE * min(own_losses):
+                    reached = i + 1
+                    break
+    chosen = int(np.argmin((losses @ search.weights)[:reached]))
     factor = float(factors[chosen])
     settings = settings._replace(alpha=factor, alpha_pairs=factor)
     return search.record("sparse path", settings, losses[chosen], float("nan"))

@@ -8,8 +8,8 @@ H = Z diag(weight) Zᵀ and updates a residual, O(n); right when there are more 
 
 Descent finds the support and the signs in a few sweeps but settles slowly when columns are correlated. On a fixed
 support with fixed signs the problem is a linear system, so sweeps that have cost as much as that solve and have not
-settled are followed by it, cut short where the first coefficient would change its sign. This ends at machine precision in a handful of rounds; it took
-the place of Anderson acceleration, which only extrapolates the same limit.
+settled are followed by it, cut short where the first coefficient would change its sign. This ends at machine precision
+in a handful of rounds; it took the place of Anderson acceleration, which only extrapolates the same limit.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from os import cpu_count
 
@@ -13,7 +13,7 @@ from threadpoolctl import threadpool_limits
 from intertwine.sparse_path.problem import SparsePairProblem
 from intertwine.sparse_path.solution import SparseSolution
 
-__all__ = ["geometric_factors", "solve_path", "solve_paths"]
+__all__ = ["geometric_factors", "iterate_path", "solve_path", "solve_paths"]
 
 
 def geometric_factors(largest: float, n_factors: int = 32, ratio: float = 0.01) -> NDArray:
@@ -64,11 +64,20 @@ def solve_path(
     >>> [len(solution.values) for solution in path]
     [0, 1, 1, 1]
     """
-    solutions: list[SparseSolution] = []
+    return list(iterate_path(problem, factors, shift, tol))
+
+
+def iterate_path(
+    problem: SparsePairProblem,
+    factors: Sequence[float] | NDArray,
+    shift: NDArray | None = None,
+    tol: float = 1e-8,
+) -> Iterator[SparseSolution]:
+    """Solve as `solve_path` does, one solution at a time: for paths that may end early."""
+    solution = None
     for factor in factors:
-        start = solutions[-1] if solutions else None
-        solutions.append(problem.scaled(float(factor)).solve(shift, start, tol))
-    return solutions
+        solution = problem.scaled(float(factor)).solve(shift, solution, tol)
+        yield solution
 
 
 def solve_paths(

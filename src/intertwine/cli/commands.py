@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -248,16 +249,28 @@ def reproduce(
         bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
     ] = False,
     output: Annotated[
-        Path | None, typer.Option(help="Folder for tables and pictures.", show_default=False)
+        Path | None,
+        typer.Option(help="Folder for the page and the measurements; intertwine-NAME.", show_default=False),
     ] = None,
 ) -> None:
-    """Repeat a paper's experiments and put our numbers beside its own."""
-    papers = {"lit-lvm": "intertwine.reproduce.litlvm"}
-    if name not in papers:
-        raise Mistake(f"no paper {name!r}; {did_you_mean(name, papers)}")
-    from importlib import import_module
+    """Repeat a paper's experiments and put our numbers beside its own; run again to go on after an interruption."""
+    from intertwine.reproduce import PAPERS, load_paper, reproduce_paper
+    from intertwine.reproduce.page import as_markdown
 
-    import_module(papers[name]).run(quick=quick, output=output)
+    if name not in PAPERS:
+        raise Mistake(f"no paper {name!r}; {did_you_mean(name, PAPERS)}")
+    screen, paper = Screen(), load_paper(name)
+    folder = output or Path(f"intertwine-{name}")
+    with ExitStack() as shown:
+
+        def on_plan(left: int, kept: int) -> Callable[[str], None]:
+            if kept:
+                screen.note(f"{kept} measurements of an earlier run in {folder} are kept")
+            return shown.enter_context(screen.counting(f"measuring for {name}", left))
+
+        found = reproduce_paper(paper, folder, quick=quick, on_plan=on_plan)
+    screen.say(as_markdown(paper, found, quick=quick))
+    screen.say(f"page: {folder / name}.html")
 
 
 def _roles(

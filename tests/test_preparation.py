@@ -1,0 +1,108 @@
+"""From features to columns: moments, transforms out of range, relevance by really leaving rows out."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from intertwine.fitting.relevance import evidence_relevance
+from intertwine.preparation import marginal_relevance, prepare, reweight
+
+
+def table(n=30, p=4, seed=0):
+    rng = np.random.default_rng(seed)
+    return rng.standard_normal((n, p)) * [1.0, 3.0, 0.1, 1.0] + 2.0, rng.uniform(0.3, 2.0, n), rng
+
+
+def test_columns_have_weighted_mean_0_and_variance_1():
+    X, weights, _ = table()
+    prepared = prepare(X, weights, squares=True)
+    columns = prepared.columns(X)
+    squares = prepared.squares(columns)
+    for block in (columns, squares):
+        np.testing.assert_allclose(np.average(block, axis=0, weights=weights), 0, atol=1e-12)
+        np.testing.assert_allclose(np.average(block**2, axis=0, weights=weights), 1, rtol=1e-12)
+    plain = prepare(X, weights, standardize=False)
+    np.testing.assert_array_equal(plain.columns(X), X)
+
+
+def test_squares_of_two_valued_columns_say_nothing_new():
+    X, weights, rng = table()
+    X[:, 2] = np.where(rng.uniform(size=30) > 0.5, 3.0, -1.0)
+    assert prepare(X, weights, squares=True).square_kept.tolist() == [0, 1, 3]
+
+
+def test_splines_go_on_linearly_beyond_the_fitted_range():
+    X, weights, _ = table()
+    prepared = prepare(X, weights, spline_knots=4)
+    high = X.max(axis=0)
+    steps = np.array([prepared.columns((high + t)[None])[0] for t in (0.0, 1.0, 2.0, 50.0)])
+    np.testing.assert_allclose(steps[2] - steps[1], steps[1] - steps[0], atol=1e-9)
+    np.testing.assert_allclose(steps[3] - steps[0], 50 * (steps[1] - steps[0]), rtol=1e-9, atol=1e-9)
+    spread = np.bincount(prepared.feature_of, np.average(prepared.columns(X) ** 2, axis=0, weights=weights))
+    np.testing.assert_allclose(spread, 1.0, rtol=1e-10)
+
+
+def test_features_with_few_values_stay_one_column():
+    X, weights, rng = table()
+    X[:, 1] = rng.integers(0, 3, 30)
+    prepared = prepare(X, weights, spline_knots=4)
+    assert np.bincount(prepared.feature_of).tolist() == [5, 1, 5, 5]
+
+
+def test_normal_scores_are_those_of_the_ranks_and_bounded():
+    X, weights, _ = table()
+    prepared = prepare(X, weights, quantile=True, standardize=False)
+    scores = prepared.columns(X) * prepared.scale + prepared.center
+    ranks = np.argsort(np.argsort(X[:, 0]))
+    inner = (ranks > 0) & (ranks < 29)
+    np.testing.assert_allclose(scores[inner, 0], norm.ppf(ranks[inner] / 29), atol=1e-9)
+    far = prepared.columns(np.array([[1e9] * 4, [-1e9] * 4])) * prepared.scale + prepared.center
+    np.testing.assert_allclose(far, [[3.0] * 4, [-3.0] * 4])
+    monotone = prepare(np.exp(X), weights, quantile=True)
+    np.testing.assert_allclose(
+        monotone.columns(np.exp(X)), prepare(X, weights, quantile=True).columns(X), atol=1e-8
+    )
+
+
+@pytest.mark.parametrize("knots", [0, 3])
+def test_marginal_relevance_by_really_leaving_out(knots):
+    """One weighted regression for every feature and every row that is left out."""
+    X, weights, rng = table()
+    response = X[:, 0] - 0.02 * X[:, 1] ** 2 + 0.3 * rng.standard_normal(30)
+    prepared = prepare(X, weights, spline_knots=knots)
+    columns, root = prepared.columns(X), np.sqrt(weights)
+
+    def left_out(design):
+        errors = np.empty(30)
+        for i in range(30):
+            kept = np.arange(30) != i
+            b = np.linalg.lstsq(design[kept] * root[kept, None], response[kept] * root[kept], rcond=None)[0]
+            errors[i] = root[i] * (response[i] - design[i] @ b)
+        return np.sum(errors**2)
+
+    ones = np.ones((30, 1))
+    null = left_out(ones)
+    features = [columns[:, prepared.feature_of == j] for j in range(4)]
+    expected = [1 - left_out(np.hstack([ones, block])) / null for block in features]
+    found = marginal_relevance(columns, prepared.feature_of, response, weights)
+    np.testing.assert_allclose(found, np.maximum(expected, 1 / 30), rtol=1e-8)
+    assert found[0] > 0.3
+    assert found[3] < 0.2
+
+
+def test_weights_of_relevance_have_mean_square_1_and_scale_the_columns():
+    X, weights, _ = table()
+    plain = prepare(X, weights)
+    weighted = reweight(plain, X, weights, [1.0, 2.0, 0.5, 0.0])
+    assert np.mean(weighted.weights**2) == pytest.approx(1.0)
+    np.testing.assert_allclose(weighted.columns(X), plain.columns(X) * weighted.weights)
+
+
+def test_evidence_finds_the_features_that_act():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((120, 5))
+    y = X[:, 0] + 1.5 * X[:, 1] * X[:, 2] + 0.2 * rng.standard_normal(120)
+    relevance = evidence_relevance(X, np.arange(5), y, np.ones(120))
+    assert relevance[:3].min() > 10 * relevance[3:].max()

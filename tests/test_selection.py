@@ -1,0 +1,134 @@
+"""Selection by cross-validation: held-out rows are held out, and refits scatter as theory says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from sklearn.model_selection import GroupKFold, KFold
+
+from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
+from intertwine.estimators.cv_table import tuning_rows
+from intertwine.fitting.exact import ExactStrengths
+from intertwine.fitting.latent_search import LatentSettings
+from intertwine.fitting.selection import SearchSpace, _Search
+from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.losses import SquaredLoss
+from intertwine.objective import Strengths
+
+N, P = 45, 4
+FREE = np.zeros(0, int)
+
+
+def table(seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((N, P))
+    return X, X[:, 0] + X[:, 1] * X[:, 2] + 0.3 * rng.standard_normal(N), rng
+
+
+@pytest.mark.parametrize("cv", [3, KFold(4), list(KFold(5).split(np.zeros(N)))])
+@pytest.mark.parametrize("strata", [None, np.arange(N) % 3])
+def test_folds_are_disjoint_and_cover_all_rows(cv, strata):
+    X, _, rng = table()
+    rows, folds = tuning_rows(cv, X, np.full(N, True), strata, None, N, rng)
+    np.testing.assert_array_equal(rows, np.arange(N))
+    for train, test in folds:
+        assert not set(train) & set(test)
+        assert sorted([*train, *test]) == list(range(N))
+    assert sorted(np.concatenate([test for _, test in folds])) == list(range(N))
+    if cv == 3 and strata is not None:
+        assert all((np.bincount(strata[test]) == 5).all() for _, test in folds)
+
+
+def test_groups_stay_together():
+    X, _, rng = table()
+    groups = np.arange(N) // 5
+    _, folds = tuning_rows(GroupKFold(3), X, np.full(N, True), None, groups, N, rng)
+    for train, test in folds:
+        assert not set(groups[train]) & set(groups[test])
+
+
+@pytest.mark.parametrize("max_rows", [N, 12])
+def test_indices_of_folds_are_those_of_the_table_as_it_was_passed(max_rows):
+    """Rows without weight, and those beyond the largest number, are left out of the user's own folds."""
+    X, _, rng = table()
+    own, kept = list(KFold(5).split(X)), np.arange(N) % 7 > 0
+    rows, folds = tuning_rows(own, X, kept, None, None, max_rows, rng)
+    assert len(rows) == min(kept.sum(), max_rows)
+    assert kept[rows].all()
+    for (train, test), (own_train, own_test) in zip(folds, own, strict=True):
+        assert rows[test].tolist() == [i for i in own_test if i in rows]
+        assert rows[train].tolist() == [i for i in own_train if i in rows]
+
+
+def held_out_scores(X, y, train, test, preparation, latent):
+    """Scores of the test rows, read off their losses: all outcomes there lie far below the scores."""
+    space = SearchSpace((), (), (), (), (), (), (), FREE, 50, 1e-6)
+    folds = [(train, test)]
+    search = _Search([SquaredLoss(y)], X, folds, space, lambda c: None, np.random.default_rng(0))
+    strengths = ExactStrengths(0.1, Strengths(0.1, 0.0 if latent is None else 0.3))
+    settings = ModelSettings(preparation, 0.1, 0.1, 0.0, 0.0, None)
+    losses = search.held_out(search.fold_problems(settings, search.problems(settings)), strengths, latent)
+    return y[test] + np.sqrt(2 * losses[test])
+
+
+@pytest.mark.parametrize(
+    "preparation",
+    [
+        PreparationSettings(),
+        PreparationSettings(spline_knots=3),
+        PreparationSettings(relevance=1.0),
+        PreparationSettings(relevance=0.5, squares=True, quantile=True),
+        PreparationSettings(relevance=None),
+    ],
+)
+@pytest.mark.parametrize("latent", [None, LatentSettings("low_rank", 1, 1, 30, 1e-6)])
+def test_outcomes_of_test_rows_do_not_reach_their_scores(preparation, latent):
+    X, y, rng = table()
+    train, test = np.arange(30), np.arange(30, N)
+    one, two = y.copy(), y.copy()
+    one[test] = -100.0 - rng.uniform(0, 50, len(test))
+    two[test] = rng.permutation(one[test]) * 3
+    scores = [held_out_scores(X, o, train, test, preparation, latent) for o in (one, two)]
+    np.testing.assert_allclose(scores[0], scores[1], atol=1e-9)
+    changed = one.copy()
+    changed[train[0]] += 5.0  # while those of training rows do
+    other = held_out_scores(X, changed, train, test, preparation, latent)
+    assert np.abs(other - scores[0]).max() > 1e-3
+
+
+def test_bootstrap_of_an_almost_linear_gaussian_model():
+    """With hardly a penalty, refits to outcomes drawn again scatter as least squares does."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((150, 3))
+    y = X[:, 0] + 2 * X[:, 1] * X[:, 2] + 0.5 * rng.standard_normal(150)
+    model = InteractionRegressor(alpha=1e-6, latent=None, random_state=0, scaling=None).fit(X, y)
+    found = model.bootstrap_interactions(n_bootstrap=400, k=3)
+    design = np.column_stack([np.ones(150), X, X[:, [0]] * X[:, [1, 2]], X[:, 1] * X[:, 2]])
+    residual = y - design @ np.linalg.lstsq(design, y, rcond=None)[0]
+    covariance = residual @ residual / (150 - 7) * np.linalg.inv(design.T @ design)
+    theory = dict(zip(["x0 × x1", "x0 × x2", "x1 × x2"], np.sqrt(np.diag(covariance))[4:], strict=True))
+    for row in found.to_dict("records"):
+        # Residual variance divides by all rows less the intercept: the other coefficients have priors.
+        expected = theory[row["term"]] * np.sqrt(143 / 149)
+        assert row["std_error"] == pytest.approx(expected, rel=1e-3)
+        assert row["std_error_bootstrap"] == pytest.approx(expected, rel=0.12)
+        assert row["lower"] < row["estimate"] < row["upper"]
+        assert row["upper"] - row["lower"] == pytest.approx(3.92 * expected, rel=0.2)
+    assert found["term"][0] == "x1 × x2"
+    assert found["rank_stability"][0] == 1.0
+
+
+def test_bootstrap_of_the_other_losses():
+    X, f, rng = table()
+    classes = InteractionClassifier(latent=None, random_state=0).fit(X, np.digitize(f, [-0.5, 0.5]))
+    found = classes.bootstrap_interactions(30, 2)
+    assert found["class"].tolist() == [0, 0, 1, 1, 2, 2]
+    y = survival_target(rng.exponential(np.exp(-f)), np.ones(N))
+    cox = InteractionCoxPH(latent=None, random_state=0).fit(X, y).bootstrap_interactions(30, 3)
+    for table_ in (found, cox):
+        spread = np.asarray(table_["std_error_bootstrap"])
+        assert (spread > 0).all()
+        assert (spread < 5 * np.asarray(table_["std_error"])).all()
+    sparse = InteractionRegressor(l1_ratio=0.5, latent=None).fit(X, f)
+    with pytest.raises(ValueError, match="exact path"):
+        sparse.bootstrap_interactions()

@@ -40,6 +40,7 @@ def test_splines_go_on_linearly_beyond_the_fitted_range():
     steps = np.array([prepared.columns((high + t)[None])[0] for t in (0.0, 1.0, 2.0, 50.0)])
     np.testing.assert_allclose(steps[2] - steps[1], steps[1] - steps[0], atol=1e-9)
     np.testing.assert_allclose(steps[3] - steps[0], 50 * (steps[1] - steps[0]), rtol=1e-9, atol=1e-9)
+    assert (np.bincount(prepared.feature_of, np.abs(steps[1] - steps[0])) > 0.1).all()  # and not constantly
     spread = np.bincount(prepared.feature_of, np.average(prepared.columns(X) ** 2, axis=0, weights=weights))
     np.testing.assert_allclose(spread, 1.0, rtol=1e-10)
 

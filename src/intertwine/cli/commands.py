@@ -23,7 +23,7 @@ application = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_INTERRUPTED = 130
+_MISTAKE, _INTERRUPTED = 2, 130  # as the shell and typer have them
 
 
 def run() -> None:
@@ -32,7 +32,7 @@ def run() -> None:
 
 
 def _friendly(command: Callable[..., None]) -> Callable[..., None]:
-    """Show a user's mistake as one line and leave with exit code 1; let true faults through with their traceback."""
+    """Show a user's mistake as one line and leave with exit code 2; let true faults through with a traceback."""
 
     @functools.wraps(command)
     def guarded(*args: Any, **kwargs: Any) -> None:
@@ -41,7 +41,7 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
                 command(*args, **kwargs)
         except Mistake as mistake:
             Screen().fail(str(mistake))
-            raise typer.Exit(1) from None
+            raise typer.Exit(_MISTAKE) from None
         except KeyboardInterrupt:
             Screen().fail("interrupted")
             raise typer.Exit(_INTERRUPTED) from None
@@ -79,6 +79,7 @@ Categorical = Annotated[
 Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
+Jobs = Annotated[int, typer.Option(min=-1, help="Processes of the comparison; -1: one for each core.")]
 
 
 @application.callback(invoke_without_command=True)
@@ -112,6 +113,7 @@ def fit(
     cv: Folds = 5,
     quick: Quick = False,
     seed: Seed = 0,
+    jobs: Jobs = -1,
 ) -> None:
     """Fit a model with all pairs of features, and save it."""
     from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
@@ -125,7 +127,7 @@ def fit(
     model = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed)
     screen.interactions(model.estimator)
     if report is not None:
-        model.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed)
+        model.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         screen.scores(model.comparison)
     model.save(output)
     screen.say(f"model: {output}")
@@ -182,6 +184,7 @@ def compare(
     cv: Folds = 5,
     quick: Quick = False,
     seed: Seed = 0,
+    jobs: Jobs = -1,
 ) -> None:
     """Score the model beside what one would use instead, all tuned, on the same held-out folds."""
     from intertwine.cli.reading import write_table_file
@@ -191,7 +194,7 @@ def compare(
     _require_folder(output)
     problem = _pose(data, _roles(target, time, event, entry, task, drop, categorical))
     describe(problem, screen)
-    comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed)
+    comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
     screen.scores(comparison)
     if output is not None:
         import pandas as pd
@@ -232,13 +235,16 @@ def demo(
     output: Annotated[Path, typer.Option(help="Folder for the report and the models.")] = Path(
         "intertwine-demo"
     ),
-    quick: Quick = False,
+    full: Annotated[
+        bool, typer.Option("--full", help="Search as widely as fit and compare do: minutes more.")
+    ] = False,
     seed: Seed = 0,
+    jobs: Jobs = -1,
 ) -> None:
     """Fit three data sets that come with Python packages, and write one report on them."""
     from intertwine.cli.demo import run_demo
 
-    run_demo(output, Screen(), quick=quick, seed=seed)
+    run_demo(output, Screen(), quick=not full, seed=seed, jobs=jobs)
 
 
 @application.command()

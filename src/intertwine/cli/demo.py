@@ -11,7 +11,15 @@ import pandas as pd
 
 from intertwine.cli.problem import pose
 from intertwine.cli.show import Screen
-from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
+from intertwine.cli.work import (
+    FOLDS,
+    QUICK_FOLDS,
+    compare_problem,
+    describe,
+    fit_problem,
+    study_of,
+    write_studies,
+)
 
 __all__ = ["DATA_SETS", "DataSet", "run_demo"]
 
@@ -100,7 +108,7 @@ DATA_SETS = (
 )
 
 
-def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int) -> None:
+def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int | None = None) -> None:
     """Fit, compare and report each data set; what cannot be had is named and left out."""
     folder.mkdir(parents=True, exist_ok=True)
     studies = []
@@ -115,9 +123,11 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int) -> None:
         screen.output.rule(data.title, align="left", style="dim")
         problem = pose(table, **data.roles)
         describe(problem, screen)
-        model = fit_problem(problem, screen, roles=data.roles, cv=5, quick=quick, seed=seed)
+        model = fit_problem(
+            problem, screen, roles=data.roles, cv=QUICK_FOLDS if quick else FOLDS, quick=quick, seed=seed
+        )
         screen.interactions(model.estimator, k=5)
-        model.comparison = compare_problem(problem, screen, cv=3 if quick else 5, quick=quick, seed=seed)
+        model.comparison = compare_problem(problem, screen, cv=5, quick=quick, seed=seed, jobs=jobs)
         screen.scores(model.comparison)
         model.save(folder / f"{data.title.lower().replace(' ', '-')}.intertwine")
         refits = 10 if quick else 20

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,12 +18,15 @@ from rich.progress import (
     TimeElapsedColumn,
 )
 from rich.table import Table
+from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
 from intertwine.plots._results import columns_of
-from intertwine.report.words import signed
+from intertwine.report.words import number, signed
 
 __all__ = ["Screen"]
+
+_SECONDS_BETWEEN_LINES = 10.0
 
 
 class Screen:
@@ -39,7 +43,7 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line of results."""
-        self.output.print(text, soft_wrap=True)
+        self.output.print(_plain(text), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a remark."""
@@ -51,8 +55,12 @@ class Screen:
 
     @contextmanager
     def working(self, text: str) -> Iterator[Callable[[str], None]]:
-        """Show a spinner with the time while something runs; yields a function that changes the text."""
+        """Show a spinner with the time while something runs; yields a function that changes the text.
+
+        Where nobody watches (a log, a pipe) the text is one plain line.
+        """
         if not self.remarks.is_terminal:
+            self._line(f"{text} …")
             yield lambda _: None
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
@@ -62,25 +70,44 @@ class Screen:
 
     @contextmanager
     def counting(self, text: str, total: int) -> Iterator[Callable[[str], None]]:
-        """Show a bar; yields a function that names the next step."""
+        """Show a bar; yields a function that names the step that was just done.
+
+        Where nobody watches it is a plain line every ten seconds.
+        """
         if not self.remarks.is_terminal:
-            yield lambda _: None
+            yield self._occasionally(text, total)
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.remarks, transient=True) as progress:
             line = progress.add_task(_plain(text), total=total)
-            started = False
 
             def step(name: str) -> None:
-                nonlocal started
-                progress.update(line, description=_plain(f"{text}: {name}"), advance=1 if started else 0)
-                started = True
+                progress.update(line, description=_plain(f"{text}: {name}"), advance=1)
 
             yield step
 
+    def _occasionally(self, text: str, total: int) -> Callable[[str], None]:
+        self._line(f"{text} …")
+        done, last = 0, time.monotonic()
+
+        def step(name: str) -> None:
+            nonlocal done, last
+            done += 1
+            if time.monotonic() - last > _SECONDS_BETWEEN_LINES:
+                last = time.monotonic()
+                self._line(f"{text}: {done} of {total}")
+
+        return step
+
+    def _line(self, text: str) -> None:
+        self.remarks.print(f"[dim]{_plain(text)}[/dim]", soft_wrap=True)
+
     @contextmanager
     def collecting_warnings(self) -> Iterator[None]:
-        """Print each different warning once, as a note, after the work."""
+        """Print each different warning about the data once, as a note, after the work.
+
+        That a search was cut short is left to the report, which says how far from the optimum the model is.
+        """
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             yield
@@ -88,6 +115,7 @@ class Screen:
             " ".join(str(warning.message).split())
             for warning in caught
             if issubclass(warning.category, UserWarning)
+            and not issubclass(warning.category, ConvergenceWarning)
         ):
             self.note(text)
 
@@ -118,7 +146,7 @@ class Screen:
         """Print a comparison, the best model first."""
         table = _table(f"{comparison.task.metric} on {comparison.scores.shape[1]} held-out folds")
         table.add_column("model")
-        for name in (comparison.task.metric, "± s.e.", "difference", "± s.e.", "seconds a fit"):
+        for name in (comparison.task.metric, "± s.e.", "difference", "± s.e.", "settings", "seconds a fit"):
             table.add_column(name, justify="right")
         for i in sorted(range(len(comparison.names)), key=lambda i: -comparison.mean[i]):
             mine = i == 0
@@ -128,7 +156,8 @@ class Screen:
                 f"{comparison.std_error[i]:.3f}",
                 "" if mine else signed(float(comparison.difference[i]), 3),
                 "" if mine else f"{comparison.difference_std_error[i]:.3f}",
-                f"{comparison.seconds[i].mean():.2g}",
+                f"{comparison.settings[i]:,}",
+                number(float(comparison.seconds[i].mean()), 2),
                 style="bold" if mine else None,
             )
         self.output.print(table)

@@ -168,6 +168,7 @@ def _comparison_to_state(comparison: Comparison | None) -> dict[str, Any] | None
         "scores": comparison.scores,
         "seconds": comparison.seconds,
         "test_share": comparison.test_share,
+        "settings": comparison.settings,
     }
 
 
@@ -175,5 +176,10 @@ def _comparison_from_state(state: dict[str, Any] | None, task: AbstractTask) -> 
     if state is None:
         return None
     return Comparison(
-        task, list(state["names"]), state["scores"], state["seconds"], test_share=state["test_share"]
+        task,
+        list(state["names"]),
+        state["scores"],
+        state["seconds"],
+        test_share=state["test_share"],
+        settings=state["settings"],
     )

@@ -16,7 +16,10 @@ from intertwine.compare import Comparison, compare_models
 from intertwine.pipelines import TablePreprocessor
 from intertwine.report import Study, write_report
 
-__all__ = ["compare_problem", "describe", "fit_problem", "study_of", "write_studies"]
+__all__ = ["FOLDS", "QUICK_FOLDS", "compare_problem", "describe", "fit_problem", "study_of", "write_studies"]
+
+# Folds in which a model chooses its settings.
+FOLDS, QUICK_FOLDS = 5, 3
 
 
 def describe(problem: Problem, screen: Screen) -> None:
@@ -43,11 +46,17 @@ def fit_problem(
         return TableModel.fit(problem, estimator, roles)
 
 
-def compare_problem(problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int) -> Comparison:
+def compare_problem(
+    problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int, jobs: int | None = None
+) -> Comparison:
     """Nested cross-validation against the baselines, with the preprocessing fitted inside each training part."""
-    models = problem.task.models(problem.X.shape[1], cv=cv, quick=quick, random_state=seed)
+    inner = QUICK_FOLDS if quick else FOLDS
+    models = problem.task.models(problem.X.shape[1], cv=inner, quick=quick, random_state=seed)
     preprocessor = TablePreprocessor(numeric=problem.numeric, categorical=problem.categorical)
-    with screen.collecting_warnings(), screen.counting("comparing", len(models) * cv) as step:
+    with (
+        screen.collecting_warnings(),
+        screen.counting(f"comparing {len(models)} models", len(models) * cv) as step,
+    ):
         return compare_models(
             models,
             problem.X,
@@ -56,6 +65,7 @@ def compare_problem(problem: Problem, screen: Screen, *, cv: int, quick: bool, s
             preprocessor=preprocessor,
             n_splits=cv,
             random_state=seed,
+            n_jobs=jobs,
             on_step=lambda name, fold: step(f"{name}, fold {fold}"),
         )
 

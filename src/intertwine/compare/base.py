@@ -64,8 +64,8 @@ class AbstractTask(ABC):
         """Build our estimator, which picks all its hyperparameters itself."""
 
     @abstractmethod
-    def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
-        """Collect what one would use instead, each tuning itself; `quick` makes smaller grids."""
+    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect what one would use instead, each tuning itself in `cv` folds; `quick` makes smaller grids."""
 
     def models(
         self, n_features: int, *, cv: int = 5, quick: bool = False, random_state: int = 0
@@ -77,9 +77,10 @@ class AbstractTask(ABC):
         n_features : int
             Columns of the data; the elastic net on all pairs is left out where it could not hold them.
         cv : int, default 5
-            Folds inside our estimator.
+            Folds in which every model chooses its settings.
         quick : bool, default False
+            Smaller grids, ours and theirs.
         random_state : int, default 0
         """
         ours = self.interaction_model(cv=cv, quick=quick, random_state=random_state)
-        return {OURS: ours, **self.baselines(n_features, quick=quick, random_state=random_state)}
+        return {OURS: ours, **self.baselines(n_features, cv=cv, quick=quick, random_state=random_state)}

@@ -15,8 +15,27 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
 
-from intertwine.compare._tuning import BOOSTING_GRID, kernel_grid, spells_out_pairs, tuned, with_all_pairs
-from intertwine.compare.base import ALL_PAIRS, BOOSTING, KERNEL, MAIN_EFFECTS, AbstractTask, Split
+from intertwine.compare._tuning import (
+    BOOSTING_GRID,
+    FACTORIZATION_SETTINGS,
+    QUICK_SEARCH,
+    elastic_net_strengths,
+    factorization_grid,
+    kernel_grid,
+    l1_ratios,
+    spells_out_pairs,
+    tuned,
+    with_all_pairs,
+)
+from intertwine.compare.base import (
+    ALL_PAIRS,
+    BOOSTING,
+    FACTORIZATION,
+    KERNEL,
+    MAIN_EFFECTS,
+    AbstractTask,
+    Split,
+)
 
 __all__ = ["ClassificationTask"]
 
@@ -59,23 +78,31 @@ class ClassificationTask(AbstractTask):
         """Build an :class:`InteractionClassifierCV`."""
         from intertwine.estimators.interactions_cv import InteractionClassifierCV
 
-        return InteractionClassifierCV(cv=cv, random_state=random_state)
+        return InteractionClassifierCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect logistic elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
-        boosting = HistGradientBoostingClassifier(random_state=random_state)
-        plain, pairs = make_pipeline(StandardScaler(), _logistic()), with_all_pairs(_logistic())
-        grid = {
-            "logisticregression__C": np.logspace(-3, 1, 3 if quick else 5).tolist(),
-            "logisticregression__l1_ratio": [0.5] if quick else [0.1, 0.9],
+        from intertwine.estimators.interactions import InteractionClassifier
+
+        choice: dict[str, Any] = {
+            "cv": cv,
+            "random_state": random_state,
+            "scoring": self._auc,
+            "stratified": True,
         }
+        grid = {
+            "logisticregression__C": elastic_net_strengths(1e-3, 10.0, quick),
+            "logisticregression__l1_ratio": l1_ratios(quick),
+        }
+        machine = InteractionClassifier(**FACTORIZATION_SETTINGS, random_state=random_state)
+        boosting = HistGradientBoostingClassifier(random_state=random_state)
+        kernel = make_pipeline(StandardScaler(), SVC())
         models = {
-            MAIN_EFFECTS: tuned(plain, grid, quick, self._auc),
-            ALL_PAIRS: tuned(pairs, grid, quick, self._auc),
-            BOOSTING: tuned(boosting, BOOSTING_GRID, quick, self._auc),
-            KERNEL: tuned(
-                make_pipeline(StandardScaler(), SVC()), kernel_grid("svc", quick), quick, self._auc
-            ),
+            MAIN_EFFECTS: tuned(make_pipeline(StandardScaler(), _logistic()), grid, **choice),
+            ALL_PAIRS: tuned(with_all_pairs(_logistic()), grid, **choice),
+            FACTORIZATION: tuned(machine, factorization_grid(quick), **choice),
+            BOOSTING: tuned(boosting, BOOSTING_GRID, **choice),
+            KERNEL: tuned(kernel, kernel_grid("svc", quick), **choice),
         }
         if not spells_out_pairs(n_features):
             del models[ALL_PAIRS]

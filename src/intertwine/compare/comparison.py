@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable, Mapping
-from typing import Any
+from itertools import product
+from typing import Any, NamedTuple
 
 import narwhals as nw
 import numpy as np
+from joblib import Parallel, delayed
 from numpy.typing import NDArray
 from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
+from intertwine.compare._tuning import settings_tried
 from intertwine.compare.base import AbstractTask
 from intertwine.frames import make_frame
 
@@ -34,6 +38,8 @@ class Comparison:
         Time to tune and fit.
     test_share : float
         Rows of a test fold over rows of a training fold.
+    settings : (m,) array, optional
+        How many settings each model chose from.
     out_of_fold : dict of arrays, optional
         Predictions of the first model for every row, from the fold that held it out.
 
@@ -41,7 +47,7 @@ class Comparison:
     ----------
     frame : frame
         One row per model: ``model``, ``score`` (mean over folds), ``std_error`` (standard deviation over
-        folds / √folds), ``difference`` to the first model, ``difference_std_error`` and ``seconds``. The
+        folds / √folds), ``difference`` to the first model, ``difference_std_error``, ``settings`` and ``seconds``. The
         difference is paired by fold, and its standard error is corrected for the overlap of the training sets
         (Nadeau and Bengio, 2003): without the correction it is too small by half or more.
     fold_frame : frame
@@ -65,6 +71,7 @@ class Comparison:
         seconds: NDArray[np.float64],
         *,
         test_share: float,
+        settings: NDArray[Any] | None = None,
         out_of_fold: dict[str, NDArray[Any]] | None = None,
     ) -> None:
         self.task = task
@@ -72,6 +79,7 @@ class Comparison:
         self.scores = np.asarray(scores, dtype=float)
         self.seconds = np.asarray(seconds, dtype=float)
         self.test_share = test_share
+        self.settings = np.ones(len(names), int) if settings is None else np.asarray(settings).astype(int)
         self.out_of_fold = out_of_fold
         n_folds = self.scores.shape[1]
         self.mean = self.scores.mean(axis=1)
@@ -86,6 +94,7 @@ class Comparison:
                 "std_error": self.std_error,
                 "difference": self.difference,
                 "difference_std_error": self.difference_std_error,
+                "settings": self.settings,
                 "seconds": self.seconds.mean(axis=1),
             }
         )
@@ -108,6 +117,7 @@ def compare_models(
     preprocessor: Any = None,
     n_splits: int = 5,
     random_state: int = 0,
+    n_jobs: int | None = None,
     on_step: Callable[[str, int], None] | None = None,
 ) -> Comparison:
     """Score models on the same held-out folds; each model tunes itself inside every training part.
@@ -125,12 +135,20 @@ def compare_models(
     n_splits : int, default 5
     random_state : int, default 0
         Of the shuffle.
+    n_jobs : int, optional
+        Processes, as in joblib; scores do not depend on it.
     on_step : callable, optional
-        Called with the model's name and the fold (from 1) before each fit.
+        Called with the model's name and the fold (from 1) after each fit.
 
     Returns
     -------
     Comparison
+
+    Warns
+    -----
+    UserWarning
+        What the first model says in every fold, once: it is about the data.  What single folds say is not passed on,
+        nor what the settings say that nobody picked.
 
     Examples
     --------
@@ -143,38 +161,80 @@ def compare_models(
     1.0
     """
     splits = task.splits(y, n_splits, random_state)
-    scores, seconds = np.full((len(models), n_splits), np.nan), np.zeros((len(models), n_splits))
+    shape = (len(models), n_splits)
+    scores, seconds, tried = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)
     kept: dict[str, NDArray[Any]] = {}
+    said: Counter[str] = Counter()
     # Folds outside, models inside: a slow spell of the machine hits all models alike.
-    for fold, (train, test) in enumerate(splits):
-        X_train, X_test = _rows(X, train), _rows(X, test)
-        for row, (name, model) in enumerate(models.items()):
-            if on_step is not None:
-                on_step(name, fold + 1)
-            steps = [clone(model)] if preprocessor is None else [clone(preprocessor), clone(model)]
-            fitted = make_pipeline(*steps)
-            started = time.perf_counter()
-            with warnings.catch_warnings():
-                warnings.simplefilter(
-                    "ignore", ConvergenceWarning
-                )  # a baseline's grid has settings that nobody picks
-                fitted.fit(X_train, y[train])
-            seconds[row, fold] = time.perf_counter() - started
-            prediction = _predict(task, fitted, X_test, y)
-            scores[row, fold] = task.score(y[test], prediction)
-            if row == 0:
-                for key, values in prediction.items():
-                    kept.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))[test] = (
-                        values
-                    )
+    places = list(product(range(n_splits), range(len(models))))
+    estimators = list(models.values())
+    outcomes = Parallel(n_jobs, return_as="generator")(
+        delayed(_held_out)(estimators[row], preprocessor, X, y, *splits[fold], task) for fold, row in places
+    )
+    for (fold, row), outcome in zip(places, outcomes, strict=True):
+        if on_step is not None:
+            on_step(list(models)[row], fold + 1)
+        seconds[row, fold], scores[row, fold], tried[row, fold] = (
+            outcome.seconds,
+            outcome.score,
+            outcome.settings,
+        )
+        if row == 0:
+            said.update(outcome.warnings)
+            for key, values in outcome.prediction.items():
+                array = kept.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))
+                array[splits[fold][1]] = values
+    for message, times in said.items():
+        if times == n_splits:
+            warnings.warn(message, UserWarning, stacklevel=2)
     share = float(np.mean([len(test) / len(train) for train, test in splits]))
-    return Comparison(task, list(models), scores, seconds, test_share=share, out_of_fold=kept)
+    return Comparison(
+        task,
+        list(models),
+        scores,
+        seconds,
+        test_share=share,
+        settings=np.median(tried, axis=1),
+        out_of_fold=kept,
+    )
 
 
-def _predict(task: AbstractTask, fitted: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
-    """Predictions of a pipeline's last step: a pipeline does not forward the methods of survival models."""
-    transformed = fitted[:-1].transform(X) if len(fitted) > 1 else X
-    return task.predict(fitted[-1], transformed, y)
+class _Outcome(NamedTuple):
+    """One model on one fold."""
+
+    score: float
+    seconds: float
+    settings: int
+    prediction: dict[str, NDArray[Any]]
+    warnings: set[str]
+
+
+def _held_out(
+    model: Any,
+    preprocessor: Any,
+    X: Any,
+    y: NDArray[Any],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    task: AbstractTask,
+) -> _Outcome:
+    """Fit on the training rows, predict and score the others."""
+    steps = [clone(model)] if preprocessor is None else [clone(preprocessor), clone(model)]
+    fitted = make_pipeline(*steps)
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        started = time.perf_counter()
+        fitted.fit(_rows(X, train), y[train])
+        seconds = time.perf_counter() - started
+        # A pipeline does not forward the methods of survival models: its last step predicts.
+        held_out = _rows(X, test) if preprocessor is None else fitted[:-1].transform(_rows(X, test))
+        prediction = task.predict(fitted[-1], held_out, y)
+    heard = {
+        " ".join(str(warning.message).split())
+        for warning in caught
+        if issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)
+    }
+    return _Outcome(task.score(y[test], prediction), seconds, settings_tried(fitted), prediction, heard)
 
 
 def _rows(X: Any, index: NDArray[np.intp]) -> Any:

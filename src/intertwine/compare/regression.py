@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import BaseEstimator
 from sklearn.compose import TransformedTargetRegressor
 from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import ElasticNetCV
@@ -15,8 +16,26 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
-from intertwine.compare._tuning import BOOSTING_GRID, kernel_grid, spells_out_pairs, tuned, with_all_pairs
-from intertwine.compare.base import ALL_PAIRS, BOOSTING, KERNEL, MAIN_EFFECTS, AbstractTask, Split
+from intertwine.compare._tuning import (
+    BOOSTING_GRID,
+    FACTORIZATION_SETTINGS,
+    QUICK_SEARCH,
+    factorization_grid,
+    kernel_grid,
+    l1_ratios,
+    spells_out_pairs,
+    tuned,
+    with_all_pairs,
+)
+from intertwine.compare.base import (
+    ALL_PAIRS,
+    BOOSTING,
+    FACTORIZATION,
+    KERNEL,
+    MAIN_EFFECTS,
+    AbstractTask,
+    Split,
+)
 
 __all__ = ["RegressionTask"]
 
@@ -50,27 +69,32 @@ class RegressionTask(AbstractTask):
         """Build an :class:`InteractionRegressorCV`."""
         from intertwine.estimators.interactions_cv import InteractionRegressorCV
 
-        return InteractionRegressorCV(cv=cv, random_state=random_state)
+        return InteractionRegressorCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
-        kernel = TransformedTargetRegressor(
-            make_pipeline(StandardScaler(), SVR()), transformer=StandardScaler()
-        )
+        from intertwine.estimators.interactions import InteractionRegressor
+
+        choice: dict[str, Any] = {"cv": cv, "random_state": random_state, "scoring": "r2"}
+        machine = InteractionRegressor(**FACTORIZATION_SETTINGS, random_state=random_state)
         boosting = HistGradientBoostingRegressor(random_state=random_state)
+        kernel = make_pipeline(StandardScaler(), SVR())
         models = {
-            MAIN_EFFECTS: make_pipeline(StandardScaler(), _elastic_net(quick)),
-            ALL_PAIRS: with_all_pairs(_elastic_net(quick)),
-            BOOSTING: tuned(boosting, BOOSTING_GRID, quick, "r2"),
-            KERNEL: tuned(kernel, kernel_grid("regressor__svr", quick), quick, "r2"),
+            MAIN_EFFECTS: make_pipeline(StandardScaler(), _elastic_net(cv, quick)),
+            ALL_PAIRS: with_all_pairs(_elastic_net(cv, quick)),
+            FACTORIZATION: tuned(_standard(machine), factorization_grid(quick, "regressor__"), **choice),
+            BOOSTING: tuned(boosting, BOOSTING_GRID, **choice),
+            KERNEL: tuned(_standard(kernel), kernel_grid("regressor__svr", quick), **choice),
         }
         if not spells_out_pairs(n_features):
             del models[ALL_PAIRS]
         return models
 
 
-def _elastic_net(quick: bool) -> ElasticNetCV:
-    ratios = [0.1, 0.9] if quick else [0.1, 0.5, 0.9, 1.0]
-    return ElasticNetCV(
-        l1_ratio=ratios, alphas=20 if quick else 50, cv=3 if quick else 5, max_iter=5000, tol=1e-3
-    )
+def _standard(model: BaseEstimator) -> TransformedTargetRegressor:
+    """Standardise the target too, so that one grid of strengths suits every unit."""
+    return TransformedTargetRegressor(model, transformer=StandardScaler())
+
+
+def _elastic_net(cv: int, quick: bool) -> ElasticNetCV:
+    return ElasticNetCV(l1_ratio=l1_ratios(quick), alphas=20 if quick else 50, cv=cv, max_iter=5000, tol=1e-3)

@@ -8,11 +8,21 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.model_selection import StratifiedKFold
 
-from intertwine.compare.base import AbstractTask, Split
+from intertwine.compare._tuning import (
+    FACTORIZATION_SETTINGS,
+    QUICK_SEARCH,
+    elastic_net_strengths,
+    factorization_grid,
+    l1_ratios,
+    tuned,
+)
+from intertwine.compare.base import ALL_PAIRS, FACTORIZATION, MAIN_EFFECTS, AbstractTask, Split
 from intertwine.losses import concordance_index
 from intertwine.plots.survival import curve_times, survival_at
 
 __all__ = ["SurvivalTask"]
+
+_NO_PAIRS = 1e9  # a penalty that leaves every interaction at zero
 
 
 class SurvivalTask(AbstractTask):
@@ -35,6 +45,7 @@ class SurvivalTask(AbstractTask):
 
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``risk`` (n,), ``survival`` (n, times), and the same ``times`` for every row (n, times)."""
+        model = getattr(model, "best_estimator_", model)  # a grid search forwards no survival functions
         times = curve_times(y["time"], y["event"])
         survival = survival_at(model, X, times)
         return {
@@ -52,8 +63,22 @@ class SurvivalTask(AbstractTask):
         """Build an :class:`InteractionCoxPHCV`."""
         from intertwine.estimators.interactions_cv import InteractionCoxPHCV
 
-        return InteractionCoxPHCV(cv=cv, random_state=random_state)
+        return InteractionCoxPHCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, quick: bool, random_state: int) -> dict[str, Any]:
-        """Collect Cox elastic nets on main effects and on all pairs, and a factorization machine."""
-        return {}
+    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect Cox elastic nets on main effects and on all pairs, and a factorization machine.
+
+        scikit-learn has no Cox models, so the three are special cases of :class:`InteractionCoxPH`; that its elastic
+        nets equal those of R's glmnet is tested.
+        """
+        from intertwine.estimators.interactions import InteractionCoxPH
+
+        choice: dict[str, Any] = {"cv": cv, "random_state": random_state}
+        grid = {"alpha": elastic_net_strengths(0.01, 1.0, quick), "l1_ratio": l1_ratios(quick)}
+        machine = InteractionCoxPH(**FACTORIZATION_SETTINGS, random_state=random_state)
+        main = InteractionCoxPH(latent=None, alpha_pairs=_NO_PAIRS, tol=1e-5)
+        return {
+            MAIN_EFFECTS: tuned(main, grid, **choice),
+            ALL_PAIRS: tuned(InteractionCoxPH(latent=None, tol=1e-5), grid, **choice),
+            FACTORIZATION: tuned(machine, factorization_grid(quick), **choice),
+        }

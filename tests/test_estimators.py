@@ -82,3 +82,10 @@ def test_cross_validation_is_saved_with_its_record(tmp_path):
     again = intertwine.load(tmp_path / "model")
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
     assert again.best_params_ == model.best_params_
+
+
+def test_a_ranking_may_be_empty():
+    X, y = _data()
+    sparse = InteractionRegressor(alpha=0.05, l1_ratio=1.0, latent=None).fit(X, y)
+    assert len(sparse.top_interactions(3)) > 0
+    assert len(sparse.top_interactions(3, by="z")) == 0  # the sparse path has no standard errors

@@ -127,6 +127,8 @@ def _task(
         return TASKS[task]
     values = table[target].dropna()
     levels = values.nunique()
+    if levels == 1:
+        raise Mistake(f"{target!r} is {values.iloc[0]} in every row: there is nothing to predict")
     if not _is_number(values) or levels == 2:
         return TASKS["classification"]
     if levels <= 10 and bool((values == values.round()).all()):

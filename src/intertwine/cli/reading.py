@@ -79,7 +79,7 @@ def _read_csv(path: Path, separator: str | None) -> pd.DataFrame:
     table = pd.read_csv(path, sep=separator, engine="c" if separator else "python")
     # A nameless first column of 0, 1, 2, … is the index of whoever wrote the file.
     first = table.columns[0]
-    if str(first).startswith("Unnamed: 0") and (table[first] == range(len(table))).all():
+    if str(first).startswith("Unnamed: 0") and table[first].tolist() == list(range(len(table))):
         table = table.drop(columns=first)
     return table
 

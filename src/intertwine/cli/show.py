@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
 from intertwine.plots._results import columns_of
-from intertwine.report.words import number, signed
+from intertwine.report.words import decimals_of, number, plus_minus, signed
 
 __all__ = ["Screen"]
 
@@ -122,40 +123,42 @@ class Screen:
     def interactions(self, estimator: Any, k: int = 10) -> None:
         """Print the largest interactions."""
         columns = columns_of(estimator.top_interactions(k))
+        estimates, errors = columns["estimate"].astype(float), columns["std_error"].astype(float)
+        decimals = decimals_of(errors.tolist(), estimates.tolist())
         table = _table("The largest interactions")
-        table.add_column("pair")
+        table.add_column("pair", overflow="fold")
         if "class" in columns:
             table.add_column("class")
-        for name in ("estimate", "s.e.", "z", "from latent structure"):
-            table.add_column(name, justify="right")
-        for i in range(len(columns["term"])):
-            row = [str(columns["term"][i])] + ([str(columns["class"][i])] if "class" in columns else [])
-            estimate, error, z = (float(columns[name][i]) for name in ("estimate", "std_error", "z"))
-            share = float(columns["target_share"][i])
-            error_text = f"{error:.3g}" if error == error else "–"
+        for name in ("estimate", "s.e.", "z", "latent share"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for i, term in enumerate(columns["term"]):
+            names = [str(term)] + ([str(columns["class"][i])] if "class" in columns else [])
             table.add_row(
-                *map(_plain, row),
-                f"{estimate:+.3g}".replace("-", "−"),
-                error_text,
-                signed(z, 1),
-                f"{share:.0%}",
+                *map(_plain, names),
+                signed(estimates[i], decimals),
+                f"{errors[i]:,.{decimals}f}" if np.isfinite(errors[i]) else "–",
+                signed(float(columns["z"][i]), 1),
+                f"{float(columns['target_share'][i]):.0%}",
             )
         self.output.print(table)
 
     def scores(self, comparison: Comparison) -> None:
         """Print a comparison, the best model first."""
-        table = _table(f"{comparison.task.metric} on {comparison.scores.shape[1]} held-out folds")
-        table.add_column("model")
-        for name in (comparison.task.metric, "± s.e.", "difference", "± s.e.", "settings", "seconds a fit"):
-            table.add_column(name, justify="right")
+        table = _table(
+            f"{comparison.task.metric} on {comparison.scores.shape[1]} held-out folds, ± standard error"
+        )
+        table.add_column("model", no_wrap=True)
+        for name in (comparison.task.metric, "difference", "settings", "seconds"):
+            table.add_column(name, justify="right", no_wrap=True)
         for i in sorted(range(len(comparison.names)), key=lambda i: -comparison.mean[i]):
             mine = i == 0
+            difference = (
+                f"{signed(float(comparison.difference[i]), 3)} ± {comparison.difference_std_error[i]:.3f}"
+            )
             table.add_row(
                 comparison.names[i],
-                f"{comparison.mean[i]:.3f}",
-                f"{comparison.std_error[i]:.3f}",
-                "" if mine else signed(float(comparison.difference[i]), 3),
-                "" if mine else f"{comparison.difference_std_error[i]:.3f}",
+                plus_minus(float(comparison.mean[i]), float(comparison.std_error[i])),
+                "" if mine else difference,
                 f"{comparison.settings[i]:,}",
                 number(float(comparison.seconds[i].mean()), 2),
                 style="bold" if mine else None,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import warnings
 from pathlib import Path
 from typing import Any, final
 
@@ -79,7 +80,15 @@ class TableModel:
             raise Mistake(
                 f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on"
             )
-        return self.preprocessor.transform(table[wanted])
+        for name, levels in preprocessor_to_state(self.preprocessor)["levels"].items():
+            unknown = sorted({str(level) for level in table[name].dropna()} - set(levels))
+            if unknown:
+                warnings.warn(
+                    f"{_unseen(name, unknown)}: those rows count as none of its levels", stacklevel=2
+                )
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", "Found unknown categories")  # said above, by name
+            return self.preprocessor.transform(table[wanted])
 
     def predict(self, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
@@ -144,6 +153,11 @@ class TableModel:
             list(state["notes"]),
             _comparison_from_state(state["comparison"], task),
         )
+
+
+def _unseen(name: str, levels: list[str]) -> str:
+    shown = ", ".join(map(repr, levels[:5])) + (" and others" if len(levels) > 5 else "")
+    return f"{name!r} holds {shown}, which the model was not fitted on"
 
 
 def _state_of(estimator: Any) -> dict[str, Any]:

@@ -41,10 +41,11 @@ def leading_features(estimator: Any, n_features: int) -> list[str]:
 
 
 def score_path(estimator: Any, name: str) -> dict[str, Any]:
-    """Held-out loss along hyperparameter `name`, as arguments for a ``PathDisplay``.
+    """Loss along hyperparameter `name`, as arguments for a ``PathDisplay``.
 
     Only candidates with the preparation of the chosen one count, so that the path shows `name` and nothing else; of
-    candidates with nearly the same value, the best stands for all.
+    candidates with nearly the same value, the best stands for all.  The loss is the held-out one, or that of the
+    screening where it has more values: it has no standard error.
 
     Raises
     ------
@@ -55,18 +56,32 @@ def score_path(estimator: Any, name: str) -> dict[str, Any]:
     chosen = int(np.flatnonzero(results["chosen"])[0])
     alike = np.all([results[column] == results[column][chosen] for column in _PREPARATION], axis=0)
     values = results[name].astype(float)
-    mean, error = results["mean_test_loss"].astype(float), results["std_error"].astype(float)
-    best: dict[float, int] = {}
-    for row in np.flatnonzero(alike & np.isfinite(mean)):
-        group = values[row] if values[row] == 0 or np.isinf(values[row]) else round(np.log10(values[row]), 1)
-        if group not in best or mean[row] < mean[best[group]] or row == chosen:
-            best[group] = int(row) if best.get(group) != chosen else chosen
-    if len(best) < 2:
+    held_out, screened = (
+        _best_by_value(values, results[loss].astype(float), alike, chosen)
+        for loss in ("mean_test_loss", "screening_loss")
+    )
+    by_screening = len(screened) > len(held_out)
+    rows = screened if by_screening else held_out
+    if len(rows) < 2:
         raise ValueError(f"the search tried one value of {name}: there is no path to show")
-    rows = list(best.values())
+    error = results["std_error"].astype(float)[rows]
     return {
         "values": values[rows],
-        "mean": mean[rows],
-        "std_error": error[rows],
+        "mean": results["screening_loss" if by_screening else "mean_test_loss"].astype(float)[rows],
+        "std_error": np.full(len(rows), np.nan) if by_screening else error,
         "chosen": float(values[chosen]),
+        "score_name": "leave-one-out loss (screening)" if by_screening else "held-out loss",
     }
+
+
+def _best_by_value(
+    values: NDArray[np.float64], loss: NDArray[np.float64], alike: NDArray[np.bool_], chosen: int
+) -> list[int]:
+    """Rows of the best candidate at every value, to a tenth of a decade; the chosen one stands for its own."""
+    best: dict[float, int] = {}
+    for row in np.flatnonzero(alike & np.isfinite(loss)):
+        plain = values[row] == 0 or np.isinf(values[row])
+        group = float(values[row]) if plain else round(float(np.log10(values[row])), 1)
+        if group not in best or row == chosen or (best[group] != chosen and loss[row] < loss[best[group]]):
+            best[group] = int(row)
+    return list(best.values())

@@ -133,12 +133,17 @@ class LatentMapDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw a frame with ``feature`` and one column for each latent dimension."""
+        """Draw a frame with ``feature``, perhaps ``importance``, and one column for each latent dimension."""
         columns = columns_of(frame)
-        features = [str(name) for name in columns.pop("feature")]
+        features, importance = [str(name) for name in columns.pop("feature")], columns.pop("importance", None)
         vectors = np.column_stack([np.asarray(values, dtype=float) for values in columns.values()])
         display = cls(
-            vectors=vectors, features=features, centred=centred, rotatable=rotatable, n_labels=n_labels
+            vectors=vectors,
+            features=features,
+            importance=importance,
+            centred=centred,
+            rotatable=rotatable,
+            n_labels=n_labels,
         )
         return display.plot(ax, palette=palette)
 

@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.plots._results import score_path
 from intertwine.report.diagnostics import calibration_slope, close_pairs, proportional_hazards_z
-from intertwine.report.findings import Findings
+from intertwine.report.findings import Findings, tie_trial
 from intertwine.report.study import Study
 from intertwine.report.words import compact, count, listed, number
 
@@ -78,31 +77,30 @@ def _many_pairs(findings: Findings) -> Iterator[Caution]:
 
 
 def _tie(study: Study) -> Iterator[Caution]:
-    try:
-        path = score_path(study.estimator, "tie")
-    except (AttributeError, KeyError, ValueError):
+    found = tie_trial(study.estimator)
+    if found is None:
         return
-    values, mean, error, chosen = path["values"], path["mean"], path["std_error"], path["chosen"]
-    if values.size < 2 or not np.any(values == 0):
-        return
-    picked, without = int(np.flatnonzero(values == chosen)[0]), int(np.flatnonzero(values == 0)[0])
-    if chosen == 0:
-        best = float(np.nanmax(np.delete(mean, without)))
-        yield Caution(
-            "The latent tie was rejected",
-            f"Cross-validation scored pairs on their own highest ({number(mean[without])} against "
-            f"{number(best)} with the best tie), "
-            "so estimates do not lean on a latent structure.",
-        )
-    else:
-        gain = float(mean[picked] - mean[without])
-        clear = gain > float(error[picked])
+    gain, error, tie = found.loss_without - found.loss_with, found.std_error, compact(found.tie)
+    losses = (
+        f"{number(found.loss_without)} without a tie, {number(found.loss_with)} with the best one ({tie})"
+    )
+    if found.accepted:
         yield Caution(
             "The latent tie was accepted",
-            f"Cross-validation picked {compact(chosen)}; without a tie the score falls by {number(gain, 2)}, "
-            + ("more" if clear else "less")
-            + " than one standard error"
-            + ("." if clear else ": read the latent map as a summary, not as a discovery."),
+            f"The held-out loss is {losses}: tying pairs to latent vectors helps by more than the standard error of "
+            "the difference. The choice was made on these rows, so the gain on new ones will be smaller.",
+        )
+    elif gain > 0:
+        yield Caution(
+            "The latent tie was not accepted",
+            f"The held-out loss is {losses}, a difference within its standard error (losses themselves: ± "
+            f"{number(error, 2)}). The model is the simpler one: every pair on its own, no latent map.",
+        )
+    else:
+        yield Caution(
+            "The latent tie was not accepted",
+            f"The held-out loss is {losses}: a latent structure predicts no better. Every pair stands on its own, "
+            "and there is no latent map.",
         )
 
 
@@ -135,9 +133,8 @@ def _constant(study: Study) -> Iterator[Caution]:
     constant = np.ptp(study.table, axis=0) == 0
     if np.any(constant):
         names = [name for name, is_constant in zip(study.names, constant, strict=True) if is_constant]
-        yield Caution(
-            "Constant columns", f"{listed(names)} never vary, so their effects are 0.".replace("0.", "0.")
-        )
+        verb = "varies, so its effect is" if len(names) == 1 else "vary, so their effects are"
+        yield Caution("Constant columns", f"{listed(names)} never {verb} 0.")
 
 
 def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caution]:

@@ -21,7 +21,7 @@ from intertwine.plots import (
 from intertwine.report.findings import Findings
 from intertwine.report.picture import Picture, scratch_axes, take_picture
 from intertwine.report.study import Study
-from intertwine.report.words import listed, number, signed
+from intertwine.report.words import compact, listed, number, signed
 
 __all__ = [
     "held_out_predictions",
@@ -201,16 +201,18 @@ def picture_of_tie(study: Study) -> list[Picture]:
         return []
     if display.values.size < 2:
         return []
-    chosen = "none" if display.chosen is None else number(display.chosen)
+    chosen = "none" if display.chosen is None else compact(display.chosen)
+    low, high = float(np.nanmin(display.mean)), float(np.nanmax(display.mean))
+    errors = ", ± one standard error" if np.any(np.isfinite(display.std_error)) else ""
     return [
         take_picture(
             display,
             title="Does the latent structure help?",
-            alt=f"Cross-validated score against the strength of the tie; chosen {chosen}.",
-            caption="Best cross-validated score at each strength of the tie to the latent structure, "
-            "± one standard error. "
-            "0: pairs on their own; ∞: factorization machine. Ring: the one that was picked; dashes: "
-            "one standard error below it.",
+            alt=f"{display.score_name.capitalize()} against the strength of the tie, between {number(low)} and "
+            f"{number(high)}; chosen {chosen}.",
+            caption=f"Lowest {display.score_name} at each strength of the tie to the latent structure{errors}; "
+            "lower is better. 0: pairs on their own; ∞: factorization machine. Ring: the one that was "
+            "picked; a tie must also lower the held-out loss by more than its standard error.",
         )
     ]
 

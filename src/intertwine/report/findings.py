@@ -14,7 +14,7 @@ from scipy.stats import norm
 from intertwine.plots._results import columns_of
 from intertwine.report.study import Study
 
-__all__ = ["Findings", "InteractionRow", "MainEffectRow", "discoveries", "find"]
+__all__ = ["Findings", "InteractionRow", "MainEffectRow", "TieTrial", "discoveries", "find", "tie_trial"]
 
 _RATE = 0.1
 _LONGEST = 1000
@@ -117,6 +117,37 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         has_errors=bool(np.any(np.isfinite(strongest["z"].astype(float)))),
         has_bootstrap=bool(bootstrap),
         no_bootstrap=no_bootstrap,
+    )
+
+
+@dataclass(frozen=True)
+class TieTrial:
+    """What the search found about the latent tie: held-out losses of the best model without and with one."""
+
+    accepted: bool
+    tie: float
+    loss_without: float
+    loss_with: float
+    std_error: float
+
+
+def tie_trial(estimator: Any) -> TieTrial | None:
+    """Read the trial from a ``…CV`` estimator; None where no tie was tried."""
+    if getattr(estimator, "cv_results_", None) is None:
+        return None
+    results = columns_of(estimator.cv_results_)
+    loss, tied = results["mean_test_loss"].astype(float), results["stage"] == "latent target"
+    without = np.flatnonzero(np.isfinite(loss) & np.isin(results["stage"], ["preparation", "refinement"]))
+    within = np.flatnonzero(np.isfinite(loss) & tied)
+    if not len(within) or not len(without):
+        return None
+    plain, best = without[np.argmin(loss[without])], within[np.argmin(loss[within])]
+    return TieTrial(
+        accepted=bool(np.any(results["chosen"] & tied)),
+        tie=float(results["tie"][best]),
+        loss_without=float(loss[plain]),
+        loss_with=float(loss[best]),
+        std_error=float(results["std_error"][best]),
     )
 
 

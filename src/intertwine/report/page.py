@@ -158,7 +158,9 @@ def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> d
         "interactions": interaction_table(findings, unit),
         "interaction_pictures": pictures_of_interactions(study, findings) + picture_of_tie(study),
         "pair_pictures": pictures_of_pairs(study, findings),
-        "main_effects": main_effect_table(findings, unit),
+        "main_effects": main_effect_table(
+            findings, unit, curved=getattr(study.chosen, "basis", None) == "spline"
+        ),
         "sureness": _sureness(findings),
         "cautions": cautions(study, findings, predictions),
         "code": _code(study),
@@ -207,8 +209,8 @@ def _sureness(findings: Findings) -> list[str]:
             "zero, and what is left is biased towards it."
         ]
     text = [
-        "The standard errors and z in the table hold the latent vectors and the hyperparameters "
-        "fixed, so they are the least that one should allow."
+        "The standard errors and z in the table hold the hyperparameters, and the latent vectors where there are "
+        "any, fixed: they are the least that one should allow."
     ]
     if findings.no_bootstrap:
         text.append(findings.no_bootstrap)
@@ -216,16 +218,28 @@ def _sureness(findings: Findings) -> list[str]:
         ratio = float(np.nanmedian([row.std_error_bootstrap / row.std_error for row in rows]))
         stable = sum(row.rank_stability >= 0.8 for row in rows)
         apart = sum(row.lower > 0 or row.upper < 0 for row in rows)
-        compared = f"{number(ratio, 2)} times as large" if abs(ratio - 1) > 0.05 else "as large"
         text.append(
-            "The bootstrap simulates new targets from the fitted model and refits everything but the "
-            f"hyperparameters. Over the {len(rows)} largest pairs "
-            f"its standard errors are {compared} on median: that is what holding the latent vectors fixed hides. "
+            "The bootstrap draws new targets from the fitted model and refits everything but the hyperparameters. "
+            f"Over the {len(rows)} largest pairs its standard errors are {_compared(ratio)} "
             f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, "
-            f"and {count(stable, 'pair')} of {len(rows)} remain among the largest in at least 80% of "
+            f"and {count(stable, 'pair')} remain among the largest in at least 80% of "
             "the refits.".replace(". no ", ". No ")
         )
     return text
+
+
+def _compared(ratio: float) -> str:
+    """What the size of the bootstrap's errors, relative to those in the table, means."""
+    if ratio > 1.05:
+        return (
+            f"{number(ratio, 2)} times those in the table, on median: that is what fixed latent vectors hide."
+        )
+    if ratio > 0.7:
+        return "about as large as those in the table."
+    return (
+        f"only {number(ratio, 2)} times those in the table, on median: the penalty holds the estimates near zero in "
+        "every sample. The errors in the table also count what these rows cannot tell, so go by those."
+    )
 
 
 def _code(study: Study) -> str:

@@ -17,6 +17,7 @@ __all__ = ["Picture", "scratch_axes", "take_picture"]
 _FONTS = (
     "-apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 'Liberation Sans', system-ui, sans-serif"
 )
+_LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
 _FONT_LIST = re.compile(r" font-family: 'DejaVu Sans'(?:, *(?:'[^']*'|[\w-]+))*;?")
 
 
@@ -84,7 +85,9 @@ def _shortened(svg: str) -> str:
     """The same picture in half the bytes: one font rule, coordinates to a hundredth of a point, no indentation."""
     svg = re.sub(r"<metadata>.*?</metadata>", "", svg, flags=re.DOTALL)
     svg = _FONT_LIST.sub("", svg).replace("</style>", f" text{{font-family:{_FONTS}}}</style>", 1)
-    svg = re.sub(r"(\d\.\d\d)\d+", r"\1", svg)
+    svg = re.sub(
+        r"<[^>]*>", lambda tag: _LONG_NUMBER.sub(r"\1", tag.group()), svg
+    )  # not the text between tags
     return re.sub(r"\n\s*", " ", svg)
 
 

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.compare import Comparison
 from intertwine.report.findings import Findings
-from intertwine.report.words import number, signed
+from intertwine.report.words import decimals_of, number, signed
 
 __all__ = ["Table", "interaction_table", "main_effect_table", "score_table"]
 
@@ -48,6 +48,7 @@ def score_table(comparison: Comparison) -> Table:
                 "std_error": f"{error[i]:.3f}",
                 "difference": "" if first else signed(float(comparison.difference[i]), 3),
                 "difference_std_error": "" if first else f"{comparison.difference_std_error[i]:.3f}",
+                "settings": f"{comparison.settings[i]:,}",
                 "seconds": number(float(comparison.seconds[i].mean()), 2),
                 **places[i],
             }
@@ -55,8 +56,8 @@ def score_table(comparison: Comparison) -> Table:
     folds = comparison.scores.shape[1]
     caption = (
         f"{comparison.task.metric} on {folds} held-out folds, mean and standard error. "
-        "Every model was tuned inside each training part, "
-        "on the same folds. Differences are against this model, paired by fold, "
+        "Every model chose among its settings by cross-validation inside each training part; their number and the "
+        "time it took are in the table. Differences are against this model, paired by fold, "
         "their standard error corrected for overlapping training parts."
     )
     return Table(
@@ -66,7 +67,7 @@ def score_table(comparison: Comparison) -> Table:
 
 def interaction_table(findings: Findings, unit: str) -> Table:
     """The largest interactions."""
-    decimals = _decimals(
+    decimals = decimals_of(
         [row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions]
     )
     rows = [
@@ -91,12 +92,12 @@ def interaction_table(findings: Findings, unit: str) -> Table:
     return Table(caption=caption, rows=rows, has_class=has_class, has_bootstrap=findings.has_bootstrap)
 
 
-def main_effect_table(findings: Findings, unit: str) -> Table:
-    """The largest main effects."""
+def main_effect_table(findings: Findings, unit: str, *, curved: bool = False) -> Table:
+    """The largest main effects; `curved` says that features were expanded in splines."""
     shown = findings.main_effects[:_MOST_MAIN_EFFECTS]
     estimate, error = np.array([row.estimate for row in shown]), np.array([row.std_error for row in shown])
     low, high, places = _marks(estimate, 1.96 * np.where(np.isfinite(error), error, 0.0), anchor=0.0)
-    decimals = _decimals(error, estimate)
+    decimals = decimals_of(error.tolist(), estimate.tolist())
     rows = [
         {
             "term": row.term,
@@ -112,6 +113,11 @@ def main_effect_table(findings: Findings, unit: str) -> Table:
     left_out = len(findings.main_effects) - len(shown)
     more = f" {left_out:,} smaller ones are left out." if left_out else ""
     caption = f"Effects of single features, at the mean of all others, in {unit}. Bars: ± 1.96 standard errors.{more}"
+    if curved:
+        caption += (
+            " This model bends: a name with a number in brackets is one piece of that feature's spline, and the "
+            "pieces of a feature have a meaning together only."
+        )
     has_class = any(row.label is not None for row in shown)
     return Table(caption=caption, rows=rows, low=number(low, 2), high=number(high, 2), has_class=has_class)
 
@@ -136,16 +142,6 @@ def _marks(
         for v, r in zip(value, reach, strict=True)
     ]
     return low, high, places
-
-
-def _decimals(errors: Any, estimates: Any) -> int:
-    """Decimals that show two digits of the typical standard error."""
-    sizes = [abs(float(e)) for e in errors if math.isfinite(e) and e != 0] or [
-        abs(float(e)) / 10 for e in estimates if e != 0
-    ]
-    if not sizes:
-        return 2
-    return int(np.clip(1 - math.floor(math.log10(float(np.median(sizes)))), 0, 8))
 
 
 def _fixed(value: float, decimals: int) -> str:

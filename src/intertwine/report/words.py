@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from statistics import median
 
-__all__ = ["compact", "count", "listed", "number", "plus_minus", "signed"]
+__all__ = ["compact", "count", "decimals_of", "listed", "number", "plus_minus", "signed"]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -83,3 +84,19 @@ def listed(items: Sequence[str], limit: int = 6) -> str:
     if len(items) > limit:
         shown.append(f"{len(items) - limit:,} more")
     return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}" if shown else ""
+
+
+def decimals_of(errors: Sequence[float], estimates: Sequence[float]) -> int:
+    """Decimals that show two digits of the typical standard error.
+
+    Examples
+    --------
+    >>> decimals_of([0.031, 0.042], [0.5, 0.1]), decimals_of([math.nan], [250.0])
+    (3, 0)
+    """
+    sizes = [abs(float(e)) for e in errors if math.isfinite(e) and e != 0] or [
+        abs(float(e)) / 10 for e in estimates if e != 0
+    ]
+    if not sizes:
+        return 2
+    return min(max(1 - math.floor(math.log10(median(sizes))), 0), 8)

@@ -1,0 +1,215 @@
+"""The command line as a user meets it: what comes out, and what a mistake is answered with."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_tables import only, patients
+from typer.testing import CliRunner
+
+from intertwine.cli import commands, reading
+from intertwine.cli.commands import application
+from intertwine.cli.table_model import TableModel
+
+pytest.importorskip("pyarrow")
+
+MISTAKE = 2
+
+
+def run(*arguments):
+    return CliRunner().invoke(application, [str(argument) for argument in arguments])
+
+
+def works(*arguments):
+    done = run(*arguments)
+    assert done.exit_code == 0, done.output
+    return done
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """One table in several formats, and tables with something wrong about them."""
+    at = tmp_path_factory.mktemp("tables")
+    table = patients()
+    for outcomes, name in ((["y"], "patients"), (["ill"], "illness"), (["time", "status"], "survival")):
+        only(table, *outcomes).to_csv(at / f"{name}.csv", index=False)
+    only(table, "y").to_parquet(at / "patients.parquet", index=False)
+    only(table, "y").to_csv(at / "indexed.tsv.gz", sep="\t")
+    spoilt = only(table, "y", "stage", "time", "status")
+    spoilt["id"] = [f"p{i}" for i in range(len(spoilt))]
+    spoilt["born"] = pd.date_range("1950-01-01", periods=len(spoilt))
+    spoilt["same"] = 1.0
+    spoilt["code"] = np.arange(len(spoilt)) % 3
+    spoilt["early"] = spoilt["time"] - 1.0
+    spoilt["endless"] = np.where(np.arange(len(spoilt)) == 7, np.inf, spoilt["dose"])
+    spoilt.to_parquet(at / "spoilt.parquet", index=False)
+    (at / "empty.csv").write_text("")
+    (at / "header.csv").write_text("a,b\n")
+    (at / "semicolons.csv").write_text("a;b\n1;2\n")
+    (at / "twice.csv").write_text("a,b\n1,2,3\n1,2,3,4\n")
+    (at / "table.xlsx").write_text("not a spreadsheet")
+    (at / "junk.intertwine").write_text("nothing of ours")
+    return at
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    """A model of `y`, as ``fit`` leaves it."""
+    path = folder / "y.intertwine"
+    done = works("fit", folder / "patients.csv", "--target", "y", "--output", path, "--quick", "--cv", 3)
+    assert "age × dose" in done.stdout
+    assert str(path) in done.stdout
+    assert "weight (3)" in done.stderr
+    return path
+
+
+def test_fit_finds_the_interaction_and_predicts(folder, model, tmp_path):
+    works("predict", model, folder / "patients.csv", "--output", tmp_path / "out.csv")
+    predicted = pd.read_csv(tmp_path / "out.csv")["prediction"]
+    assert np.corrcoef(predicted, patients()["y"])[0, 1] > 0.95
+    assert TableModel.load(model).estimator.top_interactions(1)["term"][0] == "age × dose"
+
+
+def test_the_format_of_the_file_does_not_matter(folder, model, tmp_path):
+    answers = []
+    for name in ("patients.csv", "patients.parquet", "indexed.tsv.gz"):
+        works("predict", model, folder / name, "--output", tmp_path / "out.parquet")
+        answers.append(pd.read_parquet(tmp_path / "out.parquet"))
+    for other in answers[1:]:
+        np.testing.assert_allclose(other, answers[0], rtol=1e-9)
+
+
+def test_predictions_go_to_standard_output_and_nothing_else_does(folder, model):
+    done = works("predict", model, folder / "patients.csv")
+    lines = done.stdout.splitlines()
+    assert lines[0] == "prediction"
+    assert len(lines) == 1 + 90
+    assert all(np.isfinite(float(line)) for line in lines[1:])
+
+
+def test_columns_may_come_in_another_order_and_with_new_levels(folder, model, tmp_path):
+    table = patients().iloc[:, ::-1].assign(site="Graz")
+    table.to_csv(tmp_path / "new.csv", index=False)
+    done = works("predict", model, tmp_path / "new.csv")
+    assert len(done.stdout.splitlines()) == 91
+    assert "site" in done.stderr
+
+
+def test_classes_come_with_probabilities(folder, tmp_path):
+    path = tmp_path / "m.intertwine"
+    works("fit", folder / "illness.csv", "--target", "ill", "--output", path, "--quick", "--cv", 3)
+    works("predict", path, folder / "illness.csv", "--output", tmp_path / "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out) == ["prediction", "probability_no", "probability_yes"]
+    np.testing.assert_allclose(out["probability_no"] + out["probability_yes"], 1.0)
+    assert (out["prediction"] == np.where(out["probability_yes"] > 0.5, "yes", "no")).all()
+
+
+def test_survival_at_chosen_times(folder, tmp_path):
+    path = tmp_path / "m.intertwine"
+    roles = ["--time", "time", "--event", "status=dead"]
+    works("fit", folder / "survival.csv", *roles, "--output", path, "--quick", "--cv", 3)
+    works(
+        "predict", path, folder / "survival.csv", "--at", 1.0, "--at", 0.2, "--output", tmp_path / "out.csv"
+    )
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out) == ["log_relative_hazard", "survival_at_0.2", "survival_at_1"]
+    assert (out["survival_at_1"] <= out["survival_at_0.2"]).all()
+    # a higher hazard means a lower survival, for every row
+    assert (out["log_relative_hazard"].rank() == (-out["survival_at_1"]).rank()).all()
+
+
+def test_compare_scores_every_model_on_every_fold(folder, tmp_path):
+    roles = ["--target", "y", "--cv", 2, "--quick", "--jobs", 1]
+    done = works("compare", folder / "patients.csv", *roles, "--output", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv")
+    names = {"intertwine", "elastic net, main effects", "elastic net, all pairs", "factorization machine"}
+    assert names | {"gradient boosting", "RBF kernel"} == set(scores["model"])
+    assert (scores.groupby("model")["fold"].nunique() == 2).all()
+    by_model = scores.groupby("model")["score"].mean()
+    assert by_model["intertwine"] > by_model["elastic net, main effects"] + 0.3
+    assert f"{by_model['intertwine']:.3f}" in done.stdout
+
+
+def test_a_report_is_written_afterwards_too(folder, model, tmp_path):
+    done = works("report", model, folder / "patients.csv", "--output", tmp_path / "r.html")
+    assert str(tmp_path / "r.html") in done.stdout
+    assert "age × dose" in (tmp_path / "r.html").read_text(encoding="utf-8")
+
+
+SURVIVAL = ["--time", "time", "--event"]
+MISTAKES = {
+    "file absent": (["fit", "nowhere.csv", "--target", "y"], "no file"),
+    "file misspelt": (["fit", "patient.csv", "--target", "y"], "did you mean 'patients.csv'"),
+    "folder for a file": (["fit", ".", "--target", "y"], "is a folder"),
+    "unknown ending": (["fit", "table.xlsx", "--target", "y"], "only .csv, .tsv and .parquet"),
+    "empty file": (["fit", "empty.csv", "--target", "y"], "is empty"),
+    "no rows": (["fit", "header.csv", "--target", "a"], "no rows"),
+    "semicolons": (["fit", "semicolons.csv", "--target", "a"], "separated by something other"),
+    "ragged rows": (["fit", "twice.csv", "--target", "a"], "cannot be read as csv"),
+    "no target": (["fit", "patients.csv"], "--target NAME"),
+    "column misspelt": (["fit", "patients.csv", "--target", "Y"], "did you mean 'y'"),
+    "column to drop misspelt": (["fit", "patients.csv", "--target", "y", "--drop", "wieght"], "'weight'"),
+    "text for a number": (["fit", "patients.csv", "--target", "sex", "--task", "regression"], "text"),
+    "unknown task": (["fit", "patients.csv", "--target", "y", "--task", "regresion"], "'regression'"),
+    "few whole numbers": (["fit", "spoilt.parquet", "--target", "stage"], "--task classification or --task"),
+    "constant target": (["fit", "spoilt.parquet", "--target", "same"], "nothing to predict"),
+    "names as a feature": (["fit", "spoilt.parquet", "--target", "y"], "--drop id"),
+    "dates as a feature": (["fit", "spoilt.parquet", "--target", "y", "--drop", "id"], "'born' holds dates"),
+    "infinite values": (
+        ["fit", "spoilt.parquet", "--target", "y", "--drop", "id,born"],
+        "infinite values in endless",
+    ),
+    "time without event": (["fit", "survival.csv", "--time", "time"], "both --time and --event"),
+    "target and time": (["fit", "survival.csv", "--target", "age", *SURVIVAL, "status"], "not both"),
+    "event in words": (["fit", "survival.csv", *SURVIVAL, "status"], "--event status=dead"),
+    "event value unknown": (["fit", "survival.csv", *SURVIVAL, "status=death"], "did you mean 'dead'"),
+    "event of several codes": (["fit", "spoilt.parquet", *SURVIVAL, "code"], "say which value is the event"),
+    "negative times": (
+        ["fit", "spoilt.parquet", "--time", "early", "--event", "status=dead", "--drop", "id,born,endless"],
+        "negative",
+    ),
+    "output folder absent": (
+        ["fit", "patients.csv", "--target", "y", "--output", "no/m.intertwine"],
+        "no folder",
+    ),
+    "model absent": (["predict", "none.intertwine", "patients.csv"], "no file"),
+    "model is junk": (["predict", "junk.intertwine", "patients.csv"], "junk.intertwine"),
+    "columns absent": (["predict", "y.intertwine", "spoilt_less.csv"], "lacks 'dose', 'weight'"),
+    "times for a number": (["predict", "y.intertwine", "patients.csv", "--at", "1"], "--at is for survival"),
+    "paper unknown": (["reproduce", "lit-lvn"], "lit-lvm"),
+    "no such option": (["fit", "patients.csv", "--traget", "y"], "--traget"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_in_words(name, folder, model, monkeypatch):
+    arguments, words = MISTAKES[name]
+    monkeypatch.chdir(folder)
+    only(patients(), "y").drop(columns=["dose", "weight"]).to_csv("spoilt_less.csv", index=False)
+    before = sorted(path.name for path in folder.iterdir())
+    done = run(*arguments)
+    assert done.exit_code == MISTAKE, done.output
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+    assert "Traceback" not in done.output
+    assert sorted(path.name for path in folder.iterdir()) == before
+
+
+def test_our_own_faults_keep_their_traceback(folder, monkeypatch):
+    monkeypatch.setattr(reading, "read_table_file", lambda path: 1 / 0)
+    done = run("fit", folder / "patients.csv", "--target", "y")
+    assert isinstance(done.exception, ZeroDivisionError)
+
+
+def test_an_interrupt_is_no_traceback(folder, monkeypatch):
+    def interrupted(path):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(reading, "read_table_file", interrupted)
+    done = run("fit", folder / "patients.csv", "--target", "y")
+    assert done.exit_code == commands._INTERRUPTED
+    assert "interrupted" in done.stderr
+
+
+def test_without_arguments_the_commands_are_listed():
+    done = run()
+    assert all(name in done.output for name in ("fit", "predict", "compare", "report", "demo", "reproduce"))

@@ -1,0 +1,150 @@
+"""Displays: made from an estimator, their data as a frame, drawn the same again, labels that do not collide."""
+
+import inspect
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from intertwine import (
+    InteractionClassifier,
+    InteractionCoxPH,
+    InteractionRegressor,
+    InteractionRegressorCV,
+    plots,
+    survival_target,
+)
+from intertwine.plots._labels import place_labels
+from intertwine.plots._results import score_path
+
+matplotlib.use("Agg")
+
+DISPLAYS = [name for name in plots.__all__ if name.endswith("Display")]
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    """What each display is drawn from: the arguments of its ``from_estimator``."""
+    rng = np.random.default_rng(0)
+    X = pd.DataFrame(rng.standard_normal((90, 5)), columns=["age", "dose", "weight", "flow", "colour"])
+    y = X["age"] + 1.5 * X["dose"] * X["flow"] - X["age"] * X["weight"] + 0.3 * rng.standard_normal(90)
+    number = InteractionRegressor(alpha=0.05, tie=0.1, n_init=1, random_state=0).fit(X, y)
+    chosen = InteractionRegressorCV(
+        n_knots=(0,), relevances=(0.0,), squares=(False,), latents=("low_rank",), cv=3, random_state=0
+    ).fit(X, y)
+    ill = np.where(y > 0, "ill", "well")
+    classes = InteractionClassifier(alpha=0.05, latent=None).fit(X, ill)
+    times = survival_target(rng.exponential(np.exp(-y)), rng.random(90) < 0.8)
+    cox = InteractionCoxPH(alpha=0.05, latent=None).fit(X, times)
+    return {
+        "CalibrationDisplay": (classes, X, ill),
+        "CoefficientPathDisplay": (number, X, y),
+        "InteractionForestDisplay": (number,),
+        "InteractionHeatmapDisplay": (number,),
+        "InteractionSurfaceDisplay": (number, X, ("dose", "flow")),
+        "LatentMapDisplay": (number,),
+        "ObservedPredictedDisplay": (number, X, y),
+        "PathDisplay": (chosen,),
+        "SurvivalCurvesDisplay": (cox, X, times),
+    }
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_every_display_is_made_from_an_estimator_and_shows_its_data(name, fitted):
+    display = getattr(plots, name).from_estimator(*fitted[name])
+    assert isinstance(display.frame, pd.DataFrame)
+    assert len(display.frame) > 1
+    numbers = display.frame.select_dtypes("number").drop(
+        columns=["std_error", "lower", "upper"], errors="ignore"
+    )
+    assert np.all(~np.isnan(numbers.to_numpy(float)))
+    drawn = display.ax_
+    display.plot(palette=plots.DARK)
+    assert display.ax_ is not drawn
+    matplotlib.pyplot.close("all")
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_a_display_draws_on_the_axes_it_is_given(name, fitted):
+    figure = matplotlib.figure.Figure()
+    ax = figure.subplots()
+    display = getattr(plots, name).from_estimator(*fitted[name], ax=ax)
+    assert display.ax_ is ax
+    assert display.figure_ is figure
+    assert not matplotlib.pyplot.get_fignums()
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_the_frame_draws_the_same_again(name, fitted):
+    kind = getattr(plots, name)
+    if not hasattr(kind, "from_frame"):
+        assert hasattr(kind, "from_predictions")
+        return
+    display = kind.from_estimator(*fitted[name], ax=matplotlib.figure.Figure().subplots())
+    wanted = [
+        key for key in ("first", "second", "name") if key in inspect.signature(kind.from_frame).parameters
+    ]
+    again = kind.from_frame(
+        display.frame,
+        **{key: getattr(display, key) for key in wanted},
+        ax=matplotlib.figure.Figure().subplots(),
+    )
+    pd.testing.assert_frame_equal(again.frame, display.frame)
+
+
+def test_the_figures_are_those_of_the_model(fitted):
+    (model,) = fitted["InteractionForestDisplay"]
+    axes = [matplotlib.figure.Figure().subplots() for _ in range(3)]
+    top = model.top_interactions(3)
+    forest = plots.InteractionForestDisplay.from_estimator(model, k=3, ax=axes[0]).frame
+    assert list(forest["term"]) == list(top["term"])
+    np.testing.assert_array_equal(forest["estimate"], top["estimate"])
+    heat = plots.InteractionHeatmapDisplay.from_estimator(model, ax=axes[1])
+    place = [heat.features.index(name) for name in ("dose", "flow")]
+    np.testing.assert_allclose(heat.matrix[place[0], place[1]], model.interaction("dose", "flow").estimate)
+    surface = plots.InteractionSurfaceDisplay.from_estimator(*fitted["InteractionSurfaceDisplay"], ax=axes[2])
+    row = surface.frame.iloc[[0]]
+    at = pd.DataFrame(fitted["InteractionSurfaceDisplay"][1].mean()).T
+    at[["dose", "flow"]] = row[["dose", "flow"]].to_numpy()
+    np.testing.assert_allclose(row["prediction"], model.predict(at), rtol=1e-6)
+
+
+def test_the_path_of_the_tie_starts_from_pairs_on_their_own(fitted):
+    (model,) = fitted["PathDisplay"]
+    path = score_path(model, "tie")
+    assert 0.0 in path["values"]
+    assert len(path["values"]) > 2
+    assert path["chosen"] in path["values"]
+
+
+def test_a_map_needs_latent_vectors(fitted):
+    model = fitted["CalibrationDisplay"][0]
+    with pytest.raises(ValueError, match="no latent vectors"):
+        plots.LatentMapDisplay.from_estimator(model)
+
+
+BOXES = st.lists(
+    st.tuples(*[st.floats(0, 400, allow_nan=False)] * 2, st.floats(5, 90), st.floats(5, 20)),
+    min_size=1,
+    max_size=12,
+)
+
+
+@settings(max_examples=60, deadline=None)
+@given(BOXES)
+def test_labels_never_collide_and_never_leave_the_frame(boxes):
+    points, sizes = np.array([b[:2] for b in boxes]), np.array([b[2:] for b in boxes])
+    bounds = (0.0, 0.0, 400.0, 400.0)
+    placed = [
+        (np.array(centre) - size / 2, np.array(centre) + size / 2)
+        for centre, size in zip(place_labels(points, sizes, bounds), sizes, strict=True)
+        if centre is not None
+    ]
+    for i, (low, high) in enumerate(placed):
+        assert np.all(low >= -1e-9)
+        assert np.all(high <= 400 + 1e-9)
+        for other_low, other_high in placed[:i]:
+            assert np.any(high <= other_low + 1e-9) or np.any(other_high <= low + 1e-9)

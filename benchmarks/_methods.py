@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import _ours
 import numpy as np
 from baselines import third_party
-from baselines._peer import Peer
+from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
 from baselines.glmnet_r import Glmnet
 from baselines.sklearn_peers import PolynomialElasticNet
 
@@ -43,7 +43,9 @@ METHODS: dict[str, Method] = {
     "intertwine, sparse fit": Method(_ours.SparseFit),
     "PolynomialFeatures + ElasticNetCV": Method(PolynomialElasticNet),
     "skglm": Method(third_party.SkglmElasticNet, from_registry=True),
-    "glmnet (R, model.matrix)": Method(lambda: Glmnet("gaussian", pairs=True, mixing=(0.5, 1.0))),
+    "glmnet (R, model.matrix)": Method(
+        lambda: Glmnet("gaussian", pairs=True, mixing=(0.5, 1.0), path_length=PATH_LENGTH, min_ratio=MIN_RATIO)
+    ),
     "glinternet (adelie)": Method(lambda: third_party.AdelieGlinternet("gaussian"), from_registry=True),
     "uniPairs": Method(lambda: third_party.UniPairsPeer("gaussian"), from_registry=True),
     "EBM (interpret)": Method(lambda: third_party.ExplainableBoosting("gaussian"), from_registry=True),

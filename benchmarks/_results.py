@@ -1,6 +1,6 @@
 """Results that survive an interruption: JSON after every measurement, markdown tables from all that is there.
 
-The library's half and the peers' half of a benchmark are two files, so that either can be run again alone.
+The library's half and the peers' half of a benchmark can be run again alone: adding a row keeps all others.
 """
 
 from __future__ import annotations
@@ -25,8 +25,13 @@ def _plain(value: object) -> object:
     raise TypeError(f"not JSON: {type(value).__name__}")
 
 
+def named(name: str, quick: bool) -> str:
+    """Stem of the results: a quick run must not take the place of the full one (and is not committed)."""
+    return f"{name}_quick" if quick else name
+
+
 class Results:
-    """Rows of one half of a benchmark, kept in ``results/NAME.HALF.json``.
+    """Rows of one half of a benchmark, kept in ``results/NAME.json`` beside those of the other.
 
     Parameters
     ----------
@@ -37,12 +42,15 @@ class Results:
     """
 
     def __init__(self, name: str, half: str, key: Sequence[str]) -> None:
-        self._path = FOLDER / f"{name}.{half}.json"
-        self._key = tuple(key)
-        kept = json.loads(self._path.read_text()) if self._path.exists() else {"machines": [], "rows": []}
-        self._machines: list[dict] = kept["machines"]
-        self.rows: list[dict] = kept["rows"]
-        self._machine: int | None = None
+        self._path = FOLDER / f"{name}.json"
+        self._half = half
+        self._key = ("half", *key)
+        self._facts: dict | None = None
+
+    @property
+    def rows(self) -> list[dict]:
+        """The rows of this half."""
+        return [row for row in _read(self._path)["rows"] if row["half"] == self._half]
 
     def has(self, **key: object) -> bool:
         """Whether that row was measured already."""
@@ -50,22 +58,22 @@ class Results:
 
     def add(self, row: dict) -> None:
         """Add or replace a row and write the file."""
-        if self._machine is None:
-            self._machines.append(_machine.facts())
-            self._machine = len(self._machines) - 1
+        self._facts = self._facts or _machine.facts()
+        row = {"half": self._half, **row}
+        state = _read(self._path)  # afresh: the other half may be running
+        machines = [*state["machines"], self._facts]
         identity = [row.get(name) for name in self._key]
-        self.rows = [kept for kept in self.rows if [kept.get(name) for name in self._key] != identity]
-        self.rows.append({**row, "machine": self._machine})
-        self._write()
+        rows = [kept for kept in state["rows"] if [kept.get(name) for name in self._key] != identity]
+        self._write(machines, [*rows, {**row, "machine": len(machines) - 1}])
 
-    def _write(self) -> None:
+    def _write(self, machines: list[dict], rows: list[dict]) -> None:
         FOLDER.mkdir(exist_ok=True)
-        used = sorted({row["machine"] for row in self.rows})
-        number = {old: new for new, old in enumerate(used)}
-        state = {
-            "machines": [self._machines[old] for old in used],
-            "rows": [{**row, "machine": number[row["machine"]]} for row in self.rows],
-        }
+        distinct = []
+        for row in rows:
+            if machines[row["machine"]] not in distinct:
+                distinct.append(machines[row["machine"]])
+        numbered = [{**row, "machine": distinct.index(machines[row["machine"]])} for row in rows]
+        state = {"machines": distinct, "rows": numbered}
         with tempfile.NamedTemporaryFile("w", dir=FOLDER, suffix=".part", delete=False) as stream:
             json.dump(state, stream, indent=1, default=_plain, allow_nan=True)
         os.replace(stream.name, self._path)
@@ -73,12 +81,11 @@ class Results:
 
 def all_rows(name: str) -> list[dict]:
     """The rows of both halves."""
-    rows: list[dict] = []
-    for half in ("peers", "ours"):
-        path = FOLDER / f"{name}.{half}.json"
-        if path.exists():
-            rows.extend(json.loads(path.read_text())["rows"])
-    return rows
+    return sorted(_read(FOLDER / f"{name}.json")["rows"], key=lambda row: row["half"] == "ours")
+
+
+def _read(path: Path) -> dict:
+    return json.loads(path.read_text()) if path.exists() else {"machines": [], "rows": []}
 
 
 def mean_and_error(values: Sequence[float]) -> tuple[float, float]:

@@ -1,6 +1,6 @@
 """The kidney design, simulated: does the latent-distance map of a Cox model recover which antigens fit each other?
 
-    python benchmarks/litlvm_compatibility.py [--quick] [--only ours|peers] [--seeds 5]
+    python -m benchmarks.litlvm_compatibility [--quick] [--only ours|peers] [--seeds 5]
 
 The study's registry may not be shared. ``datasets.simulate_compatibility`` draws donors and recipients with a hidden
 map: a pair of antigens that sits close harms the graft. Measured, over donor × recipient pairs: the correlation of map

@@ -1,6 +1,6 @@
 """The paper's Adam + threshold against the library on one objective: seconds until both are as low.
 
-    python benchmarks/litlvm_optimiser.py [--quick] [--only ours|peers] [--seeds 3]
+    python -m benchmarks.litlvm_optimiser [--quick] [--only ours|peers] [--seeds 3]
 
 The same columns, strengths and objective for both, on standardised features; the value of the library's solution is
 recomputed by the baseline's own code. Adam gets the paper's learning rates .05 and .1 and keeps the faster; it may run

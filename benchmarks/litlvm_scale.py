@@ -1,6 +1,6 @@
 """How far the library goes on one machine, and how its cost grows with rows and features.
 
-    python benchmarks/litlvm_scale.py [--quick] [--only ours|peers] [--seeds 3]
+    python -m benchmarks.litlvm_scale [--quick] [--only ours|peers] [--seeds 3]
 
 Each line is a process of its own under one thread: seconds of the fit, peak memory, memory that the fit added. Beside
 it the size of the explicit columns that a method over PolynomialFeatures would need before its first step. The peers'

@@ -17,7 +17,7 @@ SCRIPT = Path(__file__).with_name("glmnet_cv.R")
 
 
 class Glmnet(Peer):
-    """Elastic net of R's glmnet: its own path of 100 λ, by the shared folds, for each of a few mixing weights.
+    """Elastic net of R's glmnet: its own path of λ, by the shared folds, for each of a few mixing weights.
 
     Parameters
     ----------
@@ -26,12 +26,22 @@ class Glmnet(Peer):
         Add the product of every two features.
     mixing : tuple of float
         glmnet's alpha: 1 the lasso, 0 ridge.
+    path_length, min_ratio : int, float
+        Number of λ, and the smallest relative to the largest; glmnet ends a path early once nothing is left to explain.
     """
 
-    def __init__(self, family: str, pairs: bool, mixing: tuple[float, ...] = (0.1, 0.5, 1.0)) -> None:
+    def __init__(
+        self,
+        family: str,
+        pairs: bool,
+        mixing: tuple[float, ...] = (0.1, 0.5, 1.0),
+        path_length: int = 100,
+        min_ratio: float = 1e-3,
+    ) -> None:
         if shutil.which("Rscript") is None:
             raise ImportError("Rscript is not on the path")
-        self.tuning = f"λ path of 100 × {len(mixing)} mixing weights"
+        self.tuning = f"λ path of {path_length} × {len(mixing)} mixing weights"
+        self._path_length, self._min_ratio = path_length, min_ratio
         self._family, self._pairs, self._mixing = family, pairs, mixing
 
     def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> Glmnet:
@@ -46,13 +56,19 @@ class Glmnet(Peer):
             np.asarray(folds, dtype=float).tofile(os.path.join(folder, "folds.bin"))
             mixing = ",".join(str(value) for value in self._mixing)
             which = "pairs" if self._pairs else "main"
-            command = ["Rscript", "--vanilla", str(SCRIPT), folder, self._family, mixing, measure, which]
+            path = [str(self._path_length), str(self._min_ratio)]
+            command = ["Rscript", "--vanilla", str(SCRIPT), folder, self._family, mixing, measure, which, *path]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"glmnet failed: {done.stderr[-2000:]}")
             self._weights = np.fromfile(os.path.join(folder, "coef.bin"))
-            seconds, alpha, strength = np.fromfile(os.path.join(folder, "facts.bin"))
-        self._chosen = {"alpha": float(alpha), "lambda": float(strength), "seconds_in_r": float(seconds)}
+            seconds, cpu_seconds, alpha, strength = np.fromfile(os.path.join(folder, "facts.bin"))
+        self._chosen = {
+            "alpha": float(alpha),
+            "lambda": float(strength),
+            "seconds_in_r": float(seconds),
+            "cpu_seconds_in_r": float(cpu_seconds),
+        }
         return self
 
     def _standardized(self, X: np.ndarray) -> np.ndarray:

@@ -24,7 +24,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
 
-from baselines._peer import Peer
+from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
 from baselines.fm import FMClassifier, FMRegressor
 
 #: libsvm can run for hours on nearly collinear columns with a large C; such candidates lose anyway.
@@ -198,7 +198,7 @@ def regressors(seed: int = 0) -> dict[str, Callable[[], Peer]]:
 class PolynomialElasticNet(Peer):
     """The textbook recipe: StandardScaler, PolynomialFeatures(interaction_only), ElasticNetCV's path and folds."""
 
-    tuning = "alpha path of 100 × l1_ratio .5, 1"
+    tuning = f"alpha path of {PATH_LENGTH} × l1_ratio .5, 1"
 
     def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> PolynomialElasticNet:
         from sklearn.linear_model import ElasticNetCV
@@ -208,7 +208,9 @@ class PolynomialElasticNet(Peer):
             PolynomialFeatures(degree=2, interaction_only=True, include_bias=False),
             StandardScaler(),
         )
-        search = ElasticNetCV(l1_ratio=[0.5, 1.0], cv=PredefinedSplit(folds))
+        search = ElasticNetCV(
+            l1_ratio=[0.5, 1.0], eps=MIN_RATIO, alphas=PATH_LENGTH, cv=PredefinedSplit(folds)
+        )
         self._model: ElasticNet = search.fit(self._columns.fit_transform(X), y)
         return self
 

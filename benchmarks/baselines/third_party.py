@@ -11,7 +11,7 @@ import warnings
 
 import numpy as np
 
-from baselines._peer import Peer
+from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
 from baselines.adam_litlvm import pair_columns
 
 
@@ -29,7 +29,7 @@ class _Standardized:
 class SkglmElasticNet(Peer):
     """skglm's coordinate descent with Anderson acceleration over explicit products, warm-started path per fold."""
 
-    tuning = "alpha path of 100 × l1_ratio .5, 1"
+    tuning = f"alpha path of {PATH_LENGTH} × l1_ratio .5, 1"
 
     def __init__(self) -> None:
         import skglm  # noqa: F401  (fail early when it is absent)
@@ -47,7 +47,7 @@ class SkglmElasticNet(Peer):
         largest = np.abs(columns.T @ (y - centre)).max() / len(y)
         best = (np.inf, 0.0, 0.0)
         for ratio in (0.5, 1.0):
-            alphas = largest / ratio * np.logspace(0, -3, 100)
+            alphas = largest / ratio * np.geomspace(1.0, MIN_RATIO, PATH_LENGTH)
             errors = np.zeros(len(alphas))
             for fold in np.unique(folds):
                 train, held = folds != fold, folds == fold
@@ -101,7 +101,7 @@ class UniPairsPeer(Peer):
 class AdelieGlinternet(Peer):
     """The group lasso of glinternet (a pair enters with both its main effects), on adelie's lazy interaction matrix."""
 
-    tuning = "λ path of 100, 5 folds drawn by adelie"
+    tuning = f"λ path of {PATH_LENGTH}, 5 folds drawn by adelie"
 
     def __init__(self, family: str) -> None:
         import adelie  # noqa: F401
@@ -124,7 +124,8 @@ class AdelieGlinternet(Peer):
                 groups=groups,
                 n_folds=len(np.unique(folds)),
                 seed=0,
-                min_ratio=1e-3,
+                min_ratio=MIN_RATIO,
+                lmda_path_size=PATH_LENGTH,
                 progress_bar=False,
             )
             state = search.fit(X=design, glm=outcome, groups=groups, progress_bar=False)

@@ -44,7 +44,9 @@ METHODS: dict[str, Method] = {
     "PolynomialFeatures + ElasticNetCV": Method(PolynomialElasticNet),
     "skglm": Method(third_party.SkglmElasticNet, from_registry=True),
     "glmnet (R, model.matrix)": Method(
-        lambda: Glmnet("gaussian", pairs=True, mixing=(0.5, 1.0), path_length=PATH_LENGTH, min_ratio=MIN_RATIO)
+        lambda: Glmnet(
+            "gaussian", pairs=True, mixing=(0.5, 1.0), path_length=PATH_LENGTH, min_ratio=MIN_RATIO
+        )
     ),
     "glinternet (adelie)": Method(lambda: third_party.AdelieGlinternet("gaussian"), from_registry=True),
     "uniPairs": Method(lambda: third_party.UniPairsPeer("gaussian"), from_registry=True),

@@ -57,7 +57,17 @@ class Glmnet(Peer):
             mixing = ",".join(str(value) for value in self._mixing)
             which = "pairs" if self._pairs else "main"
             path = [str(self._path_length), str(self._min_ratio)]
-            command = ["Rscript", "--vanilla", str(SCRIPT), folder, self._family, mixing, measure, which, *path]
+            command = [
+                "Rscript",
+                "--vanilla",
+                str(SCRIPT),
+                folder,
+                self._family,
+                mixing,
+                measure,
+                which,
+                *path,
+            ]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
                 raise RuntimeError(f"glmnet failed: {done.stderr[-2000:]}")

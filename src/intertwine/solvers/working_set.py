@@ -5,9 +5,9 @@ violation δ that the first one finds (along a path with strengths λ' < λ it i
 |gradient| > l1 − δ is likely to be needed: this is the sequential strong rule, without needing to know the path.
 The last check is the certificate: it covers all pairs, whatever was added before.
 
-A working set has a width up to which it pays (`fits`). With more rows than columns its Gram matrix costs n·w², and an
-iteration on all pairs 4·n·p², of which some hundred are typical: the border is near w = 25·p. With more columns than
-rows the columns are explicit and the border is their memory.
+A working set has a width up to which it pays (`fits`). A Gram matrix costs n·w², and an iteration on all
+pairs 4·n·p², of which some hundred are typical: the border is near w = 25·p. With many more columns than rows the
+columns are explicit and the border is their memory.
 
 Source: Tibshirani et al. (2012), Strong rules for discarding predictors in lasso-type problems, JRSS B 74.
 """
@@ -30,6 +30,7 @@ __all__ = ["WorkingSet", "WorkingSetState", "fits", "uses_gram"]
 
 _NEWTON_STEPS = 100
 _LEAST_GROWTH = 200
+_GRAM_WIDTH = 2  # coordinates a row up to which a Gram matrix pays
 _ALWAYS_GRAM = 2000  # a Gram matrix of this width is 32 MB, whatever the number of features
 _WIDEST_GRAM = 6000
 _PRODUCTS = 25  # border between a Gram matrix and iterations on all pairs, in units of p
@@ -67,9 +68,10 @@ class WorkingSetState(NamedTuple):
 def uses_gram(loss: AbstractLoss, n_coordinates: int) -> bool:
     """Tell whether a working set of this size is solved with a Gram matrix rather than with explicit columns.
 
-    Explicit columns want a diagonal curvature; the diagonal above that of interacting rows is far too cautious.
+    A sweep costs as much with either where every second of 2n coordinates moves, and a Gram matrix can be kept. Explicit
+    columns want a diagonal curvature; the diagonal above that of interacting rows is far too cautious.
     """
-    return loss.rows_interact or n_coordinates <= loss.n_rows
+    return loss.rows_interact or n_coordinates <= _GRAM_WIDTH * loss.n_rows
 
 
 def fits(loss: AbstractLoss, n_features: int, n_coordinates: int) -> bool:

@@ -122,7 +122,8 @@ def ratio(row: dict, ours: dict) -> str:
 def table(name: str) -> None:
     """For each truth: methods by p, then the ratios to our elastic net."""
     rows = all_rows(name)
-    text = "Whole tuned fit: median seconds of the clock / of the processor; held-out MSE / variance (.09: noise); peak memory.\n"
+    text = "Whole tuned fit: median seconds of the clock / of the processor; held-out MSE / variance (.09 is noise); "
+    text += "peak memory.\n"
     for truth in ("sparse", "latent"):
         here = [row for row in rows if row["truth"] == truth]
         sizes = sorted({row["p"] for row in here})

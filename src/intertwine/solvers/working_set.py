@@ -68,8 +68,8 @@ class WorkingSetState(NamedTuple):
 def uses_gram(loss: AbstractLoss, n_coordinates: int) -> bool:
     """Tell whether a working set of this size is solved with a Gram matrix rather than with explicit columns.
 
-    A sweep costs as much with either where every second of 2n coordinates moves, and a Gram matrix can be kept. Explicit
-    columns want a diagonal curvature; the diagonal above that of interacting rows is far too cautious.
+    A sweep costs as much with either where half of 2n coordinates move, and a Gram matrix can be kept. Explicit columns
+    want a diagonal curvature; the diagonal above that of interacting rows is far too cautious.
     """
     return loss.rows_interact or n_coordinates <= _GRAM_WIDTH * loss.n_rows
 

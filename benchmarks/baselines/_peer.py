@@ -6,7 +6,6 @@ from abc import ABC, abstractmethod
 
 import numpy as np
 
-
 #: The path that all elastic nets of a speed comparison search: the number of strengths, smallest relative to largest.
 PATH_LENGTH, MIN_RATIO = 24, 0.003
 

@@ -9,11 +9,10 @@ The published linear FM baseline doubles the interactions and adds squares; figu
 from __future__ import annotations
 
 import numpy as np
+from baselines._losses import BaselineLoss, LogisticLoss, SquaredLoss
 from scipy.optimize import minimize
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.utils.validation import check_is_fitted
-
-from baselines._losses import BaselineLoss, LogisticLoss, SquaredLoss
 
 
 def fm_score(intercept: float, main: np.ndarray, latent: np.ndarray, X: np.ndarray) -> np.ndarray:

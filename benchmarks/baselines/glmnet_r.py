@@ -9,7 +9,6 @@ import tempfile
 from pathlib import Path
 
 import numpy as np
-
 from baselines._peer import Peer
 from baselines.adam_litlvm import pair_columns
 

@@ -9,6 +9,8 @@ import warnings
 from collections.abc import Callable
 
 import numpy as np
+from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
+from baselines.fm import FMClassifier, FMRegressor
 from sklearn.base import BaseEstimator
 from sklearn.ensemble import (
     HistGradientBoostingClassifier,
@@ -23,9 +25,6 @@ from sklearn.model_selection import GridSearchCV, PredefinedSplit
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import PolynomialFeatures, StandardScaler
 from sklearn.svm import SVC
-
-from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
-from baselines.fm import FMClassifier, FMRegressor
 
 #: libsvm can run for hours on nearly collinear columns with a large C; such candidates lose anyway.
 SVM_STEPS = 500_000

@@ -10,7 +10,6 @@ import io
 import warnings
 
 import numpy as np
-
 from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
 from baselines.adam_litlvm import pair_columns
 

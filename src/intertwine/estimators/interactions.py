@@ -26,6 +26,7 @@ from intertwine.validation import (
     check_regression_target,
     check_weights,
     restored_on_failure,
+    rows_that_count,
 )
 
 __all__ = ["InteractionClassifier", "InteractionCoxPH", "InteractionRegressor"]
@@ -148,7 +149,7 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
             weights = check_weights(sample_weight, len(rows), X)
             target = check_regression_target(y, X)
             kept = weights > 0
-            self._fit_models(rows[kept], [SquaredLoss(target[kept], weights[kept])], [""], X)
+            self._fit_models(rows_that_count(rows, kept), [SquaredLoss(target[kept], weights[kept])], [""], X)
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -221,7 +222,7 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
             losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
             self._class_labels = [self.classes_[c] for c in contrasts]
-            self._fit_models(rows[kept], losses, self._class_labels, X)
+            self._fit_models(rows_that_count(rows, kept), losses, self._class_labels, X)
         return self
 
     def decision_function(self, X) -> np.ndarray:
@@ -341,8 +342,8 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), self.ties)
-            self._fit_models(rows[kept], [loss], [""], X)
-            self._set_baseline(loss, self._models[0][1].scores(np.asarray(rows[kept], float)))
+            self._fit_models(rows_that_count(rows, kept), [loss], [""], X)
+            self._set_baseline(loss, self._models[0][1].scores(np.asarray(rows_that_count(rows, kept), float)))
         return self
 
     def _resampled(self, loss, model, rng):

@@ -8,7 +8,7 @@ from intertwine.validation.rollback import restored_on_failure
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.survival import check_strata, check_survival_target, survival_target
 from intertwine.validation.targets import check_classification_target, check_regression_target
-from intertwine.validation.weights import check_weights
+from intertwine.validation.weights import check_weights, rows_that_count
 
 __all__ = [
     "COX_CONSTRAINTS",
@@ -26,5 +26,6 @@ __all__ = [
     "check_weights",
     "eager_frame",
     "restored_on_failure",
+    "rows_that_count",
     "survival_target",
 ]

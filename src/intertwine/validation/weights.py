@@ -11,6 +11,18 @@ from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import rows_where
 
 
+def rows_that_count(X: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
+    """Rows of positive weight; the table itself, not a copy, where that is all of them.
+
+    Examples
+    --------
+    >>> X = np.ones((3, 2))
+    >>> rows_that_count(X, np.array([True, True, True])) is X
+    True
+    """
+    return X if kept.all() else X[kept]
+
+
 def check_weights(sample_weight: Any, n_rows: int, X: Any = None) -> NDArray[np.float64]:
     """Read the weights of rows.
 

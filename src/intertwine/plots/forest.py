@@ -102,7 +102,7 @@ class InteractionForestDisplay:
     def figsize(self) -> tuple[float, float]:
         """Size in inches of a figure of its own."""
         lines = sum(len(label) - 1 for label in self._labels())
-        return 4.4, 0.9 + 0.27 * max(len(self.terms), 2) + 0.13 * lines
+        return 4.1, 0.9 + 0.27 * max(len(self.terms), 2) + 0.13 * lines
 
     def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
         """Draw on `ax`, or on a new figure."""

@@ -94,7 +94,7 @@ class PathDisplay:
     @property
     def figsize(self) -> tuple[float, float]:
         """Size in inches of a figure of its own."""
-        return (5.0, 3.2)
+        return (4.4, 3.0)
 
     def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
         """Draw on `ax`, or on a new figure."""

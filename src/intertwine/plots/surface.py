@@ -140,7 +140,7 @@ class InteractionSurfaceDisplay:
     @property
     def figsize(self) -> tuple[float, float]:
         """Size in inches of a figure of its own."""
-        return (3.6, 3.1)
+        return (3.3, 2.9)
 
     def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
         """Draw on `ax`, or on a new figure."""
@@ -183,8 +183,8 @@ class InteractionSurfaceDisplay:
         self.ax_.set(xlim=self.first_grid[[0, -1]], ylim=self.second_grid[[0, -1]], ylabel=self.second)
         bar = self.figure_.colorbar(filled, ax=self.ax_, shrink=0.85, aspect=24)
         bar.outline.set_visible(False)
-        bar.ax.tick_params(length=0, labelsize=8)
-        bar.set_label(self.quantity, fontsize=8.5)
+        bar.ax.tick_params(length=0, labelsize="small")
+        bar.set_label(self.quantity)
 
     def _draw_lines(self, palette: Palette) -> None:
         dashes = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))

@@ -128,13 +128,13 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
     )
     strongest = listed([f"{row.term} ({signed(row.estimate, 3)})" for row in shown], limit=5)
     thin = " Thin bar: bootstrap, which lets the latent vectors move too." if findings.has_bootstrap else ""
+    signs = "" if study.curved else " Filled: positive. Hollow: negative."
     pictures = [
         take_picture(
             forest,
             title="The largest interactions",
             alt=f"Forest plot of the {len(shown)} largest interactions with intervals; strongest {strongest}.",
-            caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin} Filled: "
-            "positive. Hollow: negative.",
+            caption=f"Thick bar: ± 1.96 standard errors given the latent vectors.{thin}{signs}",
         )
     ]
     heat = InteractionHeatmapDisplay.from_estimator(study.estimator, n_features=12, ax=scratch_axes())
@@ -143,8 +143,12 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             heat,
             title="Who interacts with whom",
             alt=f"Heatmap of the interactions among {len(heat.features)} features: {listed(heat.features, limit=14)}.",
-            caption="Features with similar partners stand together. Orange and +: "
-            "more than the sum of the two; blue and −: less.",
+            caption="Features with similar partners stand together. "
+            + (
+                "The stronger the colour, the further the two together are from their sum."
+                if study.curved
+                else "Orange and +: more than the sum of the two; blue and −: less."
+            ),
         )
     )
     if getattr(study.estimator, "latent_", None) is not None and len(study.names) > 2:

@@ -28,9 +28,11 @@ from intertwine.report.findings import Findings, find
 from intertwine.report.study import Study
 from intertwine.report.tables import interaction_table, main_effect_table, score_table
 from intertwine.report.verdict import verdict
-from intertwine.report.words import compact, count, number, plus_minus
+from intertwine.report.words import compact, number, plus_minus
 
 __all__ = ["build_report", "write_report"]
+
+_CODE_WIDTH = 70
 
 
 def build_report(
@@ -155,13 +157,11 @@ def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> d
         "scores": None if study.comparison is None else score_table(study.comparison),
         "no_scores": "No cross-validation against other models was run; `intertwine compare` does that.",
         "fit_pictures": ([] if predictions is None else picture_of_fit(study, predictions)),
-        "interactions": interaction_table(findings, unit),
+        "interactions": interaction_table(findings, unit, curved=study.curved),
         "interaction_pictures": pictures_of_interactions(study, findings) + picture_of_tie(study),
         "pair_pictures": pictures_of_pairs(study, findings),
-        "main_effects": main_effect_table(
-            findings, unit, curved=getattr(study.chosen, "basis", None) == "spline"
-        ),
-        "sureness": _sureness(findings),
+        "main_effects": main_effect_table(findings, unit, curved=study.curved),
+        "sureness": _sureness(findings, curved=study.curved),
         "cautions": cautions(study, findings, predictions),
         "code": _code(study),
         "settings": [_fit_settings(study), _versions(study)],
@@ -201,7 +201,7 @@ def _unit(study: Study) -> str:
     return f"{scale} per standard deviation of the features"
 
 
-def _sureness(findings: Findings) -> list[str]:
+def _sureness(findings: Findings, *, curved: bool) -> list[str]:
     rows = [row for row in findings.interactions if np.isfinite(row.std_error) and row.std_error > 0]
     if not rows:
         return [
@@ -221,11 +221,15 @@ def _sureness(findings: Findings) -> list[str]:
         text.append(
             "The bootstrap draws new targets from the fitted model and refits everything but the hyperparameters. "
             f"Over the {len(rows)} largest pairs its standard errors are {_compared(ratio)} "
-            f"{count(apart, 'interval')} of {len(rows)} stay clear of zero, "
-            f"and {count(stable, 'pair')} remain among the largest in at least 80% of "
-            "the refits.".replace(". no ", ". No ")
+            # a size is never negative, so its interval says nothing about zero
+            + ("" if curved else f"{_of(apart, len(rows))} of their intervals stay clear of zero. ")
+            + f"{_of(stable, len(rows))} of the pairs remain among the largest in at least 80% of the refits."
         )
     return text
+
+
+def _of(n: int, total: int) -> str:
+    return "All" if n == total else "None" if n == 0 else f"{n} of {total}"
 
 
 def _compared(ratio: float) -> str:
@@ -267,8 +271,11 @@ def _call(estimator: Any) -> str:
         for key, value in estimator.get_params(deep=False).items()
         if not _same(value, defaults[key])
     }
-    arguments = ", ".join(f"{key}={_literal(value)}" for key, value in changed.items())
-    return f"{type(estimator).__name__}({arguments})"
+    arguments = [f"{key}={_literal(value)}" for key, value in changed.items()]
+    name, line = type(estimator).__name__, ", ".join(arguments)
+    if len(name) + len(line) < _CODE_WIDTH:
+        return f"{name}({line})"
+    return "\n    ".join([f"{name}(", *(f"{argument}," for argument in arguments)]) + "\n)"
 
 
 def _same(a: Any, b: Any) -> bool:

@@ -68,6 +68,11 @@ class Study:
         return getattr(self.estimator, "best_estimator_", self.estimator)
 
     @property
+    def curved(self) -> bool:
+        """Whether features were expanded in splines: a pair is then a surface, and its estimate a size."""
+        return getattr(self.chosen, "basis", None) == "spline"
+
+    @property
     def has_data(self) -> bool:
         """Whether rows are at hand."""
         return self.X is not None and self.y is not None

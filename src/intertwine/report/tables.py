@@ -65,8 +65,8 @@ def score_table(comparison: Comparison) -> Table:
     )
 
 
-def interaction_table(findings: Findings, unit: str) -> Table:
-    """The largest interactions."""
+def interaction_table(findings: Findings, unit: str, *, curved: bool = False) -> Table:
+    """The largest interactions; `curved` says that each is the size of a surface, which has no sign."""
     decimals = decimals_of(
         [row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions]
     )
@@ -74,8 +74,8 @@ def interaction_table(findings: Findings, unit: str) -> Table:
         {
             "term": row.term,
             "label": row.label,
-            "sign": "positive" if row.estimate >= 0 else "negative",
-            "estimate": signed(row.estimate, decimals),
+            "sign": "" if curved else "positive" if row.estimate >= 0 else "negative",
+            "estimate": _fixed(row.estimate, decimals) if curved else signed(row.estimate, decimals),
             "std_error": _fixed(row.std_error, decimals),
             "std_error_bootstrap": _fixed(row.std_error_bootstrap, decimals),
             "z": signed(row.z, 1),
@@ -84,8 +84,13 @@ def interaction_table(findings: Findings, unit: str) -> Table:
         }
         for row in findings.interactions
     ]
+    meaning = (
+        "With splines a pair is a surface: its estimate is the root mean square over the rows, which has no sign. "
+        if curved
+        else ""
+    )
     caption = (
-        f"The largest of {findings.n_pairs:,} interactions, in {unit}. "
+        f"The largest of {findings.n_pairs:,} interactions, in {unit}. {meaning}"
         "“From latent structure” is the part of the estimate that the latent vectors account for."
     )
     has_class = any(row.label is not None for row in findings.interactions)

@@ -16,13 +16,11 @@ Source: Rasmussen & Williams (2006), sections 3.4 and 5.4; Wahba (1990), chapter
 
 from __future__ import annotations
 
-from functools import singledispatch
 from typing import NamedTuple
 
 import numpy as np
 from scipy import linalg
 
-from intertwine.losses.base import DiagonalCurvature
 from intertwine.newton_system import AbstractNewtonSystem, DampedCurvature, factorize
 
 __all__ = ["MixedModel", "Mode", "Posterior"]
@@ -227,21 +225,22 @@ class MixedModel:
     def criterion(self, mode: Mode, searched=None, penalty: float = 0.0) -> float:
         """How well this prior predicts, from one fit: smaller is better, comparable between priors.
 
-        Mean loss with every row left out in turn where rows do not interact; where they do (Cox) no row can be
-        left out alone, and minus the log evidence per unit of weight takes its place. ``searched`` is the design of
-        parameters behind the offset, as in `Posterior.widened`, and ``penalty`` what they add to the objective.
+        Mean loss with every row left out in turn, where that can be had in closed form: where rows interact (Cox) none
+        can be left out alone, and where parameters were searched that can fit rows of a logistic loss perfectly, one
+        Newton step away from a saturated row says nothing. There it is minus the log evidence per unit of weight.
+
+        Parameters
+        ----------
+        mode : Mode
+        searched : ndarray (n, m), optional
+            Design of parameters behind the offset, as in `Posterior.widened`.
+        penalty : float
+            What these parameters add to the objective.
         """
         posterior = self.posterior(mode)
         if searched is not None:
             posterior = posterior.widened(searched)
-        return _criterion(self._system_at(mode.scores, 0.0).curvature, self.loss, posterior, penalty)
-
-
-@singledispatch
-def _criterion(curvature, loss, posterior, penalty):
-    return penalty - posterior.log_evidence / loss.total_weight
-
-
-@_criterion.register
-def _(curvature: DiagonalCurvature, loss, posterior, penalty):
-    return loss.value(posterior.leave_one_out_scores())
+        loss = self.loss
+        if loss.is_quadratic or (searched is None and not loss.rows_interact):
+            return loss.value(posterior.leave_one_out_scores())
+        return penalty - posterior.log_evidence / loss.total_weight

@@ -27,6 +27,7 @@ from intertwine.io import save_state
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.resources import thread_limit
 from intertwine.validation import (
+    check_choices,
     check_classification_target,
     check_column_selection,
     check_features,
@@ -91,6 +92,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         """The estimator that the choice is refitted with."""
 
     def _space(self) -> SearchSpace:
+        check_choices(self)
         preparations = [
             PreparationSettings(spline_knots=knots, quantile=scaling == "quantile")
             for knots, scaling in product(self.n_knots, self.scalings)
@@ -238,7 +240,7 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
         """
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
-            weights = check_weights(sample_weight, len(rows))
+            weights = check_weights(sample_weight, len(rows), X)
             target = check_regression_target(y, X)
             kept = weights > 0
             loss = SquaredLoss(target[kept], weights[kept])
@@ -278,7 +280,7 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
         """Select and refit; parameters as in regression, y holds class labels."""
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
-            weights = check_weights(sample_weight, len(rows))
+            weights = check_weights(sample_weight, len(rows), X)
             codes, self.classes_ = check_classification_target(y, X, weights)
             kept = weights > 0
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))

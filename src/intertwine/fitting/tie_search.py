@@ -105,7 +105,7 @@ def search_tie(
                 if max(around) - min(around) < _GAIN * abs(here):  # nothing happens along it
                     axes.remove(axis)
     machine = best._replace(deviation=np.inf)
-    best = machine if evaluate(machine) < memo[best] else best
+    best = machine if evaluate(machine) < memo[best] - _GAIN * abs(memo[best]) else best
     return best.strengths(plain), memo[best]
 
 

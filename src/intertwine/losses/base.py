@@ -79,9 +79,12 @@ class AbstractLoss(ABC):
         False when adding a constant to the scores does not change the loss.
     rows_interact : bool
         True when the curvature is not diagonal.
+    is_quadratic : bool
+        True when the curvature does not depend on the scores.
     """
 
     has_intercept: bool
+    is_quadratic: bool = False
     rows_interact: bool
 
     def __init__(self, n_rows: int, sample_weight: ArrayLike | None) -> None:

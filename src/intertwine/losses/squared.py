@@ -34,6 +34,7 @@ class SquaredLoss(AbstractLoss):
     """
 
     has_intercept = True
+    is_quadratic = True
     rows_interact = False
 
     def __init__(self, y: ArrayLike, sample_weight: ArrayLike | None = None) -> None:

@@ -17,7 +17,7 @@ from intertwine.objective import Strengths
 __all__ = ["search_tie"]
 
 _STEPS = (1.0, 0.5)
-_GAIN = 2e-3  # relative decrease of the criterion that is worth a step
+_GAIN = 5e-4  # relative decrease of the criterion that is worth a step
 _BOUNDS = {"deviation": (-1.0, 5.0), "ridge": (-4.0, 3.0), "main": (-5.0, 2.0)}
 
 

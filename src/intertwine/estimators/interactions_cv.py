@@ -32,6 +32,7 @@ from intertwine.validation import (
     check_column_selection,
     check_features,
     check_regression_target,
+    check_same_rows,
     check_weights,
     restored_on_failure,
 )
@@ -116,6 +117,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
 
         ``losses`` hold the kept rows only, everything else all of them.
         """
+        check_same_rows(X=X, groups=groups)
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X = np.asarray(X, dtype=float)
         n = np.count_nonzero(kept)

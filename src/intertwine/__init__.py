@@ -54,6 +54,19 @@ def load(path: str | PathLike[str]) -> Any:
         When there is no such file.
     ValueError
         When it is no model file, is damaged, or was written by a newer version.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> import numpy as np
+    >>> from intertwine import InteractionRegressor, load
+    >>> X = np.random.default_rng(0).standard_normal((30, 3))
+    >>> model = InteractionRegressor(latent=None).fit(X, X[:, 0] * X[:, 1])
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     model.save(f"{folder}/model")
+    ...     again = load(f"{folder}/model")
+    >>> bool(np.all(again.predict(X) == model.predict(X)))
+    True
     """
     from intertwine.io import load_state
 

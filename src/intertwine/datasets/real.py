@@ -62,6 +62,12 @@ def fetch_clean1(
     Notes
     -----
     Source: UCI Machine Learning Repository, Musk (version 1), CC BY 4.0.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_clean1(return_X_y=True)
     """
     columns = _read("clean1", download_if_missing)
     musk = columns.pop("musk")
@@ -87,6 +93,12 @@ def fetch_clean2(
     Notes
     -----
     Source: UCI Machine Learning Repository, Musk (version 2), CC BY 4.0.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_clean2(return_X_y=True)
     """
     columns = _read("clean2", download_if_missing)
     del columns["conformation"]  # a different number in every row
@@ -120,6 +132,12 @@ def fetch_fri_c4(
     Notes
     -----
     Source: OpenML and PMLB, public; after J. Friedman, Multivariate adaptive regression splines, 1991.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_fri_c4(return_X_y=True)
     """
     columns = _read("fri_c4_1000_100", download_if_missing)
     y = columns.pop("y")
@@ -144,6 +162,12 @@ def fetch_hill_valley(
     Notes
     -----
     Source: UCI Machine Learning Repository, Hill-Valley, CC BY 4.0.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_hill_valley(return_X_y=True)
     """
     columns = _read("hill_valley", download_if_missing)
     hill = columns.pop("hill")
@@ -175,6 +199,12 @@ def fetch_tecator(
     Notes
     -----
     Source: StatLib, H. Thodberg, public.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_tecator(return_X_y=True)
     """
     columns = _read("tecator", download_if_missing)
     name = "protein" if task == "classification" else "fat"
@@ -200,6 +230,12 @@ def fetch_gametes(
     Notes
     -----
     Source: PMLB, GAMETES Epistasis 2-Way 20atts 0.4H, MIT.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_gametes(return_X_y=True)
     """
     columns = _read("gametes_epistasis_2way", download_if_missing)
     case = columns.pop("case")
@@ -225,6 +261,12 @@ def fetch_bodyfat(
     Notes
     -----
     Source: StatLib, R. Johnson, public.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_bodyfat(return_X_y=True)
     """
     columns = _read("bodyfat", download_if_missing)
     del columns["density"]
@@ -253,6 +295,12 @@ def fetch_wisconsin(
     Notes
     -----
     Source: UCI Machine Learning Repository, Breast Cancer Wisconsin (Prognostic), CC BY 4.0.
+
+    Examples
+    --------
+    Where the table is at hand, or can be downloaded::
+
+        X, y = fetch_wisconsin(return_X_y=True)
     """
     columns = _read("wisconsin", download_if_missing)
     time = columns.pop("time")

@@ -204,6 +204,10 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
 
+        Parameters
+        ----------
+        path : str or path-like
+
         Raises
         ------
         NotFittedError, PermissionError, OSError

@@ -99,6 +99,14 @@ _PARAMETERS = """
         Only for frames.
 """
 
+_COX_PARAMETERS = _PARAMETERS.replace(
+    "    alpha :",
+    """    ties : {"efron", "breslow"}, default="efron"
+        How events at the same time are counted.
+    alpha :""",
+    1,
+)
+
 
 @final
 @with_parameters(_PARAMETERS)
@@ -261,7 +269,7 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
 
 
 @final
-@with_parameters(_PARAMETERS)
+@with_parameters(_COX_PARAMETERS)
 class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
     """Cox proportional hazards with all pairwise interactions, tied to latent vectors.
 

@@ -110,7 +110,10 @@ class SurvivalPredictions(BaseEstimator):
         return self._long(times, hazard, "cumulative_hazard")
 
     def predict_survival_function(self, X, times=None, strata=None) -> Any:
-        """Probability of surviving beyond each time: row, time, survival. Parameters as for the hazard."""
+        """Probability of surviving beyond each time: row, time, survival.
+
+        ``times`` and ``strata`` as in ``predict_cumulative_hazard_function``.
+        """
         times, hazard = self._cumulative_hazards(X, times, strata)
         return self._long(times, np.exp(-hazard), "survival")
 
@@ -146,7 +149,10 @@ class SurvivalPredictions(BaseEstimator):
         return times, hazard
 
     def score(self, X, y, sample_weight=None, strata=None) -> float:
-        """Concordance index of the predicted risk (Harrell's C): ½ says nothing, 1 orders everyone."""
+        """Concordance index of the predicted risk (Harrell's C): ½ says nothing, 1 orders everyone.
+
+        ``y``, ``sample_weight`` and ``strata`` as at fit; only rows of one stratum are compared.
+        """
         risk = self._scores(X)
         loss, kept = cox_loss(y, X, sample_weight, strata, len(risk), "efron")
         return float(

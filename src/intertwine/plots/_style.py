@@ -17,7 +17,7 @@ __all__ = ["DARK", "LIGHT", "Palette", "new_axes", "require_matplotlib"]
 class Palette:
     """The colours of one surrounding.
 
-    Attributes
+    Parameters
     ----------
     surface, ink, muted, faint : str
         Background of the axes, text, secondary text and rules, grid lines.
@@ -29,6 +29,12 @@ class Palette:
         Low, middle, high.
     diverging, sequential : tuple of str
         Anchors of the two colour maps, from the lowest value to the highest.
+
+    Examples
+    --------
+    >>> from intertwine.plots import DARK, LIGHT
+    >>> LIGHT.surface, DARK.surface
+    ('#ffffff', '#1a2029')
     """
 
     surface: str

@@ -74,7 +74,20 @@ class CalibrationDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the probabilities a fitted classifier gives for `X`; `label`: the positive class, or the last."""
+        """Draw the probabilities a fitted classifier gives for `X`.
+
+        Parameters
+        ----------
+        estimator : fitted classifier
+        X : frame or (n, p) array
+        y : (n,) array
+        n_bins : int
+            Groups of rows with similar probability.
+        label : optional
+            The positive class; the last by default.
+        ax : matplotlib axes, optional
+        palette : Palette, default LIGHT
+        """
         classes = list(estimator.classes_)
         column = len(classes) - 1 if label is None else classes.index(label)
         probability = np.asarray(estimator.predict_proba(X))[:, column]
@@ -94,7 +107,18 @@ class CalibrationDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw probabilities against whether each row was of the positive class."""
+        """Draw probabilities against whether each row was of the positive class.
+
+        Parameters
+        ----------
+        hit : (n,) array of bool
+        probability : (n,) array
+        n_bins : int
+        name : str, optional
+            Of the positive class.
+        ax : matplotlib axes, optional
+        palette : Palette, default LIGHT
+        """
         probability, hit = np.asarray(probability, dtype=float), np.asarray(hit, dtype=float)
         bins = np.array_split(np.argsort(probability, kind="stable"), min(n_bins, probability.size))
         display = cls(
@@ -173,7 +197,7 @@ class ObservedPredictedDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw what a fitted regressor predicts for `X` against `y`."""
+        """Draw what `estimator`, a fitted regressor, predicts for `X` against `y`."""
         return cls.from_predictions(y, estimator.predict(X), ax=ax, palette=palette)
 
     @classmethod

@@ -93,7 +93,7 @@ class LatentMapDisplay:
     def from_estimator(
         cls, estimator: Any, *, n_labels: int = 15, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw the latent vectors of a fitted estimator.
+        """Draw the latent vectors of a fitted estimator, with the names of its `n_labels` leading features.
 
         Raises
         ------
@@ -133,7 +133,10 @@ class LatentMapDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw a frame with ``feature``, perhaps ``importance``, and one column for each latent dimension."""
+        """Draw a frame with ``feature``, perhaps ``importance``, and one column for each latent dimension.
+
+        `centred`, `rotatable` and `n_labels` as in the class.
+        """
         columns = columns_of(frame)
         features, importance = [str(name) for name in columns.pop("feature")], columns.pop("importance", None)
         vectors = np.column_stack([np.asarray(values, dtype=float) for values in columns.values()])

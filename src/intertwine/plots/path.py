@@ -79,7 +79,7 @@ class PathDisplay:
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "tie", ax: Any = None, palette: Palette = LIGHT) -> Self:
-        """Draw a frame with ``value``, ``mean`` and ``std_error``."""
+        """Draw a frame with ``value``, ``mean`` and ``std_error``; `name` is the hyperparameter."""
         columns = columns_of(frame)
         chosen = columns["value"][columns["chosen"].astype(bool)] if "chosen" in columns else []
         display = cls(
@@ -194,7 +194,10 @@ class CoefficientPathDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Refit a clone of `estimator` at each of `values` and follow its `k` largest interactions."""
+        """Refit a clone of `estimator` to `X` and `y` at each of `values` and follow its `k` largest interactions.
+
+        `name` is the hyperparameter that takes the values.
+        """
         from sklearn.base import clone
 
         best = getattr(estimator, "best_estimator_", estimator)
@@ -213,7 +216,7 @@ class CoefficientPathDisplay:
 
     @classmethod
     def from_frame(cls, frame: Any, *, name: str = "tie", ax: Any = None, palette: Palette = LIGHT) -> Self:
-        """Draw a frame with ``value``, ``term`` and ``estimate``."""
+        """Draw a frame with ``value``, ``term`` and ``estimate``; `name` is the hyperparameter."""
         columns = columns_of(frame)
         values = np.unique(columns["value"].astype(float))
         terms = list(dict.fromkeys(str(term) for term in columns["term"]))

@@ -97,7 +97,8 @@ class InteractionSurfaceDisplay:
         """Draw the prediction of a fitted estimator over `pair`: two columns of `X`, by name or position.
 
         For a classifier the probability of class `label` is shown (the last class by default), for Cox the log relative
-        hazard, else the predicted mean.  The grid covers the central 96 % of each feature.
+        hazard, else the predicted mean.  The grid covers the central 96 % of each feature at `grid_resolution` points;
+        `quantity` names what is shown.
         """
         names = [str(name) for name in feature_names(X)]
         j, k = (names.index(str(name)) if str(name) in names else int(name) for name in pair)

@@ -94,7 +94,10 @@ class SurvivalCurvesDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw the curves that a fitted Cox estimator predicts for `X`, against what `y` says."""
+        """Draw the curves that a fitted Cox estimator predicts for `X`, against what `y` says.
+
+        `n_groups` groups of equal size by predicted risk; `unit` of time, for the axis.
+        """
         entry = y["entry"] if y.dtype.names is not None and "entry" in y.dtype.names else None
         times = curve_times(y["time"], y["event"])
         survival = survival_at(estimator, X, times)
@@ -126,7 +129,10 @@ class SurvivalCurvesDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw predicted curves `survival` (n, m) at `times`, grouped by quantiles of the predicted `risk` (n,)."""
+        """Draw predicted curves `survival` (n, m) at `times`, in `n_groups` by quantiles of the predicted `risk` (n,).
+
+        `time`, `event` and `entry` (n,) are what was observed; `unit` of time, for the axis.
+        """
         groups = np.array_split(np.argsort(np.asarray(risk), kind="stable"), n_groups)
         observed = [
             kaplan_meier(time[rows], event[rows], None if entry is None else entry[rows]) for rows in groups

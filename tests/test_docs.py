@@ -1,0 +1,169 @@
+"""The documentation: its code runs, its links lead somewhere, and everything public is described."""
+
+import html.parser
+import inspect
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+import intertwine
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from docs import build as docs_build
+from docs.markdown_page import render_page
+from docs.numpydoc import parse
+from docs.reference import public_members, public_names
+
+ROOT = docs_build.ROOT
+
+
+class Links(html.parser.HTMLParser):
+    """Ids and addresses of a page."""
+
+    def __init__(self):
+        super().__init__()
+        self.ids, self.hrefs, self.images_without_text = [], [], 0
+
+    def handle_starttag(self, tag, attributes):
+        found = dict(attributes)
+        if "id" in found:
+            self.ids.append(found["id"])
+        if tag in ("a", "link") and found.get("href"):
+            self.hrefs.append(found["href"])
+        if tag == "img" and not found.get("alt"):
+            self.images_without_text += 1
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory):
+    """The whole site with its code run, and what is in each page."""
+    folder = tmp_path_factory.mktemp("site")
+    pages = docs_build.build(folder, say=lambda name: None)
+    parsed = {}
+    for path in pages:
+        parsed[path.name] = Links()
+        parsed[path.name].feed(path.read_text(encoding="utf-8"))
+    return folder, parsed
+
+
+def test_the_worked_examples_run_and_show_what_the_text_says(site):
+    folder, _ = site
+    text = (folder / "interactions.html").read_text(encoding="utf-8")
+    assert "a latent target was refused" in text
+    assert "<td>ascites × edema</td>" in text
+    assert text.count("<img ") == 2
+    z = re.search(r"<td>ascites × edema</td><td>([^<]+)</td><td>([^<]+)</td>.*?<td>([^<]+)</td></tr>", text)
+    assert float(z[1]) / float(z[2]) > 2.5
+    assert float(z[3]) > 0.5  # rank stability: "in most refits"
+    diabetes = re.findall(
+        r"<td>([\d.]+)</td><td>([\d.]+)</td>(?:<td>[^<]*</td>){3}<td>([\d.]+)</td></tr>", text
+    )
+    assert all(
+        float(estimate) < float(error) and float(stable) < 0.5 for estimate, error, stable in diabetes[:5]
+    )
+
+
+def test_every_internal_link_resolves(site):
+    folder, parsed = site
+    broken = []
+    for name, page in parsed.items():
+        for href in page.hrefs:
+            if "://" in href:
+                continue
+            target, _, fragment = href.partition("#")
+            if not (folder / (target or name)).exists() or (
+                fragment and fragment not in parsed[target or name].ids
+            ):
+                broken.append((name, href))
+    assert not broken
+
+
+def test_pages_are_whole(site):
+    folder, parsed = site
+    assert set(docs_build.MENU) <= {name.removesuffix(".html") for name in parsed}
+    for name, page in parsed.items():
+        text = (folder / name).read_text(encoding="utf-8")
+        assert len(page.ids) == len(set(page.ids)), f"{name} has an id twice"
+        assert page.images_without_text == 0, name
+        assert "{{" not in text, name
+        assert "<script" not in text, name
+        assert not re.search(r'(src|href)="http', text.replace('href="https://', "")), name
+
+
+def test_every_table_of_the_benchmarks_is_included(site):
+    folder, _ = site
+    text = (folder / "benchmarks.html").read_text(encoding="utf-8")
+    for path in (ROOT / "benchmarks" / "results").glob("*.md"):
+        assert f"benchmarks/{path.stem}.py" in text
+
+
+def test_code_that_fails_stops_the_build():
+    with pytest.raises(ZeroDivisionError):
+        render_page("# Page\n\n```python\n1 / 0\n```\n", run=True)
+    assert "1" in render_page("# Page\n\n```python no-run\n1 / 0\n```\n", run=True).html
+
+
+CALLABLE = {name: value for name, value in public_names().items() if callable(value)}
+METHODS = {
+    f"{name}.{member}": getattr(value, "__func__", value)
+    for name, cls in CALLABLE.items()
+    if isinstance(cls, type)
+    for member, value in public_members(cls)
+}
+
+
+def arguments(value):
+    return [name for name in inspect.signature(value).parameters if name not in ("self", "cls")]
+
+
+@pytest.mark.parametrize("name", CALLABLE)
+def test_every_public_name_says_what_it_takes_and_gives_and_has_an_example(name):
+    value = CALLABLE[name]
+    documentation = parse(inspect.getdoc(value))
+    described = {
+        one.strip() for entry in documentation.entries.get("Parameters", []) for one in entry.name.split(",")
+    }
+    assert set(arguments(value)) == described
+    assert isinstance(value, type) or "Returns" in documentation
+    assert "Examples" in documentation
+    assert documentation.summary.endswith((".", "?"))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_described_and_names_its_arguments(name):
+    method = METHODS[name]
+    if isinstance(method, property):
+        assert parse(inspect.getdoc(method.fget)).summary, name
+        return
+    text = inspect.getdoc(method) or ""
+    assert parse(text).summary.endswith((".", "?"))
+    usual = {"X", "ax", "palette"}
+    unnamed = [one for one in arguments(method) if one not in usual and not re.search(rf"\b{one}\b", text)]
+    assert not unnamed
+
+
+@pytest.mark.parametrize("name", [name for name in CALLABLE if isinstance(CALLABLE[name], type)])
+def test_defaults_in_the_text_are_those_of_the_signature(name):
+    cls = CALLABLE[name]
+    signature = inspect.signature(cls).parameters
+    for entry in parse(inspect.getdoc(cls)).entries.get("Parameters", []):
+        said = re.search(r"default[= ](.+)$", entry.kind)
+        for parameter in (one.strip() for one in entry.name.split(",")):
+            default = signature[parameter].default
+            if said and default is not inspect.Parameter.empty:
+                assert repr(default).replace("'", '"') == said[1].replace("1e-8", "1e-08"), parameter
+
+
+def test_a_section_that_numpydoc_does_not_know_is_seen():
+    with pytest.raises(ValueError, match="not a section: 'Arguments'"):
+        parse("Fit.\n\nArguments\n---------\nX : array\n")
+    with pytest.raises(ValueError, match="not a section"):
+        parse("Fit.\n\nParameters\n---\nX : array\n")
+
+
+def test_the_version_has_its_lines_in_the_changelog():
+    text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    assert "## Unreleased" in text or f"## {intertwine.__version__}" in text

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from intertwine.losses import BreslowLoss, EfronLoss, LogisticLoss, SquaredLoss
+from intertwine.losses import BreslowLoss, CoxLoss, EfronLoss, LogisticLoss, SquaredLoss
 
 N = 14
 
@@ -127,9 +127,9 @@ def test_take_by_mask_equals_take_by_position(name):
 
 def reweighted(loss, weights):
     """The same outcome with other weights, through the constructor."""
-    if isinstance(loss, (SquaredLoss, LogisticLoss)):
-        return type(loss)(loss.y, weights)
-    return type(loss)(loss.time, loss.event, loss.entry, loss.strata, weights)
+    if isinstance(loss, CoxLoss):
+        return type(loss)(loss.time, loss.event, loss.entry, loss.strata, weights)
+    return type(loss)(loss.y, weights)
 
 
 @every_loss

@@ -351,7 +351,9 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), self.ties)
             self._fit_models(rows_that_count(rows, kept), [loss], [""], X)
-            self._set_baseline(loss, self._models[0][1].scores(np.asarray(rows_that_count(rows, kept), float)))
+            self._set_baseline(
+                loss, self._models[0][1].scores(np.asarray(rows_that_count(rows, kept), float))
+            )
         return self
 
     def _resampled(self, loss, model, rng):

@@ -161,29 +161,12 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         return make_frame(self.cv_results_, self._frame_library)
 
     def bootstrap_interactions(self, n_bootstrap: int = 100, k: int = 20) -> Any:
-        """Spread of the strongest interactions over refits, hyperparameters kept as chosen.
-
-        Parameters
-        ----------
-        n_bootstrap : int, default=100
-        k : int, default=20
-            Number of pairs, those of ``top_interactions(k)``.
-
-        Returns
-        -------
-        frame
-            As in the estimator without CV.
-        """
+        """See the estimator without CV; hyperparameters are kept as chosen."""
         check_is_fitted(self)
         return self.best_estimator_.bootstrap_interactions(n_bootstrap, k)
 
     def save(self, path) -> None:
-        """Write the chosen model and the record of the search to one file.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
+        """Write the chosen model and the record of the search to one file."""
         check_is_fitted(self)
         state = self.best_estimator_._to_state()
         save_state(path, state | {"class": type(self).__name__, "search": self._search_state()})
@@ -296,10 +279,7 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, groups=None):
-        """Select and refit; X, y and sample_weight as in the estimator without CV.
-
-        ``groups`` (n,) are for group splitters in ``cv``.
-        """
+        """Select and refit; parameters as in regression, y holds class labels."""
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
@@ -354,10 +334,7 @@ class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, strata=None, groups=None):
-        """Select and refit; X, y, sample_weight and strata as in the estimator without CV.
-
-        ``groups`` (n,) are for group splitters in ``cv``.
-        """
+        """Select and refit; X, y, sample_weight and strata as in the estimator without CV."""
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), "efron")

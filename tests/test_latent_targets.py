@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from intertwine.structures.latent import Distance, LowRank, TwoFactor, leading_directions
+from intertwine.structures.registry import LATENT_NAMES, candidates, rebuild
 from intertwine.structures.third_order import SymmetricCP
+from intertwine.validation import INTERACTION_CONSTRAINTS
 
 P, D, N = 7, 2, 9
 
@@ -127,3 +129,14 @@ def test_spectral_start_takes_the_signs_of_the_data():
     negative = LowRank(P, 1, signs=[-1.0])
     start = negative.spectral_start(values, vectors, rng)
     assert abs(np.dot(start, vectors[:, 0])) > 0.9
+
+
+def test_every_structure_has_a_public_name_that_may_be_asked_for():
+    allowed = next(option.options for option in INTERACTION_CONSTRAINTS["latent"] if option is not None)
+    assert set(LATENT_NAMES) == set(allowed)
+    for name in LATENT_NAMES:
+        for target in candidates(name, P, D, np.array([2.0, -1.0])):
+            again = rebuild(target.signature(), P)
+            params = np.random.default_rng(0).standard_normal(target.size)
+            np.testing.assert_array_equal(again.lift(params)[0], target.lift(params)[0])
+            np.testing.assert_array_equal(again.lift(params)[1], target.lift(params)[1])

@@ -132,6 +132,19 @@ def test_every_public_name_says_what_it_takes_and_gives_and_has_an_example(name)
     assert documentation.summary.endswith((".", "?"))
 
 
+@pytest.mark.parametrize("name", METHODS)
+def test_every_method_is_described_and_names_its_arguments(name):
+    method = METHODS[name]
+    if isinstance(method, property):
+        assert parse(inspect.getdoc(method.fget)).summary, name
+        return
+    text = inspect.getdoc(method) or ""
+    assert parse(text).summary.endswith((".", "?"))
+    usual = {"X", "ax", "palette"}
+    unnamed = [one for one in arguments(method) if one not in usual and not re.search(rf"\b{one}\b", text)]
+    assert not unnamed
+
+
 @pytest.mark.parametrize("name", [name for name in CALLABLE if isinstance(CALLABLE[name], type)])
 def test_defaults_in_the_text_are_those_of_the_signature(name):
     cls = CALLABLE[name]

@@ -161,12 +161,29 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         return make_frame(self.cv_results_, self._frame_library)
 
     def bootstrap_interactions(self, n_bootstrap: int = 100, k: int = 20) -> Any:
-        """See the estimator without CV; hyperparameters are kept as chosen."""
+        """Spread of the strongest interactions over refits, hyperparameters kept as chosen.
+
+        Parameters
+        ----------
+        n_bootstrap : int, default=100
+        k : int, default=20
+            Number of pairs, those of ``top_interactions(k)``.
+
+        Returns
+        -------
+        frame
+            As in the estimator without CV.
+        """
         check_is_fitted(self)
         return self.best_estimator_.bootstrap_interactions(n_bootstrap, k)
 
     def save(self, path) -> None:
-        """Write the chosen model and the record of the search to one file."""
+        """Write the chosen model and the record of the search to one file.
+
+        Parameters
+        ----------
+        path : str or path-like
+        """
         check_is_fitted(self)
         state = self.best_estimator_._to_state()
         save_state(path, state | {"class": type(self).__name__, "search": self._search_state()})
@@ -279,7 +296,10 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, groups=None):
-        """Select and refit; parameters as in regression, y holds class labels."""
+        """Select and refit; X, y and sample_weight as in the estimator without CV.
+
+        ``groups`` (n,) are for group splitters in ``cv``.
+        """
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
@@ -334,7 +354,10 @@ class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X, y, sample_weight=None, strata=None, groups=None):
-        """Select and refit; X, y, sample_weight and strata as in the estimator without CV."""
+        """Select and refit; X, y, sample_weight and strata as in the estimator without CV.
+
+        ``groups`` (n,) are for group splitters in ``cv``.
+        """
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), "efron")

@@ -83,7 +83,17 @@ class InteractionResults:
         return make_frame(joined, self._frame_library)
 
     def interaction(self, first, second) -> Interaction:
-        """One interaction, by names or positions of two different features (of the first class contrast).
+        """One interaction (of the first class contrast).
+
+        Parameters
+        ----------
+        first, second : str or int
+            Names or positions of two different features.
+
+        Returns
+        -------
+        namedtuple
+            term, estimate, std_error, z, target_share, as in ``top_interactions``.
 
         Raises
         ------
@@ -98,7 +108,17 @@ class InteractionResults:
         return Interaction(str(table["term"][0]), *(float(table[n][0]) for n in Interaction._fields[1:]))
 
     def interaction_matrix(self, features=None) -> np.ndarray:
-        """Estimates of all pairs among some features (all by default), (q, q), zero on the diagonal.
+        """Estimates of all pairs among some features.
+
+        Parameters
+        ----------
+        features : sequence of names or positions, default=None
+            All by default.
+
+        Returns
+        -------
+        ndarray (q, q)
+            Symmetric, zero on the diagonal.
 
         Raises
         ------

@@ -72,6 +72,10 @@ def load(path: str | PathLike[str]) -> Any:
 
     state = load_state(path)
     name = state.get("class")
+    if name == "Checkpoint":
+        raise ValueError(
+            f"{path} is the checkpoint of an unfinished fit; pass it as checkpoint= to go on with the fit"
+        )
     if name not in _ESTIMATORS:
         raise ValueError(f"{path}: holds a {name!r}, which this version of intertwine does not know")
     return getattr(import_module(_ESTIMATORS[name]), name)._from_state(state)

@@ -101,19 +101,39 @@ class MixedModel:
         self.K = K
         self.C = C
         self._system: AbstractNewtonSystem | None = None
+        self._factored_at: tuple[np.ndarray, float] | None = None  # scores and damping of the system
         self.n_factorizations = 0
 
     def _system_at(self, scores, drift, damping=0.0) -> AbstractNewtonSystem:
-        curvature = self.loss.curvature(scores)
-        if damping > 0:
-            curvature = DampedCurvature(curvature, damping)
+        curvature = self._curvature(scores, damping)
+        if self._system is None and self._factored_at is not None:  # of an interrupted run
+            self._system = factorize(self._curvature(*self._factored_at), self.K, self.C)
         if self._system is not None:
             old, new = self._system.curvature.diagonal(), curvature.diagonal()
             if np.max(np.abs(new - old)) <= drift * np.max(old):
                 return self._system
         self.n_factorizations += 1
-        self._system = factorize(curvature, self.K, self.C)
+        self._system, self._factored_at = factorize(curvature, self.K, self.C), (scores, damping)
         return self._system
+
+    def _curvature(self, scores, damping):
+        curvature = self.loss.curvature(scores)
+        return DampedCurvature(curvature, damping) if damping > 0 else curvature
+
+    def memory(self, mode: Mode | None) -> dict:
+        """What a solve from ``mode`` depends on, as a state for a checkpoint: the mode, where the system was factored.
+
+        With it, further solves repeat themselves to the bit.
+        """
+        scores, damping = self._factored_at or (None, 0.0)
+        state = None if mode is None else mode._asdict() | {"value": float(mode.value)}
+        return {"mode": state, "factored_at": scores, "damping": float(damping)}
+
+    def remember(self, memory: dict) -> Mode | None:
+        """Take back what ``memory`` gave, and return the mode; the system is factored when it is asked for."""
+        scores, damping = memory["factored_at"], memory["damping"]
+        self._system, self._factored_at = None, None if scores is None else (scores, damping)
+        return None if memory["mode"] is None else Mode(**memory["mode"])
 
     def mode(self, offset, start: Mode | None = None, tol: float = 1e-9) -> Mode:
         """Minimise over field and fixed effects; ``start`` is an earlier mode to begin from.

@@ -106,6 +106,14 @@ class IntegratedObjective:
         self._mode = self.model.mode(self.offset(params), self._mode)
         return self._mode
 
+    def memory(self) -> dict:
+        """What the next evaluation begins from, as a state for a checkpoint."""
+        return self.model.memory(self._mode)
+
+    def remember(self, memory: dict) -> None:
+        """Go on as if the evaluations behind ``memory`` had been made."""
+        self._mode = self.model.remember(memory)
+
     def value_and_gradient(self, params):
         mode = self.mode(params)
         norm, norm_gradient = self.target.half_norm(params)

@@ -13,7 +13,8 @@ from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import pair_terms
-from intertwine.estimators.progress import progress_callbacks, warn_if_unconverged
+from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.progress import warn_if_unconverged
 from intertwine.estimators.results import InteractionResults
 from intertwine.estimators.solver_choice import choose_solver
 from intertwine.estimators.state import model_from_state, model_to_state
@@ -22,6 +23,7 @@ from intertwine.fitting.fit_exact import fit_exact
 from intertwine.fitting.fit_sparse import fit_sparse
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.fitting.watch import Watch
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
 from intertwine.losses import AbstractLoss
@@ -37,6 +39,7 @@ from intertwine.validation import (
 __all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
 
 _HEREDITY = {"weak": WeakHeredity, "strong": StrongHeredity}
+_SPARSE_STEPS = 1000  # of the convex problem, at least: each is short
 _SMALL_ROWS = 1500  # small problems gain nothing from threads and lose reproducibility
 
 
@@ -69,6 +72,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         random_state=None,
         n_jobs=None,
         verbose=False,
+        checkpoint=None,
     ):
         self.alpha = alpha
         self.alpha_pairs = alpha_pairs
@@ -91,6 +95,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     @abc.abstractmethod
     def _resampled(self, loss, model, rng) -> AbstractLoss:
@@ -128,21 +133,25 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             columns[:, np.ptp(X[:, free], axis=0) == 0] = 0.0  # a mean may round
             check_unpenalized_rank(columns, [self._features[j] for j in free])
 
-    def _fit_models(self, X, losses, labels, frame) -> None:
+    def _fit_models(self, X, losses, labels, frame, watch: Watch | None = None) -> None:
+        """Fit and publish; ``watch`` is that of the fit around this one."""
         settings = self._settings()
         self._check_determined(np.asarray(X, dtype=float), settings)
         solver, reason = choose_solver(self.solver, settings, *X.shape)
-        seed = check_random_state(self.random_state).randint(2**31)
         X = np.asarray(X, dtype=float)
         models = []
         threads = 1 if self.n_jobs is None and len(X) <= _SMALL_ROWS else self.n_jobs
-        with thread_limit(threads), progress_callbacks(self.verbose, type(self).__name__) as callbacks:
-            for loss in losses:
+        with thread_limit(threads), watched(self, (X, losses), watch) as watch:
+            seed = seed_of(self, watch)
+            for label, loss in zip(labels, losses, strict=True):
+                if len(losses) > 1:
+                    watch.progress.section(f"class {label}")
                 rng = np.random.default_rng(seed)  # every class contrast starts from the same random numbers
                 if solver == "exact":
-                    models.append(fit_exact(loss, X, settings, rng, callbacks))
+                    models.append(fit_exact(loss, X, settings, rng, watch))
                 else:
-                    models.append(fit_sparse(loss, X, settings, rng, self.tol, 1000, callbacks))
+                    n_steps = max(self.max_iter, _SPARSE_STEPS)
+                    models.append(fit_sparse(loss, X, settings, rng, self.tol, n_steps, watch))
         warn_if_unconverged(models, self.max_iter)
         self.solver_reason_ = reason
         self._frame_library = frame_library(frame)
@@ -219,6 +228,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         params = self.get_params(deep=False)
         if isinstance(params["random_state"], np.random.RandomState):
             params["random_state"] = None
+        params["checkpoint"] = None  # a place on this machine
         names = getattr(self, "feature_names_in_", None)
         extra = self._extra_state()
         return {

@@ -34,8 +34,13 @@ CV_PARAMETERS = """
     tol : float, default=1e-8
     random_state : int, RandomState or None, default=None
     n_jobs : int, default=None
-    verbose : bool, default=False
-        Print every candidate as it is scored.
+    verbose : bool or int, default=False
+        Show progress on standard error: one live line in a terminal, elsewhere a line for every candidate as it is
+        scored; more lines from 2 on.
+    checkpoint : str or path-like, default=None
+        File in which the search keeps what it has finished, at most every 20 seconds and when it is interrupted. A fit
+        with the same data, parameters, number of threads and path goes on from there, to the same result to the bit;
+        one with others is refused. Removed on success. One file is for one fit at a time.
 
     Attributes
     ----------

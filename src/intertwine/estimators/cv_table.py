@@ -8,7 +8,7 @@ from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 from intertwine.fitting.selection import Selection
 from intertwine.fitting.settings import ModelSettings
 
-__all__ = ["candidate_params", "cv_table", "print_candidate", "tuning_rows"]
+__all__ = ["candidate_params", "cv_table", "describe_candidate", "tuning_rows"]
 
 
 def candidate_params(settings: ModelSettings, row_share: float = 1.0) -> dict:
@@ -50,8 +50,8 @@ def cv_table(selection: Selection) -> dict[str, np.ndarray]:
     return table
 
 
-def print_candidate(candidate) -> None:
-    """One line about a candidate that was just scored."""
+def describe_candidate(candidate) -> str:
+    """One line about a candidate that was tried."""
     s = candidate.settings
     latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
     loss = (
@@ -59,11 +59,10 @@ def print_candidate(candidate) -> None:
         if candidate.losses is not None
         else ""
     )
-    print(
+    return (
         f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
         f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
-        f"l1_ratio {s.l1_ratio}: {loss}screening loss {candidate.criterion:.4f}",
-        flush=True,
+        f"l1_ratio {s.l1_ratio}: {loss}screening loss {candidate.criterion:.4f}"
     )
 
 

@@ -76,8 +76,12 @@ _PARAMETERS = """
         Random starts. The same seed gives the same fit for the same number of threads.
     n_jobs : int, default=None
         Threads of the linear algebra; None: as many as it likes.
-    verbose : bool, default=False
-        Report progress on standard error.
+    verbose : bool or int, default=False
+        Show progress on standard error: one live line in a terminal, plain lines elsewhere; more lines from 2 on.
+    checkpoint : str or path-like, default=None
+        File in which the fit keeps what it has finished, at most every 20 seconds and when it is interrupted. A fit
+        with the same data, parameters, number of threads and path goes on from there, to the same result to the bit;
+        one with others is refused. Removed on success. One file is for one fit at a time.
 
     Attributes
     ----------
@@ -93,7 +97,7 @@ _PARAMETERS = """
         Largest relative violation of the optimality conditions.
     noise_variance_, log_evidence_, objective_ : float
     history_ : frame
-        Iterations of the latent search.
+        Iterations of every start of the latent search: start, iteration, value, optimality, seconds, best.
     n_iter_, n_features_in_ : int
     feature_names_in_ : ndarray of str
         Only for frames.
@@ -152,12 +156,17 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
         MemoryError
             Before anything too large is allocated.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight, watch=None):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
             target = check_regression_target(y, X)
             kept = weights > 0
-            self._fit_models(rows_that_count(rows, kept), [SquaredLoss(target[kept], weights[kept])], [""], X)
+            self._fit_models(
+                rows_that_count(rows, kept), [SquaredLoss(target[kept], weights[kept])], [""], X, watch
+            )
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -222,6 +231,9 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
         ValueError, TypeError, MemoryError
             As in regression; also for a single class.
         """
+        return self._fit(X, y, sample_weight)
+
+    def _fit(self, X, y, sample_weight, watch=None):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
@@ -230,7 +242,7 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
             losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
             self._class_labels = [self.classes_[c] for c in contrasts]
-            self._fit_models(rows_that_count(rows, kept), losses, self._class_labels, X)
+            self._fit_models(rows_that_count(rows, kept), losses, self._class_labels, X, watch)
         return self
 
     def decision_function(self, X) -> np.ndarray:
@@ -320,6 +332,7 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
         random_state=None,
         n_jobs=None,
         verbose=False,
+        checkpoint=None,
     ):
         self.ties = ties
         given = {name: value for name, value in locals().items() if name not in ("self", "ties", "__class__")}
@@ -347,10 +360,13 @@ class InteractionCoxPH(SurvivalPredictions, AbstractInteractionEstimator):
         ValueError, TypeError, MemoryError
             As in regression; also for survival times that cannot be used.
         """
+        return self._fit(X, y, sample_weight, strata)
+
+    def _fit(self, X, y, sample_weight, strata, watch=None):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             loss, kept = cox_loss(y, X, sample_weight, strata, len(rows), self.ties)
-            self._fit_models(rows_that_count(rows, kept), [loss], [""], X)
+            self._fit_models(rows_that_count(rows, kept), [loss], [""], X, watch)
             self._set_baseline(
                 loss, self._models[0][1].scores(np.asarray(rows_that_count(rows, kept), float))
             )

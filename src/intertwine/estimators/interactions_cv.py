@@ -10,18 +10,19 @@ from typing import Any, final
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.base import load_estimator_state
 from intertwine.estimators.cv_parameters import CV_PARAMETERS
-from intertwine.estimators.cv_table import candidate_params, cv_table, print_candidate, tuning_rows
+from intertwine.estimators.cv_table import candidate_params, cv_table, tuning_rows
 from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.interactions import InteractionClassifier, InteractionCoxPH, InteractionRegressor
+from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.results import InteractionResults
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss
-from intertwine.fitting.selection import SearchSpace, select
+from intertwine.fitting.selection import SearchSpace, Selection, select
 from intertwine.fitting.settings import PreparationSettings
+from intertwine.fitting.watch import Watch
 from intertwine.frames import make_frame
 from intertwine.io import save_state
 from intertwine.losses import LogisticLoss, SquaredLoss
@@ -69,6 +70,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         random_state=None,
         n_jobs=None,
         verbose=False,
+        checkpoint=None,
     ):
         self.scalings = scalings
         self.n_knots = n_knots
@@ -87,6 +89,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     @abc.abstractmethod
     def _base_estimator(self, **params) -> Any:
@@ -113,42 +116,55 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         )
 
     def _search(self, X, kept, losses, strata, groups, refit) -> None:
-        """Select on the rows with weight, then refit on what the user passed (``refit`` takes an estimator).
+        """Select on the rows with weight, then ``refit(estimator, watch)`` on what the user passed.
 
         ``losses`` hold the kept rows only, everything else all of them.
         """
         check_same_rows(X=X, groups=groups)
-        rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         X = np.asarray(X, dtype=float)
+        with watched(self, (X, kept, losses, strata, groups)) as watch:
+            selection, row_share = self._select(X, kept, losses, strata, groups, watch)
+            self._publish(selection, row_share)
+            estimator = self._base_estimator(
+                **self.best_params_,
+                n_init=self.n_init,
+                max_iter=self.max_iter,
+                tol=self.tol,
+                random_state=self.random_state,
+                n_jobs=self.n_jobs,
+            )
+            watch.progress.section("final fit")
+            with warnings.catch_warnings():
+                # what there is to say about the data has been said
+                warnings.simplefilter("ignore", UserWarning)
+                warnings.simplefilter("always", ConvergenceWarning)
+                self.best_estimator_ = refit(estimator, watch)
+        self._adopt(self.best_estimator_)
+
+    def _select(self, X, kept, losses, strata, groups, watch: Watch) -> tuple[Selection, float]:
+        """The selection, and the share of the rows that it was made on."""
+        rng = np.random.default_rng(seed_of(self, watch))
         n = np.count_nonzero(kept)
-        rows, folds = tuning_rows(self.cv, X, kept, strata, groups, self.max_tune_rows, rng)
+
+        def split():
+            rows, folds = tuning_rows(self.cv, X, kept, strata, groups, self.max_tune_rows, rng)
+            return {"rows": rows, "folds": folds}
+
+        drawn = watch.journal.step("folds", split, rng)
+        rows = drawn["rows"]
         inside = np.searchsorted(np.flatnonzero(kept), rows)
         tuned = [loss.take(inside) if len(rows) < n else loss for loss in losses]
         subset = X[rows] if len(rows) < len(X) else X
-        space = self._space()
-        report = print_candidate if self.verbose else lambda candidate: None
         with thread_limit(1 if self.n_jobs is None and len(rows) <= _SMALL else self.n_jobs):
-            selection = select(tuned, subset, folds, space, rng, report)
-        self.best_params_ = candidate_params(selection.best.settings, len(rows) / n)
+            return select(tuned, subset, drawn["folds"], self._space(), rng, watch), len(rows) / n
+
+    def _publish(self, selection: Selection, row_share: float) -> None:
+        self.best_params_ = candidate_params(selection.best.settings, row_share)
         if self.unpenalized is not None:
             self.best_params_["unpenalized"] = self.unpenalized
         self.best_score_ = -selection.best.mean
         self.cv_results_ = cv_table(selection)
         self.target_accepted_ = selection.best.settings.latent is not None
-        estimator = self._base_estimator(
-            **self.best_params_,
-            n_init=self.n_init,
-            max_iter=self.max_iter,
-            tol=self.tol,
-            random_state=self.random_state,
-            n_jobs=self.n_jobs,
-        )
-        with warnings.catch_warnings():
-            # what there is to say about the data has been said
-            warnings.simplefilter("ignore", UserWarning)
-            warnings.simplefilter("always", ConvergenceWarning)
-            self.best_estimator_ = refit(estimator)
-        self._adopt(self.best_estimator_)
 
     def _adopt(self, estimator) -> None:
         self._models = estimator._models
@@ -194,6 +210,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             params["cv"] = 5
         if isinstance(params["random_state"], np.random.RandomState):
             params["random_state"] = None
+        params["checkpoint"] = None  # a place on this machine
         results = {name: column.tolist() for name, column in self.cv_results_.items()}
         return {
             "params": params,
@@ -263,7 +280,9 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
             target = check_regression_target(y, X)
             kept = weights > 0
             loss = SquaredLoss(target[kept], weights[kept])
-            self._search(rows, kept, [loss], None, groups, lambda e: e.fit(X, y, sample_weight=sample_weight))
+            self._search(
+                rows, kept, [loss], None, groups, lambda e, watch: e._fit(X, y, sample_weight, watch)
+            )
         return self
 
     def predict(self, X) -> np.ndarray:
@@ -308,7 +327,7 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
             losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
             self._search(
-                rows, kept, losses, codes, groups, lambda e: e.fit(X, y, sample_weight=sample_weight)
+                rows, kept, losses, codes, groups, lambda e, watch: e._fit(X, y, sample_weight, watch)
             )
         return self
 
@@ -370,7 +389,7 @@ class InteractionCoxPHCV(SurvivalPredictions, AbstractInteractionCV):
                 [loss],
                 events if stratified else None,
                 groups,
-                lambda e: e.fit(X, y, sample_weight=sample_weight, strata=strata),
+                lambda e, watch: e._fit(X, y, sample_weight, strata, watch),
             )
             self._baseline = self.best_estimator_._baseline
         return self

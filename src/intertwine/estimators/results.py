@@ -9,6 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import Interaction, main_effects, pair_table
 from intertwine.fitting.feature_pairs import pair_estimates, ranked_pairs
+from intertwine.fitting.latent_search import SearchIteration, history_table
 from intertwine.frames import make_frame
 from intertwine.resources import require_memory
 
@@ -182,14 +183,25 @@ class InteractionResults:
 
     @property
     def history_(self) -> Any:
-        """Iterations of the latent search (empty where there was none): iteration, value, optimality, seconds."""
+        """Iterations of every start of the latent search, and in the sparse path of the fit before it.
+
+        Columns start (0: without a target), iteration, value (objective), optimality, seconds (since the start
+        began), best (whether this start's optimum was taken); class in multiclass problems. Empty where the problem was
+        solved directly.
+        """
         check_is_fitted(self)
-        rows = self._models[0][1].diagnostics.history
-        names = ("iteration", "value", "optimality", "seconds")
-        return make_frame(
-            {name: np.array([getattr(row, name) for row in rows], float) for name in names},
-            self._frame_library,
-        )
+        names = SearchIteration._fields
+        tables = []
+        for label, model in self._models:
+            diagnostics = model.diagnostics
+            columns = dict(zip(names, history_table(diagnostics.history).T, strict=True))
+            columns |= {name: columns[name].astype(int) for name in ("start", "iteration")}
+            columns["best"] = columns["start"] == diagnostics.best_start
+            if len(self._models) > 1:
+                columns["class"] = np.full(len(columns["start"]), label)
+            tables.append(columns)
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return make_frame(joined, self._frame_library)
 
     @property
     def coef_(self) -> np.ndarray:
@@ -231,9 +243,9 @@ class InteractionResults:
 
     @property
     def n_iter_(self) -> int:
-        """Iterations of the latent search, or 1 where the problem was solved directly."""
+        """Iterations of the start that was taken, or 1 where the problem was solved directly."""
         check_is_fitted(self)
-        return max(1, max(len(model.diagnostics.history) - 1 for _, model in self._models))
+        return max(model.diagnostics.n_iter for _, model in self._models)
 
     @property
     def noise_variance_(self) -> float:

@@ -6,12 +6,11 @@ import numpy as np
 
 from intertwine.basis import NormalScores, SplineBasis
 from intertwine.coefficients import DualCoefficients, ExplicitCoefficients
+from intertwine.fitting.latent_search import TargetPoint, history_rows, history_table
 from intertwine.fitting.model import Diagnostics, InteractionModel
-from intertwine.minimize import Iteration
 from intertwine.mixed_model import Posterior
-from intertwine.objective import Strengths, SumOfTargets
+from intertwine.objective import Strengths
 from intertwine.preparation import Preparation
-from intertwine.structures.registry import rebuild
 
 __all__ = ["model_from_state", "model_to_state"]
 
@@ -25,7 +24,7 @@ def model_to_state(model: InteractionModel) -> dict:
     """State of one fitted model."""
     preparation = model.preparation
     diagnostics = model.diagnostics._asdict()
-    diagnostics["history"] = np.array([list(row) for row in diagnostics["history"]], float).reshape(-1, 4)
+    diagnostics["history"] = history_table(diagnostics["history"])
     diagnostics["spread"] = [float(value) for value in diagnostics["spread"]]
     return {
         "preparation": {name: getattr(preparation, name) for name in _PLAIN}
@@ -48,8 +47,9 @@ def _optional(part):
 def _pairs_to_state(pairs) -> dict:
     if isinstance(pairs, ExplicitCoefficients):
         return {"kind": "explicit", "n_columns": pairs.n_columns} | {n: getattr(pairs, n) for n in _EXPLICIT}
-    target = pairs.target
-    parts = [] if target is None else target.parts if isinstance(target, SumOfTargets) else [target]
+    point: dict = {"targets": [], "params": None}
+    if pairs.target is not None:
+        point = TargetPoint(pairs.target, pairs.params).to_state()
     posterior = pairs.posterior
     if posterior is not None and len(posterior.P) > _LARGEST_POSTERIOR:
         posterior = None
@@ -58,8 +58,7 @@ def _pairs_to_state(pairs) -> dict:
         "columns": pairs.columns,
         "alpha": pairs.alpha,
         "strengths": pairs.strengths._asdict(),
-        "targets": [part.signature() for part in parts],
-        "params": pairs.params,
+        **point,
         "order": pairs.order,
         "posterior": None
         if posterior is None
@@ -73,7 +72,7 @@ def model_from_state(state: dict) -> InteractionModel:
     prepared = dict(state["preparation"])
     ranks, spline = prepared.pop("ranks"), prepared.pop("spline")
     diagnostics = dict(state["diagnostics"])
-    diagnostics["history"] = [Iteration(int(row[0]), *row[1:]) for row in diagnostics["history"].tolist()]
+    diagnostics["history"] = history_rows(diagnostics["history"])
     return InteractionModel(
         preparation=Preparation(
             **prepared,
@@ -93,16 +92,16 @@ def model_from_state(state: dict) -> InteractionModel:
 def _pairs_from_state(state):
     if state["kind"] == "explicit":
         return ExplicitCoefficients(state["n_columns"], *(state[name] for name in _EXPLICIT))
-    q = state["columns"].shape[1]
-    parts = [rebuild(signature, q) for signature in state["targets"]]
-    target = None if not parts else parts[0] if len(parts) == 1 else SumOfTargets(parts)
+    target, params = None, None
+    if state["targets"]:
+        target, params = TargetPoint.from_state(state, state["columns"].shape[1])
     posterior = state["posterior"]
     return DualCoefficients(
         state["columns"],
         state["alpha"],
         Strengths(**state["strengths"]),
         target,
-        state["params"],
+        params,
         state["order"],
         None if posterior is None else Posterior(**posterior),
     )

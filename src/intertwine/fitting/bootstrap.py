@@ -8,7 +8,7 @@ from intertwine.coefficients import DualCoefficients
 from intertwine.fitting.exact import ExactProblem
 from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, ranked_pairs
 from intertwine.fitting.fit_exact import dual_coefficients, strengths_of
-from intertwine.fitting.latent_search import LatentFit
+from intertwine.fitting.latent_search import TargetPoint
 from intertwine.fitting.model import InteractionModel
 from intertwine.fitting.settings import ModelSettings
 
@@ -41,7 +41,7 @@ def bootstrap_table(
     problem = _problem(loss, settings, model)
     pairs = model.pairs
     assert isinstance(pairs, DualCoefficients)  # the exact path's
-    start = None if pairs.target is None else LatentFit(pairs.target, pairs.params, 0.0, 0.0, True, [], [])
+    start = None if pairs.target is None else TargetPoint(pairs.target, pairs.params)
     estimates = np.empty((n_bootstrap, len(first)))
     recurs = np.zeros(len(first))
     for b in range(n_bootstrap):

@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 
 from intertwine.effects.features import Linear, Pairs, Triples
-from intertwine.fitting.latent_search import LatentFit, LatentSettings, search_target
+from intertwine.fitting.latent_search import LatentFit, LatentSettings, TargetPoint, search_target
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.mixed_model import MixedModel, Mode, Posterior
 from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
 from intertwine.structures.third_order import SymmetricCP
@@ -132,13 +133,13 @@ class ExactProblem:
         strengths: ExactStrengths,
         settings: LatentSettings | None = None,
         rng=None,
-        callbacks=(),
-        start: LatentFit | None = None,
+        watch: Watch = UNWATCHED,
+        start: TargetPoint | None = None,
         near: Mode | None = None,
     ) -> ExactFit:
         """Minimise the objective; without latent settings or tie the problem is convex and solved directly.
 
-        ``start`` is an earlier search for the target to go on from, ``near`` a solution without a target of a similar
+        ``start`` is a target found earlier to go on from, ``near`` a solution without a target of a similar
         problem on the same rows.
         """
         model = self.model(strengths)
@@ -154,19 +155,19 @@ class ExactProblem:
 
         dual = np.zeros(len(self.columns))
         dual[self.rows] = plain.alpha
-        latent = search_target(objective, self.columns, dual, settings, rng, callbacks, start)
+        latent = search_target(objective, self.columns, dual, settings, rng, watch, start)
         if self.order == 3 and not isinstance(latent.target, SumOfTargets):
-            latent = self._add_triples(objective, latent, settings, rng, callbacks)
+            latent = self._add_triples(objective, latent, settings, rng, watch)
         offset = _target_scores(latent, strengths, self.columns)[self.rows]
         return ExactFit(model.mode(offset, plain), offset, latent, strengths, model)
 
-    def _add_triples(self, objective, latent, settings, rng, callbacks):
+    def _add_triples(self, objective, latent, settings, rng, watch):
         """Continue the pair target's optimum with a CP tensor of triples beside it."""
         triples = SymmetricCP(self.columns.shape[1], settings.n_components)
         both = SumOfTargets([latent.target, triples])
         first = np.concatenate([latent.params, 0.3 * triples.init(self.columns, rng)])
         start = latent._replace(target=both, params=first)
-        joint = search_target(objective, self.columns, None, settings, rng, callbacks, start)
+        joint = search_target(objective, self.columns, None, settings, rng, watch, start)
         return joint if joint.value < latent.value else latent
 
     def posterior(self, fit: ExactFit) -> Posterior:

@@ -9,6 +9,7 @@ from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
 from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.resources import require_memory
 
 __all__ = ["dual_coefficients", "exact_bytes", "exact_problem", "fit_exact", "strengths_of"]
@@ -39,7 +40,7 @@ def exact_problem(loss, preparation, X, settings: ModelSettings) -> ExactProblem
     return ExactProblem(loss, columns, squares, penalized, settings.order)
 
 
-def fit_exact(loss, X, settings: ModelSettings, rng, callbacks=()) -> InteractionModel:
+def fit_exact(loss, X, settings: ModelSettings, rng, watch: Watch = UNWATCHED) -> InteractionModel:
     """Prepare, fit and publish.
 
     Parameters
@@ -49,8 +50,7 @@ def fit_exact(loss, X, settings: ModelSettings, rng, callbacks=()) -> Interactio
         Features.
     settings : ModelSettings
     rng : numpy.random.Generator
-    callbacks : sequence of callable
-        For the latent search.
+    watch : Watch
 
     Raises
     ------
@@ -59,7 +59,7 @@ def fit_exact(loss, X, settings: ModelSettings, rng, callbacks=()) -> Interactio
     """
     preparation = fit_preparation(X, loss, settings.preparation, settings.unpenalized)
     problem = exact_problem(loss, preparation, X, settings)
-    fit = problem.fit(strengths_of(settings), settings.latent, rng, callbacks)
+    fit = problem.fit(strengths_of(settings), settings.latent, rng, watch)
     return publish(problem, fit, preparation)
 
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
+from functools import partial
+
 import numpy as np
 
 from intertwine.coefficients import ExplicitCoefficients
-from intertwine.fitting.latent_search import search_target
+from intertwine.fitting.latent_search import SearchIteration, history_rows, history_table, search_target
 from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.resources import require_memory
-from intertwine.sparse_path import SparsePairProblem, solve_with_heredity
+from intertwine.sparse_path import SparsePairProblem, SparseSolution, solve_with_heredity
 from intertwine.structures.pairwise import fit_product_scaling
 
 __all__ = ["fit_sparse", "sparse_problem"]
@@ -35,6 +39,15 @@ class ProfiledObjective:
         shift = self.tie * self.target.block(params, self._everyone, self._everyone)
         self.solution = self.problem.solve(shift, self.solution, self.tol)
         return self.solution
+
+    def memory(self) -> dict:
+        """What the next evaluation begins from, as a state for a checkpoint."""
+        return {"solution": self.solution._asdict(), "problem": self.problem.memory()}
+
+    def remember(self, memory: dict) -> None:
+        """Go on as if the evaluations behind ``memory`` had been made."""
+        self.solution = SparseSolution(**memory["solution"])
+        self.problem.remember(memory["problem"])
 
     def value_and_gradient(self, params):
         solution = self.solve(params)
@@ -76,7 +89,9 @@ def sparse_problem(loss, preparation, X, settings: ModelSettings) -> SparsePairP
     )
 
 
-def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=()) -> InteractionModel:
+def fit_sparse(
+    loss, X, settings: ModelSettings, rng, tol, max_iter, watch: Watch = UNWATCHED
+) -> InteractionModel:
     """Prepare, fit and publish.
 
     Raises
@@ -96,8 +111,9 @@ def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=(
             raise ValueError("heredity admits pairs one by one, a latent target moves all: set latent=None")
         n_intercept = int(loss.has_intercept)
         mains = n_intercept + np.arange(problem.design.n_features)
-        solution = solve_with_heredity(problem, settings.heredity, mains, tol=tol)
-        return _publish(problem, preparation, solution, None, 0.0, solution)
+        heredity = partial(solve_with_heredity, problem, settings.heredity, mains, tol=tol)
+        solution, history = _solved(problem, heredity, watch)
+        return _publish(problem, preparation, solution, None, 0.0, history)
     # Without a target and its ridge: what the pairs want before they are tied.
     free = problem.with_penalties(
         problem.penalty.linear_l1,
@@ -105,22 +121,48 @@ def fit_sparse(loss, X, settings: ModelSettings, rng, tol, max_iter, callbacks=(
         problem.penalty.pairs_l1,
         settings.pair_strengths.ridge,
     )
-    solution = free.solve(tol=tol, max_iter=max_iter, callbacks=callbacks)
+    solution, history = _solved(problem, partial(free.solve, tol=tol, max_iter=max_iter), watch)
     if settings.latent is None or tie == 0.0:
-        return _publish(problem, preparation, solution, None, 0.0, solution)
+        return _publish(problem, preparation, solution, None, 0.0, history)
     columns = problem.design.features_t.T
 
     def objective(target):
         return ProfiledObjective(problem, target, tie, tol, solution)
 
     dual = -loss.gradient(solution.scores)
-    latent = search_target(objective, columns, dual, settings.latent, rng, callbacks)
+    latent = search_target(objective, columns, dual, settings.latent, rng, watch)
     final = objective(latent.target)
     solution = final.solve(latent.params)
-    return _publish(problem, preparation, solution, latent, tie, solution)
+    return _publish(problem, preparation, solution, latent, tie, history)
 
 
-def _publish(problem, preparation, solution, latent, tie, last):
+def _solved(problem, solve, watch: Watch) -> tuple[SparseSolution, list[SearchIteration]]:
+    """The solution without a target, a step of the journal, and its iterations."""
+    history: list[SearchIteration] = []
+    began = time.perf_counter()
+
+    def follow(row, state):
+        if row.iteration == 0:  # nothing is known there yet
+            return
+        # a solver that gives way to another begins to count anew
+        row = row._replace(iteration=len(history) + 1, seconds=time.perf_counter() - began)
+        history.append(SearchIteration(0, *row))
+        watch.progress.iteration(row, state)
+
+    def compute() -> dict:
+        solution = solve(callbacks=[follow])
+        return {
+            "solution": solution._asdict(),
+            "problem": problem.memory(),
+            "history": history_table(history),
+        }
+
+    found = watch.journal.step("without a target", compute)
+    problem.remember(found["problem"])
+    return SparseSolution(**found["solution"]), history_rows(found["history"])
+
+
+def _publish(problem, preparation, solution, latent, tie, history):
     n_intercept = int(problem.loss.has_intercept)
     q = problem.design.n_features
     j, k = solution.rows, solution.cols
@@ -142,10 +184,10 @@ def _publish(problem, preparation, solution, latent, tie, last):
         coordinates=None if latent is None else latent.target.coordinates(latent.params),
         diagnostics=Diagnostics(
             solver="sparse",
-            value=last.value if latent is None else latent.value,
+            value=solution.value if latent is None else latent.value,
             optimality=solution.optimality if latent is None else max(solution.optimality, latent.optimality),
             converged=solution.converged and (latent is None or latent.converged),
-            history=[] if latent is None else latent.history,
+            history=history if latent is None else history + latent.history,
             spread=[] if latent is None else latent.spread,
             dispersion=problem.loss.dispersion(residual, problem.loss.n_rows - used),
             log_evidence=float("nan"),

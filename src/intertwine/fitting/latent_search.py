@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.minimize import minimize
-from intertwine.solvers.lbfgs import LBFGS
+from intertwine.objective import SumOfTargets
+from intertwine.solvers.lbfgs import LBFGS, LBFGSState
 from intertwine.structures.latent import leading_directions
-from intertwine.structures.registry import candidates
+from intertwine.structures.registry import candidates, rebuild
 
-__all__ = ["LatentFit", "LatentSettings", "search_target"]
+__all__ = [
+    "LatentFit",
+    "LatentSettings",
+    "SearchIteration",
+    "TargetPoint",
+    "history_rows",
+    "history_table",
+    "search_target",
+]
 
 _SCALES = np.logspace(-3, 2, 6)
 
@@ -26,52 +36,120 @@ class LatentSettings(NamedTuple):
     tol: float
 
 
+class SearchIteration(NamedTuple):
+    """One row of a search's history.
+
+    Attributes
+    ----------
+    start : int
+        Number of the start, from 1; 0 for what is solved before any target is searched.
+    iteration : int
+    value, optimality : float
+    seconds : float
+        Since this start began.
+    """
+
+    start: int
+    iteration: int
+    value: float
+    optimality: float
+    seconds: float
+
+
+class TargetPoint(NamedTuple):
+    """A target and its parameters: where a search may begin."""
+
+    target: Any  # AbstractLatentTarget, or SumOfTargets
+    params: np.ndarray
+
+    def to_state(self) -> dict:
+        parts = self.target.parts if isinstance(self.target, SumOfTargets) else [self.target]
+        return {"targets": [part.signature() for part in parts], "params": self.params}
+
+    @classmethod
+    def from_state(cls, state: dict, n_features: int) -> TargetPoint:
+        parts = [rebuild(signature, n_features) for signature in state["targets"]]
+        return cls(parts[0] if len(parts) == 1 else SumOfTargets(parts), state["params"])
+
+
 class LatentFit(NamedTuple):
-    """The best target found; ``spread`` holds the objective at the optimum of every start."""
+    """The best target found.
+
+    ``history`` holds the iterations of every start, ``spread`` the objective where each ended; the best start has the
+    least.
+    """
 
     target: Any  # AbstractLatentTarget, or SumOfTargets
     params: np.ndarray
     value: float
     optimality: float
     converged: bool
-    history: list
-    spread: list
+    history: list[SearchIteration]
+    spread: list[float]
+
+    @property
+    def point(self) -> TargetPoint:
+        return TargetPoint(self.target, self.params)
+
+
+class SearchObjective(Protocol):
+    """J(z), with what it remembers between evaluations and begins the next from."""
+
+    def value_and_gradient(self, params: np.ndarray) -> tuple[float, np.ndarray]:
+        """J and its gradient."""
+
+    def memory(self) -> dict:
+        """What the next evaluation depends on besides its parameters, as arrays that will not change."""
+
+    def remember(self, memory: dict) -> None:
+        """Go on as if the evaluations behind ``memory`` had been made."""
 
 
 def search_target(
-    make_objective, X, dual, settings: LatentSettings, rng, callbacks=(), start=None
+    make_objective, X, dual, settings: LatentSettings, rng, watch: Watch = UNWATCHED, start=None
 ) -> LatentFit:
     """Minimise J(z) over the structures that a name stands for, from several starts each.
 
     Parameters
     ----------
     make_objective : callable
-        Target to objective with ``value_and_gradient``.
+        Target to `SearchObjective`.
     X : ndarray (n, p)
         Columns whose products are the interactions.
     dual : ndarray (n,)
         −∂L/∂f without a target: says in which directions the pairs want to move.
     settings : LatentSettings
     rng : numpy.random.Generator
-    callbacks : sequence of callable
-        Passed to the loop.
-    start : LatentFit, optional
-        An earlier fit on the same columns: its structure and parameters are the only start.
+    watch : Watch
+    start : TargetPoint or LatentFit, optional
+        An earlier fit on the same columns: its structure and parameters are the only start, counted after its own.
     """
     if start is not None:
-        return _descend(make_objective(start.target), start.target, start.params, settings, callbacks)
+        history, spread = (start.history, start.spread) if isinstance(start, LatentFit) else ([], [])
+        number = len(spread) + 1
+        watch.progress.start(number, number)
+        objective = make_objective(start.target)
+        fit = _descend(objective, start.target, lambda: start.params, settings, watch, number)
+        return fit._replace(history=history + fit.history, spread=spread + fit.spread)
     values, vectors = leading_directions(X, dual, 3 * settings.n_components, rng)
-    fits = []
-    for target in candidates(settings.name, X.shape[1], settings.n_components, values):
+    targets = candidates(settings.name, X.shape[1], settings.n_components, values)
+    fits: list[LatentFit] = []
+    for target in targets:
         objective = make_objective(target)
         points = [target.spectral_start(values, vectors, rng)]
         points += [target.init(X, rng) for _ in range(settings.n_init - 1)]
         for point in points:
-            fits.append(
-                _descend(objective, target, _best_scale(objective, target, point), settings, callbacks)
-            )
+            number = len(fits) + 1
+            watch.progress.start(number, len(targets) * settings.n_init)
+
+            def scaled(objective=objective, target=target, point=point):
+                return _best_scale(objective, target, point)
+
+            fits.append(_descend(objective, target, scaled, settings, watch, number))
     best = min(fits, key=lambda fit: fit.value)
-    return best._replace(spread=[fit.value for fit in fits])
+    return best._replace(
+        history=[row for fit in fits for row in fit.history], spread=[fit.value for fit in fits]
+    )
 
 
 def _best_scale(objective, target, params):
@@ -80,9 +158,80 @@ def _best_scale(objective, target, params):
     return min(trials, key=lambda trial: objective.value_and_gradient(trial)[0])
 
 
-def _descend(objective, target, params, settings, callbacks):
-    result = minimize(objective, LBFGS(settings.tol), params, max_iter=settings.max_iter, callbacks=callbacks)
-    state = result.state
+def _descend(objective, target, first, settings: LatentSettings, watch: Watch, number: int) -> LatentFit:
+    """One start, a step of the journal; ``first`` gives the parameters to begin with."""
+    computed = False
+
+    def compute() -> dict:
+        nonlocal computed
+        computed = True
+        state, history, converged = _run(objective, first, settings, watch, number)
+        ended = {"params": state.params, "value": float(state.value), "optimality": float(state.optimality)}
+        return ended | {
+            "converged": bool(converged),
+            "history": history_table(history),
+            "memory": objective.memory(),
+        }
+
+    ended = watch.journal.step(f"start {number}", compute)
+    if not computed:
+        objective.remember(ended["memory"])
     return LatentFit(
-        target, state.params, state.value, state.optimality, result.converged, result.history, [state.value]
+        target,
+        ended["params"],
+        ended["value"],
+        ended["optimality"],
+        ended["converged"],
+        history_rows(ended["history"]),
+        [ended["value"]],
     )
+
+
+def _run(objective, first, settings: LatentSettings, watch: Watch, number: int):
+    """Descend from the start, or from where an interrupted run has left off."""
+    solver = LBFGS(settings.tol)
+    begun = watch.journal.begun()
+    if begun is None:
+        history: list[SearchIteration] = []
+        state = solver.init(objective, first())
+    else:
+        history = history_rows(begun["history"])
+        state = LBFGSState(**begun["state"])
+        objective.remember(begun["memory"])
+    done = history[-1] if history else SearchIteration(number, 0, np.nan, np.nan, 0.0)
+
+    def follow(row, state):
+        if row.iteration == 0 and history:  # where the interrupted run was
+            return
+        repeated = bool(history) and tuple(history[-1][2:4]) == (row.value, row.optimality)
+        seconds = done.seconds + row.seconds
+        history.append(
+            SearchIteration(number, done.iteration + row.iteration, row.value, row.optimality, seconds)
+        )
+        watch.progress.iteration(row._replace(iteration=history[-1].iteration, seconds=seconds), state)
+        if (
+            not repeated
+        ):  # a step that changes nothing is the last, and would not be if the loop began with it
+            memory, length = objective.memory(), len(history)
+            watch.journal.keep(
+                lambda: {
+                    "state": state._asdict()
+                    | {"value": float(state.value), "optimality": float(state.optimality)},
+                    "history": history_table(history[:length]),
+                    "memory": memory,
+                }
+            )
+
+    rest = settings.max_iter - done.iteration
+    result = minimize(objective, solver, start=state, max_iter=rest, callbacks=[follow])
+    return result.state, history, result.converged
+
+
+def history_table(history: list[SearchIteration]) -> np.ndarray:
+    """A history as one array, a column for each field."""
+    return np.array(history, float).reshape(-1, len(SearchIteration._fields))
+
+
+def history_rows(table: np.ndarray) -> list[SearchIteration]:
+    """A history from what `history_table` gave."""
+    return [SearchIteration(int(row[0]), int(row[1]), *row[2:]) for row in table.tolist()]

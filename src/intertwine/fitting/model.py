@@ -24,7 +24,8 @@ class Diagnostics(NamedTuple):
     value, optimality : float
         Objective, and the largest violation of its first-order conditions, relative.
     converged : bool
-    history : list of Iteration
+    history : list of SearchIteration
+        Of every start of the latent search; start 0 is the sparse path's solution without a target.
     spread : list of float
         Objective at the optimum of every start of the latent search.
     dispersion : float
@@ -41,6 +42,16 @@ class Diagnostics(NamedTuple):
     spread: list
     dispersion: float
     log_evidence: float
+
+    @property
+    def best_start(self) -> int:
+        """Number of the start whose optimum was taken; 0 where no target was searched."""
+        return int(np.argmin(self.spread)) + 1 if self.spread else 0
+
+    @property
+    def n_iter(self) -> int:
+        """Its iterations; 1 where the problem was solved directly."""
+        return max([1, *(row.iteration for row in self.history if row.start == self.best_start)])
 
 
 class InteractionModel(NamedTuple):

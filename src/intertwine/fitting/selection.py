@@ -12,7 +12,6 @@ is the held-out loss per row: squared error, log loss, or partial likelihood.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from itertools import product
 from typing import NamedTuple
 
@@ -26,6 +25,7 @@ from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.strength_search import search_strengths
 from intertwine.fitting.tie_search import search_tie
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths
 from intertwine.sparse_path import geometric_factors, iterate_path
 
@@ -109,17 +109,17 @@ class _Fold(NamedTuple):
 class _Search:
     """State of one selection: rows, folds, and the record of candidates."""
 
-    def __init__(self, losses, X, folds, space: SearchSpace, report: Callable[[Candidate], None], rng):
+    def __init__(self, losses, X, folds, space: SearchSpace, rng, watch: Watch):
         self.contrasts, self.X, self.folds, self.space = losses, X, folds, space
         self.weights = losses[0].sample_weight
-        self.report = report
         self.rng = rng
+        self.watch = watch
         self.tried: list[Candidate] = []
 
     def record(self, stage, settings, losses, criterion) -> Candidate:
         candidate = Candidate(stage, settings, losses, self.weights, criterion)
         self.tried.append(candidate)
-        self.report(candidate)
+        self.watch.progress.candidate(candidate)
         return candidate
 
     def problems(self, settings: ModelSettings, rows=None) -> list[ExactProblem]:
@@ -146,13 +146,24 @@ class _Search:
         """Held-out loss by row, the mean over contrasts; ``near`` are the solutions on all rows, to start from."""
         losses = np.zeros(len(self.X))
         for i, (problems, train, test) in enumerate(folds):
-            # a mean loss over less weight weighs its penalty more
-            scaled = _scaled(strengths, self.weights.sum() / self.weights[train].sum())
-            for c, problem in enumerate(problems):
-                start = None if near is None else near[c]._replace(alpha=near[c].alpha[train])
-                fit = problem.take(train).fit(scaled, latent, np.random.default_rng(i), near=start)
-                scores = problem.held_out_scores(fit, test, train)
-                losses[test] += problem.loss.take(test).unit_losses(scores) / len(problems)
+
+            def compute(i=i, problems=problems, train=train, test=test):
+                return {"losses": self._fold_losses(i, problems, train, test, strengths, latent, near)}
+
+            losses[test] = self.watch.journal.step(f"fold {i + 1}", compute)["losses"]
+        return losses
+
+    def _fold_losses(self, i, problems, train, test, strengths, latent, near) -> np.ndarray:
+        losses = np.zeros(len(test))
+        # a mean loss over less weight weighs its penalty more
+        scaled = _scaled(strengths, self.weights.sum() / self.weights[train].sum())
+        for c, problem in enumerate(problems):
+            start = None if near is None else near[c]._replace(alpha=near[c].alpha[train])
+            fit = problem.take(train).fit(
+                scaled, latent, np.random.default_rng(i), self.watch.unseen, near=start
+            )
+            scores = problem.held_out_scores(fit, test, train)
+            losses += problem.loss.take(test).unit_losses(scores) / len(problems)
         return losses
 
     def plain(self, stage, preparation: PreparationSettings, order: int) -> Candidate | None:
@@ -160,13 +171,24 @@ class _Search:
         settings = ModelSettings(
             preparation, 1.0, 1.0, 0.0, 0.0, None, order=order, unpenalized=self.space.unpenalized
         )
-        whole = self.problems(settings)
-        strengths, criterion, modes = search_strengths(whole)
-        if not np.isfinite(criterion):
+
+        def compute():
+            whole = self.problems(settings)
+            strengths, criterion, modes = search_strengths(whole)
+            return {
+                "main": float(strengths.main),
+                "pairs": float(strengths.pairs.ridge),
+                "criterion": float(criterion) / len(whole),
+                "losses": self.held_out(self.fold_problems(settings, whole), strengths, near=modes)
+                if np.isfinite(criterion)
+                else None,
+            }
+
+        tuned = self.watch.journal.step(f"{stage}: {tuple(preparation)}, order {order}", compute)
+        if tuned["losses"] is None:
             return None
-        losses = self.held_out(self.fold_problems(settings, whole), strengths, near=modes)
-        settings = settings._replace(alpha=strengths.main, alpha_pairs=strengths.pairs.ridge)
-        return self.record(stage, settings, losses, criterion / len(whole))
+        settings = settings._replace(alpha=tuned["main"], alpha_pairs=tuned["pairs"])
+        return self.record(stage, settings, tuned["losses"], tuned["criterion"])
 
 
 def _scaled(strengths: ExactStrengths, factor: float) -> ExactStrengths:
@@ -174,7 +196,7 @@ def _scaled(strengths: ExactStrengths, factor: float) -> ExactStrengths:
     return ExactStrengths(strengths.main * factor, Strengths(pairs.ridge * factor, pairs.tie * factor))
 
 
-def select(losses, X, folds, space: SearchSpace, rng, report=lambda candidate: None) -> Selection:
+def select(losses, X, folds, space: SearchSpace, rng, watch: Watch = UNWATCHED) -> Selection:
     """Choose among the settings of a search space.
 
     Parameters
@@ -186,15 +208,14 @@ def select(losses, X, folds, space: SearchSpace, rng, report=lambda candidate: N
         Every row is tested once.
     space : SearchSpace
     rng : numpy.random.Generator
-    report : callable
-        Given every candidate as it is scored.
+    watch : Watch
 
     Raises
     ------
     ValueError
         If nothing in the space can be fitted.
     """
-    search = _Search(losses, X, folds, space, report, rng)
+    search = _Search(losses, X, folds, space, rng, watch)
     best = _choose_preparation(search)
     best = _refine(search, best)
     best = _choose_target(search, best)
@@ -264,7 +285,7 @@ def _choose_target(search, plain):
         def screened(strengths, criterion, tied=tied):
             search.record("screening of ties", tied(strengths), None, criterion / len(whole))
 
-        found = search_tie(whole, untied, latent, search.rng, screened)
+        found = search_tie(whole, untied, latent, search.rng, screened, search.watch.unseen)
         if found is None:
             continue
         strengths, criterion = found
@@ -294,27 +315,39 @@ def _best_on_path(search, best, l1_ratio) -> Candidate:
         alpha=1.0, alpha_pairs=1.0, l1_ratio=l1_ratio, tie=0.0, latent=None, order=2
     )
     factors, losses, reached = np.zeros(0), np.zeros((_PATH_LENGTH, len(search.X))), _PATH_LENGTH
-    for train, test in search.folds:
-        for whole in search.contrasts:
-            loss, left_out = whole.take(train), whole.take(test)
-            preparation = fit_preparation(search.X[train], loss, settings.preparation, settings.unpenalized)
-            problem = sparse_problem(loss, preparation, search.X[train], settings)
-            if not len(factors):
-                factors = geometric_factors(problem.critical_factor(), _PATH_LENGTH, 0.003)
-            columns = preparation.columns(search.X[test])
-            own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
-            linear = np.hstack([np.ones((len(test), int(loss.has_intercept))), columns, own])
-            own_losses: list[float] = []
-            # what no fold wants any more is not solved in the others: weak strengths are the dear ones
-            for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=1e-4)):
-                theta = solution.interactions(columns.shape[1])
-                scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
-                losses[i, test] += left_out.unit_losses(scores) / len(search.contrasts)
-                own_losses.append(left_out.value(scores))
-                if min(own_losses[-_PATIENCE:]) > _WELL_ABOVE * min(own_losses):
-                    reached = i + 1
-                    break
+    for number, (train, test) in enumerate(search.folds, 1):
+
+        def compute(factors=factors, reached=reached, train=train, test=test):
+            return _path_losses(search, settings, factors, reached, train, test)
+
+        found = search.watch.journal.step(f"l1_ratio {l1_ratio}, fold {number}", compute)
+        factors, reached, losses[:, test] = found["factors"], found["reached"], found["losses"]
     chosen = int(np.argmin((losses @ search.weights)[:reached]))
     factor = float(factors[chosen])
     settings = settings._replace(alpha=factor, alpha_pairs=factor)
     return search.record("sparse path", settings, losses[chosen], float("nan"))
+
+
+def _path_losses(search, settings, factors, reached, train, test) -> dict:
+    """Held-out losses of one fold (points of the path, rows), and how far it went; the first fold sets the factors."""
+    losses = np.zeros((_PATH_LENGTH, len(test)))
+    for whole in search.contrasts:
+        loss, left_out = whole.take(train), whole.take(test)
+        preparation = fit_preparation(search.X[train], loss, settings.preparation, settings.unpenalized)
+        problem = sparse_problem(loss, preparation, search.X[train], settings)
+        if not len(factors):
+            factors = geometric_factors(problem.critical_factor(), _PATH_LENGTH, 0.003)
+        columns = preparation.columns(search.X[test])
+        own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
+        linear = np.hstack([np.ones((len(test), int(loss.has_intercept))), columns, own])
+        own_losses: list[float] = []
+        # what no fold wants any more is not solved in the others: weak strengths are the dear ones
+        for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=1e-4)):
+            theta = solution.interactions(columns.shape[1])
+            scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
+            losses[i] += left_out.unit_losses(scores) / len(search.contrasts)
+            own_losses.append(left_out.value(scores))
+            if min(own_losses[-_PATIENCE:]) > _WELL_ABOVE * min(own_losses):
+                reached = i + 1
+                break
+    return {"factors": factors, "reached": reached, "losses": losses}

@@ -11,7 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
-from intertwine.fitting.latent_search import LatentFit, LatentSettings
+from intertwine.fitting.latent_search import LatentSettings, TargetPoint
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths
 
 __all__ = ["search_tie"]
@@ -57,6 +58,7 @@ def search_tie(
     latent: LatentSettings,
     rng: np.random.Generator,
     report: Callable[[ExactStrengths, float], None],
+    watch: Watch = UNWATCHED,
 ) -> tuple[ExactStrengths, float] | None:
     """Best strengths of main effects, pairs and tie, and their criterion; None if no target could be found.
 
@@ -70,20 +72,31 @@ def search_tie(
     rng : numpy.random.Generator
     report : callable
         Given every point that was tried.
+    watch : Watch
+        Every point is a step of its journal.
     """
     memo: dict[_Point, float] = {}
-    starts: list[LatentFit | None] = [None] * len(problems)
+    starts: list[TargetPoint | None] = [None] * len(problems)
 
     def evaluate(point):
         nonlocal starts
         if point not in memo:
             strengths = point.strengths(plain)
-            fits = _fit_all(problems, strengths, latent, rng, starts)
-            memo[point] = _sum_of_criteria(problems, fits)
+
+            def compute():
+                fits = _fit_all(problems, strengths, latent, rng, watch, starts)
+                targets = [fit.latent.point.to_state() for fit in fits if fit.latent is not None]
+                return {"criterion": float(_sum_of_criteria(problems, fits)), "targets": targets}
+
+            found = watch.journal.step(f"{latent.name} {latent.n_components}: {tuple(point)}", compute, rng)
+            memo[point] = found["criterion"]
             if np.isfinite(memo[point]):
                 report(strengths, memo[point])
                 if memo[point] <= min(memo.values()):
-                    starts = [fit.latent for fit in fits]
+                    starts = [
+                        TargetPoint.from_state(target, problem.columns.shape[1])
+                        for target, problem in zip(found["targets"], problems, strict=True)
+                    ]
         return memo[point]
 
     best = _Point()
@@ -109,10 +122,10 @@ def search_tie(
     return best.strengths(plain), memo[best]
 
 
-def _fit_all(problems, strengths, latent, rng, starts) -> list[ExactFit]:
+def _fit_all(problems, strengths, latent, rng, watch, starts) -> list[ExactFit]:
     try:
         return [
-            problem.fit(strengths, latent, rng, start=start)
+            problem.fit(strengths, latent, rng, watch, start)
             for problem, start in zip(problems, starts, strict=True)
         ]
     except (FloatingPointError, np.linalg.LinAlgError, ValueError):

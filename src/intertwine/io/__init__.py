@@ -1,6 +1,15 @@
-"""Model files and the one safe way to write a file."""
+"""Model files, journals of long work, and the one safe way to write a file."""
 
 from intertwine.io.atomic_write import write_atomically
+from intertwine.io.journal import AbstractJournal, Journal, NoJournal
 from intertwine.io.model_file import FORMAT_VERSION, load_state, save_state
 
-__all__ = ["FORMAT_VERSION", "load_state", "save_state", "write_atomically"]
+__all__ = [
+    "FORMAT_VERSION",
+    "AbstractJournal",
+    "Journal",
+    "NoJournal",
+    "load_state",
+    "save_state",
+    "write_atomically",
+]

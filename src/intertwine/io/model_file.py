@@ -37,7 +37,7 @@ from intertwine.io.state_json import decode_state, encode_state
 
 __all__ = ["FORMAT_VERSION", "load_state", "save_state"]
 
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2
 
 _FORMAT = "intertwine"
 _LENGTH_BYTES = 8
@@ -65,7 +65,7 @@ _FOREIGN = {
 }
 
 
-def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
+def save_state(path: str | os.PathLike[str], state: Mapping[str, Any], *, finite: bool = True) -> None:
     """Write a nested state to one file, all or nothing.
 
     The file is written beside its destination and moved there when it is complete and on the disk:
@@ -77,8 +77,9 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
         Any name; ``.safetensors`` tells other tools what is inside.
     state : mapping
         Nested dicts (str keys), lists and tuples of None, bool, int, float (inf and nan included), str,
-        numpy scalars, and numpy arrays of bool, integers, float16/32/64 or str. Arrays of floats must be
-        finite.
+        numpy scalars, and numpy arrays of bool, integers, float16/32/64 or str.
+    finite : bool, default=True
+        Refuse arrays of floats that are not finite: no fitted model has them. Work in progress may.
 
     Raises
     ------
@@ -103,7 +104,7 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     """
     text, arrays = encode_state(state)
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
             raise ValueError(f"cannot save a model whose {name.removeprefix('/')} holds NaN or infinity")
     version = str(FORMAT_VERSION)
     metadata = {
@@ -115,12 +116,14 @@ def save_state(path: str | os.PathLike[str], state: Mapping[str, Any]) -> None:
     write_atomically(path, to_safetensors(arrays, metadata))
 
 
-def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
+def load_state(path: str | os.PathLike[str], *, finite: bool = True) -> dict[str, Any]:
     """Read what :func:`save_state` wrote.
 
     Parameters
     ----------
     path : str or path-like
+    finite : bool, default=True
+        As in :func:`save_state`.
 
     Returns
     -------
@@ -151,7 +154,7 @@ def load_state(path: str | os.PathLike[str]) -> dict[str, Any]:
     if _checksum(version, text, arrays) != checksum:
         _refuse(path, "is corrupted: its checksum does not match its content")
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
+        if finite and array.dtype.kind == "f" and not np.isfinite(array).all():
             _refuse(path, f"holds NaN or infinite weights in {name.removeprefix('/')}")
     try:
         # Arrays are copied out, so that keeping one does not keep the whole file in memory.
@@ -167,8 +170,20 @@ def _class_was_called_estimator(state: dict[str, Any]) -> dict[str, Any]:
     return {"class" if key == "estimator" else key: value for key, value in state.items()}
 
 
+def _history_knew_one_start(state: dict[str, Any]) -> dict[str, Any]:
+    for model in state.get("models", []):
+        diagnostics = model["diagnostics"]
+        rows, spread = diagnostics["history"], diagnostics["spread"]
+        start = np.full((len(rows), 1), spread.index(min(spread)) + 1 if spread else 0.0)
+        diagnostics["history"] = np.hstack([start, rows])
+    return state
+
+
 #: What turns the state of a file of each older version into that of the next.
-_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {0: _class_was_called_estimator}
+_UPGRADES: dict[int, Callable[[dict[str, Any]], dict[str, Any]]] = {
+    0: _class_was_called_estimator,
+    1: _history_knew_one_start,
+}
 
 
 def _read_header(path: Path, prefix: bytes, size: int, read: Callable[[int], bytes]) -> dict[str, Any]:

@@ -19,11 +19,13 @@ J. Amer. Statist. Assoc. 113; there the sets are carried along the path, here th
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterable
 from typing import final
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from intertwine.minimize import Callback
 from intertwine.sparse_path.problem import SparsePairProblem
 from intertwine.sparse_path.solution import SparseSolution
 
@@ -86,6 +88,7 @@ def solve_with_heredity(
     shift: NDArray | None = None,
     start: SparseSolution | None = None,
     tol: float = 1e-8,
+    callbacks: Iterable[Callback] = (),
 ) -> SparseSolution:
     """Solve a problem under heredity.
 
@@ -97,7 +100,7 @@ def solve_with_heredity(
         `WeakHeredity()` or `StrongHeredity()`.
     main_effects : array-like of int, shape (p,)
         Column of the linear block that is the main effect of each feature.
-    shift, start, tol
+    shift, start, tol, callbacks
         See `SparsePairProblem.solve`.
 
     Returns
@@ -129,7 +132,9 @@ def solve_with_heredity(
         linear_l1 = penalty.linear_l1.copy()
         linear_l1[columns[exempt]] = 0.0
         current = problem.with_penalties(linear_l1, penalty.linear_l2, penalty.pairs_l1, penalty.pairs_l2)
-        start = current.with_allowed(allowed & heredity.candidates(inside)).solve(shift, start, tol)
+        start = current.with_allowed(allowed & heredity.candidates(inside)).solve(
+            shift, start, tol, callbacks=callbacks
+        )
         present = start.linear[columns] != 0.0
         orphans = ~heredity.admits(present, start.rows, start.cols)
         parents = np.zeros_like(exempt)

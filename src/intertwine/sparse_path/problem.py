@@ -28,6 +28,7 @@ from intertwine.solvers.working_set import WorkingSet, WorkingSetState, fits
 from intertwine.sparse_path.null_model import critical_factor, gradient_scale
 from intertwine.sparse_path.solution import SparseSolution
 from intertwine.sparse_path.warm_start import Memory, free_coordinates, n_free_coordinates, starting_state
+from intertwine.structures.columns import Coordinates
 from intertwine.structures.pairwise import ProductScaling
 
 __all__ = ["SparsePairProblem"]
@@ -156,6 +157,26 @@ class SparsePairProblem:
         Exact when the coordinates without L1 carry no ridge either (which would change with the factor).
         """
         return critical_factor(self._problem(shift))
+
+    def memory(self) -> dict | None:
+        """Return what a solution from a ``start`` depends on besides it, as a state for a checkpoint."""
+        if not self._memory:
+            return None
+        coordinates, reference, hessian = self._memory[0]
+        return {
+            "rows": coordinates.rows,
+            "cols": coordinates.cols,
+            "reference": reference,
+            "hessian": hessian,
+        }
+
+    def remember(self, memory: dict | None) -> None:
+        """Take back what ``memory`` gave."""
+        self._memory[:] = (
+            []
+            if memory is None
+            else [Memory(Coordinates(memory["rows"], memory["cols"]), memory["reference"], memory["hessian"])]
+        )
 
     def solve(
         self,

@@ -5,6 +5,7 @@ which raises :class:`sklearn.utils._param_validation.InvalidParameterError`.
 """
 
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -37,6 +38,7 @@ INTERACTION_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
     "verbose": ["verbose"],
+    "checkpoint": [str, PathLike, None],
 }
 
 COX_CONSTRAINTS: dict[str, list[Any]] = {"ties": [StrOptions({"efron", "breslow"})]}
@@ -60,6 +62,7 @@ CV_CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
     "verbose": ["verbose"],
+    "checkpoint": [str, PathLike, None],
 }
 
 _ITEMS: dict[str, list[Any]] = {

@@ -102,21 +102,16 @@ def search_tie(
     best = _Point()
     if not np.isfinite(evaluate(best)):
         return None
-    axes = list(_Point._fields)
     for step in _STEPS:
         improved = True
         while improved:
             improved = False
-            for axis in list(axes):
+            for axis in _Point._fields:
                 here = memo[best]
-                around = [here]
                 for trial in (best.moved(axis, step), best.moved(axis, -step)):
-                    around.append(evaluate(trial))
-                    if around[-1] < here - _GAIN * abs(here):
+                    if evaluate(trial) < here - _GAIN * abs(here):
                         best, improved = trial, True
                         break
-                if max(around) - min(around) < _GAIN * abs(here):  # nothing happens along it
-                    axes.remove(axis)
     machine = best._replace(deviation=np.inf)
     best = machine if evaluate(machine) < memo[best] - _GAIN * abs(memo[best]) else best
     return best.strengths(plain), memo[best]

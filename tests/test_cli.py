@@ -3,6 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from long_fits import Interrupted
 from small_tables import only, patients
 from typer.testing import CliRunner
 
@@ -208,6 +209,22 @@ def test_an_interrupt_is_no_traceback(folder, monkeypatch):
     done = run("fit", folder / "patients.csv", "--target", "y")
     assert done.exit_code == commands._INTERRUPTED
     assert "interrupted" in done.stderr
+
+
+def test_an_interrupted_fit_goes_on_where_it_was(folder, model, monkeypatch, tmp_path):
+    command = ["fit", folder / "patients.csv", "--target", "y", "--quick", "--cv", 3]
+    command += ["--checkpoint", tmp_path / "unfinished", "--output", tmp_path / "y.intertwine"]
+    with monkeypatch.context() as patch:
+        Interrupted(patch, 100)
+        done = run(*command)
+    assert done.exit_code == commands._INTERRUPTED
+    assert f"kept in {tmp_path / 'unfinished'}; the same command goes on from there" in done.stderr
+    works(*command)
+    assert [path.name for path in tmp_path.iterdir()] == ["y.intertwine"]
+    resumed, whole = (TableModel.load(path) for path in (tmp_path / "y.intertwine", model))
+    pd.testing.assert_frame_equal(resumed.estimator.top_interactions(5), whole.estimator.top_interactions(5))
+    assert resumed.estimator.checkpoint is None
+    assert not resumed.estimator.verbose
 
 
 def test_without_arguments_the_commands_are_listed():

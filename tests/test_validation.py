@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -35,7 +36,7 @@ class _Linear(BaseEstimator):
         self, *, alpha=0.1, alpha_pairs=None, l1_ratio=0.0, latent="low_rank", n_components=2, tie=0.1,
         order=2, squares=False, relevance=0.0, basis=None, n_knots=5, scaling="features", unpenalized=None,
         heredity=None, solver="auto", n_init=3, max_iter=200, tol=1e-6, random_state=None, n_jobs=None,
-        verbose=False, ties="efron",
+        verbose=False, checkpoint=None, ties="efron",
     ):  # fmt: skip
         for name, value in locals().items():
             if name not in ("self", "__class__"):
@@ -158,6 +159,7 @@ ACCEPTED = {
     "random_state": [None, 0, np.random.RandomState(0)],
     "n_jobs": [None, -1, 2],
     "verbose": [False, True, 2],
+    "checkpoint": [None, "work", Path("work")],
     "ties": ["efron", "breslow"],
 }
 

@@ -30,6 +30,7 @@ _REFUSED: dict[str, list[Any]] = {
     "random_state": ["a", -1],
     "n_jobs": [1.5, "all"],
     "verbose": [-1, "yes"],
+    "checkpoint": [3, True],
 }
 
 

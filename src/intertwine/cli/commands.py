@@ -114,6 +114,13 @@ def fit(
     quick: Quick = False,
     seed: Seed = 0,
     jobs: Jobs = -1,
+    checkpoint: Annotated[
+        Path | None,
+        typer.Option(
+            help="File for unfinished work; after an interruption the same command goes on from there.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Fit a model with all pairs of features, and save it."""
     from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
@@ -124,7 +131,7 @@ def fit(
     roles = _roles(target, time, event, entry, task, drop, categorical)
     problem = _pose(data, roles)
     describe(problem, screen)
-    model = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed)
+    model = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
     screen.interactions(model.estimator)
     if report is not None:
         model.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)

@@ -38,12 +38,27 @@ def describe(problem: Problem, screen: Screen) -> None:
 
 
 def fit_problem(
-    problem: Problem, screen: Screen, *, roles: dict[str, Any], cv: int, quick: bool, seed: int
+    problem: Problem,
+    screen: Screen,
+    *,
+    roles: dict[str, Any],
+    cv: int,
+    quick: bool,
+    seed: int,
+    checkpoint: Path | None = None,
 ) -> TableModel:
-    """Fit our estimator, which picks its hyperparameters by cross-validation."""
+    """Fit our estimator, which picks its hyperparameters by cross-validation and shows how far it is."""
     estimator = problem.task.interaction_model(cv=cv, quick=quick, random_state=seed)
-    with screen.collecting_warnings(), screen.working("choosing hyperparameters and fitting"):
-        return TableModel.fit(problem, estimator, roles)
+    estimator.set_params(verbose=screen.remarks.is_terminal, checkpoint=checkpoint)
+    try:
+        with screen.collecting_warnings():
+            model = TableModel.fit(problem, estimator, roles)
+    except KeyboardInterrupt:
+        if checkpoint is not None and checkpoint.exists():
+            screen.note(f"what is done is kept in {checkpoint}; the same command goes on from there")
+        raise
+    estimator.set_params(verbose=False, checkpoint=None)  # of this run, not of the model
+    return model
 
 
 def compare_problem(

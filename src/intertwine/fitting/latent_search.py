@@ -209,9 +209,8 @@ def _run(objective, first, settings: LatentSettings, watch: Watch, number: int):
             SearchIteration(number, done.iteration + row.iteration, row.value, row.optimality, seconds)
         )
         watch.progress.iteration(row._replace(iteration=history[-1].iteration, seconds=seconds), state)
-        if (
-            not repeated
-        ):  # a step that changes nothing is the last, and would not be if the loop began with it
+        # a step that changes nothing is the last, and would not be if the loop began with it
+        if not repeated:
             memory, length = objective.memory(), len(history)
             watch.journal.keep(
                 lambda: {

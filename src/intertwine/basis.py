@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.interpolate import BSpline
+from scipy.special import ndtri
 from sklearn.preprocessing import QuantileTransformer, SplineTransformer
 
 __all__ = ["NormalScores", "SplineBasis"]
@@ -26,14 +27,13 @@ class NormalScores(NamedTuple):
     @classmethod
     def fit(cls, X) -> NormalScores:
         """Learn the quantiles of every feature of X (n, p)."""
-        transformer = QuantileTransformer(
-            n_quantiles=min(len(X), _QUANTILES), output_distribution="normal", subsample=None
-        )
+        transformer = QuantileTransformer(n_quantiles=min(len(X), _QUANTILES), subsample=None)
         return cls(transformer.fit(X))
 
     def transform(self, X) -> np.ndarray:
         """Scores (n, p)."""
-        return np.clip(self.transformer.transform(X), -_TAIL, _TAIL)
+        # The transformer's own normal output takes all values within 1e-7 of the extremes for extreme.
+        return np.clip(ndtri(self.transformer.transform(X)), -_TAIL, _TAIL)
 
     def to_state(self) -> dict:
         """Plain arrays."""
@@ -43,9 +43,7 @@ class NormalScores(NamedTuple):
     def from_state(cls, state) -> NormalScores:
         """Rebuilt without fitting."""
         n_quantiles = len(state["references"])
-        transformer = QuantileTransformer(
-            n_quantiles=n_quantiles, output_distribution="normal", subsample=None
-        )
+        transformer = QuantileTransformer(n_quantiles=n_quantiles, subsample=None)
         transformer.quantiles_, transformer.references_ = state["quantiles"], state["references"]
         transformer.n_quantiles_, transformer.n_features_in_ = n_quantiles, state["quantiles"].shape[1]
         return cls(transformer)

@@ -67,6 +67,21 @@ def test_normal_scores_are_those_of_the_ranks_and_bounded():
     )
 
 
+@pytest.mark.parametrize("unit", [1e-9, 1e9])
+def test_normal_scores_know_no_unit(unit):
+    X, weights, _ = table()
+    scores = prepare(X, weights, quantile=True).columns(X)
+    np.testing.assert_allclose(prepare(unit * X, weights, quantile=True).columns(unit * X), scores, atol=1e-8)
+
+
+def test_a_small_spread_far_from_zero_is_not_constant():
+    X, weights, _ = table()
+    columns = prepare(X, weights).columns(X)
+    far = prepare(X + 1e8, weights)
+    np.testing.assert_allclose(far.columns(X + 1e8), columns, atol=1e-6)
+    assert (prepare(np.full((30, 2), [0.1, 1e8 / 3]), weights).scale == 0).all()
+
+
 @pytest.mark.parametrize("knots", [0, 3])
 def test_marginal_relevance_by_really_leaving_out(knots):
     """One weighted regression for every feature and every row that is left out."""

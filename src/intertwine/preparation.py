@@ -79,11 +79,17 @@ def _safe_inverse(scale):
 
 
 def _moments(X, weights):
-    center = weights @ X / weights.sum()
-    second = np.einsum("i,ij,ij->j", weights, X, X) / weights.sum()
-    spread = np.sqrt(np.maximum(second - center**2, 0.0))
-    # The subtraction leaves rounding behind in columns that are constant.
-    return center, np.where(spread > 1e-7 * np.maximum(np.abs(center), _TINY), spread, 0.0)
+    share = weights / weights.sum()
+    center = share @ X
+    variance = np.empty(X.shape[1])
+    # Squares are taken about the mean, or a year in seconds would drown its days; by blocks, as X may be large.
+    step = max(1, _BLOCK_ENTRIES // len(X))
+    for start in range(0, X.shape[1], step):
+        block = X[:, start : start + step] - center[start : start + step]
+        variance[start : start + step] = np.einsum("i,ij,ij->j", share, block, block) - (share @ block) ** 2
+    spread = np.sqrt(np.maximum(variance, 0.0))
+    # The mean leaves rounding behind in columns that are constant.
+    return center, np.where(spread > 1e-12 * np.maximum(np.abs(center), _TINY), spread, 0.0)
 
 
 def prepare(

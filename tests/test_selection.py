@@ -118,6 +118,21 @@ def test_bootstrap_of_an_almost_linear_gaussian_model():
     assert found["rank_stability"][0] == 1.0
 
 
+def test_bootstrap_limits_lie_about_the_estimate():
+    """A fifth is shrunk away in the fit, and again in the refits: their own quantiles lie below the estimate."""
+    rng = np.random.default_rng(0)
+    X = rng.choice([-1.0, 1.0], (400, 3))
+    y = X[:, 1] * X[:, 2] + 0.3 * rng.standard_normal(400)
+    model = InteractionRegressor(alpha=0.25, latent=None, random_state=0, scaling=None).fit(X, y)
+    found = model.bootstrap_interactions(200, 1).to_dict("records")[0]
+    assert found["estimate"] == pytest.approx(0.8, rel=0.05)
+    half = 1.96 * found["std_error_bootstrap"]
+    assert found["lower"] == pytest.approx(found["estimate"] - half, abs=0.15 * half)
+    assert found["upper"] == pytest.approx(found["estimate"] + half, abs=0.15 * half)
+    with pytest.raises(ValueError, match="at least 2"):
+        model.bootstrap_interactions(1)
+
+
 def test_bootstrap_of_the_other_losses():
     X, f, rng = table()
     classes = InteractionClassifier(latent=None, random_state=0).fit(X, np.digitize(f, [-0.5, 0.5]))

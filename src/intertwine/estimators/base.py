@@ -170,27 +170,31 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
 
         Regression and classification draw new outcomes from the fitted model (parametric bootstrap); Cox models
         draw weights of the rows (Bayesian bootstrap). Everything is refitted at the same hyperparameters, the latent
-        target included, so this shows what the conditional standard errors hide.
+        target included, so this shows what fixed latent vectors hide, not what searched hyperparameters do.
 
         Parameters
         ----------
         n_bootstrap : int, default=100
+            Number of refits, at least 2.
         k : int, default=20
             Number of pairs, those of ``top_interactions(k)``.
 
         Returns
         -------
         frame
-            term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles),
-            rank_stability (share of refits in which the pair is again among the k strongest); class in multiclass
-            problems.
+            term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles of
+            the refits about their mean, moved to the estimate: a penalty shrinks refits once more), rank_stability
+            (share of refits in which the pair is again among the k strongest); class in multiclass problems.
 
         Raises
         ------
         ValueError
-            For a model loaded from a file (it does not hold the outcome) or fitted by the sparse path.
+            For a model loaded from a file (it does not hold the outcome) or fitted by the sparse path; for fewer
+            than 2 refits.
         """
         check_is_fitted(self, "_models")
+        if n_bootstrap < 2:
+            raise ValueError("n_bootstrap must be at least 2, or there is no spread")
         if self._training is None:
             raise ValueError("a model loaded from a file does not hold its outcome; fit again to bootstrap")
         if self.solver_ != "exact":

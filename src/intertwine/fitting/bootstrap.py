@@ -50,14 +50,20 @@ def bootstrap_table(
         estimates[b] = pair_estimates(refit, first, second)
         again = ranked_pairs(refit, k, "estimate")
         recurs += np.isin(codes, again[0] * len(model.preparation.weights) + again[1])
+    estimate = pair_estimates(model, first, second)
+    # Refits to outcomes of a shrunken fit are shrunk once more, so their quantiles lie too near zero and may leave
+    # out the estimate. Laying their errors off from it would go too far where the penalty leaves little of a null.
+    low, high = estimate + np.quantile(estimates - estimates.mean(axis=0), [0.025, 0.975], axis=0)
+    if model.preparation.spline is not None:  # sizes of surfaces
+        low, high = np.maximum(low, 0.0), np.maximum(high, 0.0)
     return {
         "first": first,
         "second": second,
-        "estimate": pair_estimates(model, first, second),
+        "estimate": estimate,
         "std_error": pair_errors(model, first, second),
         "std_error_bootstrap": estimates.std(axis=0, ddof=1),
-        "lower": np.quantile(estimates, 0.025, axis=0),
-        "upper": np.quantile(estimates, 0.975, axis=0),
+        "lower": low,
+        "upper": high,
         "rank_stability": recurs / n_bootstrap,
     }
 

@@ -35,6 +35,7 @@ LAYERS = (
     ("report",),
     ("reproduce",),
     ("cli",),
+    ("__main__",),
 )
 RANK = {unit: rank for rank, units in enumerate(LAYERS) for unit in units}
 

@@ -1,5 +1,8 @@
 """The command line as a user meets it: what comes out, and what a mistake is answered with."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pandas as pd
 import pytest
@@ -230,3 +233,9 @@ def test_an_interrupted_fit_goes_on_where_it_was(folder, model, monkeypatch, tmp
 def test_without_arguments_the_commands_are_listed():
     done = run()
     assert all(name in done.output for name in ("fit", "predict", "compare", "report", "demo", "reproduce"))
+
+
+def test_the_package_runs_as_a_module():
+    done = subprocess.run([sys.executable, "-m", "intertwine", "--help"], capture_output=True, text=True)
+    assert done.returncode == 0
+    assert "predict" in done.stdout

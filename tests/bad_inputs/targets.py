@@ -45,6 +45,7 @@ REGRESSION = [
     with_y(
         "y-inf", "regression", lambda: [np.inf] + [1.0] * 29, ValueError, r"y contains infinity in rows \[0\]"
     ),
+    with_y("y-one-value", "regression", lambda: [3.0] * 30, ValueError, "y is 3 in every row"),
     with_y("y-overflow", "regression", lambda: [1e300] + [1.0] * 29, ValueError, r"rows \[0\]: rescale y"),
     with_y("y-text", "regression", lambda: ["1.0"] * 30, ValueError, "y holds text"),
     with_y(

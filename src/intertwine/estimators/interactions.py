@@ -162,7 +162,7 @@ class InteractionRegressor(RegressorMixin, AbstractInteractionEstimator):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
-            target = check_regression_target(y, X)
+            target = check_regression_target(y, X, weights)
             kept = weights > 0
             self._fit_models(
                 rows_that_count(rows, kept), [SquaredLoss(target[kept], weights[kept])], [""], X, watch

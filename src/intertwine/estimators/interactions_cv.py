@@ -63,7 +63,7 @@ class InteractionRegressorCV(RegressorMixin, AbstractInteractionCV):
         with restored_on_failure(self):
             rows = check_features(self, X, reset=True)
             weights = check_weights(sample_weight, len(rows), X)
-            target = check_regression_target(y, X)
+            target = check_regression_target(y, X, weights)
             kept = weights > 0
             loss = SquaredLoss(target[kept], weights[kept])
             self._search(

@@ -12,7 +12,9 @@ from intertwine.validation.vectors import finite_numbers, labels, raveled
 from intertwine.validation.wording import listed, rows_where
 
 
-def check_regression_target(y: ArrayLike, X: Any) -> NDArray[np.float64]:
+def check_regression_target(
+    y: ArrayLike, X: Any, sample_weight: NDArray[np.float64] | None = None
+) -> NDArray[np.float64]:
     """Read y as finite numbers, one per row of X.
 
     Parameters
@@ -20,6 +22,8 @@ def check_regression_target(y: ArrayLike, X: Any) -> NDArray[np.float64]:
     y : array-like or Series of shape (n,)
     X : array-like or frame of shape (n, p)
         As the user passed it.
+    sample_weight : ndarray of shape (n,), optional
+        Checked weights: rows of positive weight must differ in y.
 
     Returns
     -------
@@ -28,7 +32,7 @@ def check_regression_target(y: ArrayLike, X: Any) -> NDArray[np.float64]:
     Raises
     ------
     ValueError
-        None, another length, not 1-D, text, NaN, infinity, squares that overflow.
+        None, another length, not 1-D, text, NaN, infinity, squares that overflow, one value only.
     TypeError
         Dates and durations.
 
@@ -45,6 +49,9 @@ def check_regression_target(y: ArrayLike, X: Any) -> NDArray[np.float64]:
         raise ValueError(
             f"y holds values whose squares overflow float64 in {rows_where(oversized)}: rescale y"
         )
+    weighted = target if sample_weight is None else target[sample_weight > 0]
+    if weighted.size > 1 and weighted.min() == weighted.max():
+        raise ValueError(f"y is {weighted[0]:g} in every row, so there is nothing to explain")
     return target
 
 

@@ -297,3 +297,20 @@ def test_questions_about_pairs_that_have_no_answer(estimator):
         model.interaction(1, -2)
     with pytest.raises(ValueError, match="no latent target"):
         model.latent_frame()
+
+
+@pytest.mark.parametrize("estimator", [PLAIN["survival"], SEARCHING["survival"]], ids=["plain", "search"])
+def test_events_without_company_teach_nothing(estimator):
+    y = survival_target(np.arange(1.0, N_ROWS + 1), np.arange(N_ROWS) == N_ROWS - 1)
+    with pytest.raises(ValueError, match="no event has another row at risk"):
+        clone(estimator).fit(features(), y)
+
+
+def test_times_of_curves_are_read():
+    model = clone(PLAIN["survival"]).fit(features(), GOOD_TARGETS["survival"](N_ROWS))
+    one = model.predict_survival_function(features(), times=3)
+    pd.testing.assert_frame_equal(one, model.predict_survival_function(features(), times=[3.0]))
+    with pytest.raises(ValueError, match="times contains NaN"):
+        model.predict_survival_function(features(), times=[1.0, np.nan])
+    with pytest.raises(ValueError, match=r"times has shape \(1, 2\), expected 1-D"):
+        model.predict_survival_function(features(), times=[[1.0, 2.0]])

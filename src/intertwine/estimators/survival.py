@@ -32,7 +32,26 @@ def cox_loss(y, X, sample_weight, strata, n_rows, ties) -> tuple[CoxLoss, np.nda
         None if strata is None else strata[kept],
         weights[kept],
     )
+    _check_comparable(loss)
     return loss, kept
+
+
+def _check_comparable(loss: CoxLoss) -> None:
+    """Refuse a target in which no event has another row at risk: any scores fit it equally well."""
+    if not loss.curvature(np.zeros(loss.n_rows)).diagonal().any():
+        raise ValueError(
+            "no event has another row at risk beside it in its stratum, so there is nothing to learn from; "
+            "check time and entry, or use coarser strata"
+        )
+
+
+def _sorted_times(times) -> np.ndarray:
+    array = np.atleast_1d(np.asarray(times, dtype=float))
+    if array.ndim > 1:
+        raise ValueError(f"times has shape {array.shape}, expected 1-D: the same times serve all rows")
+    if np.isnan(array).any():
+        raise ValueError("times contains NaN")
+    return np.sort(array)
 
 
 def resampled_cox(loss: CoxLoss, rng) -> CoxLoss:
@@ -92,7 +111,7 @@ class SurvivalPredictions(BaseEstimator):
         ----------
         X : array-like or frame (n, p)
         times : array-like, default=None
-            Times to evaluate at; None: all event times seen at fit.
+            Times to evaluate at, or one; None: all event times seen at fit.
         strata : array-like (n,), default=None
             Stratum of every row; needed when the model has several.
 
@@ -104,7 +123,7 @@ class SurvivalPredictions(BaseEstimator):
         Raises
         ------
         ValueError
-            For unknown strata, or none where the model has several.
+            For unknown strata, or none where the model has several; for times that are NaN or not one row of them.
         """
         times, hazard = self._cumulative_hazards(X, times, strata)
         return self._long(times, hazard, "cumulative_hazard")
@@ -138,7 +157,7 @@ class SurvivalPredictions(BaseEstimator):
         unknown = sorted({str(s) for s in strata.tolist()} - {str(s) for s in known})
         if unknown:
             raise ValueError(f"strata {', '.join(unknown[:5])} were not seen at fit")
-        times = np.unique(baseline["time"]) if times is None else np.sort(np.asarray(times, dtype=float))
+        times = np.unique(baseline["time"]) if times is None else _sorted_times(times)
         hazard = np.empty((len(scores), len(times)))
         for stratum in known:
             own = baseline["strata"] == stratum

@@ -187,7 +187,9 @@ class CoxLoss(AbstractLoss):
         with np.errstate(over="ignore"):
             steps = moments.hazard[0] * np.exp(-risk.peak)
         if not np.isfinite(steps).all():
-            raise ValueError("overflow: the baseline hazard is not finite; centre the scores")
+            raise ValueError(
+                "overflow: the baseline hazard is not finite; centre the scores, or raise the penalty behind them"
+            )
         starts = np.unique(self._times.stratum_start)[1:]
         return CumulativeHazard(
             strata=self._labels[self._times.stratum],

@@ -12,6 +12,7 @@ from intertwine.fitting.exact import ExactStrengths
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.selection import SearchSpace, _Search
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.fitting.watch import UNWATCHED
 from intertwine.losses import SquaredLoss
 from intertwine.objective import Strengths
 
@@ -64,7 +65,7 @@ def held_out_scores(X, y, train, test, preparation, latent):
     """Scores of the test rows, read off their losses: all outcomes there lie far below the scores."""
     space = SearchSpace((), (), (), (), (), (), (), FREE, 50, 1e-6)
     folds = [(train, test)]
-    search = _Search([SquaredLoss(y)], X, folds, space, lambda c: None, np.random.default_rng(0))
+    search = _Search([SquaredLoss(y)], X, folds, space, np.random.default_rng(0), UNWATCHED)
     strengths = ExactStrengths(0.1, Strengths(0.1, 0.0 if latent is None else 0.3))
     settings = ModelSettings(preparation, 0.1, 0.1, 0.0, 0.0, None)
     losses = search.held_out(search.fold_problems(settings, search.problems(settings)), strengths, latent)

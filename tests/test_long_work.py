@@ -88,23 +88,45 @@ def test_a_fit_that_is_interrupted_again_and_again_arrives(name, tmp_path, monke
     assert_same_to_the_bit(model, whole)
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-def test_a_killed_process_loses_only_what_came_after_the_last_writing(tmp_path, monkeypatch):
-    """Files as they are written during the work, without the writing at its end."""
-    estimator, X = FITS["regressor"], features()
-    y, path = target_of(estimator), tmp_path / "work"
-    whole, states = clone(estimator).fit(X, y), []
-    write = Journal._write
+def files_written(path, estimator, X, y, monkeypatch):
+    """What stands in the file after every step and iteration."""
+    contents, write = [], Journal._write
 
     def written(journal):
         write(journal)
-        states.append(path.read_bytes())
+        contents.append(path.read_bytes())
 
-    monkeypatch.setattr(Journal, "_write", written)
-    monkeypatch.setattr(Journal, "_note", lambda journal: journal._write())
-    clone(estimator).set_params(checkpoint=path).fit(X, y)
-    assert len(states) > 20
-    for content in states[:: len(states) // 7]:
+    with monkeypatch.context() as patch:
+        patch.setattr(Journal, "_write", written)
+        patch.setattr(Journal, "_note", lambda journal: journal._write())
+        clone(estimator).set_params(checkpoint=path).fit(X, y)
+    return contents
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_killed_process_loses_only_what_came_after_the_last_writing(tmp_path, monkeypatch):
+    estimator, X, path = FITS["regressor"], features(), tmp_path / "work"
+    y = target_of(estimator)
+    whole = clone(estimator).fit(X, y)
+    contents = files_written(path, estimator, X, y, monkeypatch)
+    assert len(contents) > 20
+    for content in contents[:: len(contents) // 7]:
+        path.write_bytes(content)
+        assert_same_to_the_bit(clone(estimator).set_params(checkpoint=path).fit(X, y), whole)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_a_descent_that_rounding_ended_is_not_taken_up_again(tmp_path, monkeypatch):
+    estimator, X, path = (
+        clone(FITS["regressor"]).set_params(tol=0.0, max_iter=2000, n_init=1),
+        features(),
+        tmp_path / "work",
+    )
+    y = target_of(estimator)
+    whole = clone(estimator).fit(X, y)
+    assert whole.n_iter_ < 2000
+    contents = files_written(path, estimator, X, y, monkeypatch)
+    for content in contents[-4:]:
         path.write_bytes(content)
         assert_same_to_the_bit(clone(estimator).set_params(checkpoint=path).fit(X, y), whole)
 

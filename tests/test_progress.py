@@ -83,7 +83,7 @@ def test_one_live_line_in_a_terminal(monkeypatch):
     pytest.importorskip("rich", reason="the live line is rich's")
     text = shown(clone(FITS["regressor CV"]).set_params(verbose=True), monkeypatch, Terminal())
     assert "\x1b" in text
-    assert "InteractionRegressorCV" in text
+    assert "best held-out loss" in text
     assert "held-out loss 0" not in re.sub(r"best held-out loss \S+", "", text)
     assert "1. preparation" in shown(
         clone(FITS["regressor CV"]).set_params(verbose=2), monkeypatch, Terminal()

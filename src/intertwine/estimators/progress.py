@@ -56,7 +56,7 @@ def _live_display() -> Any:
         from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
     except ImportError:
         return None
-    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    columns = (SpinnerColumn(), TimeElapsedColumn(), TextColumn("{task.description}", markup=False))
     return Progress(*columns, console=Console(stderr=True, highlight=False, markup=False), transient=True)
 
 
@@ -149,7 +149,7 @@ class _LiveLine(_Narration):
         self._task = display.add_task(title)
 
     def _show(self, text):
-        self._display.update(self._task, description=f"{self._title}: {text}")
+        self._display.update(self._task, description=text or self._title)
 
     def _say(self, text, verbose):
         if self._verbose > min(verbose, 2):

@@ -79,6 +79,20 @@ def test_candidates_are_counted_with_the_best_so_far(monkeypatch):
     assert "final fit" in impatient
 
 
+def test_refits_of_the_bootstrap_are_counted(monkeypatch):
+    for name in ("regressor", "Cox CV"):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = clone(FITS[name]).fit(features(), target_of(FITS[name]))
+        with monkeypatch.context() as patch:
+            patch.setattr(progress_module, "_PATIENCE", 0.0)
+            patch.setattr(sys, "stderr", io.StringIO())
+            model.bootstrap_interactions(2, 1)
+            assert sys.stderr.getvalue() == ""
+            model.set_params(verbose=True).bootstrap_interactions(2, 1)
+            assert "refit 2 of 2" in sys.stderr.getvalue()
+
+
 def test_one_live_line_in_a_terminal(monkeypatch):
     pytest.importorskip("rich", reason="the live line is rich's")
     text = shown(clone(FITS["regressor CV"]).set_params(verbose=True), monkeypatch, Terminal())

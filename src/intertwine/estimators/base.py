@@ -14,7 +14,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import pair_terms
 from intertwine.estimators.long_work import seed_of, watched
-from intertwine.estimators.progress import warn_if_unconverged
+from intertwine.estimators.progress import progress, warn_if_unconverged
 from intertwine.estimators.results import InteractionResults
 from intertwine.estimators.solver_choice import choose_solver
 from intertwine.estimators.state import model_from_state, model_to_state
@@ -23,7 +23,7 @@ from intertwine.fitting.fit_exact import fit_exact
 from intertwine.fitting.fit_sparse import fit_sparse
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
-from intertwine.fitting.watch import Watch
+from intertwine.fitting.watch import AbstractProgress, Watch
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
 from intertwine.losses import AbstractLoss
@@ -193,6 +193,10 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             than 2 refits.
         """
         check_is_fitted(self, "_models")
+        with progress(self.verbose, type(self).__name__) as shown:
+            return self._bootstrap(n_bootstrap, k, shown)
+
+    def _bootstrap(self, n_bootstrap, k, shown: AbstractProgress):
         if n_bootstrap < 2:
             raise ValueError("n_bootstrap must be at least 2, or there is no spread")
         if self._training is None:
@@ -203,9 +207,10 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         rng = np.random.default_rng(check_random_state(self.random_state).randint(2**31))
         tables = []
         for c, (label, model) in enumerate(self._models):
-            table = bootstrap_table(
-                losses[c], settings, model, partial(self._resampled, losses[c], model), n_bootstrap, k, rng
-            )
+            if len(self._models) > 1:
+                shown.section(f"class {label}")
+            draw = partial(self._resampled, losses[c], model)
+            table = bootstrap_table(losses[c], settings, model, draw, n_bootstrap, k, rng, shown)
             first, second = table.pop("first"), table.pop("second")
             table = {"term": pair_terms(self._features, first, second), **table}
             if len(self._models) > 1:

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.estimators.base import load_estimator_state
 from intertwine.estimators.cv_table import candidate_params, cv_table, tuning_rows
 from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.progress import progress
 from intertwine.estimators.results import InteractionResults
 from intertwine.fitting.selection import SearchSpace, Selection, select
 from intertwine.fitting.settings import PreparationSettings
@@ -181,7 +182,8 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             As in the estimator without CV.
         """
         check_is_fitted(self)
-        return self.best_estimator_.bootstrap_interactions(n_bootstrap, k)
+        with progress(self.verbose, type(self).__name__) as shown:
+            return self.best_estimator_._bootstrap(n_bootstrap, k, shown)
 
     def save(self, path) -> None:
         """Write the chosen model and the record of the search to one file.

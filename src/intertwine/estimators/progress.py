@@ -79,7 +79,7 @@ class _Narration(AbstractProgress):
     def __init__(self, title: str, verbose: int) -> None:
         self._title = title
         self._verbose = verbose
-        self._section = self._start = ""
+        self._section = self._part = ""
         self._tried = 0
         self._best: Any = None
 
@@ -92,11 +92,11 @@ class _Narration(AbstractProgress):
         """Show something that should stay, from a level of ``verbose`` on in a log file."""
 
     def section(self, text):
-        self._section, self._start = text, ""
+        self._section, self._part = text, ""
         self._show(self._where())
 
-    def start(self, number, total):
-        self._start = f"start {number} of {total}"
+    def part(self, what, number, total):
+        self._part = f"{what} {number} of {total}"
         self._show(self._where())
 
     def iteration(self, row, state):
@@ -115,7 +115,7 @@ class _Narration(AbstractProgress):
         self._say(f"{self._tried}. {describe_candidate(candidate)}", 1 if scored else 2)
 
     def _where(self, *more: str) -> str:
-        return ", ".join(text for text in (self._section, self._start, *more) if text)
+        return ", ".join(text for text in (self._section, self._part, *more) if text)
 
 
 @final

@@ -11,12 +11,20 @@ from intertwine.fitting.fit_exact import dual_coefficients, strengths_of
 from intertwine.fitting.latent_search import TargetPoint
 from intertwine.fitting.model import InteractionModel
 from intertwine.fitting.settings import ModelSettings
+from intertwine.fitting.watch import AbstractProgress
 
 __all__ = ["bootstrap_table"]
 
 
 def bootstrap_table(
-    loss, settings: ModelSettings, model: InteractionModel, draw, n_bootstrap, k, rng
+    loss,
+    settings: ModelSettings,
+    model: InteractionModel,
+    draw,
+    n_bootstrap,
+    k,
+    rng,
+    progress: AbstractProgress,
 ) -> dict:
     """Columns first, second, estimate, std_error, std_error_bootstrap, lower, upper, rank_stability.
 
@@ -35,6 +43,7 @@ def bootstrap_table(
     n_bootstrap, k : int
         Number of refits, and of pairs to follow.
     rng : numpy.random.Generator
+    progress : AbstractProgress
     """
     first, second = ranked_pairs(model, k, "estimate")
     codes = first * len(model.preparation.weights) + second
@@ -45,6 +54,7 @@ def bootstrap_table(
     estimates = np.empty((n_bootstrap, len(first)))
     recurs = np.zeros(len(first))
     for b in range(n_bootstrap):
+        progress.part("refit", b + 1, n_bootstrap)
         fit = problem.with_loss(draw(rng)).fit(strengths_of(settings), settings.latent, rng, start=start)
         refit = model._replace(pairs=dual_coefficients(problem, fit))
         estimates[b] = pair_estimates(refit, first, second)

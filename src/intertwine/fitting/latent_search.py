@@ -127,7 +127,7 @@ def search_target(
     if start is not None:
         history, spread = (start.history, start.spread) if isinstance(start, LatentFit) else ([], [])
         number = len(spread) + 1
-        watch.progress.start(number, number)
+        watch.progress.part("start", number, number)
         objective = make_objective(start.target)
         fit = _descend(objective, start.target, lambda: start.params, settings, watch, number)
         return fit._replace(history=history + fit.history, spread=spread + fit.spread)
@@ -140,7 +140,7 @@ def search_target(
         points += [target.init(X, rng) for _ in range(settings.n_init - 1)]
         for point in points:
             number = len(fits) + 1
-            watch.progress.start(number, len(targets) * settings.n_init)
+            watch.progress.part("start", number, len(targets) * settings.n_init)
 
             def scaled(objective=objective, target=target, point=point):
                 return _best_scale(objective, target, point)

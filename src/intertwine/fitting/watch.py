@@ -18,8 +18,8 @@ class AbstractProgress(abc.ABC):
         """Begin a part of the work: a class contrast, the final fit."""
 
     @abc.abstractmethod
-    def start(self, number: int, total: int) -> None:
-        """Begin one of several starts of a search; the first is number 1."""
+    def part(self, what: str, number: int, total: int) -> None:
+        """Begin one of several alike: starts of a search, refits; the first is number 1."""
 
     @abc.abstractmethod
     def iteration(self, row, state) -> None:
@@ -37,7 +37,7 @@ class Silence(AbstractProgress):
     def section(self, text):
         pass
 
-    def start(self, number, total):
+    def part(self, what, number, total):
         pass
 
     def iteration(self, row, state):

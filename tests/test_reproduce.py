@@ -29,7 +29,9 @@ def tiny(monkeypatch, tmp_path):
 
 
 def test_the_command_writes_a_page_and_says_what_holds_and_what_is_absent(tiny):
-    shown = CliRunner().invoke(application, ["reproduce", "lit-lvm", "--quick", "--output", str(tiny)])
+    shown = CliRunner().invoke(
+        application, ["reproduce", "lit-lvm", "--quick", "--jobs", "1", "--output", str(tiny)]
+    )
     assert shown.exit_code == 0, shown.output
     assert "Beside the paper's LIT-LVM, ours is better at p = 4." in shown.output
     html, markdown = ((tiny / f"lit-lvm.{ending}").read_text(encoding="utf-8") for ending in ("html", "md"))
@@ -73,7 +75,9 @@ def test_an_interrupted_run_keeps_what_it_has(tiny, monkeypatch):
 def test_a_strange_file_in_the_folder_is_a_mistake_and_stays(tiny):
     tiny.mkdir()
     (tiny / "lit-lvm.json").write_text("my notes", encoding="utf-8")
-    shown = CliRunner().invoke(application, ["reproduce", "lit-lvm", "--quick", "--output", str(tiny)])
+    shown = CliRunner().invoke(
+        application, ["reproduce", "lit-lvm", "--quick", "--jobs", "1", "--output", str(tiny)]
+    )
     assert shown.exit_code not in (0, None)
     assert not isinstance(shown.exception, ValueError)
     assert "holds no measurements" in shown.output

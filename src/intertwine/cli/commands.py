@@ -79,7 +79,7 @@ Categorical = Annotated[
 Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Jobs = Annotated[int, typer.Option(min=-1, help="Processes of the comparison; -1: one for each core.")]
+Jobs = Annotated[int, typer.Option(min=-1, help="Processes; -1: one for each core.")]
 
 
 @application.callback(invoke_without_command=True)
@@ -265,6 +265,7 @@ def reproduce(
         Path | None,
         typer.Option(help="Folder for the page and the measurements; intertwine-NAME.", show_default=False),
     ] = None,
+    jobs: Jobs = -1,
 ) -> None:
     """Repeat a paper's experiments and put our numbers beside its own; run again to go on after an interruption."""
     from intertwine.reproduce import PAPERS, load_paper, reproduce_paper
@@ -281,7 +282,7 @@ def reproduce(
                 screen.note(f"{kept} measurements of an earlier run in {folder} are kept")
             return shown.enter_context(screen.counting(f"measuring for {name}", left))
 
-        found = reproduce_paper(paper, folder, quick=quick, on_plan=on_plan)
+        found = reproduce_paper(paper, folder, quick=quick, n_jobs=jobs, on_plan=on_plan)
     screen.say(as_markdown(paper, found, quick=quick))
     screen.say(f"page: {folder / name}.html")
 

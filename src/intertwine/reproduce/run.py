@@ -8,13 +8,15 @@ from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
 
+from joblib import Parallel, delayed
 from sklearn.exceptions import ConvergenceWarning
 
 import intertwine
 from intertwine.io import write_atomically
-from intertwine.reproduce.design import Paper, Reproduced
+from intertwine.reproduce.design import Job, Paper, Reproduced
 from intertwine.reproduce.measurements import Measurement, Measurements
 from intertwine.reproduce.page import as_html, as_markdown
+from intertwine.resources import thread_limit
 
 __all__ = ["PAPERS", "load_paper", "reproduce_paper"]
 
@@ -32,6 +34,7 @@ def reproduce_paper(
     folder: Path,
     *,
     quick: bool = False,
+    n_jobs: int = 1,
     on_plan: Callable[[int, int], Callable[[str], None]] | None = None,
 ) -> list[Reproduced]:
     """Measure what is not measured yet, and write the page.
@@ -44,6 +47,8 @@ def reproduce_paper(
         earlier run is not measured again.
     quick : bool, default=False
         Minutes instead of hours: the smaller cases, fewer seeds.
+    n_jobs : int, default=1
+        Processes; -1: one for each core. Each computes with one thread: numbers do not depend on it.
     on_plan : callable, optional
         Told how many measurements are to be made and how many are there; returns what is to be called with the name
         of each that was made.
@@ -66,16 +71,22 @@ def reproduce_paper(
     plan = [(design.name, job) for design in designs for job in design.jobs()]
     left = [(name, job) for name, job in plan if not measurements.has(name, job.case, job.method, job.seed)]
     step = on_plan(len(left), len(plan) - len(left)) if on_plan is not None else lambda name: None
-    for name, job in left:
-        began = time.perf_counter()
-        with warnings.catch_warnings():
-            # a candidate that was cut short competes with what it reached
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            value, facts = job.measure()
-        seconds = round(time.perf_counter() - began, 3)
-        measurements.add(Measurement(name, job.case, job.method, job.seed, value, seconds, facts))
-        step(f"{name}, {job.case}, {job.method}, seed {job.seed}")
+    work = Parallel(n_jobs=n_jobs, return_as="generator")
+    for row in work(delayed(_measured)(name, job) for name, job in left):
+        measurements.add(row)
+        step(f"{row.design}, {row.case}, {row.method}, seed {row.seed}")
     found = [design.read(measurements) for design in designs]
     write_atomically(folder / f"{paper.name}.md", as_markdown(paper, found, quick=quick).encode())
     write_atomically(folder / f"{paper.name}.html", as_html(paper, found, quick=quick).encode())
     return found
+
+
+def _measured(design: str, job: Job) -> Measurement:
+    """Make one measurement; it runs in a process of its own where there are several."""
+    began = time.perf_counter()
+    with thread_limit(1), warnings.catch_warnings():
+        # a candidate that was cut short competes with what it reached
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        value, facts = job.measure()
+    seconds = round(time.perf_counter() - began, 3)
+    return Measurement(design, job.case, job.method, job.seed, value, seconds, facts)

@@ -19,7 +19,9 @@ __all__ = ["search_tie"]
 
 _STEPS = (1.0, 0.5)
 _GAIN = 5e-4  # relative decrease of the criterion that is worth a step
-_BOUNDS = {"deviation": (-1.0, 5.0), "ridge": (-4.0, 3.0), "main": (-5.0, 2.0)}
+# all at once first: where the fit is all but perfect, only their ratios are known well
+_DIRECTIONS = (("deviation", "ridge", "main"), ("deviation",), ("ridge",), ("main",))
+_BOUNDS = {"deviation": (-4.0, 5.0), "ridge": (-6.0, 3.0), "main": (-5.0, 2.0)}
 
 
 class _Point(NamedTuple):
@@ -39,10 +41,10 @@ class _Point(NamedTuple):
     ridge: float = -1.0
     main: float = 0.0
 
-    def moved(self, axis: str, step: float) -> _Point:
-        """One step inside the bounds; the target's ridge stays below that of deviations."""
-        low, high = _BOUNDS[axis]
-        point = self._replace(**{axis: float(np.clip(getattr(self, axis) + step, low, high))})
+    def moved(self, direction: tuple[str, ...], step: float) -> _Point:
+        """One step of all these strengths, inside the bounds; the target's ridge stays below that of deviations."""
+        moves = {name: float(np.clip(getattr(self, name) + step, *_BOUNDS[name])) for name in direction}
+        point = self._replace(**moves)
         return point._replace(ridge=min(point.ridge, point.deviation - 0.2))
 
     def strengths(self, plain: ExactStrengths) -> ExactStrengths:
@@ -106,9 +108,9 @@ def search_tie(
         improved = True
         while improved:
             improved = False
-            for axis in _Point._fields:
+            for direction in _DIRECTIONS:
                 here = memo[best]
-                for trial in (best.moved(axis, step), best.moved(axis, -step)):
+                for trial in (best.moved(direction, step), best.moved(direction, -step)):
                     if evaluate(trial) < here - _GAIN * abs(here):
                         best, improved = trial, True
                         break

@@ -2,10 +2,12 @@
 
 from typing import NamedTuple
 
+import numpy as np
 import pytest
 
 from intertwine.minimize import Checkpoint, Iteration, minimize
 from intertwine.solvers.base import AbstractSolver
+from intertwine.solvers.lbfgs import LBFGS
 
 
 class State(NamedTuple):
@@ -97,3 +99,14 @@ def test_a_checkpoint_waits_for_its_time():
 def test_one_starting_point_is_needed(given):
     with pytest.raises(ValueError, match="either params or start"):
         minimize(2.0, Newton(1e-9), **given)
+
+
+def test_a_step_where_nothing_can_be_computed_is_shortened():
+    class Steep:
+        def value_and_gradient(self, params):
+            if np.max(np.abs(params)) > 2.0:
+                raise FloatingPointError("overflow")
+            return float(np.sum((params - 1.9) ** 2)), 2.0 * (params - 1.9)
+
+    result = minimize(Steep(), LBFGS(1e-12), np.array([1e-3, -1.0]))
+    np.testing.assert_allclose(result.params, 1.9, rtol=1e-6)

@@ -12,7 +12,8 @@ CV_PARAMETERS = """
     n_knots : sequence of int, default=(0, 3, 5)
         Spline bases to try; 0 is none.
     relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0)
-        Powers of the marginal relevance of features.
+        Powers of the marginal relevance of features. Weights help predictions; standard errors take them as known and
+        are too small for pairs of features without an effect of their own: use ``(0.0,)`` for inference.
     squares : sequence of bool, default=(False, True)
     orders : sequence of {2, 3}, default=(2,)
     latents : sequence of str, default=("low_rank", "signed")

@@ -59,9 +59,9 @@ class InteractionResults:
         -------
         frame
             rank, term, feature_1, feature_2, estimate (per standard deviation of both features; with a spline basis
-            the root mean square of the pair's surface), std_error (conditional on latent target and
-            hyperparameters; NaN in the sparse path), z (estimate / std_error; no test where estimates are sizes of
-            surfaces), target_share; class in multiclass problems.
+            the root mean square of the pair's surface), std_error (conditional on latent target, weights and
+            hyperparameters, without the bias of the penalty; NaN in the sparse path), z (estimate / std_error; no
+            test where estimates are sizes of surfaces), target_share; class in multiclass problems.
 
         Raises
         ------

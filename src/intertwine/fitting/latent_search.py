@@ -155,7 +155,14 @@ def search_target(
 def _best_scale(objective, target, params):
     """The direction of a start matters less than its size; sizes are cheap to try."""
     trials = [target.scaled(params, scale) for scale in _SCALES]
-    return min(trials, key=lambda trial: objective.value_and_gradient(trial)[0])
+
+    def value(trial):
+        try:
+            return objective.value_and_gradient(trial)[0]
+        except FloatingPointError:  # so large a target that the problem around it cannot be solved
+            return np.inf
+
+    return min(trials, key=value)
 
 
 def _descend(objective, target, first, settings: LatentSettings, watch: Watch, number: int) -> LatentFit:

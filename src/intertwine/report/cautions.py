@@ -33,6 +33,7 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
         if predictions is not None:
             points += _calibrated(study, predictions)
     points += [Caution("Data preparation", note) for note in study.notes]
+    points += _weighted(study)
     points.append(
         Caution(
             "Shrinkage",
@@ -48,6 +49,17 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
         )
     )
     return points
+
+
+def _weighted(study: Study) -> Iterator[Caution]:
+    params = getattr(study.estimator, "best_params_", None) or study.estimator.get_params(deep=False)
+    if params.get("relevance", 0.0) != 0.0:
+        yield Caution(
+            "Relevance weights",
+            "Features were weighted by how well each predicts alone. That helps predictions, but a pair whose features "
+            "have no effect of their own is pulled to zero together with its standard error: for inference on single "
+            "pairs, fit again with relevance 0.",
+        )
 
 
 def _size(study: Study, findings: Findings) -> Iterator[Caution]:

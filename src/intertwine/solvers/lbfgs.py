@@ -78,7 +78,10 @@ class LBFGS(AbstractSolver):
         low, high, best = 0.0, np.inf, None
         for _ in range(self._MAX_TRIALS):
             params = state.params + step * direction
-            value, gradient = problem.value_and_gradient(params)
+            try:
+                value, gradient = problem.value_and_gradient(params)
+            except FloatingPointError:  # a step so long that nothing can be computed there
+                value, gradient = np.inf, state.gradient
             if not np.isfinite(value) or value > state.value + 1e-4 * step * slope:
                 high = step
             elif gradient @ direction < 0.9 * slope:

@@ -11,6 +11,23 @@ from baselines import third_party
 from baselines._peer import MIN_RATIO, PATH_LENGTH, Peer
 from baselines.glmnet_r import Glmnet
 from baselines.sklearn_peers import PolynomialElasticNet
+from scipy.stats import kendalltau
+from sklearn.metrics import roc_auc_score
+
+
+def relative_error(score: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Mean squared error over the outcome's variance."""
+    return {"relative_mse": float(np.mean((score - y) ** 2) / y.var())}
+
+
+def area_under_curve(score: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """AUC of telling y > 0 from the rest."""
+    return {"auc": float(roc_auc_score(y > 0, score))}
+
+
+def concordance(score: np.ndarray, y: np.ndarray) -> dict[str, float]:
+    """Share of pairs of rows in the right order."""
+    return {"concordance": float((kendalltau(score, y).statistic + 1) / 2)}
 
 
 @dataclass(frozen=True)
@@ -19,6 +36,7 @@ class Method:
 
     make_peer: Callable[[], Peer]
     from_registry: bool = False
+    measure: Callable[[np.ndarray, np.ndarray], dict[str, float]] = relative_error
 
     def make(self, arrays: dict[str, np.ndarray]) -> Peer:
         return self.make_peer()
@@ -31,9 +49,8 @@ class Method:
         self.make(arrays).fit(X, y, np.arange(60) % 5)
 
     def judge(self, model: Peer, arrays: dict[str, np.ndarray]) -> dict[str, float]:
-        """Held-out mean squared error over the outcome's variance."""
-        error = np.mean((model.score(arrays["X_test"]) - arrays["y_test"]) ** 2)
-        return {"relative_mse": float(error / arrays["y_test"].var())}
+        """What the held-out rows say."""
+        return self.measure(model.score(arrays["X_test"]), arrays["y_test"])
 
 
 METHODS: dict[str, Method] = {
@@ -41,6 +58,9 @@ METHODS: dict[str, Method] = {
     "intertwine, ridge pairs + tie": Method(_ours.TiedRegressor),
     "intertwine, elastic net": Method(_ours.SparseRegressor),
     "intertwine, sparse fit": Method(_ours.SparseFit),
+    "intertwine, regression CV": Method(_ours.Regressor),
+    "intertwine, classification CV": Method(_ours.ThresholdedClassifier, measure=area_under_curve),
+    "intertwine, Cox CV": Method(_ours.WaitingCox, measure=concordance),
     "PolynomialFeatures + ElasticNetCV": Method(PolynomialElasticNet),
     "skglm": Method(third_party.SkglmElasticNet, from_registry=True),
     "glmnet (R, model.matrix)": Method(
@@ -53,6 +73,8 @@ METHODS: dict[str, Method] = {
     "EBM (interpret)": Method(lambda: third_party.ExplainableBoosting("gaussian"), from_registry=True),
 }
 
-#: The library's own methods; the single fit is for curves of cost, where nothing is tuned.
+#: The library's own methods; those of the curves of cost have no peer that does the same.
 OURS = tuple(name for name in METHODS if name.startswith("intertwine"))
-SINGLE_FITS = ("intertwine, sparse fit",)
+OF_SCALE = (
+    "intertwine, sparse fit", "intertwine, regression CV", "intertwine, classification CV", "intertwine, Cox CV",
+)  # fmt: skip

@@ -55,6 +55,26 @@ class Classifier(OurPeer):
         super().__init__("InteractionClassifierCV", orders=(2, 3))
 
 
+class ThresholdedClassifier(Classifier):
+    """Two classes from a numerical outcome: above zero, or not."""
+
+    def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> OurPeer:
+        return super().fit(X, y > 0, folds)
+
+
+class WaitingCox(OurPeer):
+    """Survival times from a numerical outcome, the shorter the larger it is; three in ten are cut short."""
+
+    def __init__(self) -> None:
+        super().__init__("InteractionCoxPHCV")
+
+    def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> OurPeer:
+        import intertwine
+
+        seen = np.random.default_rng(0).random(len(y)) < 0.7
+        return super().fit(X, intertwine.survival_target(np.exp(-y / y.std()), seen), folds)
+
+
 class TiedRegressor(OurPeer):
     """The model of the paper's simulation: strengths, and whether and how strongly to tie.
 

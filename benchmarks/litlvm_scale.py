@@ -1,6 +1,6 @@
 """How far the library goes on one machine, and how its cost grows with rows and features.
 
-    python -m benchmarks.litlvm_scale [--quick] [--only ours|peers] [--seeds 3]
+    python -m benchmarks.litlvm_scale [--quick] [--again] [--only ours|peers] [--seeds 3]
 
 Each line is a process of its own under one thread: seconds of the fit, peak memory, memory that the fit added. Beside
 it the size of the explicit columns that a method over PolynomialFeatures would need before its first step. The peers'
@@ -19,12 +19,13 @@ from dataclasses import dataclass
 import _figures
 import numpy as np
 from _harness import in_words, interleave
-from _results import Results, all_rows, markdown, write_table
+from _results import Results, all_rows, markdown, named, write_table
 from _splits import plain_folds
 from litlvm_speed import as_row
 
 NAME = "litlvm_scale"
 KEY = ("curve", "n", "p", "method")
+MEASURES = {"relative_mse": "MSE / variance", "auc": "AUC", "concordance": "concordance"}
 PEER = "PolynomialFeatures + ElasticNetCV"
 
 
@@ -77,11 +78,15 @@ def cases(half: str, quick: bool) -> list[Case]:
         ]
     exact, sparse = "intertwine, ridge pairs", "intertwine, sparse fit"
     promised = [
-        Case("features, n = 200", exact, 200, 100_000),
-        Case("promised", sparse, 10_000, 300),
-        Case("promised", sparse, 100_000, 100),
+        Case("promised", f"intertwine, {task} CV", 200, 100_000)
+        for task in ("regression", "classification", "Cox")
     ]
-    features = [Case("features, n = 200", exact, 200, p) for p in (30, 100, 300, 1000, 10_000)]
+    promised += [
+        Case("promised", method, n, p)
+        for n, p in ((10_000, 300), (100_000, 100))
+        for method in (sparse, "intertwine, elastic net")
+    ]
+    features = [Case("features, n = 200", exact, 200, p) for p in (30, 100, 300, 1000, 10_000, 100_000)]
     features += [Case("features, n = 200", sparse, 200, p) for p in (30, 100, 300, 1000, 2000)]
     rows = [Case("rows, p = 50", exact, n, 50) for n in (300, 1000, 2000, 4000)]
     rows += [Case("rows, p = 50", sparse, n, 50) for n in (300, 1000, 3000, 10_000, 30_000, 100_000)]
@@ -93,12 +98,12 @@ def explicit_gigabytes(n_rows: int, n_features: int) -> float:
     return n_rows * n_features * (n_features - 1) / 2 * 8 / 1e9
 
 
-def run(half: str, quick: bool, repeats: int) -> None:
-    """Measure one half."""
-    results = Results(NAME, half, KEY)
+def run(half: str, quick: bool, repeats: int, again: bool) -> None:
+    """Measure one half; what was measured already only if it is wanted again."""
+    results = Results(named(NAME, quick), half, KEY)
     for case in cases(half, quick):
         key = {"curve": case.curve, "n": case.n_rows, "p": case.n_features, "method": case.method}
-        if results.has(**key):
+        if results.has(**key) and not again:
             continue
         print(f"n = {case.n_rows}, p = {case.n_features}")
         arrays = draw(case.n_rows, case.n_features)
@@ -106,14 +111,16 @@ def run(half: str, quick: bool, repeats: int) -> None:
         results.add({**key, "size": case.size, "added_mb": measured.added_mb, **as_row(measured)})
 
 
-def table() -> None:
+def table(name: str) -> None:
     """Sizes, seconds, memory; then the growth picture."""
-    rows = all_rows(NAME)
+    rows = all_rows(name)
     body = []
     for row in rows:
-        time = in_words(row["seconds"]) if row["seconds"] is not None else row["failure"].split(":")[0]
+        time = row["failure"].split(":")[0]
+        if row["seconds"] is not None:
+            time = f"{in_words(row['seconds'])} / {in_words(row['cpu_seconds'])}"
         memory = f"{row['peak_mb']:.0f} / {row['added_mb']:.0f} MB" if row["seconds"] is not None else "–"
-        error = f"{row['relative_mse']:.3f}" if "relative_mse" in row else "–"
+        error = next((f"{word} {row[key]:.3f}" for key, word in MEASURES.items() if key in row), "–")
         pairs = row["p"] * (row["p"] - 1) // 2
         sizes = [f"{value:,}" for value in (row["n"], row["p"], pairs)]
         explicit = f"{explicit_gigabytes(row['n'], row['p']):.3g} GB"
@@ -123,14 +130,14 @@ def table() -> None:
         "rows",
         "features",
         "pairs",
-        "fit",
+        "fit, clock / processor",
         "peak / added",
-        "MSE / variance",
+        "held out",
         "explicit pairs would take",
     ]
-    write_table(NAME, markdown(header, body))
+    write_table(name, markdown(header, body))
     grown = [row for row in rows if row["curve"] != "promised" and row["seconds"] is not None]
-    _figures.growth(grown, NAME)
+    _figures.growth(grown, name)
 
 
 def main() -> None:
@@ -138,11 +145,12 @@ def main() -> None:
     parser.add_argument("--only", choices=["ours", "peers"])
     parser.add_argument("--seeds", type=int, default=3, help="repeats of every run")
     parser.add_argument("--quick", action="store_true")
+    parser.add_argument("--again", action="store_true", help="measure also what the results hold already")
     arguments = parser.parse_args()
     for half in ("peers", "ours"):
         if arguments.only in (None, half):
-            run(half, arguments.quick, 1 if arguments.quick else arguments.seeds)
-    table()
+            run(half, arguments.quick, 1 if arguments.quick else arguments.seeds, arguments.again)
+    table(named(NAME, arguments.quick))
 
 
 if __name__ == "__main__":

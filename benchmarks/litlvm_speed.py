@@ -18,7 +18,7 @@ import sys
 
 import numpy as np
 from _harness import Summary, in_words, interleave, peers_python
-from _methods import METHODS, OURS, SINGLE_FITS
+from _methods import METHODS, OF_SCALE, OURS
 from _results import Results, all_rows, markdown, named, write_table
 from _splits import plain_folds
 
@@ -70,7 +70,7 @@ def run(
         label: peers_python() if method.from_registry else sys.executable
         for label, method in METHODS.items()
         if ("ours" if label in OURS else "peers") in halves
-        and label not in SINGLE_FITS
+        and label not in OF_SCALE
         and (truth, label) not in spent
     }
     print(f"{truth}, p = {n_features}, n = {n_rows}")
@@ -128,7 +128,7 @@ def table(name: str) -> None:
         here = [row for row in rows if row["truth"] == truth]
         sizes = sorted({row["p"] for row in here})
         body = []
-        for method in (name for name in METHODS if name not in SINGLE_FITS):
+        for method in (name for name in METHODS if name not in OF_SCALE):
             by_size = {row["p"]: row for row in here if row["method"] == method}
             body.append([method, *(cell(by_size[p]) if p in by_size else "–" for p in sizes)])
         n_rows = sorted({row["n"] for row in here})
@@ -136,7 +136,7 @@ def table(name: str) -> None:
         text += markdown(["method", *(f"p = {p}" for p in sizes)], body)
         ours = {row["p"]: row for row in here if row["method"] == REFERENCE}
         compared = []
-        for method in (label for label in METHODS if label not in (*SINGLE_FITS, REFERENCE)):
+        for method in (label for label in METHODS if label not in (*OF_SCALE, REFERENCE)):
             by_size = {row["p"]: row for row in here if row["method"] == method}
             compared.append(
                 [method, *(ratio(by_size[p], ours[p]) if p in by_size and p in ours else "–" for p in sizes)]

@@ -143,18 +143,6 @@ def summarize(method: str, runs: Sequence[Run]) -> Summary:
     )
 
 
-def interleave_calls(calls: dict[str, Callable[[], object]], repeats: int = 5) -> dict[str, list[float]]:
-    """Seconds of short calls within this process, in turn; the first round warms up and is dropped."""
-    seconds: dict[str, list[float]] = {name: [] for name in calls}
-    for turn in range(repeats + 1):
-        for name, call in calls.items():
-            began = time.perf_counter()
-            call()
-            if turn:
-                seconds[name].append(time.perf_counter() - began)
-    return seconds
-
-
 def in_words(seconds: float) -> str:
     """Seconds with the digits that a timing deserves."""
     if not np.isfinite(seconds):

@@ -1,6 +1,6 @@
 """One measured fit in a process of its own; started by ``_harness``, prints one line of JSON.
 
-python _worker.py METHOD DATA.npz LIMIT_GB
+python _worker.py METHOD DATA.npz LIMIT_GB LIMIT_SECONDS
 """
 
 from __future__ import annotations
@@ -24,8 +24,14 @@ def peak_mb(who: int) -> float:
     return resource.getrusage(who).ru_maxrss * unit / 1e6
 
 
+def allow_processor(seconds: float) -> None:
+    """End this process (and, each on its own, those that it starts) after so many more seconds of the processor."""
+    ceiling = int(time.process_time() + seconds) + 1
+    resource.setrlimit(resource.RLIMIT_CPU, (ceiling, ceiling))
+
+
 def main() -> None:
-    method_name, path, limit_gb = sys.argv[1], sys.argv[2], float(sys.argv[3])
+    method_name, path, limit_gb, limit_s = sys.argv[1], sys.argv[2], float(sys.argv[3]), float(sys.argv[4])
     ceiling = int(limit_gb * 1e9)
     resource.setrlimit(resource.RLIMIT_AS, (ceiling, ceiling))
     warnings.simplefilter("ignore")
@@ -34,6 +40,7 @@ def main() -> None:
     method = _methods.METHODS[method_name]
     method.warm_up(arrays)
     start = peak_mb(resource.RUSAGE_SELF)
+    allow_processor(limit_s)
     began, busy = time.perf_counter(), time.process_time()
     model = method.make(arrays).fit(arrays["X"], arrays["y"], arrays["folds"])
     seconds, cpu_seconds = time.perf_counter() - began, time.process_time() - busy

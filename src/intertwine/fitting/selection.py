@@ -35,6 +35,8 @@ _WIDE = 20_000  # columns beyond which only the plain preparation is tried
 _PATH_LENGTH = 24
 _PATIENCE = 5  # strengths for which a fold's held-out loss may stay well above its lowest
 _WELL_ABOVE = 1.05
+_EXPLAINED = 0.99  # share of the fitted rows' loss at which a path ends unless a fold still gains
+_WORTHWHILE = 1e-3  # relative gain of one more strength
 _SEARCH_TOL = 1e-6  # held-out losses need no more
 
 
@@ -341,13 +343,23 @@ def _path_losses(search, settings, factors, reached, train, test) -> dict:
         own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
         linear = np.hstack([np.ones((len(test), int(loss.has_intercept))), columns, own])
         own_losses: list[float] = []
+        null_loss = np.inf
         # what no fold wants any more is not solved in the others: weak strengths are the dear ones
         for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=1e-4)):
             theta = solution.interactions(columns.shape[1])
             scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
             losses[i] += left_out.unit_losses(scores) / len(search.contrasts)
             own_losses.append(left_out.value(scores))
-            if min(own_losses[-_PATIENCE:]) > _WELL_ABOVE * min(own_losses):
+            explained = 1.0 - loss.value(solution.scores) / null_loss if i else 0.0
+            null_loss = null_loss if i else loss.value(solution.scores)
+            if _has_ended(own_losses, explained):
                 reached = i + 1
                 break
     return {"factors": factors, "reached": reached, "losses": losses}
+
+
+def _has_ended(losses, explained: float) -> bool:
+    """Whether weaker strengths have nothing to offer: well above the lowest for a while, or nothing left to explain."""
+    if min(losses[-_PATIENCE:]) > _WELL_ABOVE * min(losses):
+        return True
+    return explained > _EXPLAINED and losses[-1] > (1.0 - _WORTHWHILE) * min(losses[:-1])

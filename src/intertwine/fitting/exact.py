@@ -183,7 +183,8 @@ class ExactProblem:
         """
         latent = fit.latent
         if latent is None:
-            return fit.model.criterion(fit.mode)
+            # nothing was searched, but the criterion must be the one that searched targets get
+            return fit.model.criterion(fit.mode, np.zeros((len(self.rows), 1)))
         target, params = latent.target, latent.params
         norm = target.half_norm(params)[0]
         precision = 8.0 * fit.strengths.pairs.target_ridge * norm / max(params @ params, 1e-300)

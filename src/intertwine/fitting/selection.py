@@ -275,6 +275,8 @@ def _choose_target(search, plain):
     folds = search.fold_problems(settings, whole)
     untied = ExactStrengths(settings.alpha, settings.pair_strengths)
     best = plain
+    without = sum(problem.criterion(problem.fit(untied)) for problem in whole)
+    search.record("screening of ties", settings, None, without / len(whole))
     for name, n_components in product(space.latents, space.n_components):
         latent = LatentSettings(name, n_components, 1, space.max_iter, max(space.tol, _SEARCH_TOL))
 

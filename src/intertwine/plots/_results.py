@@ -56,10 +56,10 @@ def score_path(estimator: Any, name: str) -> dict[str, Any]:
     chosen = int(np.flatnonzero(results["chosen"])[0])
     alike = np.all([results[column] == results[column][chosen] for column in _PREPARATION], axis=0)
     values = results[name].astype(float)
-    held_out, screened = (
-        _best_by_value(values, results[loss].astype(float), alike, chosen)
-        for loss in ("mean_test_loss", "screening_loss")
-    )
+    screening = results["screening_loss"].astype(float)
+    screening[results["stage"] != "screening of ties"] = np.nan  # elsewhere it may be another criterion
+    held_out = _best_by_value(values, results["mean_test_loss"].astype(float), alike, chosen)
+    screened = _best_by_value(values, screening, alike, chosen)
     by_screening = len(screened) > len(held_out)
     rows = screened if by_screening else held_out
     if len(rows) < 2:
@@ -67,10 +67,10 @@ def score_path(estimator: Any, name: str) -> dict[str, Any]:
     error = results["std_error"].astype(float)[rows]
     return {
         "values": values[rows],
-        "mean": results["screening_loss" if by_screening else "mean_test_loss"].astype(float)[rows],
+        "mean": (screening if by_screening else results["mean_test_loss"].astype(float))[rows],
         "std_error": np.full(len(rows), np.nan) if by_screening else error,
         "chosen": float(values[chosen]),
-        "score_name": "leave-one-out loss (screening)" if by_screening else "held-out loss",
+        "score_name": "screening loss" if by_screening else "held-out loss",
     }
 
 
@@ -78,10 +78,10 @@ def _best_by_value(
     values: NDArray[np.float64], loss: NDArray[np.float64], alike: NDArray[np.bool_], chosen: int
 ) -> list[int]:
     """Rows of the best candidate at every value, to a tenth of a decade; the chosen one stands for its own."""
-    best: dict[float, int] = {}
+    best: dict[tuple[bool, float], int] = {}
     for row in np.flatnonzero(alike & np.isfinite(loss)):
-        plain = values[row] == 0 or np.isinf(values[row])
-        group = float(values[row]) if plain else round(float(np.log10(values[row])), 1)
+        apart = bool(values[row] == 0 or np.isinf(values[row]))  # from the logarithmic axis
+        group = (apart, float(values[row]) if apart else round(float(np.log10(values[row])), 1))
         if group not in best or row == chosen or (best[group] != chosen and loss[row] < loss[best[group]]):
             best[group] = int(row)
     return list(best.values())

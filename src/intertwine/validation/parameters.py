@@ -99,7 +99,7 @@ def check_choices(search: BaseEstimator) -> None:
     Traceback (most recent call last):
     ...
     sklearn.utils._param_validation.InvalidParameterError: The 'orders' parameter of InteractionRegressorCV must be
-    an int among {2, 3}. Got 4 instead.
+    ... Got 4 instead.
     """
     params = search.get_params(deep=False)
     for name in _ITEMS.keys() & params.keys():

@@ -4,9 +4,10 @@
 
 The same columns, strengths and objective for both, on standardised features, one start each; the value of the
 library's solution is recomputed by the baseline's own code. Adam is run at four learning rates of the paper's range and
-keeps the fastest; it may take 5000 epochs, 60 times as long as the library, or ``--longest`` seconds. Its clock counts the steps alone, the
-library's the whole fit. The solver is the one that the library names for many rows and few coefficients (sparse,
-also without L1) or for few rows (exact); the table says which. All times are the processor's, runs are interleaved.
+keeps the fastest; it may take 5000 epochs, 60 times as long as the library, or ``--longest`` seconds. Its clock counts
+the steps alone, the library's the whole fit. Where coefficients are fewer than rows the library's sparse path is run,
+also without L1 (the default would be the exact path, which takes longer there but gives standard errors); the table
+says which. All times are the processor's, runs are interleaved.
 """
 
 from __future__ import annotations

@@ -31,4 +31,8 @@ clock <- system.time({
 weights <- as.numeric(coef(fits[[best]], s = "lambda.min"))
 if (family == "cox") weights <- c(0, weights)
 writeBin(weights, file.path(folder, "coef.bin"))
-writeBin(c(clock[["elapsed"]], clock[["user.self"]] + clock[["sys.self"]], alphas[best], fits[[best]]$lambda.min), file.path(folder, "facts.bin"))
+peak <- tryCatch({
+  line <- grep("VmHWM", readLines("/proc/self/status"), value = TRUE)
+  as.numeric(gsub("[^0-9]", "", line)) * 1024 / 1e6
+}, error = function(e) 0)
+writeBin(c(peak, clock[["elapsed"]], clock[["user.self"]] + clock[["sys.self"]], alphas[best], fits[[best]]$lambda.min), file.path(folder, "facts.bin"))

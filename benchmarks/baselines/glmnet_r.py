@@ -71,10 +71,11 @@ class Glmnet(Peer):
             if done.returncode:
                 raise RuntimeError(f"glmnet failed: {done.stderr[-2000:]}")
             self._weights = np.fromfile(os.path.join(folder, "coef.bin"))
-            seconds, cpu_seconds, alpha, strength = np.fromfile(os.path.join(folder, "facts.bin"))
+            peak, seconds, cpu_seconds, alpha, strength = np.fromfile(os.path.join(folder, "facts.bin"))
         self._chosen = {
             "alpha": float(alpha),
             "lambda": float(strength),
+            "peak_mb_in_r": float(peak),
             "seconds_in_r": float(seconds),
             "cpu_seconds_in_r": float(cpu_seconds),
         }

@@ -33,6 +33,8 @@ def test_covariance_is_that_of_the_explicit_design(name):
     np.testing.assert_allclose(
         effect.covariance(rows, others), design(rows) @ design(others).T, rtol=1e-10, atol=1e-10
     )
+    np.testing.assert_allclose(effect.design(rows), design(rows), rtol=1e-12)
+    assert effect.n_coefficients(P) == design(rows).shape[1]
 
 
 @every_effect

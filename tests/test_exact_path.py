@@ -8,7 +8,8 @@ from explicit_model import ExplicitModel, products
 from explicit_pairs import make_loss
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
-from intertwine.fitting.exact import ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactProblem
+from intertwine.fitting.fields import DenseFields, ExactStrengths, FactoredFields
 from intertwine.fitting.fit_exact import publish
 from intertwine.losses import EfronLoss
 from intertwine.objective import Strengths
@@ -17,6 +18,7 @@ from intertwine.preparation import prepare
 N, P = 32, 4
 MAIN, PAIRS = 0.3, 0.7
 LOSSES = ("squared", "logistic", "cox", "efron")
+FORMS = {"matrices": DenseFields, "columns": FactoredFields}
 TOLERANCE = {"squared": 1e-9, "logistic": 1e-8, "cox": 1e-8, "efron": 1e-8}
 
 
@@ -44,7 +46,7 @@ CASES = {
 class Setup:
     """One problem, as the exact path sees it and written out."""
 
-    def __init__(self, kind, weighted=False, free=(), squares=False, order=2):
+    def __init__(self, kind, form, weighted=False, free=(), squares=False, order=2):
         rng = np.random.default_rng(5)
         X = rng.standard_normal((N, P))
         weights = rng.uniform(0.3, 2.0, N) if weighted else np.ones(N)
@@ -55,7 +57,7 @@ class Setup:
         self.penalized = ~np.isin(np.arange(P), free)
         self.order = order
         self.strengths = ExactStrengths(MAIN, Strengths(PAIRS, 0.0))
-        self.problem = ExactProblem(self.loss, self.columns, self.squares, self.penalized, order)
+        self.problem = ExactProblem(self.loss, self.columns, self.squares, self.penalized, order, form)
         self.fit = self.problem.fit(self.strengths)
         self.model = publish(self.problem, self.fit, self.preparation)
         self.n_intercept = int(self.loss.has_intercept)
@@ -78,13 +80,17 @@ class Setup:
         return np.split(values, np.cumsum(sizes))
 
 
-every_problem = pytest.mark.parametrize(("kind", "case"), [(k, c) for k in LOSSES for c in CASES])
+every_form = pytest.mark.parametrize("form", FORMS.values(), ids=FORMS)
+every_problem = pytest.mark.parametrize(
+    ("kind", "case", "form"),
+    [pytest.param(k, c, f, id=f"{k}-{c}-{name}") for k in LOSSES for c in CASES for name, f in FORMS.items()],
+)
 PAIR_INDEX = np.triu_indices(P, 1)
 
 
 @every_problem
-def test_coefficients_and_scores(kind, case):
-    setup = Setup(kind, **CASES[case])
+def test_coefficients_and_scores(kind, case, form):
+    setup = Setup(kind, form, **CASES[case])
     explicit, tolerance = setup.explicit(), TOLERANCE[kind]
     intercept, main, squares, pairs, _ = setup.parts(explicit.coefficients)
     model = setup.model
@@ -101,9 +107,9 @@ def test_coefficients_and_scores(kind, case):
 
 
 @every_problem
-def test_scores_of_new_rows(kind, case):
+def test_scores_of_new_rows(kind, case, form):
     """Triples have no table of their own: their coefficients show in predictions."""
-    setup = Setup(kind, **CASES[case])
+    setup = Setup(kind, form, **CASES[case])
     new = np.random.default_rng(9).standard_normal((7, P))
     explicit = setup.explicit()
     columns = setup.preparation.columns(new)
@@ -116,8 +122,8 @@ def test_scores_of_new_rows(kind, case):
 
 
 @every_problem
-def test_standard_errors_are_those_of_the_posterior(kind, case):
-    setup = Setup(kind, **CASES[case])
+def test_standard_errors_are_those_of_the_posterior(kind, case, form):
+    setup = Setup(kind, form, **CASES[case])
     dispersion = setup.model.diagnostics.dispersion
     variances = np.diag(setup.explicit().covariance(dispersion))
     _, main, _, pairs, _ = setup.parts(variances)
@@ -126,8 +132,8 @@ def test_standard_errors_are_those_of_the_posterior(kind, case):
 
 
 @every_problem
-def test_evidence(kind, case):
-    setup = Setup(kind, **CASES[case])
+def test_evidence(kind, case, form):
+    setup = Setup(kind, form, **CASES[case])
     explicit, diagnostics = setup.explicit(), setup.model.diagnostics
     if kind == "squared":
         variance, log_density = explicit.gaussian_marginal(setup.loss.y)
@@ -138,10 +144,11 @@ def test_evidence(kind, case):
         assert diagnostics.log_evidence == pytest.approx(explicit.laplace_evidence(), rel=1e-9)
 
 
+@every_form
 @pytest.mark.parametrize("case", CASES)
-def test_leaving_out_is_exact_for_squared_loss(case):
+def test_leaving_out_is_exact_for_squared_loss(case, form):
     """The closed forms against refits without the rows (priors as they were, so the divisor stays)."""
-    setup = Setup("squared", **CASES[case])
+    setup = Setup("squared", form, **CASES[case])
     posterior = setup.problem.posterior(setup.fit)
     design, penalties, loss = setup.design(), setup.penalties(), setup.loss
 
@@ -161,11 +168,10 @@ def test_leaving_out_is_exact_for_squared_loss(case):
     assert np.abs(by_fold - setup.fit.mode.scores).max() > 0.1
 
 
-@pytest.mark.parametrize("kind", LOSSES)
-@pytest.mark.parametrize("case", CASES)
-def test_folds_are_submatrices_and_predict_their_held_out_rows(kind, case):
+@every_problem
+def test_folds_are_parts_and_predict_their_held_out_rows(kind, case, form):
     """`take` and `held_out_scores` against a problem of those rows made from scratch."""
-    setup = Setup(kind, **CASES[case])
+    setup = Setup(kind, form, **CASES[case])
     rows = np.random.default_rng(1).permutation(N)
     train, test = np.sort(rows[:24]), np.sort(rows[24:])
     fit = setup.problem.take(train).fit(setup.strengths)
@@ -174,9 +180,10 @@ def test_folds_are_submatrices_and_predict_their_held_out_rows(kind, case):
     np.testing.assert_allclose(found, setup.design()[test] @ explicit.coefficients, atol=1e-7)
 
 
-def test_logistic_leaving_out_is_one_newton_step():
+@every_form
+def test_logistic_leaving_out_is_one_newton_step(form):
     """For other losses the closed form is the working response's: exact for the quadratic model at the mode."""
-    setup = Setup("logistic", weighted=True)
+    setup = Setup("logistic", form, weighted=True)
     posterior, loss = setup.problem.posterior(setup.fit), setup.loss
     W, gradient = loss.curvature(setup.fit.mode.scores).diagonal(), loss.gradient(setup.fit.mode.scores)
     response = setup.fit.mode.scores - gradient / W

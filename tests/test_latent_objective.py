@@ -8,7 +8,8 @@ from direct_objective import TARGETS, D, DirectObjective, latent_size
 from explicit_pairs import make_loss
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
-from intertwine.fitting.exact import ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactProblem
+from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.fit_sparse import ProfiledObjective
 from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
 from intertwine.sparse_path import SparsePairProblem

@@ -8,7 +8,7 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
 from intertwine.estimators.cv_table import tuning_rows
-from intertwine.fitting.exact import ExactStrengths
+from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.selection import SearchSpace, _Search
 from intertwine.fitting.settings import ModelSettings, PreparationSettings

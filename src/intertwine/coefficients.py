@@ -11,6 +11,7 @@ Coefficients here belong to the scaled and weighted columns that the model was f
 from __future__ import annotations
 
 import abc
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -91,12 +92,24 @@ class DualCoefficients(AbstractCoefficients):
     def scores(self, columns):
         f = np.zeros(len(columns))
         if self._spread:
-            f += self._spread * (Pairs().covariance(columns, self.columns) @ self.alpha)
+            f += self._deviation_scores(columns)
             if self.order == 3:
                 f += self._spread * (Triples().covariance(columns, self.columns) @ self.alpha)
         if self.target is not None:
             f += self.strengths.shrinkage * self.target.score(self.params, columns)
         return f
+
+    def _deviation_scores(self, columns):
+        """The pairs' deviations from the target: by their matrix where it is smaller than a kernel between rows."""
+        if self.n_columns > len(self.columns):
+            return self._spread * (Pairs().covariance(columns, self.columns) @ self.alpha)
+        return 0.5 * np.einsum("ij,ij->i", columns @ self._deviations, columns)
+
+    @cached_property
+    def _deviations(self):
+        theta = self._spread * ((self.columns.T * self.alpha) @ self.columns)
+        np.fill_diagonal(theta, 0.0)
+        return theta
 
     def target_entries(self, j, k):
         if self.target is None:

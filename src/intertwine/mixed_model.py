@@ -21,7 +21,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import linalg
 
+from intertwine.covariance import AbstractCovariance
 from intertwine.newton_system import AbstractNewtonSystem, DampedCurvature, factorize
+from intertwine.projection import AbstractProjection
 
 __all__ = ["MixedModel", "Mode", "Posterior"]
 
@@ -39,7 +41,7 @@ class Mode(NamedTuple):
 class Posterior(NamedTuple):
     """Second-order facts at a mode; variances are conditional on everything but the field and the fixed effects."""
 
-    P: np.ndarray
+    P: AbstractProjection
     fixed_covariance: np.ndarray
     alpha: np.ndarray
     scores: np.ndarray
@@ -50,12 +52,12 @@ class Posterior(NamedTuple):
 
     def variance(self, design, prior_variance):
         """Posterior variance of coefficients with design columns (n, m) and the given prior variance (of K)."""
-        explained = np.einsum("im,im->m", design, self.P @ design)
-        return self.scale * np.maximum(prior_variance - prior_variance**2 * explained, 0.0)
+        explained = prior_variance * self.P.quadratic(design)
+        return self.scale * prior_variance * np.maximum(1.0 - explained, 0.0)
 
     def leave_one_out_scores(self):
         """Score of every row when that row is left out."""
-        P = np.diag(self.P)
+        P = self.P.diagonal()
         return self.scores - self.alpha * (self.weights - P) / (self.weights * P)
 
     def widened(self, design) -> Posterior:
@@ -64,39 +66,28 @@ class Posterior(NamedTuple):
         This is how the freedom of parameters that were searched enters leave-one-out errors and evidence: their
         design is the derivative of the scores, scaled by a prior deviation.
         """
-        n, m = design.shape
-        PB = self.P @ design
-        if m <= n:
-            inner = design.T @ PB
-            inner.flat[:: m + 1] += 1.0
-            factor = linalg.cholesky(inner, lower=True, check_finite=False)
-            half = linalg.solve_triangular(factor, PB.T, lower=True, check_finite=False)
-            P, log_determinant = self.P - half.T @ half, 2.0 * np.sum(np.log(np.diag(factor)))
-        else:
-            lu = linalg.lu_factor(np.eye(n) + PB @ design.T, check_finite=False)
-            P = linalg.lu_solve(lu, self.P, check_finite=False)
-            P, log_determinant = 0.5 * (P + P.T), np.sum(np.log(np.abs(np.diag(lu[0]))))
-        return self._replace(P=P, log_evidence=self.log_evidence - 0.5 * float(log_determinant))
+        P, log_determinant = self.P.widened(design)
+        return self._replace(P=P, log_evidence=self.log_evidence - 0.5 * log_determinant)
 
     def held_out_scores(self, folds):
         """Scores of each fold's rows when the whole fold is left out; ``folds`` is a list of index arrays."""
         out = self.scores + self.alpha / self.weights
         for rows in folds:
-            out[rows] -= linalg.solve(self.P[np.ix_(rows, rows)], self.alpha[rows], assume_a="pos")
+            out[rows] -= linalg.solve(self.P.block(rows), self.alpha[rows], assume_a="pos")
         return out
 
 
 class MixedModel:
-    """The field with prior covariance ``K`` (n, n) and fixed effects ``C`` (n, q), for one loss.
+    """The field with prior covariance ``K`` and fixed effects ``C`` (n, q), for one loss.
 
     Solving at a sequence of offsets is cheap: the factored Newton system is kept while the curvature has hardly
-    moved (always, for squared loss), so that one more solve costs one or two products with an n × n matrix.
+    moved (always, for squared loss), so that one more solve costs a few products with it.
     """
 
     _MAX_STEPS = 100
     _DRIFT = 0.05  # relative change of the curvature at which the system is factored anew
 
-    def __init__(self, loss, K, C):
+    def __init__(self, loss, K: AbstractCovariance, C):
         self.loss = loss
         self.K = K
         self.C = C
@@ -107,13 +98,13 @@ class MixedModel:
     def _system_at(self, scores, drift, damping=0.0) -> AbstractNewtonSystem:
         curvature = self._curvature(scores, damping)
         if self._system is None and self._factored_at is not None:  # of an interrupted run
-            self._system = factorize(self._curvature(*self._factored_at), self.K, self.C)
+            self._system = factorize(self.K, self._curvature(*self._factored_at), self.C)
         if self._system is not None:
             old, new = self._system.curvature.diagonal(), curvature.diagonal()
             if np.max(np.abs(new - old)) <= drift * np.max(old):
                 return self._system
         self.n_factorizations += 1
-        self._system, self._factored_at = factorize(curvature, self.K, self.C), (scores, damping)
+        self._system, self._factored_at = factorize(self.K, curvature, self.C), (scores, damping)
         return self._system
 
     def _curvature(self, scores, damping):
@@ -194,7 +185,7 @@ class MixedModel:
 
     def at(self, alpha, gamma) -> Mode:
         """The point with these coefficients, without offset: a start from the solution of a similar problem."""
-        return self._point(np.zeros(len(alpha)), alpha, gamma, self.K @ alpha)
+        return self._point(np.zeros(len(alpha)), alpha, gamma, self.K.matmul(alpha))
 
     def _best_start(self, offset, start) -> Mode:
         """The earlier mode at the new offset, or zero where that is better."""
@@ -218,7 +209,7 @@ class MixedModel:
         return None
 
     def posterior(self, mode: Mode) -> Posterior:
-        """Factor at the mode: P, dispersion and evidence. O(n³)."""
+        """Factor at the mode: P, dispersion and evidence."""
         system = self._system_at(mode.scores, 0.0)
         n, q = self.C.shape
         # At the mode J = L(f) + ½ gᵀK⁻¹g; for squared loss twice that is the misfit yᵀP y.
@@ -232,7 +223,7 @@ class MixedModel:
             + 0.5 * (np.linalg.slogdet(system.fixed_covariance)[1] + q * np.log(2.0 * np.pi * scale))
         )
         return Posterior(
-            system.P,
+            system.projection,
             scale * system.fixed_covariance,
             mode.alpha,
             mode.scores,

@@ -5,7 +5,8 @@ model at scores f with gradient g and offset o is
 
     γ = (CᵀH⁻¹C)⁻¹ CᵀH⁻¹ q,   α = H⁻¹ (q − C γ),   q = f − o − W⁻¹ g.
 
-W⁻¹ is never formed: H⁻¹ = (I + W K)⁻¹ W holds also where W is singular, as Cox's always is.
+W⁻¹ is never formed: H⁻¹ = (I + W K)⁻¹ W holds also where W is singular, as Cox's always is. Where K = A Aᵀ has few
+columns, Woodbury's identity makes it W − W A (I + Aᵀ W A)⁻¹ Aᵀ W, a system of their size for any W.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from typing import final
 import numpy as np
 from scipy import linalg
 
+from intertwine.covariance import AbstractCovariance, DenseCovariance, FactoredCovariance
 from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
+from intertwine.projection import AbstractProjection, DenseProjection, FactoredProjection
 
 __all__ = ["AbstractNewtonSystem", "DampedCurvature", "factorize"]
 
@@ -42,20 +45,27 @@ class AbstractNewtonSystem(abc.ABC):
         """Minimiser (α, γ, K α) of the quadratic model of the objective at these scores."""
 
     @abc.abstractmethod
-    def weights(self):
-        """Diagonal of W, bounded away from zero."""
+    def _project(self) -> AbstractProjection:
+        """P from the factored system."""
 
-    @abc.abstractmethod
-    def _inverse(self):
-        """H⁻¹, (n, n)."""
-
+    @final
     @cached_property
-    def P(self) -> np.ndarray:
+    def projection(self) -> AbstractProjection:
         """The matrix of everything of second order; a mode alone does not need it, and it costs two factorizations."""
-        inverse = self._inverse()
+        return self._project()
+
+    @final
+    def weights(self) -> np.ndarray:
+        """Diagonal of W, bounded away from zero."""
+        diagonal = self.curvature.diagonal()
+        return np.maximum(diagonal, _SATURATED * diagonal.max())
+
+    @final
+    def _without_fixed(self, inverse: np.ndarray) -> DenseProjection:
+        """P from H⁻¹, which is overwritten."""
         if self._C.shape[1]:
             inverse -= self._inverse_C @ self._fixed
-        return inverse
+        return DenseProjection(inverse)
 
 
 @final
@@ -95,15 +105,12 @@ class _DiagonalSystem(AbstractNewtonSystem):
         alpha = self._solve(response) - gradient - self._inverse_C @ gamma
         return alpha, gamma, self._K @ alpha
 
-    def weights(self):
-        return np.maximum(self._weights, _SATURATED * self._weights.max())
-
-    def _inverse(self):
+    def _project(self):
         inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
         inverse = np.tril(inverse) + np.tril(inverse, -1).T
         inverse *= self._root[:, None]
         inverse *= self._root
-        return inverse
+        return self._without_fixed(inverse)
 
 
 @final
@@ -124,13 +131,54 @@ class _CoupledSystem(AbstractNewtonSystem):
         alpha = response - self._inverse_C @ gamma
         return alpha, gamma, self._K @ alpha
 
-    def weights(self):
-        diagonal = self.curvature.diagonal()
-        return np.maximum(diagonal, _SATURATED * diagonal.max())
-
-    def _inverse(self):
+    def _project(self):
         inverse = self._solve(self.curvature.matmul(np.eye(len(self._K))))
-        return 0.5 * (inverse + inverse.T)
+        return self._without_fixed(0.5 * (inverse + inverse.T))
+
+
+@final
+class _FactoredSystem(AbstractNewtonSystem):
+    """K = A Aᵀ with few columns: M = I + Aᵀ W A by Cholesky, whether rows interact or not."""
+
+    def __init__(self, curvature, K: FactoredCovariance, C):
+        self.curvature = curvature
+        self._K = K
+        # W times the plain columns; the deviations scale on either side of M
+        self._WA = curvature.matmul(K.columns)
+        M = K.columns.T @ self._WA
+        M *= K.deviations[:, None]
+        M *= K.deviations
+        M.flat[:: len(M) + 1] += 1.0
+        self._factor = linalg.cholesky(M.T, lower=True, overwrite_a=True, check_finite=False)
+        self.log_determinant = 2.0 * float(np.sum(np.log(np.diag(self._factor))))
+        WC = curvature.matmul(C)
+        self._set_fixed(C, WC - self._weigh(self._coefficients(WC)))
+
+    def _coefficients(self, v):
+        """M⁻¹ Aᵀ v."""
+        return linalg.cho_solve((self._factor, True), self._K.gather(v), check_finite=False)
+
+    def _weigh(self, b):
+        """W A b."""
+        return self._WA @ (self._K.deviations * b.T).T
+
+    def target(self, scores, offset, gradient):
+        working = self.curvature.matmul(scores - offset) - gradient  # W q
+        response = working - self._weigh(self._coefficients(working))
+        gamma = self.fixed_covariance @ (self._C.T @ response)
+        working -= self.curvature.matmul(self._C @ gamma)
+        b = self._coefficients(working)
+        return working - self._weigh(b), gamma, self._K.spread(b)
+
+    def _project(self):
+        scaled = (self._WA * self._K.deviations).T
+        half = linalg.solve_triangular(
+            self._factor, scaled, lower=True, overwrite_b=True, check_finite=False
+        )
+        # the square root of a covariance that may be singular
+        values, vectors = linalg.eigh(self.fixed_covariance)
+        fixed = self._inverse_C @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+        return FactoredProjection(self.curvature, np.hstack([half.T, fixed]))
 
 
 @final
@@ -152,11 +200,26 @@ class DampedCurvature(AbstractCurvature):
 
 
 @singledispatch
-def factorize(curvature, K, C) -> AbstractNewtonSystem:
-    """Factor the system at a curvature, in the way that it allows."""
-    return _CoupledSystem(curvature, K, C)
+def factorize(K: AbstractCovariance, curvature: AbstractCurvature, C: np.ndarray) -> AbstractNewtonSystem:
+    """Factor the system of a covariance at a curvature, in the way that both allow."""
+    raise TypeError(f"no Newton system for a covariance of type {type(K).__name__}")
 
 
 @factorize.register
+def _(K: FactoredCovariance, curvature, C) -> AbstractNewtonSystem:
+    return _FactoredSystem(curvature, K, C)
+
+
+@factorize.register
+def _(K: DenseCovariance, curvature, C) -> AbstractNewtonSystem:
+    return _factorize_dense(curvature, K.matrix, C)
+
+
+@singledispatch
+def _factorize_dense(curvature, K, C) -> AbstractNewtonSystem:
+    return _CoupledSystem(curvature, K, C)
+
+
+@_factorize_dense.register
 def _(curvature: DiagonalCurvature, K, C) -> AbstractNewtonSystem:
     return _DiagonalSystem(curvature, K, C)

@@ -12,11 +12,18 @@ __all__ = ["AbstractEffect"]
 class AbstractEffect(abc.ABC):
     """A Gaussian function g of a row with unit prior variance of its coefficients.
 
-    An effect is known through two things only: the covariance of its values at two sets of rows, and the
-    posterior mean of its values at new rows given dual coefficients α at the fitted ones. Nothing here sees
-    outcomes, losses or noise.
+    An effect is known through the covariance of its values at two sets of rows, or through the columns of its
+    coefficients, whichever is smaller. Nothing here sees outcomes, losses or noise.
     """
 
     @abc.abstractmethod
     def covariance(self, rows: np.ndarray, others: np.ndarray) -> np.ndarray:
         """Prior covariance Cov(g(rows), g(others)), shape (n, m)."""
+
+    @abc.abstractmethod
+    def design(self, rows: np.ndarray) -> np.ndarray:
+        """Columns of the coefficients: the covariance is design(rows) @ design(others).T."""
+
+    @abc.abstractmethod
+    def n_coefficients(self, n_columns: int) -> int:
+        """How many columns `design` would give for rows of so many."""

@@ -7,12 +7,14 @@ power sums s_m(x, x') = Σ_j (x_j x'_j)^m:
     pairs    Σ_{j<k} x_j x_k x'_j x'_k     = (s₁² − s₂) / 2
     triples  Σ_{j<k<l} …                   = (s₁³ − 3 s₁ s₂ + 2 s₃) / 6
 
-so 5·10⁹ pairs cost two matrix products. Source: elementary symmetric polynomials by Newton's identities; the pair
+so 5·10⁹ pairs cost two matrix products. Where there are few coefficients, `design` writes their columns out. Source: elementary symmetric polynomials by Newton's identities; the pair
 kernel as ANOVA kernel of degree two, Shawe-Taylor & Cristianini (2004), section 9.2.
 """
 
 from __future__ import annotations
 
+from itertools import combinations
+from math import comb
 from typing import final
 
 import numpy as np
@@ -45,6 +47,12 @@ class Linear(AbstractEffect):
     def covariance(self, rows, others):
         return power_sum(rows, others, 1)
 
+    def design(self, rows):
+        return rows
+
+    def n_coefficients(self, n_columns):
+        return n_columns
+
 
 @final
 class Pairs(AbstractEffect):
@@ -54,6 +62,13 @@ class Pairs(AbstractEffect):
         s1 = power_sum(rows, others, 1)
         return 0.5 * (s1 * s1 - power_sum(rows, others, 2))
 
+    def design(self, rows):
+        j, k = np.triu_indices(rows.shape[1], 1)
+        return rows[:, j] * rows[:, k]
+
+    def n_coefficients(self, n_columns):
+        return comb(n_columns, 2)
+
 
 @final
 class Triples(AbstractEffect):
@@ -62,3 +77,10 @@ class Triples(AbstractEffect):
     def covariance(self, rows, others):
         s1, s2, s3 = (power_sum(rows, others, m) for m in (1, 2, 3))
         return (s1**3 - 3.0 * s1 * s2 + 2.0 * s3) / 6.0
+
+    def design(self, rows):
+        chosen = np.array(list(combinations(range(rows.shape[1]), 3)), dtype=int).reshape(-1, 3)
+        return rows[:, chosen].prod(axis=2)
+
+    def n_coefficients(self, n_columns):
+        return comb(n_columns, 3)

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from intertwine.fitting.fit_exact import exact_bytes
+from intertwine.fitting.fit_exact import exact_bytes, exact_operations
 from intertwine.fitting.settings import ModelSettings
 from intertwine.resources import available_memory
 
 __all__ = ["choose_solver"]
 
-_EXACT_ROWS = 5000  # above, factors of n × n take minutes; a wide table is worth them all the same
+_OPERATIONS = 2e11  # of a factorization: beyond, a fit takes minutes; a wide table is worth them all the same
 _WIDE = 7
 
 
@@ -43,10 +43,11 @@ def choose_solver(asked: str, settings: ModelSettings, n_rows: int, n_columns: i
         return "sparse", f"{needs_sparse} needs explicit coefficients"
     if needs_exact:
         return "exact", f"{needs_exact} needs the pair kernel"
-    few = n_rows <= max(_EXACT_ROWS, _WIDE * n_columns)
-    if few and exact_bytes(n_rows, n_columns, settings.order) < available_memory():
-        return "exact", f"no L1, and {n_rows} rows: all pairs are integrated out through an n × n kernel"
-    return "sparse", f"{n_rows} rows are too many for an n × n kernel"
+    size = n_rows, n_columns, settings.order
+    few = exact_operations(*size) <= _OPERATIONS or n_rows <= _WIDE * n_columns
+    if few and exact_bytes(*size) + 16 * n_rows * n_columns < available_memory():
+        return "exact", f"no L1, and {n_rows} rows with {n_columns} columns: all pairs are integrated out"
+    return "sparse", f"{n_rows} rows with {n_columns} columns are too many to integrate pairs out"
 
 
 def _first(*reasons: tuple[str, bool]) -> str | None:

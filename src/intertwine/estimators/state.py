@@ -11,12 +11,13 @@ from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.mixed_model import Posterior
 from intertwine.objective import Strengths
 from intertwine.preparation import Preparation
+from intertwine.projection import DenseProjection
 
 __all__ = ["model_from_state", "model_to_state"]
 
 _LARGEST_POSTERIOR = 3000  # rows up to which standard errors are saved (72 MB)
 _PLAIN = ("center", "scale", "feature_of", "weights", "square_center", "square_scale")
-_POSTERIOR = ("P", "fixed_covariance", "alpha", "scores", "weights")
+_POSTERIOR = ("fixed_covariance", "alpha", "scores", "weights")
 _EXPLICIT = ("j", "k", "values", "targets", "center", "scale")
 
 
@@ -51,7 +52,7 @@ def _pairs_to_state(pairs) -> dict:
     if pairs.target is not None:
         point = TargetPoint(pairs.target, pairs.params).to_state()
     posterior = pairs.posterior
-    if posterior is not None and len(posterior.P) > _LARGEST_POSTERIOR:
+    if posterior is not None and posterior.P.n_rows > _LARGEST_POSTERIOR:
         posterior = None
     return {
         "kind": "dual",
@@ -62,7 +63,8 @@ def _pairs_to_state(pairs) -> dict:
         "order": pairs.order,
         "posterior": None
         if posterior is None
-        else {name: getattr(posterior, name) for name in _POSTERIOR}
+        else {"P": posterior.P.dense()}
+        | {name: getattr(posterior, name) for name in _POSTERIOR}
         | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")},
     }
 
@@ -96,6 +98,8 @@ def _pairs_from_state(state):
     if state["targets"]:
         target, params = TargetPoint.from_state(state, state["columns"].shape[1])
     posterior = state["posterior"]
+    if posterior is not None:
+        posterior = Posterior(**posterior | {"P": DenseProjection(posterior["P"])})
     return DualCoefficients(
         state["columns"],
         state["alpha"],
@@ -103,5 +107,5 @@ def _pairs_from_state(state):
         target,
         params,
         state["order"],
-        None if posterior is None else Posterior(**posterior),
+        posterior,
     )

@@ -1,31 +1,24 @@
 """The exact path: main effects, squares, pairs and triples integrated out; only the latent target is searched.
 
-One `ExactProblem` is one set of rows with its columns. It holds the covariance of every kind of effect at unit
-strength, so that another set of strengths costs a weighted sum, and a fold of its rows a submatrix.
+One `ExactProblem` is one set of rows with its columns; its Gaussian effects are `intertwine.fitting.fields`.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple
 
 import numpy as np
 
-from intertwine.effects.features import Linear, Pairs, Triples
+from intertwine.fitting.fields import AbstractFields, EffectColumns, ExactStrengths, smaller_form
 from intertwine.fitting.latent_search import LatentFit, LatentSettings, TargetPoint, search_target
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.mixed_model import MixedModel, Mode, Posterior
-from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
+from intertwine.objective import IntegratedObjective, SumOfTargets
 from intertwine.structures.third_order import SymmetricCP
 
-__all__ = ["ExactFit", "ExactProblem", "ExactStrengths"]
-
-
-class ExactStrengths(NamedTuple):
-    """Ridge on main effects; ridge and tie on pairs (and on squares and triples, without the tie for squares)."""
-
-    main: float
-    pairs: Strengths
+__all__ = ["ExactFit", "ExactProblem"]
 
 
 class ExactFit(NamedTuple):
@@ -51,9 +44,19 @@ class ExactProblem:
     penalized : ndarray of bool (q,)
         Columns whose main effect carries a penalty; the others are fixed effects.
     order : {2, 3}
+    make_fields : callable, default=smaller_form
+        Form in which the Gaussian effects are held.
     """
 
-    def __init__(self, loss, columns, squares, penalized, order=2):
+    def __init__(
+        self,
+        loss,
+        columns,
+        squares,
+        penalized,
+        order=2,
+        make_fields: Callable[[EffectColumns], AbstractFields] = smaller_form,
+    ):
         self.loss = loss
         self.columns = columns
         self.rows = np.arange(len(columns))  # those of ``columns`` that the loss sees
@@ -61,71 +64,44 @@ class ExactProblem:
         self.penalized = penalized
         self.order = order
         self.fixed = self.fixed_design(columns)
-        self.unit_covariances = self._covariances(columns, squares)
+        self.fields = make_fields(self._effect_columns(columns, squares))
 
     def fixed_design(self, columns):
         """Intercept (where the loss has one) and unpenalised main effects."""
         ones = np.ones((len(columns), int(self.loss.has_intercept)))
         return np.hstack([ones, columns[:, ~self.penalized]])
 
-    def _covariances(self, columns, squares):
-        """Cov of (linear, squares, pairs, triples) between given rows and the fitted ones."""
-        everything = bool(self.penalized.all())
-        rows, others = (
-            (columns, self.columns)
-            if everything
-            else (columns[:, self.penalized], self.columns[:, self.penalized])
-        )
-        linear = Linear().covariance(rows, others)
-        own = Linear().covariance(squares, self.squares) if squares.shape[1] else None
-        pairs = Pairs().covariance(columns, self.columns)
-        triples = Triples().covariance(columns, self.columns) if self.order == 3 else None
-        return linear, own, pairs, triples
-
-    @staticmethod
-    def _weighted_sum(parts, strengths: ExactStrengths):
-        linear, squares, pairs, triples = parts
-        total = linear / strengths.main
-        if squares is not None:
-            total += squares / strengths.pairs.ridge
-        if not np.isinf(strengths.pairs.deviation):
-            total += pairs / strengths.pairs.deviation
-            if triples is not None:
-                total += triples / strengths.pairs.deviation
-        return total
+    def _effect_columns(self, columns, squares) -> EffectColumns:
+        main = columns if self.penalized.all() else columns[:, self.penalized]
+        return EffectColumns(main, squares, columns, self.order)
 
     def model(self, strengths: ExactStrengths) -> MixedModel:
         """The Gaussian model at these strengths, without a target."""
-        return MixedModel(self.loss, self._weighted_sum(self.unit_covariances, strengths), self.fixed)
+        return MixedModel(self.loss, self.fields.covariance(strengths), self.fixed)
 
     def take(self, rows) -> ExactProblem:
         """The same problem on some of its rows, prepared alike.
 
-        Every covariance is a submatrix and the columns are shared, not copied: the target is evaluated on all rows
-        and read at these, so that folds of a wide table cost no memory of their own.
+        The columns are shared, not copied: the target is evaluated on all rows and read at these, so that folds of a
+        wide table cost no memory of their own.
         """
         part = object.__new__(ExactProblem)
         part.loss = self.loss.take(rows)
         part.columns, part.rows = self.columns, self.rows[rows]
-        part.squares, part.fixed = self.squares[rows], self.fixed[rows]
+        part.squares, part.fixed, part.fields = self.squares[rows], self.fixed[rows], self.fields.take(rows)
         part.penalized, part.order = self.penalized, self.order
-        index = np.ix_(rows, rows)
-        part.unit_covariances = tuple(None if c is None else c[index] for c in self.unit_covariances)
         return part
 
     def with_loss(self, loss) -> ExactProblem:
-        """The same rows and covariances under another loss."""
+        """The same rows and effects under another loss."""
         other = copy(self)
         other.loss = loss
         return other
 
     def held_out_scores(self, fit: ExactFit, rows, others) -> np.ndarray:
         """Scores of ``rows`` under a fit of ``take(others)``."""
-        index = np.ix_(rows, others)
-        covariance = self._weighted_sum(
-            tuple(None if c is None else c[index] for c in self.unit_covariances), fit.strengths
-        )
-        f = self.fixed[rows] @ fit.mode.gamma + covariance @ fit.mode.alpha
+        field = self.fields.between(fit.strengths, rows, others, fit.mode.alpha)
+        f = self.fixed[rows] @ fit.mode.gamma + field
         return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, self.columns)[rows]
 
     def fit(
@@ -195,8 +171,9 @@ class ExactProblem:
 
     def scores(self, fit: ExactFit, columns, squares) -> np.ndarray:
         """Scores of new rows."""
-        covariance = self._weighted_sum(self._covariances(columns, squares), fit.strengths)
-        f = self.fixed_design(columns) @ fit.mode.gamma + covariance @ fit.mode.alpha
+        new = self._effect_columns(columns, squares)
+        f = self.fixed_design(columns) @ fit.mode.gamma
+        f += self.fields.elsewhere(fit.strengths, new, fit.mode.alpha)
         return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, columns)
 
 

@@ -56,7 +56,7 @@ def pair_errors(model: InteractionModel, first, second) -> np.ndarray:
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
         left, right = columns[:, feature_of == a], columns[:, feature_of == b]
         products = (left[:, :, None] * right[:, None, :]).reshape(len(columns), -1)
-        explained = products.T @ (posterior.P @ products)
+        explained = products.T @ posterior.P.matmul(products)
         variance = spread * np.sum(products**2) - spread**2 * np.sum(explained * (products.T @ products))
         out[i] = np.sqrt(posterior.scale * max(variance / len(columns), 0.0))
     return out

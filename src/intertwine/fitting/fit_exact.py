@@ -5,19 +5,34 @@ from __future__ import annotations
 import numpy as np
 
 from intertwine.coefficients import DualCoefficients
-from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactFit, ExactProblem
+from intertwine.fitting.fields import ExactStrengths, n_coefficients, prefers_factor
 from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.resources import require_memory
 
-__all__ = ["dual_coefficients", "exact_bytes", "exact_problem", "fit_exact", "strengths_of"]
+__all__ = ["dual_coefficients", "exact_bytes", "exact_operations", "exact_problem", "fit_exact", "strengths_of"]
 
 
 def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:
-    """Memory of the exact path at its peak: covariances by kind, their sum, its factor and P; columns."""
-    return 8 * (n_rows**2 * (7 + (order == 3)) + 2 * n_rows * n_columns)
+    """Memory of the exact path at its peak, besides its columns.
+
+    Covariances by kind, their sum, its factor and P; or the columns of coefficients, twice with weights and once as a
+    factor of P, with their system.
+    """
+    if prefers_factor(n_rows, n_columns, n_columns, order):
+        m = n_coefficients(n_columns, n_columns, order)
+        return 8 * (5 * n_rows * m + 3 * m**2)
+    return 8 * n_rows**2 * (7 + (order == 3))
+
+
+def exact_operations(n_rows: int, n_columns: int, order: int) -> float:
+    """Multiplications of one factorization: n³/3 of a matrix of rows, or n m² of one of m coefficients."""
+    if prefers_factor(n_rows, n_columns, n_columns, order):
+        return float(n_rows) * n_coefficients(n_columns, n_columns, order) ** 2
+    return n_rows**3 / 3.0
 
 
 def strengths_of(settings: ModelSettings) -> ExactStrengths:
@@ -31,7 +46,7 @@ def exact_problem(loss, preparation, X, settings: ModelSettings) -> ExactProblem
     columns = preparation.columns(X)
     n, q = columns.shape
     require_memory(
-        exact_bytes(n, q, settings.order) - 8 * n * q,
+        exact_bytes(n, q, settings.order),
         f"the exact path for {n} rows",
         "solver='sparse' with l1_ratio > 0, or fewer rows",
     )

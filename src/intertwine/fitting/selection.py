@@ -17,7 +17,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intertwine.fitting.exact import ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactProblem
+from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.fit_exact import exact_problem
 from intertwine.fitting.fit_sparse import sparse_problem
 from intertwine.fitting.latent_search import LatentSettings

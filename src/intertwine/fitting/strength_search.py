@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intertwine.fitting.exact import ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactProblem
+from intertwine.fitting.fields import ExactStrengths
 from intertwine.mixed_model import Mode
 from intertwine.objective import Strengths
 
@@ -42,8 +43,7 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> St
     pairs : bool, default=True
         Search the strength of the pairs too; otherwise they are left out.
     """
-    linear, _, products, _ = problems[0].unit_covariances
-    sizes = [max(float(np.mean(np.diag(c))), 1e-300) for c in (linear, products)]
+    sizes = [max(size, 1e-300) for size in problems[0].fields.mean_variances()]
     # products of fewer than two columns that vary are rounding noise
     pairs = pairs and sizes[1] > 1e-12 * sizes[0] ** 2
     memo: dict[tuple[float, ...], tuple[float, list[Mode]]] = {}

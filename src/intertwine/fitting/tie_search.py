@@ -10,7 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intertwine.fitting.exact import ExactFit, ExactProblem, ExactStrengths
+from intertwine.fitting.exact import ExactFit, ExactProblem
+from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.latent_search import LatentSettings, TargetPoint
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths

@@ -1,0 +1,77 @@
+"""The prior covariance K of a Gaussian field at n rows, in the smaller of two forms.
+
+`DenseCovariance` holds the n × n matrix: right for more coefficients than rows, of which it never sees one.
+`FactoredCovariance` holds the columns of the coefficients, K = A Aᵀ with A of shape (n, m): right for fewer coefficients
+than rows, whose number then costs no more than a product. Everything else is the same in both.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import Self, final
+
+import numpy as np
+
+__all__ = ["AbstractCovariance", "DenseCovariance", "FactoredCovariance"]
+
+
+class AbstractCovariance(abc.ABC):
+    """A symmetric positive semi-definite n × n operator K."""
+
+    @abc.abstractmethod
+    def matmul(self, vector: np.ndarray) -> np.ndarray:
+        """K v for v of shape (n,)."""
+
+    @abc.abstractmethod
+    def mean_variance(self) -> float:
+        """Mean of the diagonal."""
+
+
+@final
+class DenseCovariance(AbstractCovariance):
+    """K as a matrix of shape (n, n)."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self.matrix = matrix
+
+    def matmul(self, vector):
+        return self.matrix @ vector
+
+    def mean_variance(self):
+        return float(np.mean(np.diag(self.matrix)))
+
+
+@final
+class FactoredCovariance(AbstractCovariance):
+    """K = A Aᵀ with A = columns · diag(deviations).
+
+    Parameters
+    ----------
+    columns : ndarray (n, m)
+        Not copied, whatever the deviations: one set of columns serves every set of strengths.
+    deviations : ndarray (m,)
+        Prior standard deviations of the coefficients.
+    """
+
+    def __init__(self, columns: np.ndarray, deviations: np.ndarray) -> None:
+        self.columns = columns
+        self.deviations = deviations
+
+    def matmul(self, vector):
+        return self.spread(self.gather(vector))
+
+    def gather(self, vector: np.ndarray) -> np.ndarray:
+        """Aᵀ v."""
+        return (self.deviations * (vector.T @ self.columns)).T
+
+    def spread(self, coefficients: np.ndarray) -> np.ndarray:
+        """A b."""
+        return self.columns @ (self.deviations * coefficients.T).T
+
+    def mean_variance(self):
+        squares = np.einsum("im,im->m", self.columns, self.columns)
+        return float(squares @ self.deviations**2) / len(self.columns)
+
+    def take(self, rows: np.ndarray) -> Self:
+        """The same field at some of the rows."""
+        return type(self)(self.columns[rows], self.deviations)

@@ -1,0 +1,137 @@
+"""P = H⁻¹ − H⁻¹C (CᵀH⁻¹C)⁻¹ CᵀH⁻¹, the matrix of everything of second order, in either form of the covariance.
+
+See `intertwine.mixed_model` for what follows from it.
+"""
+
+from __future__ import annotations
+
+import abc
+from typing import final
+
+import numpy as np
+from scipy import linalg
+
+from intertwine.losses.base import AbstractCurvature
+
+__all__ = ["AbstractProjection", "DenseProjection", "FactoredProjection"]
+
+
+class AbstractProjection(abc.ABC):
+    """P, a symmetric positive semi-definite n × n operator."""
+
+    @property
+    @abc.abstractmethod
+    def n_rows(self) -> int:
+        """n."""
+
+    @abc.abstractmethod
+    def matmul(self, design: np.ndarray) -> np.ndarray:
+        """P D for D of shape (n, m)."""
+
+    @abc.abstractmethod
+    def quadratic(self, design: np.ndarray) -> np.ndarray:
+        """Diagonal of Dᵀ P D, shape (m,)."""
+
+    @abc.abstractmethod
+    def diagonal(self) -> np.ndarray:
+        """Diagonal of P, shape (n,)."""
+
+    @abc.abstractmethod
+    def block(self, rows: np.ndarray) -> np.ndarray:
+        """P between some of the rows."""
+
+    @abc.abstractmethod
+    def dense(self) -> np.ndarray:
+        """P as a matrix."""
+
+    @abc.abstractmethod
+    def widened(self, design: np.ndarray) -> tuple[AbstractProjection, float]:
+        """P with further effects of unit variance, and log|I + Dᵀ P D|."""
+
+
+@final
+class DenseProjection(AbstractProjection):
+    """P as a matrix of shape (n, n)."""
+
+    def __init__(self, matrix: np.ndarray) -> None:
+        self._matrix = matrix
+
+    @property
+    def n_rows(self):
+        return len(self._matrix)
+
+    def matmul(self, design):
+        return self._matrix @ design
+
+    def quadratic(self, design):
+        return np.einsum("im,im->m", design, self._matrix @ design)
+
+    def diagonal(self):
+        return np.diag(self._matrix)
+
+    def block(self, rows):
+        return self._matrix[np.ix_(rows, rows)]
+
+    def dense(self):
+        return self._matrix
+
+    def widened(self, design):
+        n, m = design.shape
+        if m <= n:
+            half, log_determinant = _half(self, design)
+            return DenseProjection(self._matrix - half.T @ half), log_determinant
+        lu = linalg.lu_factor(np.eye(n) + self.matmul(design) @ design.T, check_finite=False)
+        P = linalg.lu_solve(lu, self._matrix, check_finite=False)
+        return DenseProjection(0.5 * (P + P.T)), float(np.sum(np.log(np.abs(np.diag(lu[0])))))
+
+
+@final
+class FactoredProjection(AbstractProjection):
+    """P = W − V Vᵀ.
+
+    Parameters
+    ----------
+    curvature : AbstractCurvature
+        W.
+    V : ndarray (n, m)
+    """
+
+    def __init__(self, curvature: AbstractCurvature, V: np.ndarray) -> None:
+        self._curvature = curvature
+        self._V = V
+
+    @property
+    def n_rows(self):
+        return len(self._V)
+
+    def matmul(self, design):
+        return self._curvature.matmul(design) - self._V @ (self._V.T @ design)
+
+    def quadratic(self, design):
+        own = np.einsum("im,im->m", design, self._curvature.matmul(design))
+        return own - np.sum((self._V.T @ design) ** 2, axis=0)
+
+    def diagonal(self):
+        return self._curvature.diagonal() - np.einsum("im,im->i", self._V, self._V)
+
+    def block(self, rows):
+        units = np.zeros((self.n_rows, len(rows)))
+        units[rows, np.arange(len(rows))] = 1.0
+        return self._curvature.matmul(units)[rows] - self._V[rows] @ self._V[rows].T
+
+    def dense(self):
+        return self.block(np.arange(self.n_rows))
+
+    def widened(self, design):
+        half, log_determinant = _half(self, design)
+        return FactoredProjection(self._curvature, np.hstack([self._V, half.T])), log_determinant
+
+
+def _half(projection: AbstractProjection, design: np.ndarray) -> tuple[np.ndarray, float]:
+    """L⁻¹ Dᵀ P with L Lᵀ = I + Dᵀ P D, and the determinant's logarithm."""
+    PD = projection.matmul(design)
+    inner = design.T @ PD
+    inner.flat[:: len(inner) + 1] += 1.0
+    factor = linalg.cholesky(inner, lower=True, check_finite=False)
+    half = linalg.solve_triangular(factor, PD.T, lower=True, check_finite=False)
+    return half, 2.0 * float(np.sum(np.log(np.diag(factor))))

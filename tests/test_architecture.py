@@ -19,6 +19,8 @@ LAYERS = (
     ("frames", "io", "resources"),
     ("validation",),
     ("losses", "penalties", "structures", "effects"),
+    ("covariance",),
+    ("projection",),
     ("newton_system",),
     ("mixed_model", "objective", "restricted_problem", "basis", "tables"),
     ("coefficients", "pair_problem", "preparation", "elbo", "networks"),

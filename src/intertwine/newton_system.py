@@ -172,9 +172,7 @@ class _FactoredSystem(AbstractNewtonSystem):
 
     def _project(self):
         scaled = (self._WA * self._K.deviations).T
-        half = linalg.solve_triangular(
-            self._factor, scaled, lower=True, overwrite_b=True, check_finite=False
-        )
+        half = linalg.solve_triangular(self._factor, scaled, lower=True, overwrite_b=True, check_finite=False)
         # the square root of a covariance that may be singular
         values, vectors = linalg.eigh(self.fixed_covariance)
         fixed = self._inverse_C @ (vectors * np.sqrt(np.maximum(values, 0.0)))

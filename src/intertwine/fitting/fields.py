@@ -130,7 +130,9 @@ class DenseFields(AbstractFields):
 
     @staticmethod
     def _weighted_sum(matrices, strengths):
-        first, *others = [(v, m) for v, m in zip(_variances(strengths), matrices, strict=False) if m is not None]
+        first, *others = [
+            (v, m) for v, m in zip(_variances(strengths), matrices, strict=False) if m is not None
+        ]
         total = first[0] * first[1]
         for variance, matrix in others:
             if variance:

@@ -13,7 +13,14 @@ from intertwine.fitting.settings import ModelSettings
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.resources import require_memory
 
-__all__ = ["dual_coefficients", "exact_bytes", "exact_operations", "exact_problem", "fit_exact", "strengths_of"]
+__all__ = [
+    "dual_coefficients",
+    "exact_bytes",
+    "exact_operations",
+    "exact_problem",
+    "fit_exact",
+    "strengths_of",
+]
 
 
 def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:

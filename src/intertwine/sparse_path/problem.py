@@ -27,7 +27,7 @@ from intertwine.solvers.proximal import ProximalGradient, ProximalState
 from intertwine.solvers.working_set import WorkingSet, WorkingSetState, fits
 from intertwine.sparse_path.null_model import critical_factor, gradient_scale
 from intertwine.sparse_path.solution import SparseSolution
-from intertwine.sparse_path.warm_start import Memory, free_coordinates, n_free_coordinates, starting_state
+from intertwine.sparse_path.warm_start import Memory, first_coordinates, n_free_coordinates, starting_state
 from intertwine.structures.columns import Coordinates
 from intertwine.structures.pairwise import ProductScaling
 
@@ -209,7 +209,7 @@ class SparsePairProblem:
         callbacks = tuple(callbacks)
         n_steps = 0
         if self._fits(n_free_coordinates(problem)):
-            state = starting_state(problem, free_coordinates(problem), start, self._memory)
+            state = starting_state(problem, first_coordinates(problem), start, self._memory)
             watched = (*callbacks, self._stop_when_wide)
             result = minimize(problem, WorkingSet(tol), state, max_iter=max_iter, callbacks=watched)
             state, n_steps = result.state, len(result.history) - 1

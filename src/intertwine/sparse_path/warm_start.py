@@ -12,9 +12,10 @@ from intertwine.solvers.working_set import WorkingSetState
 from intertwine.sparse_path.solution import SparseSolution
 from intertwine.structures.columns import Coordinates
 
-__all__ = ["Memory", "free_coordinates", "n_free_coordinates", "starting_state"]
+__all__ = ["Memory", "first_coordinates", "n_free_coordinates", "starting_state"]
 
 _ROOMY = 500
+_FEW = 500  # coordinates of which a Gram matrix costs less than choosing among them
 
 
 class Memory(NamedTuple):
@@ -50,18 +51,19 @@ def n_free_coordinates(problem: PairProblem) -> int:
     return int(np.count_nonzero(problem.penalty.linear_l1 == 0.0)) + pairs
 
 
-def free_coordinates(problem: PairProblem) -> Coordinates:
-    """Return the coordinates without L1."""
-    linear = np.flatnonzero(problem.penalty.linear_l1 == 0.0)
+def first_coordinates(problem: PairProblem) -> Coordinates:
+    """Return the coordinates that every working set has: those without L1, or all where there are few."""
+    few = problem.design.n_linear + problem.design.n_features * (problem.design.n_features - 1) // 2 <= _FEW
+    linear = np.flatnonzero(few | (problem.penalty.linear_l1 == 0.0))
     rows, cols = np.zeros((2, 0), dtype=np.int64)
-    if problem.penalty.pairs_l1 == 0.0:
+    if few or problem.penalty.pairs_l1 == 0.0:
         rows, cols = np.triu_indices(problem.design.n_features, 1)
         rows, cols = _candidates(problem, rows, cols)
     return Coordinates(np.full(len(linear), -1), linear).joined(Coordinates(rows, cols))
 
 
 def starting_state(
-    problem: PairProblem, free: Coordinates, start: SparseSolution | None, memory: list[Memory]
+    problem: PairProblem, first: Coordinates, start: SparseSolution | None, memory: list[Memory]
 ) -> WorkingSetState:
     """Return the state that a run begins with.
 
@@ -69,8 +71,8 @@ def starting_state(
     ----------
     problem : PairProblem
         What is to be solved.
-    free : Coordinates
-        Coordinates without L1.
+    first : Coordinates
+        What `first_coordinates` gives.
     start : SparseSolution or None
         Coefficients to start from; zero when None, and then the memory is not used either.
     memory : list of Memory
@@ -81,7 +83,7 @@ def starting_state(
     support, values = (
         (Coordinates.of(0, nothing, nothing), nothing) if start is None else _support(problem, start)
     )
-    required = _without_repeats(free.joined(support), m, p)
+    required = _without_repeats(first.joined(support), m, p)
     coordinates, reference, hessian = required, np.zeros(n), np.empty((0, 0))
     if start is not None and memory:
         required_keys = required.keys(m, p)

@@ -1,8 +1,8 @@
 """The prior covariance K of a Gaussian field at n rows, in the smaller of two forms.
 
 `DenseCovariance` holds the n × n matrix: right for more coefficients than rows, of which it never sees one.
-`FactoredCovariance` holds the columns of the coefficients, K = A Aᵀ with A of shape (n, m): right for fewer coefficients
-than rows, whose number then costs no more than a product. Everything else is the same in both.
+`FactoredCovariance` holds the columns of the coefficients, K = A Aᵀ with A of shape (n, m): right for fewer
+coefficients than rows, whose number then costs no more than a product. Everything else is the same in both.
 """
 
 from __future__ import annotations

@@ -22,7 +22,7 @@ class AbstractProjection(abc.ABC):
     @property
     @abc.abstractmethod
     def n_rows(self) -> int:
-        """n."""
+        """Number of rows n."""
 
     @abc.abstractmethod
     def matmul(self, design: np.ndarray) -> np.ndarray:

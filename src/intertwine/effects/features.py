@@ -7,8 +7,10 @@ power sums s_m(x, x') = Σ_j (x_j x'_j)^m:
     pairs    Σ_{j<k} x_j x_k x'_j x'_k     = (s₁² − s₂) / 2
     triples  Σ_{j<k<l} …                   = (s₁³ − 3 s₁ s₂ + 2 s₃) / 6
 
-so 5·10⁹ pairs cost two matrix products. Where there are few coefficients, `design` writes their columns out. Source: elementary symmetric polynomials by Newton's identities; the pair
-kernel as ANOVA kernel of degree two, Shawe-Taylor & Cristianini (2004), section 9.2.
+so 5·10⁹ pairs cost two matrix products. Where there are few coefficients, `design` writes their columns out.
+
+Source: elementary symmetric polynomials by Newton's identities; the pair kernel as ANOVA kernel of degree two,
+Shawe-Taylor & Cristianini (2004), section 9.2.
 """
 
 from __future__ import annotations

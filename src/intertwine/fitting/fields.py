@@ -1,7 +1,7 @@
 """The Gaussian effects of one set of rows, at unit strength: main effects, own squares, pairs, triples.
 
-Another set of strengths costs a weighted sum, a fold of the rows a submatrix. There are two forms, as of the covariance:
-`DenseFields` knows an effect by its n × n covariance, `FactoredFields` by its columns; `smaller_form` picks.
+Another set of strengths costs a weighted sum, a fold of the rows a submatrix. There are two forms, as of the
+covariance: `DenseFields` knows an effect by its n × n covariance, `FactoredFields` by its columns; `smaller_form` picks.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ class EffectColumns(NamedTuple):
             (Linear(), self.squares),
             (Pairs(), self.products),
         ]
-        return made + [(Triples(), self.products)] if self.order == 3 else made
+        return [*made, (Triples(), self.products)] if self.order == 3 else made
 
 
 def _variances(strengths: ExactStrengths) -> tuple[float, float, float, float]:
@@ -85,7 +85,8 @@ def prefers_factor(n_rows: int, n_columns: int, n_squares: int, order: int) -> b
 
 def smaller_form(columns: EffectColumns) -> AbstractFields:
     """The form that is cheaper for these rows."""
-    tall = prefers_factor(*columns.products.shape, columns.squares.shape[1], columns.order)
+    n, q = columns.products.shape
+    tall = prefers_factor(n, q, columns.squares.shape[1], columns.order)
     return FactoredFields(columns) if tall else DenseFields(columns)
 
 

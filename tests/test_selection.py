@@ -10,7 +10,7 @@ from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegre
 from intertwine.estimators.cv_table import tuning_rows
 from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.latent_search import LatentSettings
-from intertwine.fitting.selection import SearchSpace, _Search
+from intertwine.fitting.selection import Candidate, SearchSpace, _fewest_knots, _Search
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.losses import SquaredLoss
@@ -95,6 +95,25 @@ def test_outcomes_of_test_rows_do_not_reach_their_scores(preparation, latent):
     changed[train[0]] += 5.0  # while those of training rows do
     other = held_out_scores(X, changed, train, test, preparation, latent)
     assert np.abs(other - scores[0]).max() > 1e-3
+
+
+@pytest.mark.parametrize(("gain", "kept"), [(0.02, 3), (0.2, 5)])
+def test_more_knots_have_to_gain_a_standard_error(gain, kept):
+    rng = np.random.default_rng(0)
+    losses, weights = rng.exponential(size=200), np.ones(200)
+
+    def candidate(knots, offset, relevance=0.0):
+        settings = ModelSettings(
+            PreparationSettings(spline_knots=knots, relevance=relevance), 1, 1, 0, 0, None
+        )
+        noise = 0.5 * rng.standard_normal(200)  # paired standard error .05
+        return Candidate("preparation", settings, losses + noise - noise.mean() + offset, weights, np.nan)
+
+    best = candidate(5, 0.0)
+    others = [candidate(0, 0.01), candidate(3, 0.01, relevance=1.0), candidate(3, gain)]
+    chosen = _fewest_knots([*others, best], best)
+    assert chosen.settings.preparation == PreparationSettings(spline_knots=kept)
+    assert _fewest_knots(others, others[0]) is others[0]
 
 
 def test_bootstrap_of_an_almost_linear_gaussian_model():

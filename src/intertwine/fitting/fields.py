@@ -1,7 +1,8 @@
 """The Gaussian effects of one set of rows, at unit strength: main effects, own squares, pairs, triples.
 
 Another set of strengths costs a weighted sum, a fold of the rows a submatrix. There are two forms, as of the
-covariance: `DenseFields` knows an effect by its n × n covariance, `FactoredFields` by its columns; `smaller_form` picks.
+covariance: `DenseFields` knows an effect by its n × n covariance, `FactoredFields` by its columns, and `smaller_form`
+picks.
 """
 
 from __future__ import annotations

@@ -1,6 +1,7 @@
 """Choice of every hyperparameter by cross-validation, in stages that each keep what the last one found.
 
-1. preparation: basis, scaling and relevance; strengths by the closed-form criterion, the choice by held-out loss
+1. preparation: basis, scaling and relevance; strengths by the closed-form criterion, the choice by held-out loss (more
+   knots of the same basis only where they gain a standard error)
 2. refinements of the best preparation: other relevance, own squares, third order
 3. the latent target: strengths of every structure by the closed-form criterion; accepted only when its held-out loss
    is lower by a standard error
@@ -240,7 +241,23 @@ def _choose_preparation(search):
     usable = [candidate for candidate in candidates if candidate is not None]
     if not usable:
         raise ValueError("no preparation could be fitted: check for constant or duplicate columns")
-    return min(usable, key=lambda candidate: candidate.mean)
+    return _fewest_knots(usable, min(usable, key=lambda candidate: candidate.mean))
+
+
+def _fewest_knots(candidates: list[Candidate], best: Candidate) -> Candidate:
+    """The best preparation with as few knots as do not lose a standard error: how finely curves bend has to pay.
+
+    Whether there are curves at all, no knots or some, goes by the loss alone.
+    """
+    chosen = best.settings.preparation
+    for candidate in sorted(candidates, key=lambda candidate: candidate.settings.preparation.spline_knots):
+        preparation = candidate.settings.preparation
+        finer = preparation._replace(spline_knots=chosen.spline_knots)
+        if finer == chosen and 0 < preparation.spline_knots <= chosen.spline_knots:
+            loss, error = mean_and_error(candidate.losses - best.losses, best.weights)
+            if loss <= error:
+                return candidate
+    return best
 
 
 def _refine(search, best):

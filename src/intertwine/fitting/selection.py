@@ -244,7 +244,7 @@ def _choose_preparation(search):
     return _fewest_knots(usable, min(usable, key=lambda candidate: candidate.mean))
 
 
-def _fewest_knots(candidates: list[Candidate], best: Candidate) -> Candidate:
+def _fewest_knots(candidates, best):
     """The best preparation with as few knots as do not lose a standard error: how finely curves bend has to pay.
 
     Whether there are curves at all, no knots or some, goes by the loss alone.

@@ -162,12 +162,13 @@ class SearchedPeer(Peer):
 
 
 class FixedTie(SearchedPeer):
-    """The tie held at one strength (0: none, infinite: a factorization machine), the rest searched: 8 candidates."""
+    """The tie held at one strength (0: none, infinite: a factorization machine), the other strengths searched."""
 
     def __init__(self, task: str, tie: float) -> None:
-        alphas = [1e-4, 1e-3, 1e-2, 1e-1] if task == "classification" else [1e-6, 1e-4, 1e-2, 1.0]
+        alphas = [1e-4, 1e-2] if task == "classification" else [1e-6, 1e-4, 1e-2, 1.0]
+        pairs = [1e-4, 1e-2] if task == "classification" else [1e-6, 1e-2]
         super().__init__(
-            task, {"alpha": alphas, "alpha_pairs": [alphas[0], alphas[2]]}, tie=tie, n_components=2
+            task, {"alpha": alphas, "alpha_pairs": pairs}, tie=tie, n_components=2, n_init=1
         )
 
 

@@ -120,7 +120,7 @@ SIZES = {
 }
 
 
-def run(part: str, half: str, sizes: tuple[int, ...], seeds: int) -> None:
+def run(part: str, half: str, sizes: tuple[int, ...], seeds: int, methods: list[str] | None) -> None:
     """Measure one half of one part; what is in the results already is kept."""
     results = Results(NAME, half, KEY)
     task = "classification" if part in ("classification", "tie") else "regression"
@@ -129,7 +129,7 @@ def run(part: str, half: str, sizes: tuple[int, ...], seeds: int) -> None:
             data = None
             for method, make in makers(part, half, n_features).items():
                 key = {"part": part, "p": n_features, "method": method, "seed": seed}
-                if results.has(**key):
+                if (methods and method not in methods) or results.has(**key):
                     continue
                 data = data or draw(task, n_features, seed)
                 began = time.perf_counter()
@@ -174,6 +174,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="one draw of the smallest size of each part")
     parser.add_argument("--part", nargs="+", choices=list(SIZES), default=list(SIZES))
+    parser.add_argument("--methods", nargs="+", help="only these methods")
     parser.add_argument("--sizes", type=int, nargs="+", help="only these numbers of features")
     arguments = parser.parse_args()
     for part in arguments.part:
@@ -182,7 +183,7 @@ def main() -> None:
             sizes = tuple(p for p in sizes if p in arguments.sizes)
         for half in ("peers", "ours"):
             if arguments.only in (None, half):
-                run(part, half, sizes, 1 if arguments.quick else arguments.seeds)
+                run(part, half, sizes, 1 if arguments.quick else arguments.seeds, arguments.methods)
     table()
 
 

@@ -15,6 +15,7 @@ from intertwine.estimators.interactions import InteractionClassifier, Interactio
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.validation import (
+    check_class_sizes,
     check_classification_target,
     check_features,
     check_regression_target,
@@ -110,6 +111,7 @@ class InteractionClassifierCV(ClassifierMixin, AbstractInteractionCV):
             weights = check_weights(sample_weight, len(rows), X)
             codes, self.classes_ = check_classification_target(y, X, weights)
             kept = weights > 0
+            check_class_sizes(codes[kept], self.classes_)
             contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
             losses = [LogisticLoss(np.where(codes[kept] == c, 1.0, -1.0), weights[kept]) for c in contrasts]
             self._search(

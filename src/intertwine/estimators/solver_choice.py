@@ -25,6 +25,8 @@ def choose_solver(asked: str, settings: ModelSettings, n_rows: int, n_columns: i
     tie = settings.pair_strengths.tie
     if settings.heredity is not None and tie > 0:
         raise ValueError("heredity excludes a tie to a latent target; set latent=None (or tie=0)")
+    if settings.heredity is not None and settings.l1_ratio == 0:
+        raise ValueError("heredity keeps pairs out, and without L1 none ever leaves; set l1_ratio > 0")
     needs_sparse = _first(
         ("l1_ratio > 0", settings.l1_ratio > 0),
         ("scaling='products'", settings.scaled_products),

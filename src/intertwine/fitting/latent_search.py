@@ -134,6 +134,7 @@ def search_target(
     values, vectors = leading_directions(X, dual, 3 * settings.n_components, rng)
     targets = candidates(settings.name, X.shape[1], settings.n_components, values)
     fits: list[LatentFit] = []
+    failed = None
     for target in targets:
         objective = make_objective(target)
         points = [target.spectral_start(values, vectors, rng)]
@@ -145,7 +146,12 @@ def search_target(
             def scaled(objective=objective, target=target, point=point):
                 return _best_scale(objective, target, point)
 
-            fits.append(_descend(objective, target, scaled, settings, watch, number))
+            try:
+                fits.append(_descend(objective, target, scaled, settings, watch, number))
+            except FloatingPointError as failure:  # it does not count
+                failed = failure
+    if not fits:
+        raise FloatingPointError("no start of the latent search could be fitted") from failed
     best = min(fits, key=lambda fit: fit.value)
     return best._replace(
         history=[row for fit in fits for row in fit.history], spread=[fit.value for fit in fits]

@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["columns_of", "leading_features", "score_path", "top_pairs"]
+__all__ = ["asked_of", "columns_of", "leading_features", "score_path", "top_pairs"]
 
 _PREPARATION = ("scaling", "basis", "n_knots", "relevance", "squares", "order", "l1_ratio")
 
@@ -21,9 +21,25 @@ def columns_of(frame: Any) -> dict[str, NDArray[Any]]:
     return {name: native[name].to_numpy() for name in native.columns}
 
 
+def asked_of(estimator: Any, name: str) -> Any:
+    """Return an attribute that only this package's fitted estimators have.
+
+    Raises
+    ------
+    TypeError
+        If the estimator is of another kind.
+    """
+    if not hasattr(estimator, name):
+        raise TypeError(
+            f"{type(estimator).__name__} has no {name}; pass a fitted interaction estimator of intertwine "
+            "(of a pipeline its last step, pipeline[-1])"
+        )
+    return getattr(estimator, name)
+
+
 def top_pairs(estimator: Any, k: int) -> dict[str, NDArray[Any]]:
     """The `k` largest interactions as columns, of the first class where the estimator has one set per class."""
-    columns = columns_of(estimator.top_interactions(k))
+    columns = columns_of(asked_of(estimator, "top_interactions")(k))
     if "class" not in columns:
         return columns
     keep = columns["class"] == columns["class"][0]
@@ -52,7 +68,7 @@ def score_path(estimator: Any, name: str) -> dict[str, Any]:
     ValueError
         If the search held fewer than two values.
     """
-    results = columns_of(estimator.cv_results_)
+    results = columns_of(asked_of(estimator, "cv_results_"))
     chosen = int(np.flatnonzero(results["chosen"])[0])
     alike = np.all([results[column] == results[column][chosen] for column in _PREPARATION], axis=0)
     values = results[name].astype(float)

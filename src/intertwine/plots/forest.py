@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from intertwine.frames import make_frame
-from intertwine.plots._results import columns_of
+from intertwine.plots._results import asked_of, columns_of
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["InteractionForestDisplay"]
@@ -77,7 +77,7 @@ class InteractionForestDisplay:
         if n_bootstrap > 0:
             frame = estimator.bootstrap_interactions(n_bootstrap=n_bootstrap, k=k)
         else:
-            frame = estimator.top_interactions(k)
+            frame = asked_of(estimator, "top_interactions")(k)
         return cls.from_frame(frame, ax=ax, palette=palette)
 
     @classmethod

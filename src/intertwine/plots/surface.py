@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any, Self
 
 import narwhals as nw
@@ -101,7 +102,7 @@ class InteractionSurfaceDisplay:
         `quantity` names what is shown.
         """
         names = [str(name) for name in feature_names(X)]
-        j, k = (names.index(str(name)) if str(name) in names else int(name) for name in pair)
+        j, k = _positions(pair, names)
         table = _as_array(X)
         first, second = _levels(table[:, j], grid_resolution), _levels(table[:, k], grid_resolution)
         if first.size <= _FEW_LEVELS < second.size:  # the feature with few values makes the lines
@@ -217,6 +218,21 @@ class InteractionSurfaceDisplay:
             self.ax_.set_xticks(self.first_grid)
         self.ax_.set_ylabel(self.quantity)
         self.ax_.legend(fontsize="small", loc="best")
+
+
+def _positions(pair: tuple[Any, Any], names: list[str]) -> tuple[int, int]:
+    """Columns of two different features, given by name or position."""
+    found = []
+    for name in pair:
+        if str(name) in names:
+            found.append(names.index(str(name)))
+        elif isinstance(name, Integral) and -len(names) <= name < len(names):
+            found.append(int(name) % len(names))
+        else:
+            raise ValueError(f"pair names {name!r}, which is no column of X: {', '.join(names[:10])}")
+    if len(found) != 2 or found[0] == found[1]:
+        raise ValueError(f"pair must name two different columns of X, got {pair!r}")
+    return found[0], found[1]
 
 
 def _levels(values: NDArray[np.float64], resolution: int) -> NDArray[np.float64]:

@@ -112,6 +112,8 @@ def check_survival_target(
     """
     require_target(y)
     frame = eager_frame(y, name="y")
+    if isinstance(y, tuple | list) and len(y) in (2, 3) and all(np.ndim(part) == 1 for part in y):
+        raise ValueError("y is a pair of columns; make a target of it: survival_target(time, event)")
     check_same_rows(X=X, y=y)
     if frame is not None:
         target = _assemble(_parts_of_frame(frame))

@@ -103,6 +103,33 @@ def check_classification_target(
     return codes, classes
 
 
+def check_class_sizes(codes: NDArray[np.intp], classes: NDArray[Any]) -> None:
+    """Refuse classes that cross-validation cannot leave out and learn at once.
+
+    Parameters
+    ----------
+    codes : ndarray of shape (n,), int
+    classes : ndarray of shape (n_classes,)
+
+    Raises
+    ------
+    ValueError
+        For classes with a single row.
+
+    Examples
+    --------
+    >>> check_class_sizes(np.array([0, 1, 0]), np.array(["no", "yes"]))
+    Traceback (most recent call last):
+    ...
+    ValueError: cross-validation needs two rows of every class at least; a single one: 'yes'
+    """
+    single = np.bincount(codes, minlength=classes.size) < 2
+    if single.any():
+        raise ValueError(
+            f"cross-validation needs two rows of every class at least; a single one: {listed(classes[single])}"
+        )
+
+
 def require_target(y: Any) -> None:
     """Refuse a missing target, in the words scikit-learn's checks look for.
 

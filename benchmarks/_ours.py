@@ -167,9 +167,7 @@ class FixedTie(SearchedPeer):
     def __init__(self, task: str, tie: float) -> None:
         alphas = [1e-4, 1e-2] if task == "classification" else [1e-6, 1e-4, 1e-2, 1.0]
         pairs = [1e-4, 1e-2] if task == "classification" else [1e-6, 1e-2]
-        super().__init__(
-            task, {"alpha": alphas, "alpha_pairs": pairs}, tie=tie, n_components=2, n_init=1
-        )
+        super().__init__(task, {"alpha": alphas, "alpha_pairs": pairs}, tie=tie, n_components=2, n_init=1)
 
 
 def _score(model: object, X: np.ndarray) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 import intertwine
 from intertwine import (
     InteractionClassifier,
+    InteractionClassifierCV,
     InteractionCoxPH,
     InteractionRegressor,
     InteractionRegressorCV,
@@ -52,6 +53,16 @@ def test_ridge_equals_the_explicit_design():
     model = InteractionRegressor(alpha=0.3, alpha_pairs=0.7, latent=None, scaling=None).fit(X, y)
     np.testing.assert_allclose(model.coef_, exact[:5], atol=1e-8)
     np.testing.assert_allclose(model.interaction_matrix()[j, k], exact[5:], atol=1e-8)
+
+
+def test_heredity_without_l1_is_refused():
+    with pytest.raises(ValueError, match="set l1_ratio > 0"):
+        InteractionRegressor(heredity="weak", latent=None).fit(np.eye(8), np.arange(8.0))
+
+
+def test_a_class_with_one_row_cannot_be_cross_validated():
+    with pytest.raises(ValueError, match=r"two rows of every class at least; a single one: \['c'\]"):
+        InteractionClassifierCV().fit(np.arange(14.0).reshape(7, 2), list("aaabbbc"))
 
 
 def test_strong_heredity_holds():

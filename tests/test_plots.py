@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.linear_model import Ridge
 
 from intertwine import (
     InteractionClassifier,
@@ -148,3 +149,28 @@ def test_labels_never_collide_and_never_leave_the_frame(boxes):
         assert np.all(high <= 400 + 1e-9)
         for other_low, other_high in placed[:i]:
             assert np.any(high <= other_low + 1e-9) or np.any(other_high <= low + 1e-9)
+
+
+@pytest.mark.parametrize("name", ["InteractionForestDisplay", "InteractionHeatmapDisplay", "PathDisplay"])
+def test_an_estimator_of_another_kind_is_refused(name, fitted):
+    with pytest.raises(TypeError, match=r"Ridge has no .*fitted interaction estimator.*pipeline\[-1\]"):
+        getattr(plots, name).from_estimator(Ridge())
+
+
+@pytest.mark.parametrize(
+    ("pair", "message"),
+    [
+        (("dose", "dose"), "two different"),
+        (("dose", 1), "two different"),
+        (("dose", "doze"), "no column of X"),
+    ],
+)
+def test_a_surface_needs_two_features_of_the_table(pair, message, fitted):
+    estimator, X, _ = fitted["InteractionSurfaceDisplay"]
+    with pytest.raises(ValueError, match=message):
+        plots.InteractionSurfaceDisplay.from_estimator(estimator, X, pair)
+
+
+def test_a_heatmap_needs_two_features(fitted):
+    with pytest.raises(ValueError, match="shows pairs"):
+        plots.InteractionHeatmapDisplay.from_estimator(fitted["LatentMapDisplay"][0], features=["dose"])

@@ -36,6 +36,7 @@ def _bad(case_id: str, make_y: Any, expected: type[Exception], match: str) -> Ca
 
 
 SURVIVAL = [
+    _bad("time-and-event-apart", lambda: (_TIME, _EVENT), ValueError, r"survival_target\(time, event\)"),
     _bad("time-negative", lambda: _frame(time=_times(3, -1)), ValueError, r"time is negative in rows \[3\]"),
     _bad("time-nan", lambda: _frame(time=_times(3, np.nan)), ValueError, r"time contains NaN in rows \[3\]"),
     _bad(

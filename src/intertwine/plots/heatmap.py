@@ -88,7 +88,9 @@ class InteractionHeatmapDisplay:
         """
         chosen = leading_features(estimator, n_features) if features is None else list(features)
         if len(chosen) < 2:
-            raise ValueError("a heatmap shows pairs of features; the model has no interactions, or one feature was named")
+            raise ValueError(
+                "a heatmap shows pairs of features; the model has no interactions, or one feature was named"
+            )
         return cls(
             matrix=np.asarray(estimator.interaction_matrix(chosen), dtype=float), features=chosen
         ).plot(ax, palette=palette)

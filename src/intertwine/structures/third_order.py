@@ -44,12 +44,14 @@ class SymmetricCP(AbstractStructure):
 
     def score(self, params, X):
         A = self._factors(params)
-        s1, s2, s3 = X @ A, (X * X) @ (A * A), (X**3) @ (A**3)
+        X2, A2 = X * X, A * A  # a power of three costs numpy fifty times as much as a product
+        s1, s2, s3 = X @ A, X2 @ A2, (X2 * X) @ (A2 * A)
         return third_symmetric_polynomial(s1, s2, s3).sum(axis=1)
 
     def pushforward(self, params, X, direction):
         A, D = self._factors(params), self._factors(direction)
-        X2, X3 = X * X, X**3
+        X2 = X * X
+        X3 = X2 * X
         s1, s2 = X @ A, X2 @ (A * A)
         d1, d2, d3 = X @ D, 2.0 * X2 @ (A * D), 3.0 * X3 @ (A * A * D)
         return ((s1**2 - s2) * d1 / 2.0 - s1 * d2 / 2.0 + d3 / 3.0).sum(axis=1)
@@ -60,12 +62,13 @@ class SymmetricCP(AbstractStructure):
         s1, s2 = X @ A, X2 @ (A * A)
         first = X.T @ (v[:, None] * (s1**2 - s2)) / 2.0
         second = (X2.T @ (v[:, None] * s1)) * A
-        third = ((X**3).T @ v)[:, None] * A**2
+        third = ((X2 * X).T @ v)[:, None] * (A * A)
         return (first - second + third).ravel()
 
     def half_norm(self, params):
         A = self._factors(params)
-        A2, A3 = A * A, A**3
+        A2 = A * A
+        A3 = A2 * A
         s1, s2, s3 = A.T @ A, A2.T @ A2, A3.T @ A3
         value = 0.5 * third_symmetric_polynomial(s1, s2, s3).sum()
         gradient = A @ (s1**2 - s2) / 2.0 - A * (A2 @ s1) + A2 * A3.sum(axis=1, keepdims=True)

@@ -7,7 +7,11 @@ from intertwine.validation.rank import check_unpenalized_rank
 from intertwine.validation.rollback import restored_on_failure
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.survival import check_strata, check_survival_target, survival_target
-from intertwine.validation.targets import check_class_sizes, check_classification_target, check_regression_target
+from intertwine.validation.targets import (
+    check_class_sizes,
+    check_classification_target,
+    check_regression_target,
+)
 from intertwine.validation.weights import check_weights, rows_that_count
 
 __all__ = [

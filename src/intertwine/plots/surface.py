@@ -226,7 +226,7 @@ def _positions(pair: tuple[Any, Any], names: list[str]) -> tuple[int, int]:
     for name in pair:
         if str(name) in names:
             found.append(names.index(str(name)))
-        elif isinstance(name, Integral) and -len(names) <= name < len(names):
+        elif isinstance(name, Integral) and -len(names) <= int(name) < len(names):
             found.append(int(name) % len(names))
         else:
             raise ValueError(f"pair names {name!r}, which is no column of X: {', '.join(names[:10])}")

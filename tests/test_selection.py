@@ -8,7 +8,9 @@ from sklearn.model_selection import GroupKFold, KFold
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
 from intertwine.estimators.cv_table import tuning_rows
+from intertwine.fitting.bootstrap import _Redraw
 from intertwine.fitting.fields import ExactStrengths
+from intertwine.fitting.fit_exact import strengths_of
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.selection import Candidate, SearchSpace, _fewest_knots, _Search
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
@@ -151,6 +153,25 @@ def test_bootstrap_limits_lie_about_the_estimate():
     assert found["upper"] == pytest.approx(found["estimate"] + half, abs=0.15 * half)
     with pytest.raises(ValueError, match="at least 2"):
         model.bootstrap_interactions(1)
+
+
+@pytest.mark.parametrize("relevance", [0.0, 1.0, "evidence"])
+@pytest.mark.parametrize("basis", [None, "spline"])
+def test_the_outcome_drawn_again_decides_on_relevance(relevance, basis):
+    """Under its own outcome a refit has the columns of the fit; with weights, not under another."""
+    X, y, rng = table()
+    model = InteractionRegressor(
+        alpha=0.1, latent=None, relevance=relevance, basis=basis, n_knots=3, squares=True, unpenalized=[3]
+    ).fit(X, y)
+    (loss,), settings = model._training
+    fitted = model._models[0][1]
+    redraw = _Redraw(loss, settings, fitted)
+    problem, weights = redraw.problem(loss)
+    np.testing.assert_allclose(weights, fitted.preparation.weights)
+    np.testing.assert_allclose(problem.columns, fitted.pairs.columns)
+    np.testing.assert_allclose(problem.fit(strengths_of(settings)).mode.alpha, fitted.pairs.alpha, atol=1e-9)
+    _, others = redraw.problem(SquaredLoss(rng.permutation(y)))
+    assert np.array_equal(others, weights) == (relevance == 0.0)
 
 
 def test_bootstrap_of_the_other_losses():

@@ -140,12 +140,16 @@ def _with_squares(preparation, X, sample_weight):
     return preparation._replace(square_center=center, square_scale=np.where(two_valued, 0.0, scale))
 
 
-def reweight(preparation, X, sample_weight, relevance) -> Preparation:
-    """The same preparation with relevance weights (p,), one for every feature, of mean square 1."""
+def column_weights(relevance, feature_of) -> np.ndarray:
+    """Weights of columns (q,) from the relevance of features (p,), whose mean square becomes 1."""
     relevance = np.asarray(relevance, dtype=float)
     size = np.sqrt(np.mean(relevance**2))
-    weights = (relevance / size if size > 0 else np.ones_like(relevance))[preparation.feature_of]
-    weighted = preparation._replace(weights=weights)
+    return (relevance / size if size > 0 else np.ones_like(relevance))[feature_of]
+
+
+def reweight(preparation, X, sample_weight, relevance) -> Preparation:
+    """The same preparation with relevance weights (p,), one for every feature, of mean square 1."""
+    weighted = preparation._replace(weights=column_weights(relevance, preparation.feature_of))
     return _with_squares(weighted, X, sample_weight) if len(preparation.square_scale) else weighted
 
 

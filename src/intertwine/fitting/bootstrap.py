@@ -10,8 +10,10 @@ from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, ranked
 from intertwine.fitting.fit_exact import dual_coefficients, strengths_of
 from intertwine.fitting.latent_search import TargetPoint
 from intertwine.fitting.model import InteractionModel
+from intertwine.fitting.prepare_rows import fit_relevance
 from intertwine.fitting.settings import ModelSettings
 from intertwine.fitting.watch import AbstractProgress
+from intertwine.preparation import column_weights
 
 __all__ = ["bootstrap_table"]
 
@@ -28,8 +30,8 @@ def bootstrap_table(
 ) -> dict:
     """Columns first, second, estimate, std_error, std_error_bootstrap, lower, upper, rank_stability.
 
-    Preparation and hyperparameters are kept; coefficients and latent target are refitted, the target from where the
-    original fit found it.
+    Scaling, basis and hyperparameters are kept; relevance weights, coefficients and latent target are refitted, the
+    target from where the original fit found it.
 
     Parameters
     ----------
@@ -47,7 +49,7 @@ def bootstrap_table(
     """
     first, second = ranked_pairs(model, k, "estimate")
     codes = first * len(model.preparation.weights) + second
-    problem = _problem(loss, settings, model)
+    redraw = _Redraw(loss, settings, model)
     pairs = model.pairs
     assert isinstance(pairs, DualCoefficients)  # the exact path's
     start = None if pairs.target is None else TargetPoint(pairs.target, pairs.params)
@@ -55,8 +57,10 @@ def bootstrap_table(
     recurs = np.zeros(len(first))
     for b in range(n_bootstrap):
         progress.part("refit", b + 1, n_bootstrap)
-        fit = problem.with_loss(draw(rng)).fit(strengths_of(settings), settings.latent, rng, start=start)
-        refit = model._replace(pairs=dual_coefficients(problem, fit))
+        problem, weights = redraw.problem(draw(rng))
+        fit = problem.fit(strengths_of(settings), settings.latent, rng, start=start)
+        preparation = model.preparation._replace(weights=weights)
+        refit = model._replace(preparation=preparation, pairs=dual_coefficients(problem, fit))
         estimates[b] = pair_estimates(refit, first, second)
         again = ranked_pairs(refit, k, "estimate")
         recurs += np.isin(codes, again[0] * len(model.preparation.weights) + again[1])
@@ -78,9 +82,27 @@ def bootstrap_table(
     }
 
 
-def _problem(loss, settings, model) -> ExactProblem:
-    """The problem of the original fit, from the columns that its coefficients hold."""
-    columns, preparation = model.pairs.columns, model.preparation
-    squares = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(columns), 0))
-    penalized = ~np.isin(preparation.feature_of, settings.unpenalized)
-    return ExactProblem(loss, columns, squares, penalized, settings.order)
+class _Redraw:
+    """The problem of the original fit under other outcomes, from the columns that its coefficients hold."""
+
+    def __init__(self, loss, settings: ModelSettings, model: InteractionModel) -> None:
+        columns, preparation = model.pairs.columns, model.preparation  # type: ignore[attr-defined]
+        none = np.zeros((len(columns), 0))
+        # standardised: the same whatever the weights
+        squares = preparation.squares(columns) if settings.preparation.squares else none
+        self._settings = settings
+        self._feature_of, self._weights = preparation.feature_of, preparation.weights
+        penalized = ~np.isin(self._feature_of, settings.unpenalized)
+        self._original = ExactProblem(loss, columns, squares, penalized, settings.order)
+        self._unweighted = columns / np.where(self._weights == 0.0, 1.0, self._weights)
+
+    def problem(self, loss) -> tuple[ExactProblem, np.ndarray]:
+        """The problem of an outcome, and the weights of its columns."""
+        if self._settings.preparation.relevance == 0.0:
+            return self._original.with_loss(loss), self._weights
+        relevance = fit_relevance(
+            self._unweighted, self._feature_of, loss, self._settings.preparation, self._settings.unpenalized
+        )
+        weights, original = column_weights(relevance, self._feature_of), self._original
+        columns = self._unweighted * weights
+        return ExactProblem(loss, columns, original.squares, original.penalized, original.order), weights

@@ -8,7 +8,7 @@ from intertwine.fitting.relevance import evidence_relevance
 from intertwine.fitting.settings import PreparationSettings
 from intertwine.preparation import Preparation, marginal_relevance, prepare, reweight
 
-__all__ = ["fit_preparation"]
+__all__ = ["fit_preparation", "fit_relevance"]
 
 
 def fit_preparation(X, loss, settings: PreparationSettings, unpenalized) -> Preparation:
@@ -24,17 +24,21 @@ def fit_preparation(X, loss, settings: PreparationSettings, unpenalized) -> Prep
     )
     if settings.relevance == 0.0:
         return preparation
+    relevance = fit_relevance(preparation.columns(X), preparation.feature_of, loss, settings, unpenalized)
+    return reweight(preparation, X, weights, relevance)
+
+
+def fit_relevance(columns, feature_of, loss, settings: PreparationSettings, unpenalized) -> np.ndarray:
+    """Relevance (p,) of features, from their columns without weights (n, q) and the outcome."""
+    weights = loss.sample_weight
     # The negative gradient at the null model is the residual for every loss (martingale residuals for Cox).
     null = np.full(loss.n_rows, loss.start_score())
     response = -loss.gradient(null) * loss.total_weight / np.maximum(weights, 1e-300)
-    columns = preparation.columns(X)
     if settings.relevance is None:
-        relevance = evidence_relevance(columns, preparation.feature_of, response, weights)
+        relevance = evidence_relevance(columns, feature_of, response, weights)
     else:
-        relevance = (
-            marginal_relevance(columns, preparation.feature_of, response, weights) ** settings.relevance
-        )
+        relevance = marginal_relevance(columns, feature_of, response, weights) ** settings.relevance
     # A weight on a column without a penalty would change nothing but the meaning of its interactions.
     if len(unpenalized):
         relevance[unpenalized] = np.sqrt(np.mean(relevance**2))
-    return reweight(preparation, X, weights, relevance)
+    return relevance

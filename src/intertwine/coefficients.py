@@ -107,7 +107,8 @@ class DualCoefficients(AbstractCoefficients):
 
     @cached_property
     def _deviations(self):
-        theta = self._spread * ((self.columns.T * self.alpha) @ self.columns)
+        columns = np.ascontiguousarray(self.columns)  # as a file gives them back: products round by the order
+        theta = self._spread * ((columns.T * self.alpha) @ columns)
         np.fill_diagonal(theta, 0.0)
         return theta
 

@@ -11,7 +11,7 @@ from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.mixed_model import Posterior
 from intertwine.objective import Strengths
 from intertwine.preparation import Preparation
-from intertwine.projection import DenseProjection
+from intertwine.projection import projection_from_state
 
 __all__ = ["model_from_state", "model_to_state"]
 
@@ -63,7 +63,7 @@ def _pairs_to_state(pairs) -> dict:
         "order": pairs.order,
         "posterior": None
         if posterior is None
-        else {"P": posterior.P.dense()}
+        else posterior.P.to_state()
         | {name: getattr(posterior, name) for name in _POSTERIOR}
         | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")},
     }
@@ -99,7 +99,8 @@ def _pairs_from_state(state):
         target, params = TargetPoint.from_state(state, state["columns"].shape[1])
     posterior = state["posterior"]
     if posterior is not None:
-        posterior = Posterior(**posterior | {"P": DenseProjection(posterior["P"])})
+        facts = {name: value for name, value in posterior.items() if name in Posterior._fields}
+        posterior = Posterior(**facts | {"P": projection_from_state(posterior)})
     return DualCoefficients(
         state["columns"],
         state["alpha"],

@@ -201,7 +201,7 @@ def picture_of_tie(study: Study) -> list[Picture]:
     """Cross-validated score against the tie, where several were tried."""
     try:
         display = PathDisplay.from_estimator(study.estimator, name="tie", ax=scratch_axes())
-    except (AttributeError, KeyError, ValueError):
+    except (TypeError, KeyError, ValueError):
         return []
     if display.values.size < 2:
         return []

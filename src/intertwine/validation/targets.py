@@ -118,10 +118,11 @@ def check_class_sizes(codes: NDArray[np.intp], classes: NDArray[Any]) -> None:
 
     Examples
     --------
+    >>> import numpy as np
     >>> check_class_sizes(np.array([0, 1, 0]), np.array(["no", "yes"]))
     Traceback (most recent call last):
     ...
-    ValueError: cross-validation needs two rows of every class at least; a single one: 'yes'
+    ValueError: cross-validation needs two rows of every class at least; a single one: ['yes']
     """
     single = np.bincount(codes, minlength=classes.size) < 2
     if single.any():

@@ -85,7 +85,7 @@ class MixedModel:
     """
 
     _MAX_STEPS = 100
-    _DRIFT = 0.05  # relative change of the curvature at which the system is factored anew
+    _DRIFT = 0.3  # relative change of the curvature at which the system is factored anew
 
     def __init__(self, loss, K: AbstractCovariance, C):
         self.loss = loss

@@ -16,6 +16,8 @@ import numpy as np
 
 __all__ = ["IntegratedObjective", "Strengths", "SumOfTargets"]
 
+_ROUGH = 1e-2  # relative residual of a mode: its square is the error of J
+
 
 class Strengths(NamedTuple):
     """Penalty strengths of the pairs: ridge λ₂ and tie to the target."""
@@ -113,6 +115,11 @@ class IntegratedObjective:
     def remember(self, memory: dict) -> None:
         """Go on as if the evaluations behind ``memory`` had been made."""
         self._mode = self.model.remember(memory)
+
+    def rough_value(self, params):
+        """J to a few digits, for comparing starts."""
+        self._mode = self.model.mode(self.offset(params), self._mode, tol=_ROUGH)
+        return self._mode.value + self.strengths.target_ridge * self.target.half_norm(params)[0]
 
     def value_and_gradient(self, params):
         mode = self.mode(params)

@@ -20,6 +20,9 @@ from intertwine.structures.pairwise import fit_product_scaling
 __all__ = ["fit_sparse", "sparse_problem"]
 
 
+_ROUGH = 1e-3  # relative violation; the error of J is of the order of its square
+
+
 class ProfiledObjective:
     """J(z) with main effects and pairs solved out by the sparse path, each solution the start of the next.
 
@@ -34,11 +37,16 @@ class ProfiledObjective:
         self.solution = start
         self._everyone = np.arange(target.n_features)
 
-    def solve(self, params):
+    def solve(self, params, tol=None):
         """The convex problem at this target."""
         shift = self.tie * self.target.block(params, self._everyone, self._everyone)
-        self.solution = self.problem.solve(shift, self.solution, self.tol)
+        self.solution = self.problem.solve(shift, self.solution, self.tol if tol is None else tol)
         return self.solution
+
+    def rough_value(self, params):
+        """J to a few digits, for comparing starts."""
+        solution = self.solve(params, max(self.tol, _ROUGH))
+        return solution.value + self.tie * self.target.half_norm(params)[0]
 
     def memory(self) -> dict:
         """What the next evaluation begins from, as a state for a checkpoint."""

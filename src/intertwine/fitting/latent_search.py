@@ -98,6 +98,9 @@ class SearchObjective(Protocol):
     def value_and_gradient(self, params: np.ndarray) -> tuple[float, np.ndarray]:
         """J and its gradient."""
 
+    def rough_value(self, params: np.ndarray) -> float:
+        """J to a few digits, for comparing starts."""
+
     def memory(self) -> dict:
         """What the next evaluation depends on besides its parameters, as arrays that will not change."""
 
@@ -164,7 +167,7 @@ def _best_scale(objective, target, params):
 
     def value(trial):
         try:
-            return objective.value_and_gradient(trial)[0]
+            return objective.rough_value(trial)
         except FloatingPointError:  # so large a target that the problem around it cannot be solved
             return np.inf
 

@@ -88,7 +88,7 @@ def cases(half: str, quick: bool) -> list[Case]:
     ]
     features = [Case("features, n = 200", exact, 200, p) for p in (30, 100, 300, 1000, 10_000, 100_000)]
     features += [Case("features, n = 200", sparse, 200, p) for p in (30, 100, 300, 1000, 2000)]
-    rows = [Case("rows, p = 50", exact, n, 50) for n in (300, 1000, 2000, 4000)]
+    rows = [Case("rows, p = 50", exact, n, 50) for n in (300, 1000, 2000, 4000, 10_000, 100_000)]
     rows += [Case("rows, p = 50", sparse, n, 50) for n in (300, 1000, 3000, 10_000, 30_000, 100_000)]
     return promised + features + rows
 

@@ -185,8 +185,8 @@ def ablation() -> dict[str, Callable[[], Peer]]:
 
     return {
         "ablation: all pairs": search(strengths, latent=None),
-        "ablation: + low-rank tie": search({**fewer, "tie": [0.01, 1.0]}, latent="low_rank", n_components=2),
-        "ablation: + signed tie": search({**fewer, "tie": [0.01, 1.0]}, latent="signed", n_components=2),
+        "ablation: + low-rank tie": search({**fewer, "tie": [0.01, 1.0]}, latent="low_rank", n_init=1),
+        "ablation: + signed tie": search({**fewer, "tie": [0.01, 1.0]}, latent="signed", n_init=1),
         "ablation: + squares": search(strengths, latent=None, squares=True),
         "ablation: + relevance": search({**fewer, "relevance": [0.5, 1.0]}, latent=None),
         "ablation: + spline basis": search(strengths, latent=None, basis="spline"),

@@ -231,3 +231,53 @@ def test_estimators_publish_the_dense_solution(kind, scaling):
     if n_intercept:
         assert model.intercept_ == pytest.approx(explicit.coefficients[0], abs=1e-8)
     assert model.objective_ == pytest.approx(explicit.value, rel=1e-10)
+
+
+def test_coefficients_keep_their_digits_whatever_the_size_of_columns():
+    """Unscaled columns of size 10⁴ and a weak penalty: v Aᵀα would cancel to nothing."""
+    rng = np.random.default_rng(0)
+    X = rng.normal([50.0, 50_000.0, 1.7], [10.0, 15_000.0, 0.1], (300, 3))
+    y = 0.1 * X[:, 0] + 1e-4 * X[:, 1] + rng.standard_normal(300)
+    model = InteractionRegressor(alpha=1e-3, latent=None, scaling=None).fit(X, y)
+    design = np.hstack([np.ones((300, 1)), X, products(X, 2)])
+    size = np.linalg.norm(design, axis=0)
+    gram = (design / size).T @ (design / size) / 300 + np.diag(np.r_[0, np.full(6, 1e-3)] / size**2)
+    b = np.linalg.solve(gram, (design / size).T @ y / 300) / size
+    np.testing.assert_allclose(model.predict(X), design @ b, atol=1e-5)
+    covariance = model.noise_variance_ / 300 * np.linalg.inv(gram) / np.outer(size, size)
+    np.testing.assert_allclose(
+        model.main_effects()["std_error"], np.sqrt(np.diag(covariance))[1:4], rtol=1e-4
+    )
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1e-10, 1e-6])
+def test_without_a_penalty_standard_errors_are_those_of_least_squares(alpha):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3))
+    y = 1 + X[:, 0] + X[:, 1] * X[:, 2] + rng.standard_normal(300)
+    model = InteractionRegressor(alpha=alpha, latent=None, scaling=None).fit(X, y)
+    design = np.hstack([np.ones((300, 1)), X, products(X, 2)])
+    spread = np.sqrt(model.noise_variance_ * np.diag(np.linalg.inv(design.T @ design)))
+    np.testing.assert_allclose(model.main_effects()["std_error"], spread[1:4], rtol=1e-3)
+    errors = [model.interaction(j, k).std_error for j, k in zip(*np.triu_indices(3, 1), strict=True)]
+    np.testing.assert_allclose(errors, spread[4:], rtol=1e-3)
+    np.testing.assert_allclose(model.predict(X), design @ np.linalg.lstsq(design, y)[0], atol=1e-4)
+
+
+def test_a_wide_table_of_huge_columns_says_so():
+    rng = np.random.default_rng(0)
+    X = rng.normal(50_000.0, 15_000.0, (12, 6))
+    with pytest.warns(UserWarning, match="few digits"):
+        InteractionRegressor(alpha=1e-2, latent=None, scaling=None).fit(X, rng.standard_normal(12))
+    rng = np.random.default_rng(0)
+    X = rng.normal([50.0, 50_000.0, 1.7], [10.0, 15_000.0, 0.1], (9, 3))
+    with pytest.raises(np.linalg.LinAlgError, match="scale the features"):
+        InteractionRegressor(alpha=1e-7, latent=None, scaling=None).fit(X, X[:, 0])
+
+
+def test_undetermined_pairs_are_mentioned():
+    rng = np.random.default_rng(0)
+    with pytest.warns(UserWarning, match="cannot determine 45 pairs"):
+        InteractionRegressor(alpha=0.1, alpha_pairs=0, latent=None).fit(
+            rng.standard_normal((30, 10)), rng.standard_normal(30)
+        )

@@ -174,6 +174,15 @@ def test_the_outcome_drawn_again_decides_on_relevance(relevance, basis):
     assert np.array_equal(others, weights) == (relevance == 0.0)
 
 
+def test_a_rare_class_may_be_missing_from_an_outcome_drawn_again():
+    X, _, _ = table()
+    y = np.zeros(N, int)
+    y[:2] = 1
+    model = InteractionClassifier(latent=None, alpha=0.1, relevance=0.5, random_state=0).fit(X, y)
+    found = model.bootstrap_interactions(60, 3)
+    assert np.isfinite(found["std_error_bootstrap"]).all()
+
+
 def test_bootstrap_of_the_other_losses():
     X, f, rng = table()
     classes = InteractionClassifier(latent=None, random_state=0).fit(X, np.digitize(f, [-0.5, 0.5]))

@@ -20,7 +20,14 @@ from scipy import sparse
 from intertwine.effects.features import Pairs, Triples
 from intertwine.objective import Strengths, SumOfTargets
 
-__all__ = ["AbstractCoefficients", "DualCoefficients", "ExplicitCoefficients", "Ranking", "strongest"]
+__all__ = [
+    "AbstractCoefficients",
+    "DualCoefficients",
+    "ExplicitCoefficients",
+    "Ranking",
+    "WrittenPairs",
+    "strongest",
+]
 
 _BLOCK = 2048
 
@@ -52,6 +59,37 @@ class AbstractCoefficients(abc.ABC):
         """Posterior variance of θ_jk, NaN where there is none."""
 
 
+class WrittenPairs(NamedTuple):
+    """Deviations of pairs from their target, written out: a tall table has few.
+
+    Attributes
+    ----------
+    theta : ndarray (q, q)
+        Symmetric, zero on the diagonal.
+    variances : ndarray (q (q − 1) / 2,) or None
+        In the order of ``numpy.triu_indices``; None where none are wanted.
+    covariance : ndarray (q (q − 1) / 2, q (q − 1) / 2) or None
+        None also in a model loaded from a file that it would have made too large.
+    """
+
+    theta: np.ndarray
+    variances: np.ndarray | None
+    covariance: np.ndarray | None
+
+    @classmethod
+    def of(cls, n_columns: int, values, covariance) -> WrittenPairs:
+        """From the values over the pairs j < k."""
+        theta = np.zeros((n_columns, n_columns))
+        theta[np.triu_indices(n_columns, 1)] = values
+        variances = None if covariance is None else np.diag(covariance).copy()
+        return cls(theta + theta.T, variances, covariance)
+
+    def places(self, j, k) -> np.ndarray:
+        """Positions of pairs in the order of ``numpy.triu_indices``."""
+        low, high = np.minimum(j, k), np.maximum(j, k)
+        return low * len(self.theta) - low * (low + 1) // 2 + high - low - 1
+
+
 @final
 class DualCoefficients(AbstractCoefficients):
     """Interactions of the exact path.
@@ -66,10 +104,22 @@ class DualCoefficients(AbstractCoefficients):
     target, params : structure and its parameters, or None
     order : {2, 3}
     posterior : Posterior or None
-        None: no variances (a large model loaded from a file).
+        None: no variances but those that are written (a large model loaded from a file).
+    written : WrittenPairs or None
+        Deviations from the target, where there are fewer of them than rows; otherwise they follow from ``alpha``.
     """
 
-    def __init__(self, columns, alpha, strengths: Strengths, target, params, order, posterior):
+    def __init__(
+        self,
+        columns,
+        alpha,
+        strengths: Strengths,
+        target,
+        params,
+        order,
+        posterior,
+        written: WrittenPairs | None,
+    ):
         self.columns = columns
         self.alpha = alpha
         self.strengths = strengths
@@ -77,8 +127,10 @@ class DualCoefficients(AbstractCoefficients):
         self.params = params
         self.order = order
         self.posterior = posterior
+        self.written = written
         self.n_columns = columns.shape[1]
-        self.has_variances = posterior is not None and not np.isinf(strengths.deviation)
+        known = posterior is not None if written is None else written.variances is not None
+        self.has_variances = known and not np.isinf(strengths.deviation)
 
     @property
     def _spread(self):
@@ -101,12 +153,14 @@ class DualCoefficients(AbstractCoefficients):
 
     def _deviation_scores(self, columns):
         """The pairs' deviations from the target: by their matrix where it is smaller than a kernel between rows."""
-        if self.n_columns > len(self.columns):
+        if self.written is None and self.n_columns > len(self.columns):
             return self._spread * (Pairs().covariance(columns, self.columns) @ self.alpha)
         return 0.5 * np.einsum("ij,ij->i", columns @ self._deviations, columns)
 
     @cached_property
     def _deviations(self):
+        if self.written is not None:
+            return self.written.theta
         columns = np.ascontiguousarray(self.columns)  # as a file gives them back: products round by the order
         theta = self._spread * ((columns.T * self.alpha) @ columns)
         np.fill_diagonal(theta, 0.0)
@@ -119,12 +173,17 @@ class DualCoefficients(AbstractCoefficients):
         return self.strengths.shrinkage * target.entries(params, j, k)
 
     def entries(self, j, k):
+        if self.written is not None:
+            return self.written.theta[j, k] + self.target_entries(j, k)
         deviation = self._spread * np.einsum("i,ij,ij->j", self.alpha, self.columns[:, j], self.columns[:, k])
         return deviation + self.target_entries(j, k)
 
     def block(self, rows, columns):
         rows, columns = np.asarray(rows), np.asarray(columns)
-        theta = self._spread * ((self.columns[:, rows].T * self.alpha) @ self.columns[:, columns])
+        if self.written is not None:
+            theta = self.written.theta[np.ix_(rows, columns)]
+        else:
+            theta = self._spread * ((self.columns[:, rows].T * self.alpha) @ self.columns[:, columns])
         if self.target is not None:
             target, params = self._pair_target()
             theta += self.strengths.shrinkage * target.block(params, rows, columns)
@@ -134,12 +193,25 @@ class DualCoefficients(AbstractCoefficients):
     def variances(self, j, k):
         if not self.has_variances:
             return np.full(len(j), np.nan)
+        if self.written is not None:
+            assert self.written.variances is not None  # has_variances
+            return self.written.variances[self.written.places(np.asarray(j), np.asarray(k))]
         out = np.empty(len(j))
         for start in range(0, len(j), _BLOCK):
             part = slice(start, start + _BLOCK)
             products = self.columns[:, j[part]] * self.columns[:, k[part]]
             out[part] = self.posterior.variance(products, self._spread)
         return out
+
+    def covariance(self, j, k) -> np.ndarray | None:
+        """Posterior covariance of some pairs, (m, m); None where it is not known."""
+        if self.written is not None:
+            places = self.written.places(np.asarray(j), np.asarray(k))
+            whole = self.written.covariance
+            return None if whole is None else whole[np.ix_(places, places)]
+        products = self.columns[:, j] * self.columns[:, k]
+        explained = products.T @ self.posterior.P.matmul(products)
+        return self.posterior.scale * self._spread * (np.eye(len(j)) - self._spread * explained)
 
 
 @final

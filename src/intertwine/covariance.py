@@ -8,7 +8,7 @@ coefficients than rows, whose number then costs no more than a product. Everythi
 from __future__ import annotations
 
 import abc
-from typing import Self, final
+from typing import final
 
 import numpy as np
 
@@ -21,6 +21,14 @@ class AbstractCovariance(abc.ABC):
     @abc.abstractmethod
     def matmul(self, vector: np.ndarray) -> np.ndarray:
         """K v for v of shape (n,)."""
+
+    @abc.abstractmethod
+    def whitened(self, alpha: np.ndarray) -> np.ndarray:
+        """Coefficients b with K α = A b and unit prior variance; none where A is not known."""
+
+    @abc.abstractmethod
+    def inner(self, left: tuple, right: tuple) -> float:
+        """Inner product of two fields, each given as (α, K α, b): αᵀ K α′, from what has most digits."""
 
     @abc.abstractmethod
     def mean_variance(self) -> float:
@@ -36,6 +44,12 @@ class DenseCovariance(AbstractCovariance):
 
     def matmul(self, vector):
         return self.matrix @ vector
+
+    def whitened(self, alpha):
+        return np.zeros(0)
+
+    def inner(self, left, right):
+        return float(left[0] @ right[1])
 
     def mean_variance(self):
         return float(np.mean(np.diag(self.matrix)))
@@ -60,6 +74,12 @@ class FactoredCovariance(AbstractCovariance):
     def matmul(self, vector):
         return self.spread(self.gather(vector))
 
+    def whitened(self, alpha):
+        return self.gather(alpha)
+
+    def inner(self, left, right):
+        return float(left[2] @ right[2])
+
     def gather(self, vector: np.ndarray) -> np.ndarray:
         """Aᵀ v."""
         return (self.deviations * (vector.T @ self.columns)).T
@@ -71,7 +91,3 @@ class FactoredCovariance(AbstractCovariance):
     def mean_variance(self):
         squares = np.einsum("im,im->m", self.columns, self.columns)
         return float(squares @ self.deviations**2) / len(self.columns)
-
-    def take(self, rows: np.ndarray) -> Self:
-        """The same field at some of the rows."""
-        return type(self)(self.columns[rows], self.deviations)

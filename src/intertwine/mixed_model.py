@@ -34,6 +34,9 @@ class Mode(NamedTuple):
     alpha: np.ndarray
     gamma: np.ndarray
     field: np.ndarray
+    whitened: (
+        np.ndarray
+    )  # coefficients with unit prior variance behind the field; empty where K has no factor
     scores: np.ndarray
     value: float
 
@@ -142,8 +145,9 @@ class MixedModel:
             system = self._system_at(point.scores, drift, damping)
             exact = drift == 0 or self.n_factorizations > known
             target = system.target(point.scores, offset, gradient)
-            move = [new - old for new, old in zip(target, point[:3], strict=True)]
-            slope = gradient @ (self.C @ move[1] + move[2]) + point.alpha @ move[2]
+            move = [new - old for new, old in zip(target, point[:4], strict=True)]
+            slope = gradient @ (self.C @ move[1] + move[2])
+            slope += self.K.inner((point.alpha, point.field, point.whitened), (move[0], move[2], move[3]))
             residual = np.max(np.abs(move[0])) / max(np.max(np.abs(target[0])), 1e-300)
             slow = residual > 0.5 * previous
             if damping == 0 and residual <= tol:
@@ -179,28 +183,30 @@ class MixedModel:
         """Back to Newton's own steps, which are the fast ones."""
         return 0.1 * damping if damping > 0 and damping > 1e-3 * self._unit_damping else 0.0
 
-    def _point(self, offset, alpha, gamma, field) -> Mode:
+    def _point(self, offset, alpha, gamma, field, whitened) -> Mode:
         scores = offset + self.C @ gamma + field
-        return Mode(alpha, gamma, field, scores, self.loss.value(scores) + 0.5 * alpha @ field)
+        own = (alpha, field, whitened)
+        value = self.loss.value(scores) + 0.5 * self.K.inner(own, own)
+        return Mode(alpha, gamma, field, whitened, scores, value)
 
     def at(self, alpha, gamma) -> Mode:
         """The point with these coefficients, without offset: a start from the solution of a similar problem."""
-        return self._point(np.zeros(len(alpha)), alpha, gamma, self.K.matmul(alpha))
+        return self._point(np.zeros(len(alpha)), alpha, gamma, self.K.matmul(alpha), self.K.whitened(alpha))
 
     def _best_start(self, offset, start) -> Mode:
         """The earlier mode at the new offset, or zero where that is better."""
         n, q = self.C.shape
-        zero = self._point(offset, np.zeros(n), np.zeros(q), np.zeros(n))
+        zero = self._point(offset, np.zeros(n), np.zeros(q), np.zeros(n), self.K.whitened(np.zeros(n)))
         if start is None:
             return zero
-        warm = self._point(offset, *start[:3])
+        warm = self._point(offset, *start[:4])
         return warm if warm.value <= zero.value else zero
 
     def _search(self, offset, point, move, slope) -> Mode | None:
         step = 1.0
         while step > 1e-3:
             trial = self._point(
-                offset, *(old + step * change for old, change in zip(point[:3], move, strict=True))
+                offset, *(old + step * change for old, change in zip(point[:4], move, strict=True))
             )
             # The slack is rounding: near the optimum a good step may not lower the value measurably.
             if trial.value <= point.value + 1e-4 * step * slope + 1e-13 * abs(point.value):
@@ -232,6 +238,11 @@ class MixedModel:
             dispersion,
             float(log_evidence),
         )
+
+    def coefficient_covariance(self, mode: Mode, scale: float) -> np.ndarray | None:
+        """Posterior covariance (m, m) of the coefficients of a factored field; None for a dense one."""
+        covariance = self._system_at(mode.scores, 0.0).coefficient_covariance()
+        return None if covariance is None else scale * covariance
 
     def criterion(self, mode: Mode, searched=None, penalty: float = 0.0) -> float:
         """How well this prior predicts, from one fit: smaller is better, comparable between priors.

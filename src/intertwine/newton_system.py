@@ -42,7 +42,7 @@ class AbstractNewtonSystem(abc.ABC):
 
     @abc.abstractmethod
     def target(self, scores, offset, gradient):
-        """Minimiser (α, γ, K α) of the quadratic model of the objective at these scores."""
+        """Minimiser (α, γ, K α, b) of the quadratic model of the objective; b is empty where K has no factor."""
 
     @abc.abstractmethod
     def _project(self) -> AbstractProjection:
@@ -53,6 +53,10 @@ class AbstractNewtonSystem(abc.ABC):
     def projection(self) -> AbstractProjection:
         """The matrix of everything of second order; a mode alone does not need it, and it costs two factorizations."""
         return self._project()
+
+    @abc.abstractmethod
+    def coefficient_covariance(self) -> np.ndarray | None:
+        """Posterior covariance (m, m) of the coefficients behind the field, in units of s²; None without a factor."""
 
     @final
     def weights(self) -> np.ndarray:
@@ -98,12 +102,15 @@ class _DiagonalSystem(AbstractNewtonSystem):
             gamma = self._fixed @ response
             alpha = self._solve(response) - self._inverse_C @ gamma
             # (K + W⁻¹) α + C γ = response: the field needs no product with K
-            return alpha, gamma, response - alpha / self._weights - self._C @ gamma
+            return alpha, gamma, response - alpha / self._weights - self._C @ gamma, np.zeros(0)
         # The same by (I + W K)⁻¹ = I − H⁻¹ K, which divides by nothing.
         response = scores - offset + self._K @ gradient
         gamma = self._fixed @ response - self.fixed_covariance @ (self._C.T @ gradient)
         alpha = self._solve(response) - gradient - self._inverse_C @ gamma
-        return alpha, gamma, self._K @ alpha
+        return alpha, gamma, self._K @ alpha, np.zeros(0)
+
+    def coefficient_covariance(self):
+        return None
 
     def _project(self):
         inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
@@ -129,7 +136,10 @@ class _CoupledSystem(AbstractNewtonSystem):
         response = self._solve(self.curvature.matmul(scores - offset) - gradient)
         gamma = self.fixed_covariance @ (self._C.T @ response)
         alpha = response - self._inverse_C @ gamma
-        return alpha, gamma, self._K @ alpha
+        return alpha, gamma, self._K @ alpha, np.zeros(0)
+
+    def coefficient_covariance(self):
+        return None
 
     def _project(self):
         inverse = self._solve(self.curvature.matmul(np.eye(len(self._K))))
@@ -168,7 +178,17 @@ class _FactoredSystem(AbstractNewtonSystem):
         gamma = self.fixed_covariance @ (self._C.T @ response)
         working -= self.curvature.matmul(self._C @ gamma)
         b = self._coefficients(working)
-        return working - self._weigh(b), gamma, self._K.spread(b)
+        return working - self._weigh(b), gamma, self._K.spread(b), b
+
+    def coefficient_covariance(self):
+        # M⁻¹ + U F Uᵀ with U = M⁻¹ Aᵀ W C: sums of squares, however weak the prior
+        inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
+        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        shared = self._coefficients(self.curvature.matmul(self._C))
+        inverse += shared @ self.fixed_covariance @ shared.T
+        inverse *= self._K.deviations[:, None]
+        inverse *= self._K.deviations
+        return inverse
 
     def _project(self):
         scaled = (self._WA * self._K.deviations).T

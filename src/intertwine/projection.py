@@ -11,9 +11,9 @@ from typing import final
 import numpy as np
 from scipy import linalg
 
-from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
+from intertwine.losses.base import AbstractCurvature
 
-__all__ = ["AbstractProjection", "DenseProjection", "FactoredProjection", "projection_from_state"]
+__all__ = ["AbstractProjection", "DenseProjection", "FactoredProjection"]
 
 
 class AbstractProjection(abc.ABC):
@@ -41,8 +41,8 @@ class AbstractProjection(abc.ABC):
         """P between some of the rows."""
 
     @abc.abstractmethod
-    def to_state(self) -> dict[str, np.ndarray]:
-        """P as arrays, for `projection_from_state`."""
+    def dense(self) -> np.ndarray:
+        """P as a matrix."""
 
     @abc.abstractmethod
     def widened(self, design: np.ndarray) -> tuple[AbstractProjection, float]:
@@ -72,8 +72,8 @@ class DenseProjection(AbstractProjection):
     def block(self, rows):
         return self._matrix[np.ix_(rows, rows)]
 
-    def to_state(self):
-        return {"P": self._matrix}
+    def dense(self):
+        return self._matrix
 
     def widened(self, design):
         n, m = design.shape
@@ -98,7 +98,7 @@ class FactoredProjection(AbstractProjection):
 
     def __init__(self, curvature: AbstractCurvature, V: np.ndarray) -> None:
         self._curvature = curvature
-        self._V = np.ascontiguousarray(V)  # as a file gives it back: products round by the order in memory
+        self._V = V
 
     @property
     def n_rows(self):
@@ -119,22 +119,12 @@ class FactoredProjection(AbstractProjection):
         units[rows, np.arange(len(rows))] = 1.0
         return self._curvature.matmul(units)[rows] - self._V[rows] @ self._V[rows].T
 
-    def to_state(self):
-        # a curvature that couples rows (Cox) is an operator; there P is written out
-        if isinstance(self._curvature, DiagonalCurvature):
-            return {"curvature": self._curvature.diagonal(), "V": self._V}
-        return {"P": self.block(np.arange(self.n_rows))}
+    def dense(self):
+        return self.block(np.arange(self.n_rows))
 
     def widened(self, design):
         half, log_determinant = _half(self, design)
         return FactoredProjection(self._curvature, np.hstack([self._V, half.T])), log_determinant
-
-
-def projection_from_state(state: dict[str, np.ndarray]) -> AbstractProjection:
-    """P from what `AbstractProjection.to_state` gave."""
-    if "V" in state:
-        return FactoredProjection(DiagonalCurvature(state["curvature"]), state["V"])
-    return DenseProjection(state["P"])
 
 
 def _half(projection: AbstractProjection, design: np.ndarray) -> tuple[np.ndarray, float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import warnings
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,14 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             columns = X[:, free] - X[:, free].mean(axis=0)
             columns[:, np.ptp(X[:, free], axis=0) == 0] = 0.0  # a mean may round
             check_unpenalized_rank(columns, [self._features[j] for j in free])
+        n_pairs = X.shape[1] * (X.shape[1] - 1) // 2
+        if settings.alpha_pairs == 0 and n_pairs >= len(X):
+            warnings.warn(
+                f"{len(X)} rows cannot determine {n_pairs} pairs without a penalty; the smallest coefficients that fit "
+                "are reported, and their standard errors mean nothing: set alpha_pairs > 0",
+                UserWarning,
+                stacklevel=4,
+            )
 
     def _fit_models(self, X, losses, labels, frame, watch: Watch | None = None) -> None:
         """Fit and publish; ``watch`` is that of the fit around this one."""
@@ -184,7 +193,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         frame
             term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles of
             the refits about their mean, moved to the estimate: a penalty shrinks refits once more), rank_stability
-            (share of refits in which the pair is again among the k strongest); class in multiclass problems.
+            (share of refits in which the pair is again among the k strongest); class in multiclass problems. With a
+            spline basis an estimate is a size, and its limits say nothing about zero.
 
         Raises
         ------

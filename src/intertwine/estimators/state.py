@@ -5,17 +5,17 @@ from __future__ import annotations
 import numpy as np
 
 from intertwine.basis import NormalScores, SplineBasis
-from intertwine.coefficients import DualCoefficients, ExplicitCoefficients
+from intertwine.coefficients import DualCoefficients, ExplicitCoefficients, WrittenPairs
 from intertwine.fitting.latent_search import TargetPoint, history_rows, history_table
 from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.mixed_model import Posterior
 from intertwine.objective import Strengths
 from intertwine.preparation import Preparation
-from intertwine.projection import projection_from_state
+from intertwine.projection import DenseProjection
 
 __all__ = ["model_from_state", "model_to_state"]
 
-_LARGEST_POSTERIOR = 3000  # rows up to which standard errors are saved (72 MB)
+_LARGEST_POSTERIOR = 3000  # width of the matrix behind standard errors up to which it is saved (72 MB)
 _PLAIN = ("center", "scale", "feature_of", "weights", "square_center", "square_scale")
 _POSTERIOR = ("fixed_covariance", "alpha", "scores", "weights")
 _EXPLICIT = ("j", "k", "values", "targets", "center", "scale")
@@ -51,9 +51,6 @@ def _pairs_to_state(pairs) -> dict:
     point: dict = {"targets": [], "params": None}
     if pairs.target is not None:
         point = TargetPoint(pairs.target, pairs.params).to_state()
-    posterior = pairs.posterior
-    if posterior is not None and posterior.P.n_rows > _LARGEST_POSTERIOR:
-        posterior = None
     return {
         "kind": "dual",
         "columns": pairs.columns,
@@ -61,12 +58,25 @@ def _pairs_to_state(pairs) -> dict:
         "strengths": pairs.strengths._asdict(),
         **point,
         "order": pairs.order,
-        "posterior": None
-        if posterior is None
-        else posterior.P.to_state()
-        | {name: getattr(posterior, name) for name in _POSTERIOR}
-        | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")},
+        "posterior": _posterior_to_state(pairs),
+        "written": _written_to_state(pairs.written),
     }
+
+
+def _posterior_to_state(pairs) -> dict | None:
+    """What variances need where they are not written out."""
+    posterior = pairs.posterior
+    if pairs.written is not None or posterior is None or posterior.P.n_rows > _LARGEST_POSTERIOR:
+        return None
+    state = {"P": posterior.P.dense()} | {name: getattr(posterior, name) for name in _POSTERIOR}
+    return state | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")}
+
+
+def _written_to_state(written: WrittenPairs | None) -> dict | None:
+    if written is None:
+        return None
+    large = written.covariance is None or len(written.covariance) > _LARGEST_POSTERIOR
+    return written._asdict() | {"covariance": None if large else written.covariance}
 
 
 def model_from_state(state: dict) -> InteractionModel:
@@ -97,10 +107,9 @@ def _pairs_from_state(state):
     target, params = None, None
     if state["targets"]:
         target, params = TargetPoint.from_state(state, state["columns"].shape[1])
-    posterior = state["posterior"]
+    posterior, written = state["posterior"], state.get("written")
     if posterior is not None:
-        facts = {name: value for name, value in posterior.items() if name in Posterior._fields}
-        posterior = Posterior(**facts | {"P": projection_from_state(posterior)})
+        posterior = Posterior(**posterior | {"P": DenseProjection(posterior["P"])})
     return DualCoefficients(
         state["columns"],
         state["alpha"],
@@ -109,4 +118,5 @@ def _pairs_from_state(state):
         params,
         state["order"],
         posterior,
+        None if written is None else WrittenPairs(**written),
     )

@@ -100,9 +100,16 @@ class _Redraw:
         """The problem of an outcome, and the weights of its columns."""
         if self._settings.preparation.relevance == 0.0:
             return self._original.with_loss(loss), self._weights
-        relevance = fit_relevance(
-            self._unweighted, self._feature_of, loss, self._settings.preparation, self._settings.unpenalized
-        )
+        try:
+            relevance = fit_relevance(
+                self._unweighted,
+                self._feature_of,
+                loss,
+                self._settings.preparation,
+                self._settings.unpenalized,
+            )
+        except ValueError:  # an outcome of one class only, drawn for a rare one, says nothing about relevance
+            return self._original.with_loss(loss), self._weights
         weights, original = column_weights(relevance, self._feature_of), self._original
         columns = self._unweighted * weights
         return ExactProblem(loss, columns, original.squares, original.penalized, original.order), weights

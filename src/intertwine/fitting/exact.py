@@ -100,7 +100,7 @@ class ExactProblem:
 
     def held_out_scores(self, fit: ExactFit, rows, others) -> np.ndarray:
         """Scores of ``rows`` under a fit of ``take(others)``."""
-        field = self.fields.between(fit.strengths, rows, others, fit.mode.alpha)
+        field = self.fields.between(fit.strengths, rows, others, fit.mode)
         f = self.fixed[rows] @ fit.mode.gamma + field
         return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, self.columns)[rows]
 
@@ -173,7 +173,7 @@ class ExactProblem:
         """Scores of new rows."""
         new = self._effect_columns(columns, squares)
         f = self.fixed_design(columns) @ fit.mode.gamma
-        f += self.fields.elsewhere(fit.strengths, new, fit.mode.alpha)
+        f += self.fields.elsewhere(fit.strengths, new, fit.mode)
         return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, columns)
 
 

@@ -52,13 +52,12 @@ def pair_errors(model: InteractionModel, first, second) -> np.ndarray:
     if not isinstance(model.pairs, DualCoefficients) or not model.pairs.has_variances:
         return out
     columns, feature_of = model.pairs.columns, model.preparation.feature_of
-    posterior, spread = model.pairs.posterior, 1.0 / model.pairs.strengths.deviation
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
-        left, right = columns[:, feature_of == a], columns[:, feature_of == b]
-        products = (left[:, :, None] * right[:, None, :]).reshape(len(columns), -1)
-        explained = products.T @ posterior.P.matmul(products)
-        variance = spread * np.sum(products**2) - spread**2 * np.sum(explained * (products.T @ products))
-        out[i] = np.sqrt(posterior.scale * max(variance / len(columns), 0.0))
+        j, k = np.flatnonzero(feature_of == a), np.flatnonzero(feature_of == b)
+        products = (columns[:, j][:, :, None] * columns[:, k][:, None, :]).reshape(len(columns), -1)
+        covariance = model.pairs.covariance(np.repeat(j, len(k)), np.tile(k, len(j)))
+        if covariance is not None:
+            out[i] = np.sqrt(max(np.sum(covariance * (products.T @ products)) / len(columns), 0.0))
     return out
 
 

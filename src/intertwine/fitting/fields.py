@@ -15,6 +15,7 @@ import numpy as np
 from intertwine.covariance import AbstractCovariance, DenseCovariance, FactoredCovariance
 from intertwine.effects.base import AbstractEffect
 from intertwine.effects.features import Linear, Pairs, Triples
+from intertwine.mixed_model import Mode
 from intertwine.objective import Strengths
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "EffectColumns",
     "ExactStrengths",
     "FactoredFields",
+    "WrittenEffects",
     "n_coefficients",
     "prefers_factor",
     "smaller_form",
@@ -67,6 +69,14 @@ class EffectColumns(NamedTuple):
         return [*made, (Triples(), self.products)] if self.order == 3 else made
 
 
+class WrittenEffects(NamedTuple):
+    """Coefficients (m,) of main effects with a penalty, (s,) of squares, (q (q − 1) / 2,) of pairs or None."""
+
+    main: np.ndarray
+    squares: np.ndarray
+    pairs: np.ndarray | None
+
+
 def _variances(strengths: ExactStrengths) -> tuple[float, float, float, float]:
     """Prior variance of a coefficient of every effect."""
     pairs = 0.0 if np.isinf(strengths.pairs.deviation) else 1.0 / strengths.pairs.deviation
@@ -103,12 +113,16 @@ class AbstractFields(abc.ABC):
         """The same effects at some of the rows."""
 
     @abc.abstractmethod
-    def between(self, strengths, rows, others, alpha) -> np.ndarray:
-        """Cov(rows, others) α: the field at some rows from dual coefficients at others of the same rows."""
+    def between(self, strengths, rows, others, mode: Mode) -> np.ndarray:
+        """The field at some of the rows, from a fit of ``take(others)``."""
 
     @abc.abstractmethod
-    def elsewhere(self, strengths, columns: EffectColumns, alpha) -> np.ndarray:
-        """Cov(new rows, rows) α: the field at rows that are given by their columns."""
+    def elsewhere(self, strengths, columns: EffectColumns, mode: Mode) -> np.ndarray:
+        """The field at rows that are given by their columns, from a fit of these."""
+
+    @abc.abstractmethod
+    def written(self, strengths, mode: Mode) -> WrittenEffects:
+        """Coefficients of a fit, as far as they are worth writing out."""
 
     @abc.abstractmethod
     def mean_variances(self) -> tuple[float, float]:
@@ -154,12 +168,24 @@ class DenseFields(AbstractFields):
         index = np.ix_(rows, others)
         return [None if matrix is None else matrix[index] for matrix in self._matrices]
 
-    def between(self, strengths, rows, others, alpha):
-        return self._weighted_sum(self._between(rows, others), strengths) @ alpha
+    def between(self, strengths, rows, others, mode):
+        return self._weighted_sum(self._between(rows, others), strengths) @ mode.alpha
 
-    def elsewhere(self, strengths, columns, alpha):
+    def written(self, strengths, mode):
+        main, squares, *_ = _variances(strengths)
+        everywhere = self._everywhere(mode)
+        return WrittenEffects(
+            main * (self._columns.main.T @ everywhere), squares * (self._columns.squares.T @ everywhere), None
+        )
+
+    def _everywhere(self, mode):
+        """α at all rows that the columns are held of."""
         everywhere = np.zeros(len(self._columns.products))
-        everywhere[self._rows] = alpha
+        everywhere[self._rows] = mode.alpha
+        return everywhere
+
+    def elsewhere(self, strengths, columns, mode):
+        everywhere = self._everywhere(mode)
         return self._weighted_sum(self._covariances(columns), strengths) @ everywhere
 
     def mean_variances(self):
@@ -187,15 +213,17 @@ class FactoredFields(AbstractFields):
         part._sizes, part._design = self._sizes, self._design[rows]
         return part
 
-    def _coefficients(self, strengths, alpha, rows=slice(None)):
-        return self._deviations(strengths) ** 2 * (alpha @ self._design[rows])
+    def between(self, strengths, rows, others, mode):
+        return self._design[rows] @ (self._deviations(strengths) * mode.whitened)
 
-    def between(self, strengths, rows, others, alpha):
-        return self._design[rows] @ self._coefficients(strengths, alpha, others)
-
-    def elsewhere(self, strengths, columns, alpha):
+    def elsewhere(self, strengths, columns, mode):
         design = np.hstack([effect.design(own) for effect, own in columns.effects()])
-        return design @ self._coefficients(strengths, alpha)
+        return design @ (self._deviations(strengths) * mode.whitened)
+
+    def written(self, strengths, mode):
+        # not v Aᵀα, which cancels where prior variances are large
+        coefficients = self._deviations(strengths) * mode.whitened
+        return WrittenEffects(*np.split(coefficients, np.cumsum(self._sizes)[:-1])[:3])
 
     def mean_variances(self):
         squares = np.einsum("im,im->m", self._design, self._design) / len(self._design)

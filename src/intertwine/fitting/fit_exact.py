@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import warnings
+
 import numpy as np
 
-from intertwine.coefficients import DualCoefficients
+from intertwine.coefficients import DualCoefficients, WrittenPairs
 from intertwine.fitting.exact import ExactFit, ExactProblem
 from intertwine.fitting.fields import ExactStrengths, n_coefficients, prefers_factor
 from intertwine.fitting.model import Diagnostics, InteractionModel
@@ -21,6 +23,8 @@ __all__ = [
     "fit_exact",
     "strengths_of",
 ]
+
+_LOST = 0.1  # error of a score, relative to a weak bound
 
 
 def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:
@@ -78,23 +82,38 @@ def fit_exact(loss, X, settings: ModelSettings, rng, watch: Watch = UNWATCHED) -
     ------
     MemoryError
         If the covariances of n rows would not fit.
+    LinAlgError
+        If the penalty is so weak for the size of the columns that no digits are left.
     """
     preparation = fit_preparation(X, loss, settings.preparation, settings.unpenalized)
     problem = exact_problem(loss, preparation, X, settings)
-    fit = problem.fit(strengths_of(settings), settings.latent, rng, watch)
-    return publish(problem, fit, preparation)
+    try:
+        fit = problem.fit(strengths_of(settings), settings.latent, rng, watch)
+        return publish(problem, fit, preparation)
+    except np.linalg.LinAlgError as failure:
+        raise np.linalg.LinAlgError(
+            "the penalty is too weak for columns of this size; scale the features or raise alpha and alpha_pairs"
+        ) from failure
 
 
 def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionModel:
     """Coefficients, their variances and diagnostics from an exact fit."""
     posterior = problem.posterior(fit)
     strengths, mode, latent = fit.strengths, fit.mode, fit.latent
+    written = problem.fields.written(strengths, mode)
+    covariance = fit.model.coefficient_covariance(mode, posterior.scale)
+    if covariance is None:
+        _warn_of_lost_digits(fit, posterior)
     spread = 1.0 / strengths.main
     has_intercept = int(problem.loss.has_intercept)
-    free = np.flatnonzero(~problem.penalized)
-    main = spread * (problem.columns.T @ mode.alpha)
-    main[free] = mode.gamma[has_intercept:]
-    variance = _main_variance(problem.columns, posterior, spread)
+    main, variance = (np.empty(problem.columns.shape[1]) for _ in range(2))
+    held, free = np.flatnonzero(problem.penalized), np.flatnonzero(~problem.penalized)
+    main[held], main[free] = written.main, mode.gamma[has_intercept:]
+    variance[held] = (
+        _main_variance(problem.columns[:, held], posterior, spread)
+        if covariance is None
+        else np.diag(covariance)[: len(held)]
+    )
     variance[free] = np.diag(posterior.fixed_covariance)[has_intercept:]
     # columns without variation carry no information and no effect
     variance[preparation.scale == 0] = np.nan
@@ -103,8 +122,8 @@ def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionMod
         intercept=float(mode.gamma[0]) if has_intercept else 0.0,
         main=main,
         main_variance=variance,
-        squares=problem.squares.T @ mode.alpha / strengths.pairs.ridge,
-        pairs=dual_coefficients(problem, fit, posterior),
+        squares=written.squares,
+        pairs=dual_coefficients(problem, fit, posterior, covariance),
         coordinates=None if latent is None else latent.target.coordinates(latent.params),
         diagnostics=Diagnostics(
             solver="exact",
@@ -119,9 +138,18 @@ def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionMod
     )
 
 
-def dual_coefficients(problem: ExactProblem, fit: ExactFit, posterior=None) -> DualCoefficients:
+def dual_coefficients(
+    problem: ExactProblem, fit: ExactFit, posterior=None, covariance=None
+) -> DualCoefficients:
     """Interactions of an exact fit; without a posterior they have no variances."""
     latent = fit.latent
+    effects = problem.fields.written(fit.strengths, fit.mode)
+    written = None
+    if effects.pairs is not None:
+        first = len(effects.main) + len(effects.squares)
+        block = slice(first, first + len(effects.pairs))
+        of_pairs = None if covariance is None else covariance[block, block]
+        written = WrittenPairs.of(problem.columns.shape[1], effects.pairs, of_pairs)
     return DualCoefficients(
         problem.columns,
         fit.mode.alpha,
@@ -130,7 +158,20 @@ def dual_coefficients(problem: ExactProblem, fit: ExactFit, posterior=None) -> D
         None if latent is None else latent.params,
         problem.order,
         posterior,
+        written,
     )
+
+
+def _warn_of_lost_digits(fit: ExactFit, posterior) -> None:
+    """Prior variances so large that coefficients, sums of n products with α, cancel to nothing."""
+    size = fit.model.K.mean_variance() * posterior.weights.max() * len(posterior.weights)
+    if np.finfo(float).eps * size > _LOST:
+        warnings.warn(
+            "the penalty is so weak for columns of this size that few digits of the coefficients are left; "
+            "scale the features or raise alpha",
+            UserWarning,
+            stacklevel=2,
+        )
 
 
 def _optimality(loss, mode, latent):

@@ -287,7 +287,7 @@ def _refine(search, best):
 def _choose_target(search, plain):
     """The best tie of every structure, each judged by held-out loss with its target searched anew in every fold."""
     space, settings = search.space, plain.settings
-    if not space.latents or search.X.shape[1] > _WIDE // 4:
+    if not space.latents or search.X.shape[1] < 2 or search.X.shape[1] > _WIDE // 4:
         return plain
     whole = search.problems(settings)
     folds = search.fold_problems(settings, whole)

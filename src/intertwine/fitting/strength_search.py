@@ -30,7 +30,7 @@ class StrengthSearch(NamedTuple):
     modes: list[Mode]
 
 
-def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> StrengthSearch:
+def search_strengths(problems: Sequence[ExactProblem]) -> StrengthSearch:
     """Find the best strengths of main effects and pairs.
 
     Strengths are searched on a logarithmic scale relative to the mean prior variance of what they govern, from where
@@ -40,17 +40,16 @@ def search_strengths(problems: Sequence[ExactProblem], pairs: bool = True) -> St
     ----------
     problems : sequence of ExactProblem
         Class contrasts that share their strengths; one otherwise.
-    pairs : bool, default=True
-        Search the strength of the pairs too; otherwise they are left out.
     """
-    sizes = [max(size, 1e-300) for size in problems[0].fields.mean_variances()]
-    # products of fewer than two columns that vary are rounding noise
-    pairs = pairs and sizes[1] > 1e-12 * sizes[0] ** 2
+    own, products = problems[0].fields.mean_variances()
+    # products of fewer than two columns that vary are rounding noise; where nothing is governed any strength will do
+    pairs = products > 1e-12 * own**2
+    sizes = [size if size > 0 else 1.0 for size in (own, products)]
     memo: dict[tuple[float, ...], tuple[float, list[Mode]]] = {}
 
     def strengths(point):
         main = sizes[0] * 10.0 ** point[0]
-        ridge = sizes[1] * 10.0 ** point[1] if pairs else 1e300
+        ridge = sizes[1] * 10.0 ** point[1] if pairs else main
         return ExactStrengths(main, Strengths(ridge, 0.0))
 
     def criterion(point):

@@ -161,7 +161,7 @@ def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> d
         "interaction_pictures": pictures_of_interactions(study, findings) + picture_of_tie(study),
         "pair_pictures": pictures_of_pairs(study, findings),
         "main_effects": main_effect_table(findings, unit, curved=study.curved),
-        "sureness": _sureness(findings, curved=study.curved),
+        "sureness": _sureness(study, findings),
         "cautions": cautions(study, findings, predictions),
         "code": _code(study),
         "settings": [_fit_settings(study), _versions(study)],
@@ -201,8 +201,13 @@ def _unit(study: Study) -> str:
     return f"{scale} per standard deviation of the features"
 
 
-def _sureness(findings: Findings, *, curved: bool) -> list[str]:
+def _sureness(study: Study, findings: Findings) -> list[str]:
     rows = [row for row in findings.interactions if np.isfinite(row.std_error) and row.std_error > 0]
+    curved = study.curved
+    if not rows and getattr(study.chosen, "solver_", None) == "exact":
+        return [
+            "The file of this model is too large to hold what standard errors are computed from: fit it again."
+        ]
     if not rows:
         return [
             "The sparse solver gives no standard errors: an L1 penalty sets most pairs to exactly "

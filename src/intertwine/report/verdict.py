@@ -86,7 +86,7 @@ def _what_interacts(findings: Findings) -> str:
     label = "" if top.label is None else f" (for “{top.label}”)"
     largest = f"The largest interaction is {top.term}{label}, {plus_minus(top.estimate, top.std_error)}"
     if not findings.has_errors:
-        return f"{largest}; this solver gives no standard errors."
+        return f"{largest}; there are no standard errors."
     if findings.n_clear == 0:
         return (
             f"{largest}; none of the {count(findings.n_pairs, 'pair')} stands out once their number "

@@ -7,6 +7,7 @@ import pytest
 from explicit_model import ExplicitModel
 from explicit_pairs import make_loss
 
+from intertwine import mixed_model
 from intertwine.covariance import DenseCovariance, FactoredCovariance
 from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
 from intertwine.mixed_model import MixedModel
@@ -160,6 +161,26 @@ def test_saturated_rows_do_not_stop_newton(form):
     assert np.abs(mode.scores).max() > 8
     gradient = loss.gradient(mode.scores)
     np.testing.assert_allclose(mode.alpha, -gradient, atol=1e-5 * np.abs(gradient).max())
+
+
+@every_form
+def test_a_step_that_is_no_number_is_taken_with_more_care(form, monkeypatch):
+    """Where all rows are saturated the inverse of a curvature may overflow."""
+    loss, A, C = setup("logistic")
+    expected = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    made, factorize = [], mixed_model.factorize
+
+    def fails_once(*system_of):
+        system = factorize(*system_of)
+        made.append(system)
+        if len(made) == 1:
+            monkeypatch.setattr(system, "target", lambda *at: [np.nan * part for part in at])
+        return system
+
+    monkeypatch.setattr(mixed_model, "factorize", fails_once)
+    mode = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    assert len(made) > 1
+    np.testing.assert_allclose(mode.scores, expected.scores, atol=1e-7)
 
 
 @every_form

@@ -145,6 +145,11 @@ class MixedModel:
             system = self._system_at(point.scores, drift, damping)
             exact = drift == 0 or self.n_factorizations > known
             target = system.target(point.scores, offset, gradient)
+            if not all(
+                np.isfinite(part).all() for part in target
+            ):  # all rows saturated: no curvature is left
+                drift, damping = 0.0, self._more(damping)
+                continue
             move = [new - old for new, old in zip(target, point[:4], strict=True)]
             slope = gradient @ (self.C @ move[1] + move[2])
             slope += self.K.inner((point.alpha, point.field, point.whitened), (move[0], move[2], move[3]))

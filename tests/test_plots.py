@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
 from intertwine import (
@@ -15,6 +16,7 @@ from intertwine import (
     InteractionCoxPH,
     InteractionRegressor,
     InteractionRegressorCV,
+    make_interaction_pipeline,
     plots,
     survival_target,
 )
@@ -123,8 +125,10 @@ def test_the_path_of_the_tie_starts_from_pairs_on_their_own(fitted):
 
 def test_a_map_needs_latent_vectors(fitted):
     model = fitted["CalibrationDisplay"][0]
-    with pytest.raises(ValueError, match="no latent vectors"):
+    with pytest.raises(ValueError, match="no latent vectors.*'two_factor'"):
         plots.LatentMapDisplay.from_estimator(model)
+    with pytest.raises(NotFittedError):
+        plots.LatentMapDisplay.from_estimator(InteractionRegressor())
 
 
 BOXES = st.lists(
@@ -151,10 +155,74 @@ def test_labels_never_collide_and_never_leave_the_frame(boxes):
             assert np.any(high <= other_low + 1e-9) or np.any(other_high <= low + 1e-9)
 
 
-@pytest.mark.parametrize("name", ["InteractionForestDisplay", "InteractionHeatmapDisplay", "PathDisplay"])
+OF_INTERACTIONS = {
+    "CoefficientPathDisplay": 2,
+    "InteractionForestDisplay": 0,
+    "InteractionHeatmapDisplay": 0,
+    "LatentMapDisplay": 0,
+    "PathDisplay": 0,
+}
+
+
+@pytest.mark.parametrize("name", OF_INTERACTIONS)
 def test_an_estimator_of_another_kind_is_refused(name, fitted):
-    with pytest.raises(TypeError, match=r"Ridge has no .*fitted interaction estimator.*pipeline\[-1\]"):
-        getattr(plots, name).from_estimator(Ridge())
+    data = [None] * OF_INTERACTIONS[name]
+    for other in (Ridge(), make_interaction_pipeline(fitted["LatentMapDisplay"][0]), None):
+        told = rf"{type(other).__name__} has no .*fitted interaction estimator.*pipeline\[-1\]"
+        with pytest.raises(TypeError, match=told):
+            getattr(plots, name).from_estimator(other, *data)
+
+
+@pytest.mark.parametrize(
+    ("name", "others", "whom"),
+    [
+        ("CalibrationDisplay", ["ObservedPredictedDisplay", "SurvivalCurvesDisplay", None], "classifiers"),
+        ("ObservedPredictedDisplay", ["CalibrationDisplay", "SurvivalCurvesDisplay", None], "regressors"),
+        ("SurvivalCurvesDisplay", ["CalibrationDisplay", "ObservedPredictedDisplay", None], "Cox estimators"),
+    ],
+)
+def test_a_picture_of_another_task_is_refused(name, others, whom, fitted):
+    for other in others:
+        estimator, X, y = fitted[other] if other else (None, None, None)
+        with pytest.raises(TypeError, match=f"{type(estimator).__name__} .*; this picture is for {whom}"):
+            getattr(plots, name).from_estimator(estimator, X, y)
+
+
+@pytest.mark.parametrize("name", DISPLAYS)
+def test_a_class_is_no_estimator(name, fitted):
+    estimator, *data = fitted[name]
+    with pytest.raises(
+        TypeError, match=f"pass a fitted instance of {type(estimator).__name__}, not the class"
+    ):
+        getattr(plots, name).from_estimator(type(estimator), *data)
+
+
+def test_labels_that_the_model_never_saw_are_named(fitted):
+    X, ill = fitted["CalibrationDisplay"][1:]
+    model = InteractionClassifier(latent=None).fit(X, ill == "ill")
+    with pytest.raises(ValueError, match=r"y holds \['ill', 'well'\].*it knows \[False, True\]"):
+        plots.CalibrationDisplay.from_estimator(model, X, np.sort(ill))
+    with pytest.raises(ValueError, match=r"label 'ill' is no class of the model"):
+        plots.CalibrationDisplay.from_estimator(model, X, ill == "ill", label="ill")
+
+
+def test_curves_need_a_survival_target(fitted):
+    model, X, y = fitted["SurvivalCurvesDisplay"]
+    with pytest.raises(ValueError, match=r"survival_target\(time, event\)"):
+        plots.SurvivalCurvesDisplay.from_estimator(model, X, (y["time"], y["event"]))
+
+
+def test_sizes_of_surfaces_have_a_scale_without_signs(fitted):
+    X, y = fitted["CoefficientPathDisplay"][1:]
+    model = InteractionRegressor(alpha=0.05, latent=None, basis="spline", n_knots=3).fit(X, y)
+    heat = plots.InteractionHeatmapDisplay.from_estimator(model, ax=matplotlib.figure.Figure().subplots())
+    assert heat.sizes
+    assert heat.image_.get_clim() == (0.0, heat.frame["estimate"].max())
+    assert not heat.ax_.texts
+    (signed,) = fitted["InteractionHeatmapDisplay"]
+    heat = plots.InteractionHeatmapDisplay.from_estimator(signed, ax=matplotlib.figure.Figure().subplots())
+    assert sum(heat.image_.get_clim()) == 0
+    assert {text.get_text() for text in heat.ax_.texts} == {"+", "−"}
 
 
 @pytest.mark.parametrize(
@@ -162,6 +230,10 @@ def test_an_estimator_of_another_kind_is_refused(name, fitted):
     [
         (("dose", "dose"), "two different"),
         (("dose", 1), "two different"),
+        (None, "two different columns of X, got None"),
+        (5, "two different columns of X, got 5"),
+        ("ab", "two different columns of X, got 'ab'"),
+        (("dose",), "two different"),
         (("dose", "doze"), "no column of X"),
     ],
 )

@@ -178,6 +178,18 @@ def test_survival_is_told_in_its_own_words(tmp_path):
     assert any("years" in svg for svg in pictures(page))
 
 
+def test_surfaces_have_no_sign(tmp_path):
+    X, y = data()
+    model = InteractionRegressor(alpha=0.05, latent=None, basis="spline", n_knots=3).fit(X, y)
+    build_report(model, X, y, path=tmp_path / "r.html", n_bootstrap=0)
+    page = Page(tmp_path / "r.html")
+    row = re.search(r"<tr><td class=\"rank\">1</td>.*?</tr>", page.source, re.DOTALL).group()
+    assert f"{float(model.top_interactions(1)['z'][0]):.1f}" in row
+    assert not re.search(r"[+−]\d", row)
+    assert "Colour is size" in page.text
+    assert any("interaction is size " in image["alt"] for image in page.images)
+
+
 def test_several_classes_and_a_sparse_fit(tmp_path):
     X, y = data()
     labels = np.array(["low", "middle", "high"])[np.digitize(y, [-1, 1])]

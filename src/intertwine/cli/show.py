@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -22,8 +21,8 @@ from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
-from intertwine.plots._results import columns_of
-from intertwine.report.words import decimals_of, number, plus_minus, signed
+from intertwine.plots._results import columns_of, gives_sizes
+from intertwine.report.words import decimals_of, number, plus_minus, signed, unsigned
 
 __all__ = ["Screen"]
 
@@ -125,6 +124,8 @@ class Screen:
         columns = columns_of(estimator.top_interactions(k))
         estimates, errors = columns["estimate"].astype(float), columns["std_error"].astype(float)
         decimals = decimals_of(errors.tolist(), estimates.tolist())
+        # a spline surface has a size and no sign
+        value = unsigned if gives_sizes(estimator) else signed
         table = _table("The largest interactions")
         table.add_column("pair", overflow="fold")
         if "class" in columns:
@@ -135,9 +136,9 @@ class Screen:
             names = [str(term)] + ([str(columns["class"][i])] if "class" in columns else [])
             table.add_row(
                 *map(_plain, names),
-                signed(estimates[i], decimals),
-                f"{errors[i]:,.{decimals}f}" if np.isfinite(errors[i]) else "–",
-                signed(float(columns["z"][i]), 1),
+                value(estimates[i], decimals),
+                unsigned(errors[i], decimals),
+                value(float(columns["z"][i]), 1),
                 f"{float(columns['target_share'][i]):.0%}",
             )
         self.output.print(table)

@@ -8,7 +8,18 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["asked_of", "columns_of", "leading_features", "score_path", "top_pairs"]
+from intertwine.validation.wording import listed
+
+__all__ = [
+    "asked_of",
+    "class_column",
+    "columns_of",
+    "gives_sizes",
+    "leading_features",
+    "require_method",
+    "score_path",
+    "top_pairs",
+]
 
 _PREPARATION = ("scaling", "basis", "n_knots", "relevance", "squares", "order", "l1_ratio")
 
@@ -27,14 +38,53 @@ def asked_of(estimator: Any, name: str) -> Any:
     Raises
     ------
     TypeError
-        If the estimator is of another kind.
+        If the estimator is of another kind, or a class.
     """
+    _refuse_class(estimator)
     if not hasattr(estimator, name):
         raise TypeError(
             f"{type(estimator).__name__} has no {name}; pass a fitted interaction estimator of intertwine "
             "(of a pipeline its last step, pipeline[-1])"
         )
     return getattr(estimator, name)
+
+
+def require_method(estimator: Any, name: str, whom: str) -> None:
+    """Refuse a class, and an estimator of any package without method `name`: the picture is for `whom`.
+
+    Raises
+    ------
+    TypeError
+    """
+    _refuse_class(estimator)
+    if not hasattr(estimator, name):
+        raise TypeError(f"{type(estimator).__name__} has no {name}; this picture is for {whom}")
+
+
+def class_column(estimator: Any, label: Any) -> int:
+    """Column of the probabilities of class `label`, the last one where it is None.
+
+    Raises
+    ------
+    ValueError
+        If the classifier knows no such class.
+    """
+    classes = list(estimator.classes_)
+    if label is None:
+        return len(classes) - 1
+    if label not in classes:
+        raise ValueError(f"label {label!r} is no class of the model; it knows {listed(classes)}")
+    return classes.index(label)
+
+
+def gives_sizes(estimator: Any) -> bool:
+    """Whether interactions are sizes of spline surfaces, which have no sign."""
+    return getattr(getattr(estimator, "best_estimator_", estimator), "basis", None) == "spline"
+
+
+def _refuse_class(estimator: Any) -> None:
+    if isinstance(estimator, type):
+        raise TypeError(f"pass a fitted instance of {estimator.__name__}, not the class")
 
 
 def top_pairs(estimator: Any, k: int) -> dict[str, NDArray[Any]]:

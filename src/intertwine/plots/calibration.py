@@ -7,10 +7,14 @@ from typing import Any, Self
 import numpy as np
 
 from intertwine.frames import make_frame
-from intertwine.plots._results import columns_of
+from intertwine.plots._results import class_column, columns_of, require_method
 from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.validation.wording import listed
 
 __all__ = ["CalibrationDisplay", "ObservedPredictedDisplay"]
+
+# What only estimators of other kinds have, and what draws those.
+_OTHER_KINDS = {"classes_": "CalibrationDisplay", "predict_survival_function": "SurvivalCurvesDisplay"}
 
 
 class CalibrationDisplay:
@@ -87,13 +91,29 @@ class CalibrationDisplay:
             The positive class; the last by default.
         ax : matplotlib axes, optional
         palette : Palette, default LIGHT
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is no classifier.
+        ValueError
+            If `y` holds labels, or `label` is one, that the classifier was not fitted on.
         """
-        classes = list(estimator.classes_)
-        column = len(classes) - 1 if label is None else classes.index(label)
-        probability = np.asarray(estimator.predict_proba(X))[:, column]
-        hit = np.asarray(y) == classes[column]
+        require_method(estimator, "predict_proba", "classifiers")
+        probability = np.asarray(estimator.predict_proba(X))
+        classes, column = list(estimator.classes_), class_column(estimator, label)
+        unknown = [found for found in dict.fromkeys(np.ravel(y).tolist()) if found not in classes]
+        if unknown:
+            raise ValueError(
+                f"y holds {listed(unknown)}, which the model was not fitted on; it knows {listed(classes)}"
+            )
         return cls.from_predictions(
-            hit, probability, n_bins=n_bins, name=str(classes[column]), ax=ax, palette=palette
+            np.asarray(y) == classes[column],
+            probability[:, column],
+            n_bins=n_bins,
+            name=str(classes[column]),
+            ax=ax,
+            palette=palette,
         )
 
     @classmethod
@@ -197,7 +217,19 @@ class ObservedPredictedDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw what `estimator`, a fitted regressor, predicts for `X` against `y`."""
+        """Draw what `estimator`, a fitted regressor, predicts for `X` against `y`.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is no regressor.
+        """
+        require_method(estimator, "predict", "regressors")
+        for name, other in _OTHER_KINDS.items():
+            if hasattr(estimator, name):
+                raise TypeError(
+                    f"{type(estimator).__name__} predicts no means; this picture is for regressors, use {other}"
+                )
         return cls.from_predictions(y, estimator.predict(X), ax=ax, palette=palette)
 
     @classmethod

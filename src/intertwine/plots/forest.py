@@ -75,7 +75,7 @@ class InteractionForestDisplay:
     ) -> Self:
         """Draw the `k` largest interactions of a fitted estimator; `n_bootstrap` > 0 adds the bootstrap's intervals."""
         if n_bootstrap > 0:
-            frame = estimator.bootstrap_interactions(n_bootstrap=n_bootstrap, k=k)
+            frame = asked_of(estimator, "bootstrap_interactions")(n_bootstrap=n_bootstrap, k=k)
         else:
             frame = asked_of(estimator, "top_interactions")(k)
         return cls.from_frame(frame, ax=ax, palette=palette)

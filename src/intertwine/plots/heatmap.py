@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
 from intertwine.plots._order import cluster_order
-from intertwine.plots._results import leading_features
+from intertwine.plots._results import asked_of, gives_sizes, leading_features
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["InteractionHeatmapDisplay"]
@@ -20,7 +20,8 @@ class InteractionHeatmapDisplay:
 
     The colours are centred at 0. Features are ordered so that those with similar partners stand together.
     Cells above a third of the largest absolute value also carry their sign, so that the picture can be read
-    without colour.
+    without colour. Interactions of a spline model are sizes of surfaces, without a sign: there the colours
+    run from 0 upwards.
 
     Parameters
     ----------
@@ -28,6 +29,8 @@ class InteractionHeatmapDisplay:
         Symmetric interactions; the diagonal is not shown.
     features : list of q str
         Names of the features.
+    sizes : bool, default False
+        Whether the interactions are sizes (a spline basis), which are never negative.
 
     Attributes
     ----------
@@ -49,13 +52,14 @@ class InteractionHeatmapDisplay:
     image_: Any
     colorbar_: Any
 
-    def __init__(self, *, matrix: NDArray[np.float64], features: list[str]) -> None:
+    def __init__(self, *, matrix: NDArray[np.float64], features: list[str], sizes: bool = False) -> None:
         matrix = np.asarray(matrix, dtype=float)
         if matrix.shape != (len(features), len(features)):
             raise ValueError(
                 f"matrix has shape {matrix.shape}, expecting {(len(features), len(features))} for "
                 f"{len(features)} features"
             )
+        self.sizes = sizes
         order = cluster_order(matrix)
         self.matrix = matrix[np.ix_(order, order)]
         self.features = [features[i] for i in order]
@@ -92,12 +96,17 @@ class InteractionHeatmapDisplay:
                 "a heatmap shows pairs of features; the model has no interactions, or one feature was named"
             )
         return cls(
-            matrix=np.asarray(estimator.interaction_matrix(chosen), dtype=float), features=chosen
+            matrix=np.asarray(asked_of(estimator, "interaction_matrix")(chosen), dtype=float),
+            features=chosen,
+            sizes=gives_sizes(estimator),
         ).plot(ax, palette=palette)
 
     @classmethod
-    def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
-        """Draw a frame with columns ``feature_1``, ``feature_2`` and ``estimate``; pairs that are absent count as 0."""
+    def from_frame(cls, frame: Any, *, sizes: bool = False, ax: Any = None, palette: Palette = LIGHT) -> Self:
+        """Draw a frame with columns ``feature_1``, ``feature_2`` and ``estimate``; pairs that are absent count as 0.
+
+        `sizes` as in the class.
+        """
         from intertwine.plots._results import columns_of
 
         columns = columns_of(frame)
@@ -114,7 +123,7 @@ class InteractionHeatmapDisplay:
         matrix = np.zeros((len(features), len(features)))
         for first, second, estimate in pairs:
             matrix[position[first], position[second]] = matrix[position[second], position[first]] = estimate
-        return cls(matrix=matrix, features=features).plot(ax, palette=palette)
+        return cls(matrix=matrix, features=features, sizes=sizes).plot(ax, palette=palette)
 
     @property
     def figsize(self) -> tuple[float, float]:
@@ -134,13 +143,14 @@ class InteractionHeatmapDisplay:
         self.image_ = PolyCollection(
             np.column_stack([j, i])[:, None, :] + corners,
             array=self.matrix[i, j],
-            cmap=palette.diverging_map(),
-            clim=(-limit, limit),
+            cmap=palette.sequential_map() if self.sizes else palette.diverging_map(),
+            clim=(0.0 if self.sizes else -limit, limit),
             edgecolors=palette.surface,
             linewidths=0.8,
         )
         self.ax_.add_collection(self.image_)
-        self._write_signs(limit, palette)
+        if not self.sizes:
+            self._write_signs(limit, palette)
         self.ax_.set(
             xlim=(-0.5, size - 1.5 if size > 1 else 0.5),
             ylim=(size - 0.5, 0.5 if size > 1 else -0.5),
@@ -183,13 +193,15 @@ class InteractionHeatmapDisplay:
         self.colorbar_ = self.figure_.colorbar(self.image_, cax=inset, orientation="horizontal")
         self.colorbar_.outline.set_visible(False)
         self.colorbar_.solids.set_rasterized(True)  # 256 shades as 256 shapes would weigh more than the cells
-        self.colorbar_.locator = _three_ticks()
+        self.colorbar_.locator = _few_ticks(symmetric=not self.sizes)
         self.colorbar_.update_ticks()
         inset.tick_params(length=0, labelsize=8)
-        inset.set_title("interaction", fontsize=8.5, color=palette.muted, pad=4)
+        inset.set_title(
+            "size of interaction" if self.sizes else "interaction", fontsize=8.5, color=palette.muted, pad=4
+        )
 
 
-def _three_ticks() -> Any:
+def _few_ticks(*, symmetric: bool) -> Any:
     from matplotlib.ticker import MaxNLocator
 
-    return MaxNLocator(nbins=2, symmetric=True)
+    return MaxNLocator(nbins=2, symmetric=symmetric)

@@ -6,10 +6,11 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
 from intertwine.plots._labels import draw_labels
-from intertwine.plots._results import columns_of, leading_features
+from intertwine.plots._results import asked_of, columns_of, leading_features
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["LatentMapDisplay"]
@@ -99,13 +100,20 @@ class LatentMapDisplay:
         ------
         ValueError
             If the estimator was fitted without latent vectors (``latent=None``).
+        TypeError
+            If it is no interaction estimator.
+        NotFittedError
+            If it is not fitted.
         """
-        if getattr(estimator, "latent_", None) is None:
+        coordinates = asked_of(estimator, "latent_frame")
+        check_is_fitted(estimator)
+        if estimator.latent_ is None:
             raise ValueError(
-                "the estimator has no latent vectors: fit it with latent='low_rank', 'signed' or 'distance'"
+                "the estimator has no latent vectors: fit it with tie > 0 and latent='low_rank', 'signed', "
+                "'two_factor' or 'distance'"
             )
         best = getattr(estimator, "best_estimator_", estimator)
-        columns = columns_of(estimator.latent_frame())
+        columns = columns_of(coordinates())
         features = [str(name) for name in columns.pop("feature")]
         vectors = np.column_stack([np.asarray(values, dtype=float) for values in columns.values()])
         strong = leading_features(estimator, len(features))

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
-from intertwine.plots._results import columns_of, score_path
+from intertwine.plots._results import asked_of, columns_of, score_path
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["CoefficientPathDisplay", "PathDisplay"]
@@ -200,8 +200,8 @@ class CoefficientPathDisplay:
         """
         from sklearn.base import clone
 
+        pairs = columns_of(asked_of(estimator, "top_interactions")(k))
         best = getattr(estimator, "best_estimator_", estimator)
-        pairs = columns_of(estimator.top_interactions(k))
         rows = []
         for value in values:
             fitted = clone(best).set_params(**{name: value}).fit(X, y)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import feature_names, make_frame
+from intertwine.plots._results import class_column, require_method
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
 __all__ = ["InteractionSurfaceDisplay"]
@@ -101,6 +102,7 @@ class InteractionSurfaceDisplay:
         hazard, else the predicted mean.  The grid covers the central 96 % of each feature at `grid_resolution` points;
         `quantity` names what is shown.
         """
+        require_method(estimator, "predict", "fitted estimators")
         names = [str(name) for name in feature_names(X)]
         j, k = _positions(pair, names)
         table = _as_array(X)
@@ -222,6 +224,9 @@ class InteractionSurfaceDisplay:
 
 def _positions(pair: tuple[Any, Any], names: list[str]) -> tuple[int, int]:
     """Columns of two different features, given by name or position."""
+    different = f"pair must name two different columns of X, got {pair!r}"
+    if np.ndim(pair) != 1 or len(pair) != 2:
+        raise ValueError(different)
     found = []
     for name in pair:
         if str(name) in names:
@@ -230,8 +235,8 @@ def _positions(pair: tuple[Any, Any], names: list[str]) -> tuple[int, int]:
             found.append(int(name) % len(names))
         else:
             raise ValueError(f"pair names {name!r}, which is no column of X: {', '.join(names[:10])}")
-    if len(found) != 2 or found[0] == found[1]:
-        raise ValueError(f"pair must name two different columns of X, got {pair!r}")
+    if found[0] == found[1]:
+        raise ValueError(different)
     return found[0], found[1]
 
 
@@ -249,9 +254,9 @@ def _levels(values: NDArray[np.float64], resolution: int) -> NDArray[np.float64]
 
 def _predict(estimator: Any, rows: Any, label: Any) -> tuple[NDArray[np.float64], str]:
     if hasattr(estimator, "predict_proba"):
-        classes = list(estimator.classes_)
-        column = len(classes) - 1 if label is None else classes.index(label)
-        return np.asarray(estimator.predict_proba(rows))[:, column], f"probability of “{classes[column]}”"
+        probability = np.asarray(estimator.predict_proba(rows))
+        column = class_column(estimator, label)
+        return probability[:, column], f"probability of “{estimator.classes_[column]}”"
     if hasattr(estimator, "predict_survival_function"):
         return np.asarray(estimator.predict(rows), dtype=float), "log relative hazard"
     return np.asarray(estimator.predict(rows), dtype=float), "predicted mean"

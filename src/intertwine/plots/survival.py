@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
 from intertwine.plots._kaplan_meier import kaplan_meier
-from intertwine.plots._results import columns_of
+from intertwine.plots._results import columns_of, require_method
 from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.validation import check_survival_target
 
 __all__ = ["SurvivalCurvesDisplay", "curve_times", "survival_at"]
 
@@ -97,8 +98,17 @@ class SurvivalCurvesDisplay:
         """Draw the curves that a fitted Cox estimator predicts for `X`, against what `y` says.
 
         `n_groups` groups of equal size by predicted risk; `unit` of time, for the axis.
+
+        Raises
+        ------
+        TypeError
+            If `estimator` is no Cox estimator.
+        ValueError
+            If `y` is no survival target.
         """
-        entry = y["entry"] if y.dtype.names is not None and "entry" in y.dtype.names else None
+        require_method(estimator, "predict_survival_function", "Cox estimators")
+        y = check_survival_target(y, X)
+        entry = y["entry"] if "entry" in y.dtype.names else None
         times = curve_times(y["time"], y["event"])
         survival = survival_at(estimator, X, times)
         return cls.from_predictions(

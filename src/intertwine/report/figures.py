@@ -126,7 +126,7 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
         lower=[row.lower for row in shown] if findings.has_bootstrap else None,
         upper=[row.upper for row in shown] if findings.has_bootstrap else None,
     )
-    strongest = listed([f"{row.term} ({signed(row.estimate, 3)})" for row in shown], limit=5)
+    strongest = listed([f"{row.term} ({_told(row.estimate, study)})" for row in shown], limit=5)
     thin = " Thin bar: bootstrap, which lets the latent vectors move too." if findings.has_bootstrap else ""
     signs = "" if study.curved else " Filled: positive. Hollow: negative."
     pictures = [
@@ -145,7 +145,7 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
             alt=f"Heatmap of the interactions among {len(heat.features)} features: {listed(heat.features, limit=14)}.",
             caption="Features with similar partners stand together. "
             + (
-                "The stronger the colour, the further the two together are from their sum."
+                "Colour is size: the stronger, the further the two together are from their sum."
                 if study.curved
                 else "Orange and +: more than the sum of the two; blue and −: less."
             ),
@@ -190,7 +190,7 @@ def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Pict
                 title=row.term,
                 alt=f"{display.quantity} as {row.first} and {row.second} vary together, "
                 f"from {number(low)} to {number(high)}; "
-                f"their interaction is {signed(row.estimate, 3)}.",
+                f"their interaction is {_told(row.estimate, study)}.",
                 caption=f"{display.quantity.capitalize()} with all other features at their mean.",
             )
         )
@@ -235,6 +235,11 @@ def _in_units(display: InteractionSurfaceDisplay, study: Study) -> InteractionSu
         points=points,
         quantity=display.quantity,
     )
+
+
+def _told(estimate: float, study: Study) -> str:
+    """An interaction in words: with its sign, or as the size of a surface, which has none."""
+    return f"size {estimate:,.3f}" if study.curved else signed(estimate, 3)
 
 
 def _calibration(study: Study, probability: NDArray[np.float64], column: int) -> Picture:

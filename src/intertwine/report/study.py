@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from intertwine.compare import AbstractTask, Comparison, task_of
 from intertwine.frames import feature_names
+from intertwine.plots._results import gives_sizes
 
 __all__ = ["Study"]
 
@@ -70,7 +71,7 @@ class Study:
     @property
     def curved(self) -> bool:
         """Whether features were expanded in splines: a pair is then a surface, and its estimate a size."""
-        return getattr(self.chosen, "basis", None) == "spline"
+        return gives_sizes(self.estimator)
 
     @property
     def has_data(self) -> bool:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.compare import Comparison
 from intertwine.report.findings import Findings
-from intertwine.report.words import decimals_of, number, signed
+from intertwine.report.words import decimals_of, number, signed, unsigned
 
 __all__ = ["Table", "interaction_table", "main_effect_table", "score_table"]
 
@@ -75,10 +75,10 @@ def interaction_table(findings: Findings, unit: str, *, curved: bool = False) ->
             "term": row.term,
             "label": row.label,
             "sign": "" if curved else "positive" if row.estimate >= 0 else "negative",
-            "estimate": _fixed(row.estimate, decimals) if curved else signed(row.estimate, decimals),
-            "std_error": _fixed(row.std_error, decimals),
-            "std_error_bootstrap": _fixed(row.std_error_bootstrap, decimals),
-            "z": signed(row.z, 1),
+            "estimate": unsigned(row.estimate, decimals) if curved else signed(row.estimate, decimals),
+            "std_error": unsigned(row.std_error, decimals),
+            "std_error_bootstrap": unsigned(row.std_error_bootstrap, decimals),
+            "z": unsigned(row.z, 1) if curved else signed(row.z, 1),
             "target_share": _unit(row.target_share),
             "rank_stability": _unit(row.rank_stability),
         }
@@ -109,7 +109,7 @@ def main_effect_table(findings: Findings, unit: str, *, curved: bool = False) ->
             "label": row.label,
             "sign": "positive" if row.estimate >= 0 else "negative",
             "estimate": signed(row.estimate, decimals),
-            "std_error": _fixed(row.std_error, decimals),
+            "std_error": unsigned(row.std_error, decimals),
             "z": signed(row.z, 1),
             **place,
         }
@@ -147,10 +147,6 @@ def _marks(
         for v, r in zip(value, reach, strict=True)
     ]
     return low, high, places
-
-
-def _fixed(value: float, decimals: int) -> str:
-    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
 
 
 def _unit(value: float) -> float | None:

@@ -6,7 +6,7 @@ import math
 from collections.abc import Sequence
 from statistics import median
 
-__all__ = ["compact", "count", "decimals_of", "listed", "number", "plus_minus", "signed"]
+__all__ = ["compact", "count", "decimals_of", "listed", "number", "plus_minus", "signed", "unsigned"]
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -46,6 +46,17 @@ def signed(value: float, decimals: int) -> str:
     ('+0.25', '−0.1')
     """
     return f"{value:+,.{decimals}f}".replace("-", "−") if math.isfinite(value) else "–"
+
+
+def unsigned(value: float, decimals: int) -> str:
+    """Write `value`, which cannot be negative, with a fixed number of decimals.
+
+    Examples
+    --------
+    >>> unsigned(1234.5, 2), unsigned(math.nan, 1)
+    ('1,234.50', '–')
+    """
+    return f"{value:,.{decimals}f}" if math.isfinite(value) else "–"
 
 
 def plus_minus(value: float, error: float, decimals: int = 3) -> str:

@@ -10,8 +10,10 @@ from long_fits import Interrupted
 from small_tables import only, patients
 from typer.testing import CliRunner
 
+from intertwine import InteractionRegressor
 from intertwine.cli import commands, reading
 from intertwine.cli.commands import application
+from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
 
 pytest.importorskip("pyarrow")
@@ -48,7 +50,17 @@ def folder(tmp_path_factory):
     spoilt.to_parquet(at / "spoilt.parquet", index=False)
     (at / "empty.csv").write_text("")
     (at / "header.csv").write_text("a,b\n")
-    (at / "semicolons.csv").write_text("a;b\n1;2\n")
+    (at / "semicolons.csv").write_text("a;b\n1,5;2\n")
+    (at / "tabs.csv").write_text("a\tb\n1\t2\n")
+    (at / "commas.tsv").write_text("a,b\n1,2\n")
+    (at / "one.csv").write_text("a\n1\n")
+    (at / "repeated.csv").write_text("bmi,bmi,y\n1,2,3\n")
+    (at / "latin.csv").write_text("größe,y\n1,2\n", encoding="latin-1")
+    typos = only(table, "y", "time", "status").astype({"y": object, "age": object, "time": object})
+    for row, column in ((16, "age"), (4, "y"), (7, "y"), (3, "time")):
+        typos.loc[row, column] = "n/a?" if column == "age" else "?"
+    typos["visits"] = ["1", "3+", "2"] + ["0"] * (len(typos) - 3)
+    typos.to_csv(at / "typos.csv", index=False)
     (at / "twice.csv").write_text("a,b\n1,2,3\n1,2,3,4\n")
     (at / "table.xlsx").write_text("not a spreadsheet")
     (at / "junk.intertwine").write_text("nothing of ours")
@@ -96,6 +108,24 @@ def test_columns_may_come_in_another_order_and_with_new_levels(folder, model, tm
     done = works("predict", model, tmp_path / "new.csv")
     assert len(done.stdout.splitlines()) == 91
     assert "site" in done.stderr
+
+
+def test_missing_values_are_remarked_on(folder, model, tmp_path):
+    patients().assign(sex=None).to_csv(tmp_path / "new.csv", index=False)
+    done = works("predict", model, tmp_path / "new.csv")
+    told = " ".join(done.stderr.split())
+    assert "missing values count as the median of the rows that the model was fitted on: weight (3)" in told
+    assert "missing values count as a level of its own: site (2)" in told
+    assert "missing values count as none of its levels: sex (90)" in told
+
+
+def test_a_surface_is_shown_without_a_sign(capsys):
+    X = patients()[["age", "dose"]]
+    model = InteractionRegressor(latent=None, basis="spline", n_knots=3).fit(X, patients()["y"])
+    Screen().interactions(model)
+    line = next(line for line in capsys.readouterr().out.splitlines() if "age × dose" in line)
+    assert f"{model.top_interactions(1)['z'][0]:.1f}" in line
+    assert "+" not in line
 
 
 def test_classes_come_with_probabilities(folder, tmp_path):
@@ -148,7 +178,38 @@ MISTAKES = {
     "unknown ending": (["fit", "table.xlsx", "--target", "y"], "only .csv, .tsv and .parquet"),
     "empty file": (["fit", "empty.csv", "--target", "y"], "is empty"),
     "no rows": (["fit", "header.csv", "--target", "a"], "no rows"),
-    "semicolons": (["fit", "semicolons.csv", "--target", "a"], "separated by something other"),
+    "semicolons": (
+        ["fit", "semicolons.csv", "--target", "a"],
+        "separated by semicolons; save it with commas",
+    ),
+    "tabs": (["fit", "tabs.csv", "--target", "a"], "separated by tabs; let its name end in .tsv"),
+    "commas": (["fit", "commas.tsv", "--target", "a"], "separated by commas; let its name end in .csv"),
+    "one column": (["fit", "one.csv", "--target", "a"], "a table needs two at least"),
+    "repeated names": (["fit", "repeated.csv", "--target", "y"], "columns of the same name: bmi"),
+    "another encoding": (["fit", "latin.csv", "--target", "y"], "save it as UTF-8"),
+    "typo in a feature": (
+        ["fit", "typos.csv", "--target", "weight", "--drop", "y,time"],
+        "column 'age' holds text in row 17 ('n/a?') among numbers; correct the file",
+    ),
+    "typo in a feature of few numbers": (
+        ["fit", "typos.csv", "--target", "weight", "--drop", "y,time,age"],
+        "'visits' holds text in row 2 ('3+') among numbers; correct the file, or treat it as labels with --categorical",
+    ),
+    "typo in new rows": (["predict", "y.intertwine", "typos.csv"], "'age' holds text in row 17 ('n/a?')"),
+    "typo in a target": (
+        ["fit", "typos.csv", "--target", "y"],
+        "'y' holds text in rows 5 ('?'), 8 ('?') among",
+    ),
+    "typo in a number": (
+        ["fit", "typos.csv", "--target", "y", "--task", "regression"],
+        "'y' holds text in rows 5 ('?'), 8 ('?') among numbers; correct the file",
+    ),
+    "typo in a time": (["fit", "typos.csv", "--time", "time", "--event", "status=dead"], "in row 4 ('?')"),
+    "target dropped": (
+        ["fit", "patients.csv", "--target", "y", "--drop", "y"],
+        "'y' is dropped, but --target",
+    ),
+    "arguments swapped": (["predict", "patients.csv", "y.intertwine"], "are the arguments swapped?"),
     "ragged rows": (["fit", "twice.csv", "--target", "a"], "cannot be read as csv"),
     "no target": (["fit", "patients.csv"], "--target NAME"),
     "column misspelt": (["fit", "patients.csv", "--target", "Y"], "did you mean 'y'"),

@@ -11,6 +11,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.typos import refuse_typos
 from intertwine.compare import AbstractTask, ClassificationTask, RegressionTask, SurvivalTask
 from intertwine.validation import survival_target
 
@@ -66,22 +67,24 @@ def pose(
     Mistake
         For columns that do not exist, targets that do not suit the task, and columns that cannot be features.
     """
-    table = table.rename(columns=str)
+    table = table.rename(columns=str).reset_index(drop=True)
     event_column, event_value = _split_event(event)
     for name in (*drop, *categorical, *(n for n in (target, time, event_column, entry) if n is not None)):
         _require(table, name)
+    roles = [name for name in (target, time, event_column, entry) if name is not None]
+    if both := [name for name in drop if name in roles]:
+        raise Mistake(
+            f"{both[0]!r} is dropped, but --target, --time, --event or --entry names it; choose one"
+        )
     notes: list[str] = []
     chosen = _task(task, target, time, event_column, table)
-    roles = [name for name in (target, time, event_column, entry) if name is not None]
     if chosen.name == "survival":
         table = _complete(table, [n for n in (time, event_column, entry) if n is not None], notes)
         y = _survival(table, str(time), str(event_column), event_value, entry)
     else:
         table = _complete(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target))
-    X = _features(
-        table.drop(columns=[*roles, *(name for name in drop if name not in roles)]), categorical, notes
-    )
+    X = _features(table.drop(columns=[*roles, *drop]), categorical, notes)
     labels = [name for name in X.columns if name in categorical or not _is_number(X[name])]
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
@@ -129,6 +132,7 @@ def _task(
     levels = values.nunique()
     if levels == 1:
         raise Mistake(f"{target!r} is {values.iloc[0]} in every row: there is nothing to predict")
+    refuse_typos(values, target, _if_few(values, "say --task classification"))
     if not _is_number(values) or levels == 2:
         return TASKS["classification"]
     if levels <= 10 and bool((values == values.round()).all()):
@@ -170,6 +174,7 @@ def _survival(
         )
     for name in (time, entry):
         if name is not None and not _is_number(table[name]):
+            refuse_typos(table[name], name)
             raise Mistake(f"{name!r} holds text or dates; times must be numbers in one unit")
     return survival_target(
         table[time].to_numpy(float),
@@ -181,6 +186,7 @@ def _survival(
 def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
     if task.name == "regression":
         if not _is_number(values):
+            refuse_typos(values, name)
             raise Mistake(
                 f"{name!r} holds text, not numbers: choose another target, or --task classification"
             )
@@ -213,6 +219,9 @@ def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> 
             raise Mistake(
                 f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
             )
+        if name not in categorical:
+            as_labels = f"treat it as labels with --categorical {_quoted(name)}"
+            refuse_typos(values, name, _if_few(values, as_labels))
         if name in categorical or not _is_number(values):
             levels = values.nunique()
             if levels > _MOST_LEVELS:
@@ -227,6 +236,11 @@ def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> 
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
     return X
+
+
+def _if_few(values: pd.Series, advice: str) -> str:
+    """Give `advice` to treat a column as labels only where that many labels would do."""
+    return advice if values.nunique() <= _MOST_LEVELS else ""
 
 
 def _is_number(values: pd.Series) -> bool:

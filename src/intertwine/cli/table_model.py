@@ -14,6 +14,8 @@ import intertwine
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preprocessing_state import preprocessor_from_state, preprocessor_to_state, standard_units
 from intertwine.cli.problem import TASKS, Problem
+from intertwine.cli.reading import is_named_like_a_table
+from intertwine.cli.typos import refuse_typos
 from intertwine.compare import AbstractTask, Comparison
 from intertwine.io import load_state, save_state
 from intertwine.pipelines import TablePreprocessor
@@ -80,6 +82,8 @@ class TableModel:
             raise Mistake(
                 f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on"
             )
+        for name in self.preprocessor.numeric_:
+            refuse_typos(table[name], name)
         for name, levels in preprocessor_to_state(self.preprocessor)["levels"].items():
             unknown = sorted({str(level) for level in table[name].dropna()} - set(levels))
             if unknown:
@@ -93,6 +97,7 @@ class TableModel:
     def predict(self, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
         X = self.features(table)
+        self._warn_of_gaps(table)
         if self.task.name == "regression":
             return pd.DataFrame({"prediction": self.estimator.predict(X)}, index=table.index)
         if self.task.name == "classification":
@@ -109,6 +114,19 @@ class TableModel:
             survival = survival_at(self.estimator, X, np.sort(np.asarray(times, dtype=float)))
             columns |= {f"survival_at_{time:g}": survival[:, i] for i, time in enumerate(sorted(times))}
         return pd.DataFrame(columns, index=table.index)
+
+    def _warn_of_gaps(self, table: pd.DataFrame) -> None:
+        """Say which missing values were replaced, and by what."""
+        levels = preprocessor_to_state(self.preprocessor)["levels"]
+        missing = {name: int(table[name].isna().sum()) for name in [*self.preprocessor.numeric_, *levels]}
+        for by, names in {
+            "the median of the rows that the model was fitted on": self.preprocessor.numeric_,
+            "a level of its own": [name for name in levels if "missing" in levels[name]],
+            "none of its levels": [name for name in levels if "missing" not in levels[name]],
+        }.items():
+            gaps = [f"{name} ({missing[name]})" for name in names if missing[name]]
+            if gaps:
+                warnings.warn(f"missing values count as {by}: {', '.join(gaps[:12])}", stacklevel=3)
 
     def save(self, path: Path) -> None:
         """Write one model file; nothing in it can be executed."""
@@ -138,7 +156,12 @@ class TableModel:
         """
         if not path.exists():
             raise Mistake(f"no file {path}")
-        state = load_state(path)
+        try:
+            state = load_state(path)
+        except ValueError as error:
+            if is_named_like_a_table(path):
+                raise Mistake(f"{path} is no model file; are the arguments swapped?") from error
+            raise
         if state.get("class") != _KIND:
             raise Mistake(
                 f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load"

@@ -12,6 +12,7 @@ from bad_inputs import GOOD_TARGETS, cases_for, check_case
 from bad_inputs.cases import N_ROWS, features
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
+from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from intertwine import (
@@ -269,6 +270,27 @@ def test_lists_must_hold_what_can_be_chosen(name, item):
         check_choices(search.set_params(**{name: (*good, item)}))
 
 
+@pytest.mark.parametrize("name", ["scalings", "n_knots", "relevances", "squares", "orders", "n_components"])
+def test_lists_must_hold_something(name):
+    search = clone(SEARCHING["regression"]).set_params(**{name: ()})
+    with pytest.raises(ValueError, match=f"{name} is empty; list at least one value to try"):
+        search.fit(features(), GOOD_TARGETS["regression"](N_ROWS))
+
+
+def test_a_search_of_nothing_but_splines_of_normal_scores():
+    search = clone(SEARCHING["regression"]).set_params(scalings=("quantile",), n_knots=(3,))
+    with pytest.raises(ValueError, match="add 'features' to scalings, or 0 to n_knots"):
+        search.fit(features(), GOOD_TARGETS["regression"](N_ROWS))
+
+
+def test_a_group_splitter_needs_groups():
+    search = clone(SEARCHING["regression"]).set_params(cv=GroupKFold(2))
+    y = GOOD_TARGETS["regression"](N_ROWS)
+    with pytest.raises(ValueError, match=r"GroupKFold needs groups: pass fit\(\.\.\., groups=\)"):
+        search.fit(features(), y)
+    assert search.fit(features(), y, groups=np.arange(N_ROWS) % 3).best_params_
+
+
 def test_survival_questions_that_have_no_answer():
     y = GOOD_TARGETS["survival"](N_ROWS)
     model = InteractionCoxPH(latent=None).fit(features(), y, strata=np.arange(N_ROWS) % 2)
@@ -287,8 +309,15 @@ def test_questions_about_pairs_that_have_no_answer(estimator):
     model = fitted(estimator)
     with pytest.raises(ValueError, match="by='p': choose 'estimate' or 'z'"):
         model.top_interactions(by="p")
-    with pytest.raises(ValueError, match="k must be at least 1"):
-        model.top_interactions(0)
+    for k, expected in {
+        0: ValueError,
+        -1: ValueError,
+        2.5: TypeError,
+        "a": TypeError,
+        True: TypeError,
+    }.items():
+        with pytest.raises(expected, match=f"k must be a positive integer, got {k!r}"):
+            model.top_interactions(k)
     with pytest.raises(ValueError, match="feature 9 is out of range for 3 features"):
         model.interaction(0, 9)
     with pytest.raises(ValueError, match="'age' is not a feature"):

@@ -99,4 +99,29 @@ def test_a_ranking_may_be_empty():
     X, y = _data()
     sparse = InteractionRegressor(alpha=0.05, l1_ratio=1.0, latent=None).fit(X, y)
     assert len(sparse.top_interactions(3)) > 0
-    assert len(sparse.top_interactions(3, by="z")) == 0  # the sparse path has no standard errors
+    empty = InteractionRegressor(alpha=50.0, l1_ratio=1.0, latent=None).fit(X, y)
+    assert len(empty.top_interactions(3)) == 0
+
+
+@pytest.mark.parametrize(
+    ("params", "reason"),
+    [
+        ({"l1_ratio": 0.5, "latent": None}, "the sparse path gives no standard errors"),
+        ({"tie": np.inf, "n_init": 1}, "tie=inf gives no standard errors"),
+    ],
+)
+def test_a_ranking_by_z_needs_standard_errors(params, reason):
+    X, y = _data()
+    model = InteractionRegressor(alpha=0.02, random_state=0, **params).fit(X, y)
+    with pytest.raises(ValueError, match=f"{reason}.*; use by='estimate'"):
+        model.top_interactions(3, by="z")
+
+
+def test_a_ranking_by_z_needs_a_file_with_standard_errors(monkeypatch, tmp_path):
+    X, y = _data()
+    monkeypatch.setattr("intertwine.estimators.state._LARGEST_POSTERIOR", 10)
+    InteractionRegressor(latent=None).fit(X, y).save(tmp_path / "model")
+    with pytest.raises(
+        ValueError, match="the file of this model.* holds no standard errors; use by='estimate'"
+    ):
+        intertwine.load(tmp_path / "model").top_interactions(3, by="z")

@@ -87,10 +87,11 @@ def answers(model, new):
     given += [model.solver_reason_, getattr(model, "classes_", None), model.get_params()]
     tables = [
         model.top_interactions(4),
-        model.top_interactions(3, by="z"),
         model.main_effects(),
         model.history_,
     ]
+    if np.isfinite(tables[0]["std_error"]).all():
+        tables.append(model.top_interactions(3, by="z"))
     if hasattr(model, "predict_survival_function"):
         tables.append(model.baseline_hazard_)
         strata = np.resize(np.unique(model.baseline_hazard_["strata"]), len(new))

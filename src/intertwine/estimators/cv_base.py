@@ -93,6 +93,10 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
             for knots, scaling in product(self.n_knots, self.scalings)
             if not (knots and scaling == "quantile")  # splines have their knots at quantiles already
         ]
+        if not preparations:
+            raise ValueError(
+                "splines are never joined with scaling 'quantile'; add 'features' to scalings, or 0 to n_knots"
+            )
         return SearchSpace(
             preparations=tuple(preparations),
             relevances=tuple(None if r == "evidence" else float(r) for r in self.relevances),

@@ -87,7 +87,7 @@ def tuning_rows(cv, X, kept, strata, groups, max_rows, rng):
     Raises
     ------
     ValueError
-        If some row is not tested exactly once, or a fold has no rows to fit.
+        If some row is not tested exactly once, a fold has no rows to fit, or a group splitter has no groups.
     """
     if isinstance(cv, int | np.integer):
         splitter = (KFold if strata is None else StratifiedKFold)(
@@ -96,7 +96,12 @@ def tuning_rows(cv, X, kept, strata, groups, max_rows, rng):
     else:
         splitter = check_cv(cv, strata, classifier=strata is not None)
     labels = np.zeros(len(X)) if strata is None else strata
-    folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
+    try:
+        folds = [(np.asarray(a), np.asarray(b)) for a, b in splitter.split(X, labels, groups)]
+    except ValueError as error:
+        if groups is None and "'groups'" in str(error):  # scikit-learn's words about a parameter of its own
+            raise ValueError(f"{type(splitter).__name__} needs groups: pass fit(..., groups=)") from error
+        raise
     if not np.array_equal(np.sort(np.concatenate([test for _, test in folds])), np.arange(len(X))):
         raise ValueError("cv must test every row exactly once")
     rows = np.flatnonzero(kept)

@@ -6,10 +6,11 @@ from typing import NamedTuple
 
 import numpy as np
 
+from intertwine.coefficients import DualCoefficients
 from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, target_shares, wald
 from intertwine.fitting.model import InteractionModel
 
-__all__ = ["Interaction", "column_names", "main_effects", "pair_table", "pair_terms"]
+__all__ = ["Interaction", "column_names", "main_effects", "pair_table", "pair_terms", "why_no_errors"]
 
 
 class Interaction(NamedTuple):
@@ -59,6 +60,17 @@ def main_effects(model: InteractionModel, features) -> dict[str, np.ndarray]:
         "std_error": std_error,
         "z": wald(estimate, std_error),
     }
+
+
+def why_no_errors(model: InteractionModel) -> str:
+    """Say why pairs have no standard errors; empty where they have."""
+    if model.pairs.has_variances:
+        return ""
+    if not isinstance(model.pairs, DualCoefficients):
+        return "the sparse path gives no standard errors"
+    if np.isinf(model.pairs.strengths.deviation):
+        return "tie=inf gives no standard errors: pairs do not deviate from the latent target"
+    return "the file of this model, of many rows, holds no standard errors"
 
 
 def pair_terms(features, first, second) -> np.ndarray:

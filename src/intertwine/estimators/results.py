@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from numbers import Integral
 from typing import Any
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
-from intertwine.estimators.effects_table import Interaction, main_effects, pair_table
+from intertwine.estimators.effects_table import Interaction, main_effects, pair_table, why_no_errors
 from intertwine.fitting.feature_pairs import pair_estimates, ranked_pairs
 from intertwine.fitting.latent_search import SearchIteration, history_table
 from intertwine.frames import make_frame
@@ -66,13 +67,19 @@ class InteractionResults:
         Raises
         ------
         ValueError
-            For another ``by`` or ``k`` < 1.
+            For another ``by``, for ``k`` < 1, and for ``by="z"`` where the model has no standard errors.
+        TypeError
+            For a ``k`` that is no integer.
         """
         check_is_fitted(self)
         if by not in ("estimate", "z"):
             raise ValueError(f"by={by!r}: choose 'estimate' or 'z'")
+        if not isinstance(k, Integral) or isinstance(k, bool):
+            raise TypeError(f"k must be a positive integer, got {k!r}")
         if k < 1:
-            raise ValueError("k must be at least 1")
+            raise ValueError(f"k must be a positive integer, got {k}")
+        if by == "z" and (reason := why_no_errors(self._models[0][1])):
+            raise ValueError(f"{reason}; use by='estimate'")
         tables = []
         for label, model in self._models:
             first, second = ranked_pairs(model, k, by)

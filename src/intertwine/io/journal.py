@@ -258,7 +258,7 @@ def _require_writable(path: Path) -> None:
     """Fail before the work, not after it."""
     folder = path.resolve().parent
     if not folder.is_dir():
-        raise FileNotFoundError(errno.ENOENT, os.strerror(errno.ENOENT), str(folder))
+        raise FileNotFoundError(errno.ENOENT, "the folder of the checkpoint does not exist", str(folder))
     for place in (folder, path):
         if place.exists() and not os.access(place, os.W_OK):
             raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(place))

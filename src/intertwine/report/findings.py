@@ -98,7 +98,10 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         len(np.unique(columns_of(estimator.top_interactions(_LONGEST))["class"])) if "class" in top else 1
     )
     n_pairs = n_sets * p * (p - 1) // 2
-    strongest = columns_of(estimator.top_interactions(min(_LONGEST, max(n_pairs, 1)), by="z"))
+    has_errors = bool(np.any(np.isfinite(top["std_error"].astype(float))))
+    strongest = (
+        columns_of(estimator.top_interactions(min(_LONGEST, max(n_pairs, 1)), by="z")) if has_errors else top
+    )
     order = np.argsort(-np.abs(main["estimate"].astype(float)), kind="stable")
     return Findings(
         interactions=_interactions(top, bootstrap),
@@ -114,7 +117,7 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         ],
         n_pairs=n_pairs,
         n_clear=discoveries(strongest["z"].astype(float), n_pairs),
-        has_errors=bool(np.any(np.isfinite(strongest["z"].astype(float)))),
+        has_errors=has_errors,
         has_bootstrap=bool(bootstrap),
         no_bootstrap=no_bootstrap,
     )

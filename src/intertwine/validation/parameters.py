@@ -75,10 +75,11 @@ _ITEMS: dict[str, list[Any]] = {
     "n_components": INTERACTION_CONSTRAINTS["n_components"],
     "l1_ratios": INTERACTION_CONSTRAINTS["l1_ratio"],
 }
+_MAY_BE_EMPTY = ("latents", "l1_ratios")
 
 
 def check_choices(search: BaseEstimator) -> None:
-    """Refuse lists of choices that hold something that cannot be chosen.
+    """Refuse lists of choices that hold something that cannot be chosen, or nothing to choose from.
 
     scikit-learn's own constraints know lists, not what they hold.
 
@@ -91,6 +92,8 @@ def check_choices(search: BaseEstimator) -> None:
     ------
     sklearn.utils._param_validation.InvalidParameterError
         Naming the parameter and the first item at fault.
+    ValueError
+        Naming the list that is empty.
 
     Examples
     --------
@@ -102,6 +105,9 @@ def check_choices(search: BaseEstimator) -> None:
     ... Got 4 instead.
     """
     params = search.get_params(deep=False)
-    for name in _ITEMS.keys() & params.keys():
-        for item in np.atleast_1d(np.asarray(params[name], dtype=object)):
+    for name in [name for name in _ITEMS if name in params]:
+        items = np.atleast_1d(np.asarray(params[name], dtype=object))
+        if items.size == 0 and name not in _MAY_BE_EMPTY:
+            raise ValueError(f"{name} is empty; list at least one value to try")
+        for item in items:
             validate_parameter_constraints(_ITEMS, {name: item}, type(search).__name__)

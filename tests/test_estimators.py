@@ -117,11 +117,14 @@ def test_a_ranking_by_z_needs_standard_errors(params, reason):
         model.top_interactions(3, by="z")
 
 
-def test_a_ranking_by_z_needs_a_file_with_standard_errors(monkeypatch, tmp_path):
-    X, y = _data()
-    monkeypatch.setattr("intertwine.estimators.state._LARGEST_POSTERIOR", 10)
-    InteractionRegressor(latent=None).fit(X, y).save(tmp_path / "model")
+@pytest.mark.parametrize(("n", "params"), [(8, {}), (200, {"basis": "spline", "n_knots": 3})])
+def test_a_ranking_by_z_needs_a_file_with_standard_errors(n, params, monkeypatch, tmp_path):
+    X, y = _data(n=n)
+    monkeypatch.setattr("intertwine.estimators.state._LARGEST_POSTERIOR", 5)
+    model = InteractionRegressor(latent=None, **params).fit(X, y)
+    assert len(model.top_interactions(3, by="z")) == 3
+    model.save(tmp_path / "model")
     with pytest.raises(
-        ValueError, match="the file of this model.* holds no standard errors; use by='estimate'"
+        ValueError, match="the file of this large model holds no standard errors; use by='estimate'"
     ):
         intertwine.load(tmp_path / "model").top_interactions(3, by="z")

@@ -64,13 +64,14 @@ def main_effects(model: InteractionModel, features) -> dict[str, np.ndarray]:
 
 def why_no_errors(model: InteractionModel) -> str:
     """Say why pairs have no standard errors; empty where they have."""
-    if model.pairs.has_variances:
-        return ""
-    if not isinstance(model.pairs, DualCoefficients):
+    pairs = model.pairs
+    if not isinstance(pairs, DualCoefficients):
         return "the sparse path gives no standard errors"
-    if np.isinf(model.pairs.strengths.deviation):
+    if np.isinf(pairs.strengths.deviation):
         return "tie=inf gives no standard errors: pairs do not deviate from the latent target"
-    return "the file of this model, of many rows, holds no standard errors"
+    # the error of a surface takes the covariances of its coefficients
+    enough = pairs.written is None or pairs.written.covariance is not None or model.preparation.spline is None
+    return "" if pairs.has_variances and enough else "the file of this large model holds no standard errors"
 
 
 def pair_terms(features, first, second) -> np.ndarray:

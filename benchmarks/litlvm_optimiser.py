@@ -29,7 +29,7 @@ NAME = "litlvm_optimiser"
 KEY = ("outcome", "l1_ratio", "latent", "p", "solver", "seed")
 LEARNING_RATES = (0.005, 0.01, 0.05, 0.1)
 PATIENCE = 60.0  # times our seconds after which Adam is called slower
-GAPS = (0.01, 0.001, 0.0001)
+GAPS = (0.01, 0.0001, 0.000001)
 
 
 @dataclass(frozen=True)
@@ -192,7 +192,7 @@ def table(name: str) -> None:
         reached = [in_words(middle["seconds"]), f"{middle['objective']:.5f}", lowest]
         body.append([outcome, latent, l1_ratio, n_features, solver, *reached, *ratios])
     header = ["outcome", "target", "l1_ratio", "p", "solver", "ours, whole fit", "our J", "Adam's lowest J"]
-    header += [f"to within {gap:.2%} of our J" for gap in GAPS]
+    header += [f"to within {gap:.2g} of our J" for gap in GAPS]
     write_table(name, markdown(header, body))
 
 

@@ -142,9 +142,10 @@ class MixedModel:
         for _ in range(self._MAX_STEPS):
             gradient = self.loss.gradient(point.scores)
             known = self.n_factorizations
-            system = self._system_at(point.scores, drift, damping)
+            with np.errstate(over="ignore", divide="ignore", invalid="ignore"):  # judged by what comes out
+                system = self._system_at(point.scores, drift, damping)
+                target = system.target(point.scores, offset, gradient)
             exact = drift == 0 or self.n_factorizations > known
-            target = system.target(point.scores, offset, gradient)
             if not all(
                 np.isfinite(part).all() for part in target
             ):  # all rows saturated: no curvature is left

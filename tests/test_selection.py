@@ -153,6 +153,10 @@ def test_bootstrap_limits_lie_about_the_estimate():
     assert found["upper"] == pytest.approx(found["estimate"] + half, abs=0.15 * half)
     with pytest.raises(ValueError, match="at least 2"):
         model.bootstrap_interactions(1)
+    with pytest.raises(TypeError, match="k must be a positive integer"):
+        model.bootstrap_interactions(10, 2.5)
+    with pytest.raises(ValueError, match="k must be a positive integer"):
+        model.bootstrap_interactions(10, 0)
 
 
 @pytest.mark.parametrize("relevance", [0.0, 1.0, "evidence"])

@@ -16,7 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.estimators.effects_table import pair_terms
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.progress import progress, warn_if_unconverged
-from intertwine.estimators.results import InteractionResults
+from intertwine.estimators.results import InteractionResults, check_count
 from intertwine.estimators.solver_choice import choose_solver
 from intertwine.estimators.state import model_from_state, model_to_state
 from intertwine.fitting.bootstrap import bootstrap_table
@@ -207,6 +207,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
             return self._bootstrap(n_bootstrap, k, shown)
 
     def _bootstrap(self, n_bootstrap, k, shown: AbstractProgress):
+        check_count(n_bootstrap, "n_bootstrap")
+        check_count(k, "k")
         if n_bootstrap < 2:
             raise ValueError("n_bootstrap must be at least 2, or there is no spread")
         if self._training is None:

@@ -17,6 +17,14 @@ from intertwine.resources import require_memory
 __all__ = ["InteractionResults"]
 
 
+def check_count(value, name: str) -> None:
+    """Refuse what is no positive integer."""
+    if not isinstance(value, Integral) or isinstance(value, bool):
+        raise TypeError(f"{name} must be a positive integer, got {value!r}")
+    if value < 1:
+        raise ValueError(f"{name} must be a positive integer, got {value}")
+
+
 class InteractionResults:
     """Tables and coefficients, read from ``_models``: one fitted model for each class contrast (one otherwise).
 
@@ -74,10 +82,7 @@ class InteractionResults:
         check_is_fitted(self)
         if by not in ("estimate", "z"):
             raise ValueError(f"by={by!r}: choose 'estimate' or 'z'")
-        if not isinstance(k, Integral) or isinstance(k, bool):
-            raise TypeError(f"k must be a positive integer, got {k!r}")
-        if k < 1:
-            raise ValueError(f"k must be a positive integer, got {k}")
+        check_count(k, "k")
         if by == "z" and (reason := why_no_errors(self._models[0][1])):
             raise ValueError(f"{reason}; use by='estimate'")
         tables = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from pathlib import Path
 
@@ -14,12 +15,23 @@ TITLES = {
     "litlvm_optimiser": "Against the paper's optimiser",
     "litlvm_compatibility": "A map of compatible donors and recipients",
 }
+#: Picture, and what it shows.
+PICTURES = {
+    "litlvm_simulation_tie": "AUC by strength of the latent tie at p = 100, everything else tuned: the best is "
+    "neither none nor infinite.",
+    "litlvm_simulation_transition": "RMSE by number of features: without a tie the error jumps where the parameters, "
+    "1 + p + p(p−1)/2, come to outnumber the 2000 rows; with it, it grows.",
+    "litlvm_scale_growth": "Seconds of a fit by number of features and of rows.",
+    "litlvm_compatibility_maps": "Maps of antigens: the truth, principal components, the latent distance model, and "
+    "principal components of untied pairs.",
+}
 
 
 def benchmark_tables(root: Path) -> str:
     """Markdown with every ``benchmarks/results/*.md``, each under a heading and with its command."""
     parts = []
-    found = {path.stem: path for path in sorted((root / "benchmarks" / "results").glob("*.md"))}
+    folder = root / "benchmarks" / "results"
+    found = {path.stem: path for path in sorted(folder.glob("*.md")) if not path.stem.endswith("_quick")}
     for name in [
         *(name for name in TITLES if name in found),
         *(name for name in found if name not in TITLES),
@@ -28,4 +40,12 @@ def benchmark_tables(root: Path) -> str:
         text = text.replace(" ± ", "\u00a0±\u00a0")  # stay on one line
         title = TITLES.get(name, name.replace("_", " "))
         parts.append(f"## {title}\n\n`python benchmarks/{name}.py`\n\n{text}")
+        parts += [_picture(path) for path in sorted(folder.glob(f"{name}_*.png")) if path.stem in PICTURES]
     return "\n\n".join(parts) or "No benchmark has been run in this copy."
+
+
+def _picture(path: Path) -> str:
+    """A picture inside the page, with what it shows."""
+    shown = PICTURES[path.stem]
+    data = base64.b64encode(path.read_bytes()).decode("ascii")
+    return f"![{shown}](data:image/png;base64,{data})\n\n*{shown}*"

@@ -61,7 +61,9 @@ class Posterior(NamedTuple):
     def leave_one_out_scores(self):
         """Score of every row when that row is left out."""
         P = self.P.diagonal()
-        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):  # rows that only fit themselves: ±∞
+        with np.errstate(
+            divide="ignore", invalid="ignore", over="ignore"
+        ):  # rows that only fit themselves: ±∞
             return self.scores - self.alpha * (self.weights - P) / (self.weights * P)
 
     def widened(self, design) -> Posterior:

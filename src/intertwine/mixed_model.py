@@ -202,6 +202,13 @@ class MixedModel:
         """The point with these coefficients, without offset: a start from the solution of a similar problem."""
         return self._point(np.zeros(len(alpha)), alpha, gamma, self.K.matmul(alpha), self.K.whitened(alpha))
 
+    def near(self, gamma, whitened, field, scores) -> Mode:
+        """A mode to begin from, of an approximate solution; α follows from the scores."""
+        alpha = -self.loss.gradient(scores)
+        if len(self.K.whitened(alpha)):
+            return Mode(alpha, gamma, field, whitened, scores, np.inf)
+        return Mode(alpha, gamma, self.K.matmul(alpha), np.zeros(0), scores, np.inf)
+
     def _best_start(self, offset, start) -> Mode:
         """The earlier mode at the new offset, or zero where that is better."""
         n, q = self.C.shape

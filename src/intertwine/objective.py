@@ -90,15 +90,18 @@ class IntegratedObjective:
     strengths : Strengths
     rows : ndarray of int
         The rows of X that the model sees; the others are evaluated for nothing, which is cheaper than a copy.
+    approach : callable, optional
+        Target and starts of several sizes to parameters near an optimum, and the mode there.
     """
 
-    def __init__(self, model, target, X, strengths, rows):
+    def __init__(self, model, target, X, strengths, rows, approach=None):
         self.model = model
         self.target = target
         self.X = X
         self.strengths = strengths
         self.rows = rows
         self._mode = None
+        self._approach = approach
 
     def offset(self, params):
         return self.strengths.shrinkage * self.target.score(params, self.X)[self.rows]
@@ -116,9 +119,19 @@ class IntegratedObjective:
         """Go on as if the evaluations behind ``memory`` had been made."""
         self._mode = self.model.remember(memory)
 
-    def rough_value(self, params):
-        """J to a few digits, for comparing starts."""
-        self._mode = self.model.mode(self.offset(params), self._mode, tol=_ROUGH)
+    def choose(self, trials):
+        """Where to begin, of targets that differ in size."""
+        if self._approach is not None:
+            params, self._mode = self._approach(self.target, trials)
+            return params
+        return min(trials, key=self._rough_value)
+
+    def _rough_value(self, params):
+        """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""
+        try:
+            self._mode = self.model.mode(self.offset(params), self._mode, tol=_ROUGH)
+        except FloatingPointError:
+            return np.inf
         return self._mode.value + self.strengths.target_ridge * self.target.half_norm(params)[0]
 
     def value_and_gradient(self, params):

@@ -11,7 +11,14 @@ from typing import NamedTuple
 
 import numpy as np
 
-from intertwine.fitting.fields import AbstractFields, EffectColumns, ExactStrengths, smaller_form
+from intertwine.fitting.fields import (
+    AbstractFields,
+    EffectColumns,
+    ExactStrengths,
+    factorization_operations,
+    smaller_form,
+)
+from intertwine.fitting.joint_search import JointObjective, descend_jointly, pays
 from intertwine.fitting.latent_search import LatentFit, LatentSettings, TargetPoint, search_target
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.mixed_model import MixedModel, Mode, Posterior
@@ -126,8 +133,11 @@ class ExactProblem:
             return ExactFit(mode, nothing, None, strengths, model)
         plain = model.mode(nothing, first)
 
+        approach = self._approach(model, strengths, plain) if self._descends_jointly() else None
+
         def objective(target):
-            return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows)
+            own = None if isinstance(target, SumOfTargets) else approach
+            return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows, own)
 
         dual = np.zeros(len(self.columns))
         dual[self.rows] = plain.alpha
@@ -136,6 +146,25 @@ class ExactProblem:
             latent = self._add_triples(objective, latent, settings, rng, watch)
         offset = _target_scores(latent, strengths, self.columns)[self.rows]
         return ExactFit(model.mode(offset, plain), offset, latent, strengths, model)
+
+    def _descends_jointly(self) -> bool:
+        """Whether a search may begin with a descent over everything at once."""
+        n, q = len(self.rows), self.columns.shape[1]
+        return (
+            self.order == 2
+            and not self.loss.is_quadratic  # there one factorization serves the whole search
+            and pays(n, q, factorization_operations(n, q, self.squares.shape[1], self.order))
+        )
+
+    def _approach(self, model: MixedModel, strengths: ExactStrengths, plain: Mode):
+        columns = self._effect_columns(self.columns[self.rows], self.squares)
+
+        def approach(target, trials):
+            joint = JointObjective(self.loss, columns, self.fixed, strengths, target)
+            found = descend_jointly(joint, plain.gamma, trials)
+            return found.params, model.near(found.gamma, found.whitened, found.field, found.scores)
+
+        return approach
 
     def _add_triples(self, objective, latent, settings, rng, watch):
         """Continue the pair target's optimum with a CP tensor of triples beside it."""

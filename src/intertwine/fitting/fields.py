@@ -25,8 +25,10 @@ __all__ = [
     "ExactStrengths",
     "FactoredFields",
     "WrittenEffects",
+    "factorization_operations",
     "n_coefficients",
     "prefers_factor",
+    "prior_deviations",
     "smaller_form",
 ]
 
@@ -83,6 +85,11 @@ def _variances(strengths: ExactStrengths) -> tuple[float, float, float, float]:
     return 1.0 / strengths.main, 1.0 / strengths.pairs.ridge, pairs, pairs
 
 
+def prior_deviations(strengths: ExactStrengths) -> np.ndarray:
+    """Prior standard deviation of a coefficient of main effects, squares, pairs and triples."""
+    return np.sqrt(_variances(strengths))
+
+
 def n_coefficients(n_columns: int, n_squares: int, order: int) -> int:
     """How many coefficients the effects of so many columns have together."""
     effects = [Linear(), Pairs(), Triples()][:order]
@@ -92,6 +99,13 @@ def n_coefficients(n_columns: int, n_squares: int, order: int) -> int:
 def prefers_factor(n_rows: int, n_columns: int, n_squares: int, order: int) -> bool:
     """Tell whether columns are the smaller form for so many rows."""
     return _TALL * n_coefficients(n_columns, n_squares, order) <= n_rows
+
+
+def factorization_operations(n_rows: int, n_columns: int, n_squares: int, order: int) -> float:
+    """Multiplications of one factorization: n³/3 of a matrix of rows, or n m² of one of m coefficients."""
+    if prefers_factor(n_rows, n_columns, n_squares, order):
+        return float(n_rows) * n_coefficients(n_columns, n_squares, order) ** 2
+    return n_rows**3 / 3.0
 
 
 def smaller_form(columns: EffectColumns) -> AbstractFields:
@@ -203,7 +217,7 @@ class FactoredFields(AbstractFields):
         self._design = np.hstack(designs)
 
     def _deviations(self, strengths):
-        return np.repeat(np.sqrt(_variances(strengths)[: len(self._sizes)]), self._sizes)
+        return np.repeat(prior_deviations(strengths)[: len(self._sizes)], self._sizes)
 
     def covariance(self, strengths):
         return FactoredCovariance(self._design, self._deviations(strengths))

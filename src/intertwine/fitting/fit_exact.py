@@ -8,7 +8,7 @@ import numpy as np
 
 from intertwine.coefficients import DualCoefficients, WrittenPairs
 from intertwine.fitting.exact import ExactFit, ExactProblem
-from intertwine.fitting.fields import ExactStrengths, n_coefficients, prefers_factor
+from intertwine.fitting.fields import ExactStrengths, factorization_operations, n_coefficients, prefers_factor
 from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
@@ -40,10 +40,8 @@ def exact_bytes(n_rows: int, n_columns: int, order: int) -> int:
 
 
 def exact_operations(n_rows: int, n_columns: int, order: int) -> float:
-    """Multiplications of one factorization: n³/3 of a matrix of rows, or n m² of one of m coefficients."""
-    if prefers_factor(n_rows, n_columns, n_columns, order):
-        return float(n_rows) * n_coefficients(n_columns, n_columns, order) ** 2
-    return n_rows**3 / 3.0
+    """Multiplications of one factorization, own squares counted in."""
+    return factorization_operations(n_rows, n_columns, n_columns, order)
 
 
 def strengths_of(settings: ModelSettings) -> ExactStrengths:

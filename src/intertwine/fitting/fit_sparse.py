@@ -43,9 +43,16 @@ class ProfiledObjective:
         self.solution = self.problem.solve(shift, self.solution, self.tol if tol is None else tol)
         return self.solution
 
-    def rough_value(self, params):
-        """J to a few digits, for comparing starts."""
-        solution = self.solve(params, max(self.tol, _ROUGH))
+    def choose(self, trials):
+        """Where to begin, of targets that differ in size."""
+        return min(trials, key=self._rough_value)
+
+    def _rough_value(self, params):
+        """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""
+        try:
+            solution = self.solve(params, max(self.tol, _ROUGH))
+        except FloatingPointError:
+            return np.inf
         return solution.value + self.tie * self.target.half_norm(params)[0]
 
     def memory(self) -> dict:

@@ -98,8 +98,8 @@ class SearchObjective(Protocol):
     def value_and_gradient(self, params: np.ndarray) -> tuple[float, np.ndarray]:
         """J and its gradient."""
 
-    def rough_value(self, params: np.ndarray) -> float:
-        """J to a few digits, for comparing starts."""
+    def choose(self, trials: list[np.ndarray]) -> np.ndarray:
+        """Where to begin: the best of some targets that differ in size, or a point that one of them leads to."""
 
     def memory(self) -> dict:
         """What the next evaluation depends on besides its parameters, as arrays that will not change."""
@@ -163,15 +163,7 @@ def search_target(
 
 def _best_scale(objective, target, params):
     """The direction of a start matters less than its size; sizes are cheap to try."""
-    trials = [target.scaled(params, scale) for scale in _SCALES]
-
-    def value(trial):
-        try:
-            return objective.rough_value(trial)
-        except FloatingPointError:  # so large a target that the problem around it cannot be solved
-            return np.inf
-
-    return min(trials, key=value)
+    return objective.choose([target.scaled(params, scale) for scale in _SCALES])
 
 
 def _descend(objective, target, first, settings: LatentSettings, watch: Watch, number: int) -> LatentFit:

@@ -1,0 +1,83 @@
+"""The joint descent: derivatives, and the same optimum as the nested search that it leads to."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from explicit_pairs import make_loss
+from scipy.optimize import approx_fprime
+
+from intertwine.covariance import FactoredCovariance
+from intertwine.fitting import exact
+from intertwine.fitting.exact import ExactProblem
+from intertwine.fitting.fields import DenseFields, EffectColumns, ExactStrengths, FactoredFields
+from intertwine.fitting.joint_search import JointObjective, descend_jointly, pays
+from intertwine.fitting.latent_search import LatentSettings
+from intertwine.objective import Strengths
+from intertwine.structures.latent import LowRank
+from intertwine.structures.registry import candidates
+
+N, P = 60, 5
+STRENGTHS = ExactStrengths(0.05, Strengths(0.05, 0.3))
+
+
+def problem(kind, form, squares=True):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((N, P))
+    f = X[:, 0] + X[:, 1] * X[:, 2] - X[:, 0] * X[:, 3]
+    loss = make_loss(kind, f, rng, rng.uniform(0.5, 2.0, N))
+    own = X**2 - 1.0 if squares else np.zeros((N, 0))
+    return ExactProblem(loss, X, own, np.arange(P) != 2, 2, form)
+
+
+@pytest.mark.parametrize("kind", ["squared", "logistic", "cox"])
+@pytest.mark.parametrize("name", ["low_rank", "signed", "two_factor", "distance"])
+@pytest.mark.parametrize("tie", [0.3, np.inf])
+def test_gradient(kind, name, tie):
+    part = problem(kind, FactoredFields)
+    strengths = ExactStrengths(0.05, Strengths(0.02, tie))
+    columns = EffectColumns(part.columns[:, part.penalized], part.squares, part.columns, 2)
+    target = candidates(name, P, 2, np.array([1.0, -1.0]))[0]
+    joint = JointObjective(part.loss, columns, part.fixed, strengths, target)
+    rng = np.random.default_rng(1)
+    v = joint.join(np.zeros(part.fixed.shape[1]), target.init(part.columns, rng))
+    v += 0.3 * rng.standard_normal(len(v))
+    gradient = joint.value_and_gradient(v)[1]
+    numerical = approx_fprime(v, lambda u: joint.value_and_gradient(u)[0], 1e-7)
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-5, atol=2e-5)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "cox"])
+@pytest.mark.parametrize("form", [DenseFields, FactoredFields])
+def test_a_point_stands_for_the_mode_of_the_nested_problem(kind, form):
+    part = problem(kind, form)
+    columns = EffectColumns(part.columns[:, part.penalized], part.squares, part.columns, 2)
+    target = LowRank(P, 2, np.ones(2))
+    joint = JointObjective(part.loss, columns, part.fixed, STRENGTHS, target)
+    starts = [target.init(part.columns, np.random.default_rng(2))]
+    found = descend_jointly(joint, np.zeros(part.fixed.shape[1]), starts)
+    model = part.model(STRENGTHS)
+    offset = STRENGTHS.pairs.shrinkage * target.score(found.params, part.columns)
+    mode = model.mode(offset)
+    np.testing.assert_allclose(found.scores, mode.scores, atol=1e-2)
+    near = model.near(found.gamma, found.whitened, found.field, found.scores)
+    np.testing.assert_allclose(near.alpha, mode.alpha, atol=1e-3)
+    np.testing.assert_allclose(near.field, mode.field, atol=3e-2)
+    if isinstance(model.K, FactoredCovariance):
+        np.testing.assert_allclose(near.whitened, mode.whitened, atol=3e-2)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "cox"])
+@pytest.mark.parametrize("form", [DenseFields, FactoredFields])
+def test_both_ways_end_in_the_same_optimum(kind, form, monkeypatch):
+    part, settings = problem(kind, form), LatentSettings("low_rank", 2, 3, 500, 1e-10)
+    values = []
+    for jointly in (False, True):
+        monkeypatch.setattr(exact, "pays", lambda *sizes, jointly=jointly: jointly)
+        values.append(part.fit(STRENGTHS, settings, np.random.default_rng(0)).latent.value)
+    assert values[1] == pytest.approx(values[0], rel=1e-6)
+
+
+def test_it_pays_on_long_tables_only():
+    assert pays(2000, 50, 2000**3 / 3)
+    assert not pays(200, 200, 200**3 / 3)

@@ -6,7 +6,7 @@ quadratic each solve takes several factorizations of n × n or m × m; an evalua
     J(γ, b, z) = L(f) + ½ ‖b‖² + κ · ½‖T(z)‖²,   f = C γ + A b + c φ(z)
 
 with its gradient takes two products of n × p with p × p. Coefficients b have unit prior variance, which is as good a
-scale as a diagonal gives. Where quasi-Newton steps end, the nested search goes on: what is published is always its optimum.
+scale as a diagonal gives. Where quasi-Newton steps end, the nested search goes on: what is published is its optimum.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from intertwine.solvers.base import AbstractSolver
 
 __all__ = ["LBFGS", "LBFGSState"]
 
+_CRUDE = 1e-5  # what the bound without curvature may say where nothing is left to gain
 _LEAST_MEMORY = 5  # steps before the inverse Hessian's word is taken
 
 
@@ -65,6 +66,9 @@ class LBFGS(AbstractSolver):
         first = 1.0 if len(state.moves) else 0.1 * max(size, 1e-3) / max(length, 1e-300)
         found = self._search(problem, state, direction, slope, first)
         if found is None:
+            if not len(state.moves) and state.optimality <= _CRUDE:
+                # not even the gradient leads down: the crude bound was too cautious, rounding has the last word
+                return state._replace(optimality=min(state.optimality, self.tol))
             return state._replace(moves=state.moves[:0], changes=state.changes[:0])
         params, value, gradient = found
         moves, changes = state.moves, state.changes

@@ -134,10 +134,13 @@ class ExactProblem:
         plain = model.mode(nothing, first)
 
         approach = self._approach(model, strengths, plain) if self._descends_jointly() else None
+        searched: list[IntegratedObjective] = []
 
         def objective(target):
             own = None if isinstance(target, SumOfTargets) else approach
-            return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows, own)
+            made = IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows, own)
+            searched.append(made)
+            return made
 
         dual = np.zeros(len(self.columns))
         dual[self.rows] = plain.alpha
@@ -145,7 +148,9 @@ class ExactProblem:
         if self.order == 3 and not isinstance(latent.target, SumOfTargets):
             latent = self._add_triples(objective, latent, settings, rng, watch)
         offset = _target_scores(latent, strengths, self.columns)[self.rows]
-        return ExactFit(model.mode(offset, plain), offset, latent, strengths, model)
+        # from where the search of this target ended, which is near
+        last = next(one for one in searched if one.target is latent.target)
+        return ExactFit(last.mode(latent.params), offset, latent, strengths, model)
 
     def _descends_jointly(self) -> bool:
         """Whether a search may begin with a descent over everything at once."""

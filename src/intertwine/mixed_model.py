@@ -34,9 +34,7 @@ class Mode(NamedTuple):
     alpha: np.ndarray
     gamma: np.ndarray
     field: np.ndarray
-    whitened: (
-        np.ndarray
-    )  # coefficients with unit prior variance behind the field; empty where K has no factor
+    whitened: np.ndarray  # coefficients of unit prior variance behind the field; empty without a factor
     scores: np.ndarray
     value: float
 
@@ -61,9 +59,8 @@ class Posterior(NamedTuple):
     def leave_one_out_scores(self):
         """Score of every row when that row is left out."""
         P = self.P.diagonal()
-        with np.errstate(
-            divide="ignore", invalid="ignore", over="ignore"
-        ):  # rows that only fit themselves: ±∞
+        # rows that only fit themselves have ±∞
+        with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
             return self.scores - self.alpha * (self.weights - P) / (self.weights * P)
 
     def widened(self, design) -> Posterior:
@@ -149,9 +146,8 @@ class MixedModel:
                 system = self._system_at(point.scores, drift, damping)
                 target = system.target(point.scores, offset, gradient)
             exact = drift == 0 or self.n_factorizations > known
-            if not all(
-                np.isfinite(part).all() for part in target
-            ):  # all rows saturated: no curvature is left
+            if not all(np.isfinite(part).all() for part in target):
+                # all rows are saturated, no curvature is left
                 drift, damping = 0.0, self._more(damping)
                 continue
             move = [new - old for new, old in zip(target, point[:4], strict=True)]

@@ -72,6 +72,12 @@ class AbstractNewtonSystem(abc.ABC):
         return DenseProjection(inverse)
 
 
+def _inverse_of_factored(factor: np.ndarray) -> np.ndarray:
+    """(L Lᵀ)⁻¹, of which LAPACK gives the lower half."""
+    lower, _ = linalg.lapack.dpotri(factor, lower=1)
+    return np.tril(lower) + np.tril(lower, -1).T
+
+
 @final
 class _DiagonalSystem(AbstractNewtonSystem):
     """Rows do not interact: B = I + W^½ K W^½ has eigenvalues ≥ 1, so Cholesky never fails."""
@@ -113,8 +119,7 @@ class _DiagonalSystem(AbstractNewtonSystem):
         return None
 
     def _project(self):
-        inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        inverse = _inverse_of_factored(self._factor)
         inverse *= self._root[:, None]
         inverse *= self._root
         return self._without_fixed(inverse)
@@ -182,8 +187,7 @@ class _FactoredSystem(AbstractNewtonSystem):
 
     def coefficient_covariance(self):
         # M⁻¹ + U F Uᵀ with U = M⁻¹ Aᵀ W C: sums of squares, however weak the prior
-        inverse, _ = linalg.lapack.dpotri(self._factor, lower=1)
-        inverse = np.tril(inverse) + np.tril(inverse, -1).T
+        inverse = _inverse_of_factored(self._factor)
         shared = self._coefficients(self.curvature.matmul(self._C))
         inverse += shared @ self.fixed_covariance @ shared.T
         inverse *= self._K.deviations[:, None]

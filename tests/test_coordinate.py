@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from intertwine.penalties import ElasticNet
-from intertwine.solvers.coordinate import ColumnQuadratic, GramQuadratic, minimize_quadratic
+from intertwine.solvers.coordinate import ColumnQuadratic, minimize_quadratic
+from intertwine.solvers.gram_descent import descend
 
 
 def problem(n=60, w=25, seed=0, correlation=0.0, l2=0.02):
@@ -23,29 +24,38 @@ def violation(Z, weight, residual, penalty, start, point):
     return penalty.violation(point, gradient).max()
 
 
+def by_columns(Z, weight, residual, penalty, start, tol):
+    return minimize_quadratic(ColumnQuadratic(Z, weight, residual), start, penalty, tol)
+
+
+def by_gram(Z, weight, residual, penalty, start, tol):
+    hessian, gradient, point = (Z * weight) @ Z.T, Z @ residual, start.copy()
+    largest = descend(hessian, gradient, point, penalty, tol)
+    # what it says of itself is so
+    np.testing.assert_allclose(gradient, Z @ (residual + weight * ((point - start) @ Z)), atol=1e-12)
+    assert largest == pytest.approx(penalty.violation(point, gradient).max())
+    return point
+
+
 @pytest.mark.parametrize("correlation", [0.0, 5.0])
 @pytest.mark.parametrize("l2", [0.0, 0.02])
 @pytest.mark.parametrize("n", [60, 15])
 def test_both_forms_end_at_the_optimum(correlation, l2, n):
     Z, weight, residual, penalty = problem(n=n, correlation=correlation, l2=l2)
     start = np.random.default_rng(1).standard_normal(len(Z))
-    forms = (
-        GramQuadratic((Z * weight) @ Z.T, Z @ residual),
-        ColumnQuadratic(Z, weight, residual),
-    )
-    for quadratic in forms:
-        point = minimize_quadratic(quadratic, start, penalty, 1e-13)
+    for form in (by_gram, by_columns):
+        point = form(Z, weight, residual, penalty, start, 1e-13)
         assert violation(Z, weight, residual, penalty, start, point) < 1e-11
         assert 0 < np.count_nonzero(point) < len(point)
 
 
 def test_the_data_are_left_as_they_are():
     Z, weight, residual, penalty = problem()
-    hessian, gradient, start = (Z * weight) @ Z.T, Z @ residual, np.ones(len(Z))
-    copies = hessian.copy(), gradient.copy(), residual.copy()
-    minimize_quadratic(GramQuadratic(hessian, gradient), start, penalty, 1e-10)
-    minimize_quadratic(ColumnQuadratic(Z, weight, residual), start, penalty, 1e-10)
-    for now, before in zip((hessian, gradient, residual), copies, strict=True):
+    hessian, start = (Z * weight) @ Z.T, np.ones(len(Z))
+    copies = hessian.copy(), residual.copy()
+    descend(hessian, Z @ residual, start.copy(), penalty, 1e-10)
+    by_columns(Z, weight, residual, penalty, start, 1e-10)
+    for now, before in zip((hessian, residual), copies, strict=True):
         np.testing.assert_array_equal(now, before)
     np.testing.assert_array_equal(start, np.ones(len(Z)))
 
@@ -54,7 +64,7 @@ def test_collinear_columns_and_columns_of_zeros_are_survived():
     Z, weight, residual, penalty = problem(l2=0.0)
     Z[3], Z[4] = Z[2], 0.0
     start = np.zeros(len(Z))
-    point = minimize_quadratic(GramQuadratic((Z * weight) @ Z.T, Z @ residual), start, penalty, 1e-13)
+    point = by_gram(Z, weight, residual, penalty, start, 1e-13)
     assert np.isfinite(point).all()
     assert point[4] == 0.0
     assert violation(Z, weight, residual, penalty, start, point) < 1e-10
@@ -65,7 +75,7 @@ def test_an_infinite_strength_empties_its_coordinate():
     l1 = penalty.l1.copy()
     l1[5] = np.inf
     held = ElasticNet(l1, penalty.l2, penalty.shift)
-    point = minimize_quadratic(GramQuadratic((Z * weight) @ Z.T, Z @ residual), np.ones(len(Z)), held, 1e-12)
+    point = by_gram(Z, weight, residual, held, np.ones(len(Z)), 1e-12)
     assert point[5] == 0.0
 
 

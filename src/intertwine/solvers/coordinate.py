@@ -2,9 +2,8 @@ r"""Cyclic coordinate descent for a quadratic plus a separable elastic net.
 
     min over u:  gᵀ(u − a) + ½ (u − a)ᵀ H (u − a) + Σ_c [ l1_c|u_c| + ½ l2_c u_c² − shift_c u_c ]
 
-H is kept in one of two forms. `GramQuadratic` has H itself and updates the gradient of all coordinates after every
-move, O(w); right when there are more rows than columns. `ColumnQuadratic` has columns Z and weights with
-H = Z diag(weight) Zᵀ and updates a residual, O(n); right when there are more columns than rows.
+H is kept as columns Z and weights with H = Z diag(weight) Zᵀ, and a residual is updated, O(n) a coordinate: right when
+there are more columns than rows. `intertwine.solvers.gram_descent` has H itself.
 
 Descent finds the support and the signs in a few sweeps but settles slowly when columns are correlated. On a fixed
 support with fixed signs the problem is a linear system, so sweeps that have cost as much as that solve and have not
@@ -14,7 +13,6 @@ in a handful of rounds; it took the place of Anderson acceleration, which only e
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from typing import final
 
 import numpy as np
@@ -23,8 +21,9 @@ from numpy.typing import NDArray
 from scipy.linalg import LinAlgError, cho_factor, cho_solve
 
 from intertwine.penalties import ElasticNet
+from intertwine.solvers.gram_descent import coordinate_minimum
 
-__all__ = ["AbstractQuadratic", "ColumnQuadratic", "GramQuadratic", "minimize_quadratic"]
+__all__ = ["ColumnQuadratic", "minimize_quadratic"]
 
 _MAX_ROUNDS = 200
 _LEAST_SWEEPS = 4
@@ -33,90 +32,9 @@ _FIRM = 1e-8  # of the same: a ridge above it leaves Woodbury's identity enough 
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 
 
-class AbstractQuadratic(ABC):
-    """A convex quadratic at a moving point: its gradient follows the moves."""
-
-    @abstractmethod
-    def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
-        """Minimise over each coordinate of ``order`` in turn, changing ``point``.
-
-        Returns
-        -------
-        float
-            Largest change, in units of the gradient.
-        """
-
-    @abstractmethod
-    def gradient(self, index: NDArray) -> NDArray:
-        """Return the gradient at the current point over some coordinates."""
-
-    @abstractmethod
-    def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
-        """Return −(H_index + diag(ridge) + a trifle)⁻¹ slope.
-
-        Raises
-        ------
-        LinAlgError
-            If the system is singular even so.
-        """
-
-    @abstractmethod
-    def can_solve(self, n_coordinates: int) -> bool:
-        """Tell whether `newton_direction` takes so many coordinates in reasonable time."""
-
-    @abstractmethod
-    def sweeps_of_a_solve(self, n_coordinates: int) -> int:
-        """Return how many sweeps over so many coordinates take about as long as `newton_direction`."""
-
-    @abstractmethod
-    def move(self, index: NDArray, change: NDArray) -> None:
-        """Follow a move of some coordinates."""
-
-
 @final
-class GramQuadratic(AbstractQuadratic):
-    """Quadratic with an explicit Hessian.
-
-    Parameters
-    ----------
-    hessian : ndarray of shape (w, w)
-        H, not changed.
-    gradient : ndarray of shape (w,)
-        Gradient at the starting point.
-    """
-
-    def __init__(self, hessian: NDArray, gradient: NDArray) -> None:
-        self._hessian = hessian
-        self._gradient = gradient.copy()
-
-    def sweep(self, point: NDArray, penalty: ElasticNet, order: NDArray) -> float:
-        """Sweep, O(w) for every coordinate that moves and O(1) for one that stays."""
-        return _gram_sweep(self._hessian, self._gradient, point, penalty.l1, penalty.l2, penalty.shift, order)
-
-    def gradient(self, index: NDArray) -> NDArray:
-        """Return the gradient, which is at hand."""
-        return self._gradient[index]
-
-    def newton_direction(self, index: NDArray, slope: NDArray, ridge: NDArray) -> NDArray:
-        """Solve with a block of H."""
-        return _solve_regularised(self._hessian[np.ix_(index, index)], slope, ridge)
-
-    def can_solve(self, n_coordinates: int) -> bool:
-        """The system has their size."""
-        return 0 < n_coordinates <= _LARGEST_SOLVE
-
-    def sweeps_of_a_solve(self, n_coordinates: int) -> int:
-        """Matrix products run some twenty times as fast as sweeps."""
-        return n_coordinates // 20
-
-    def move(self, index: NDArray, change: NDArray) -> None:
-        """Update the gradient."""
-        self._gradient += change @ self._hessian[index]
-
-
-@final
-class ColumnQuadratic(AbstractQuadratic):
-    """Quadratic with H = Z diag(weight) Zᵀ.
+class ColumnQuadratic:
+    """Quadratic with H = Z diag(weight) Zᵀ, at a moving point: its residual follows the moves.
 
     Parameters
     ----------
@@ -174,13 +92,13 @@ class ColumnQuadratic(AbstractQuadratic):
 
 
 def minimize_quadratic(
-    quadratic: AbstractQuadratic, start: NDArray, penalty: ElasticNet, tol: float
+    quadratic: ColumnQuadratic, start: NDArray, penalty: ElasticNet, tol: float
 ) -> NDArray:
     """Minimise a quadratic plus an elastic net.
 
     Parameters
     ----------
-    quadratic : AbstractQuadratic
+    quadratic : ColumnQuadratic
         At ``start``; it is moved to the solution.
     start : ndarray of shape (w,)
         Starting point.
@@ -196,7 +114,8 @@ def minimize_quadratic(
     Examples
     --------
     >>> import numpy as np
-    >>> quadratic = GramQuadratic(np.array([[2.0, 1.0], [1.0, 2.0]]), np.array([-3.0, -0.4]))
+    >>> columns = np.array([[1.0, 1.0, 0.0], [0.0, 1.0, 1.0]])
+    >>> quadratic = ColumnQuadratic(columns, np.ones(3), np.array([-3.0, 0.0, -0.4]))
     >>> minimize_quadratic(quadratic, np.zeros(2), ElasticNet(np.full(2, 1.0), np.zeros(2), np.zeros(2)), 1e-12)
     array([1., 0.])
     """
@@ -213,7 +132,7 @@ def minimize_quadratic(
 
 
 def _settles(
-    quadratic: AbstractQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray, tol: float
+    quadratic: ColumnQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray, tol: float
 ) -> bool:
     """Sweep over the support for about as long as a solve would take; tell whether that was enough."""
     for _ in range(_LEAST_SWEEPS + quadratic.sweeps_of_a_solve(len(support))):
@@ -223,7 +142,7 @@ def _settles(
 
 
 def _solve_on_support(
-    quadratic: AbstractQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray
+    quadratic: ColumnQuadratic, point: NDArray, penalty: ElasticNet, support: NDArray
 ) -> None:
     """Move to the minimum with the present signs, or to the first coefficient that would change its sign."""
     if not quadratic.can_solve(len(support)):
@@ -288,19 +207,6 @@ def _solve_by_rows(
     return direction
 
 
-@njit(cache=True, nogil=True, inline="always")
-def _coordinate_minimum(value, slope, curvature, l1, l2, shift):
-    """Minimum of the quadratic along one coordinate; a coordinate without curvature stays."""
-    if curvature + l2 <= 0.0:
-        return value
-    target = curvature * value - slope + shift
-    if target > l1:
-        return (target - l1) / (curvature + l2)
-    if target < -l1:
-        return (target + l1) / (curvature + l2)
-    return 0.0
-
-
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _column_norms(columns, weight):
     out = np.empty(len(columns))
@@ -314,22 +220,6 @@ def _column_norms(columns, weight):
 
 
 @njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
-def _gram_sweep(hessian, gradient, point, l1, l2, shift, order):
-    largest = 0.0
-    for c in order:
-        curvature = hessian[c, c]
-        new = _coordinate_minimum(point[c], gradient[c], curvature, l1[c], l2[c], shift[c])
-        change = new - point[c]
-        if change != 0.0:
-            point[c] = new
-            row = hessian[c]
-            for k in range(len(gradient)):
-                gradient[k] += change * row[k]
-            largest = max(largest, abs(change) * (curvature + l2[c]))
-    return largest
-
-
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
 def _column_sweep(columns, weight, diagonal, residual, point, l1, l2, shift, order):
     largest = 0.0
     for c in order:
@@ -337,7 +227,7 @@ def _column_sweep(columns, weight, diagonal, residual, point, l1, l2, shift, ord
         slope = 0.0
         for i in range(len(residual)):
             slope += column[i] * residual[i]
-        new = _coordinate_minimum(point[c], slope, diagonal[c], l1[c], l2[c], shift[c])
+        new = coordinate_minimum(point[c], slope, diagonal[c], l1[c], l2[c], shift[c])
         change = new - point[c]
         if change != 0.0:
             point[c] = new

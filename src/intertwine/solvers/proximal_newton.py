@@ -1,6 +1,6 @@
 r"""Proximal Newton steps on a few columns, for any loss: a quadratic model, its minimum, a line search.
 
-Two solvers share the step and differ in the model of the loss:
+Two solvers differ in the model of the loss:
 
 * `GramNewton` keeps the Hessian ZᵀWZ at *reference scores* and goes on using it for as long as a step cuts the
   violation to a third: forming it costs O(n w²), a step with an old one O(n w). For the squared loss it is exact for
@@ -16,7 +16,6 @@ Source: Lee, Sun & Saunders (2014), Proximal Newton-type methods, SIAM J. Optim.
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import NamedTuple, final
 
 import numpy as np
@@ -24,17 +23,14 @@ from numpy.typing import NDArray
 
 from intertwine.restricted_problem import RestrictedProblem
 from intertwine.solvers.base import AbstractSolver
-from intertwine.solvers.coordinate import (
-    AbstractQuadratic,
-    ColumnQuadratic,
-    GramQuadratic,
-    minimize_quadratic,
-)
+from intertwine.solvers.coordinate import ColumnQuadratic, minimize_quadratic
+from intertwine.solvers.gram_descent import descend
 
 __all__ = ["AbstractProximalNewton", "ColumnNewton", "GramNewton", "NewtonState"]
 
 _INEXACT = 0.01  # share of the violation to which a model is minimised
 _MARGIN = 0.1  # share of the tolerance: small changes in a sweep may add up to a larger violation
+_WITHIN = 0.9  # share of the tolerance, of which rounding takes none
 _GOOD_CONTRACTION = 0.3
 _SUFFICIENT = 0.1  # share of the decrease promised by the model that a step must bring
 _MAX_HALVINGS = 40
@@ -81,10 +77,6 @@ class AbstractProximalNewton(AbstractSolver):
         Relative violation at which the run has converged.
     """
 
-    @abstractmethod
-    def _model(self, problem: RestrictedProblem, state: NewtonState) -> tuple[AbstractQuadratic, NewtonState]:
-        """Return a quadratic model at ``state``, and the state with what was computed for it."""
-
     def init(self, problem: RestrictedProblem, params: NDArray) -> NewtonState:
         """Return the state at coefficients ``params`` of shape (w,)."""
         scores = problem.columns.score(params)
@@ -100,11 +92,12 @@ class AbstractProximalNewton(AbstractSolver):
             False,
         )
 
-    def step(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
-        """Minimise the model and search along the line to its minimum."""
-        quadratic, state = self._model(problem, state)
-        tol = max(_MARGIN * self.tol, _INEXACT * state.optimality) * problem.gradient_scale
-        target = minimize_quadratic(quadratic, state.params, problem.penalty, tol)
+    def _model_tol(self, problem: RestrictedProblem, state: NewtonState) -> float:
+        """Violation to which a model is minimised, in units of the gradient."""
+        return max(_MARGIN * self.tol, _INEXACT * state.optimality) * problem.gradient_scale
+
+    def _towards(self, problem: RestrictedProblem, state: NewtonState, target: NDArray) -> NewtonState:
+        """Search along the line to the model's minimum."""
         params, value, scores = _line_search(problem, state, target)
         gradient = problem.gradient(scores)
         optimality = problem.optimality(params, gradient)
@@ -122,20 +115,37 @@ class AbstractProximalNewton(AbstractSolver):
 class GramNewton(AbstractProximalNewton):
     """Proximal Newton with an explicit Hessian that is renewed when it no longer serves."""
 
-    def _model(self, problem: RestrictedProblem, state: NewtonState) -> tuple[AbstractQuadratic, NewtonState]:
+    def step(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
+        """Minimise the model; where the loss is no more than its model that is all, else search along the line."""
         absent = len(state.hessian) != len(state.params)
         if absent or (state.stale and _curvature_moved(problem, state)):
             state = state._replace(hessian=problem.gram(state.scores), reference=state.scores)
-        return GramQuadratic(state.hessian, state.gradient), state
+        exact = problem.loss.is_quadratic
+        tol = _WITHIN * self.tol * problem.gradient_scale if exact else self._model_tol(problem, state)
+        params, gradient = state.params.copy(), state.gradient.copy()
+        violation = descend(state.hessian, gradient, params, problem.penalty, tol)
+        if not exact:
+            return self._towards(problem, state, params)
+        scores = problem.columns.score(params)
+        return state._replace(
+            params=params,
+            value=problem.value(params, scores),
+            optimality=violation / problem.gradient_scale,
+            scores=scores,
+            gradient=gradient,
+        )
 
 
 @final
 class ColumnNewton(AbstractProximalNewton):
     """Proximal Newton with explicit columns and a diagonal curvature."""
 
-    def _model(self, problem: RestrictedProblem, state: NewtonState) -> tuple[AbstractQuadratic, NewtonState]:
+    def step(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
+        """Minimise the model and search along the line to its minimum."""
         weight = problem.loss.curvature(state.scores).majorizer()
-        return ColumnQuadratic(problem.explicit_columns, weight, problem.loss.gradient(state.scores)), state
+        model = ColumnQuadratic(problem.explicit_columns, weight, problem.loss.gradient(state.scores))
+        target = minimize_quadratic(model, state.params, problem.penalty, self._model_tol(problem, state))
+        return self._towards(problem, state, target)
 
 
 def _curvature_moved(problem: RestrictedProblem, state: NewtonState) -> bool:

@@ -11,14 +11,14 @@ from intertwine.pair_problem import PairProblem
 from intertwine.solvers import working_set
 from intertwine.solvers.proximal import ProximalGradient
 from intertwine.solvers.support_newton import newton_target
-from intertwine.sparse_path import warm_start
+from intertwine.sparse_path import all_coordinates
 from intertwine.structures.columns import Coordinates
 
 
 @pytest.fixture(autouse=True)
 def few_are_chosen_among(monkeypatch):
-    """Tables here are small: without this every coordinate would be in the working set from the start."""
-    monkeypatch.setattr(warm_start, "_FEW", 0)
+    """Tables here are small: without this all coordinates would be taken at once."""
+    monkeypatch.setattr(all_coordinates, "_FEW", 0)
 
 
 def pair_problem(problem):

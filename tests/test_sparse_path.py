@@ -5,14 +5,14 @@ import pytest
 from explicit_pairs import LOSSES, assemble, flat, make_loss, make_problem, make_table
 
 from intertwine.solvers import working_set
-from intertwine.sparse_path import geometric_factors, solve_path, solve_paths, warm_start
+from intertwine.sparse_path import all_coordinates, geometric_factors, solve_path, solve_paths
 from intertwine.structures.pairwise import fit_product_scaling
 
 
 @pytest.fixture(autouse=True)
 def few_are_chosen_among(monkeypatch):
-    """Tables here are small: without this every coordinate would be in the working set from the start."""
-    monkeypatch.setattr(warm_start, "_FEW", 0)
+    """Tables here are small: without this all coordinates would be taken at once."""
+    monkeypatch.setattr(all_coordinates, "_FEW", 0)
 
 
 @pytest.mark.parametrize("kind", LOSSES)
@@ -60,10 +60,10 @@ def test_a_path_may_pass_from_one_solver_to_the_other(monkeypatch):
 def test_few_coordinates_are_all_taken_at_once(monkeypatch):
     problem = make_problem("cox", 0.1, 0.9, n=60, p=10)
     grown = problem.solve(tol=1e-10)
-    monkeypatch.setattr(warm_start, "_FEW", 500)
+    monkeypatch.setattr(all_coordinates, "_FEW", 500)
     whole = problem.solve(tol=1e-10)
     assert len(problem._memory[0].coordinates.rows) == problem.design.n_linear + 45
-    assert whole.n_iter == 1
+    assert whole.method == "all coordinates"
     np.testing.assert_allclose(flat(grown, 10), flat(whole, 10), atol=1e-8)
 
 

@@ -12,7 +12,7 @@ from sklearn.linear_model import ElasticNet, LogisticRegression
 
 from intertwine.losses import BreslowLoss, LogisticLoss, SquaredLoss
 from intertwine.solvers import working_set
-from intertwine.sparse_path import SparsePairProblem, warm_start
+from intertwine.sparse_path import SparsePairProblem, all_coordinates
 from intertwine.structures.pairwise import fit_product_scaling
 
 FIXTURES = Path(__file__).parent / "fixtures"
@@ -20,8 +20,8 @@ FIXTURES = Path(__file__).parent / "fixtures"
 
 @pytest.fixture(autouse=True)
 def few_are_chosen_among(monkeypatch):
-    """Tables here are small: without this every coordinate would be in the working set from the start."""
-    monkeypatch.setattr(warm_start, "_FEW", 0)
+    """Tables here are small: without this all coordinates would be taken at once."""
+    monkeypatch.setattr(all_coordinates, "_FEW", 0)
 
 
 def symmetric_noise(p, size, seed):

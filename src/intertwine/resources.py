@@ -15,6 +15,7 @@ __all__ = ["available_memory", "human_size", "require_memory", "thread_limit"]
 
 _CGROUP_ROOT = Path("/sys/fs/cgroup")
 _PROC = Path("/proc")
+_NEGLIGIBLE = 16 * 2**20  # bytes not worth asking the system for: its answer takes a millisecond
 
 
 def require_memory(n_bytes: float, what: str, instead: str) -> None:
@@ -42,6 +43,8 @@ def require_memory(n_bytes: float, what: str, instead: str) -> None:
     ...
     MemoryError: the matrix of 10,000,000 features needs 728 TiB, ... free; use top_interactions(k) instead
     """
+    if n_bytes <= _NEGLIGIBLE:
+        return
     free = available_memory()
     if n_bytes > free:
         raise MemoryError(

@@ -17,7 +17,7 @@ from intertwine.resources import require_memory
 from intertwine.sparse_path import SparsePairProblem, SparseSolution, solve_with_heredity
 from intertwine.structures.pairwise import fit_product_scaling
 
-__all__ = ["fit_sparse", "sparse_problem"]
+__all__ = ["fit_sparse", "linear_block", "sparse_problem", "sparse_strengths"]
 
 
 _ROUGH = 1e-3  # relative violation; the error of J is of the order of its square
@@ -81,27 +81,31 @@ def sparse_problem(loss, preparation, X, settings: ModelSettings) -> SparsePairP
         f"the sparse path for {n} rows and {q} columns",
         "fewer columns, or latent=None",
     )
-    intercept = np.ones((n, int(loss.has_intercept)))
+    linear = linear_block(loss, preparation, columns, settings)
+    linear_l1, linear_l2, pairs_l1, pairs_l2 = sparse_strengths(loss, preparation, settings, linear.shape[1])
+    scaling = fit_product_scaling(columns, loss.sample_weight) if settings.scaled_products else None
+    return SparsePairProblem(loss, linear, linear_l1, linear_l2, columns, pairs_l1, pairs_l2, scaling)
+
+
+def linear_block(loss, preparation, columns, settings: ModelSettings) -> np.ndarray:
+    """Intercept (where the loss has one), main effects and own squares of prepared columns."""
+    n = len(columns)
     squares = preparation.squares(columns) if settings.preparation.squares else np.zeros((n, 0))
+    return np.hstack([np.ones((n, int(loss.has_intercept))), columns, squares])
+
+
+def sparse_strengths(
+    loss, preparation, settings: ModelSettings, n_linear: int
+) -> tuple[np.ndarray, np.ndarray, float, float]:
+    """L1 and L2 of the linear block, L1 and L2 of the pairs."""
     penalized = ~np.isin(preparation.feature_of, settings.unpenalized)
-    strength = np.concatenate(
-        [
-            np.zeros(intercept.shape[1]),
-            settings.alpha * penalized,
-            np.full(squares.shape[1], settings.alpha_pairs),
-        ]
-    )
-    ridge = settings.pair_strengths
-    return SparsePairProblem(
-        loss,
-        np.hstack([intercept, columns, squares]),
-        settings.l1_ratio * strength,
-        (1.0 - settings.l1_ratio) * strength,
-        columns,
-        settings.l1_ratio * settings.alpha_pairs,
-        ridge.deviation,
-        fit_product_scaling(columns, loss.sample_weight) if settings.scaled_products else None,
-    )
+    strength = np.full(n_linear, settings.alpha_pairs)  # what is left at the end are the squares
+    n_intercept = int(loss.has_intercept)
+    strength[:n_intercept] = 0.0
+    strength[n_intercept : n_intercept + len(penalized)] = settings.alpha * penalized
+    ratio = settings.l1_ratio
+    pairs_l2 = settings.pair_strengths.deviation
+    return ratio * strength, (1.0 - ratio) * strength, ratio * settings.alpha_pairs, pairs_l2
 
 
 def fit_sparse(

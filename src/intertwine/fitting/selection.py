@@ -21,7 +21,7 @@ import numpy as np
 from intertwine.fitting.exact import ExactProblem
 from intertwine.fitting.fields import ExactStrengths
 from intertwine.fitting.fit_exact import exact_problem
-from intertwine.fitting.fit_sparse import sparse_problem
+from intertwine.fitting.l1_search import choose_l1
 from intertwine.fitting.latent_search import LatentSettings
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings, PreparationSettings
@@ -29,16 +29,10 @@ from intertwine.fitting.strength_search import search_strengths
 from intertwine.fitting.tie_search import search_tie
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths
-from intertwine.sparse_path import geometric_factors, iterate_path
 
 __all__ = ["Candidate", "SearchSpace", "Selection", "mean_and_error", "select"]
 
 _WIDE = 20_000  # columns beyond which only the plain preparation is tried
-_PATH_LENGTH = 24
-_PATIENCE = 5  # strengths for which a fold's held-out loss may stay well above its lowest
-_WELL_ABOVE = 1.05
-_EXPLAINED = 0.99  # share of the fitted rows' loss at which a path ends unless a fold still gains
-_WORTHWHILE = 1e-3  # relative gain of one more strength
 _SEARCH_TOL = 1e-6  # held-out losses need no more
 
 
@@ -223,7 +217,8 @@ def select(losses, X, folds, space: SearchSpace, rng, watch: Watch = UNWATCHED) 
     best = _choose_preparation(search)
     best = _refine(search, best)
     best = _choose_target(search, best)
-    best = _choose_l1(search, best)
+    if X.shape[1] <= _WIDE // 10:
+        best = choose_l1(search, best)
     return Selection(best, search.tried)
 
 
@@ -319,67 +314,3 @@ def _choose_target(search, plain):
         return plain
     gain, error = mean_and_error(plain.losses - best.losses, search.weights)
     return best if gain > error else plain
-
-
-def _choose_l1(search, best):
-    if search.X.shape[1] > _WIDE // 10:
-        return best
-    for l1_ratio in search.space.l1_ratios:
-        if l1_ratio > 0.0:
-            candidate = _best_on_path(search, best, l1_ratio)
-            if candidate.mean < best.mean:
-                best = candidate
-    return best
-
-
-def _best_on_path(search, best, l1_ratio) -> Candidate:
-    settings = best.settings._replace(
-        alpha=1.0, alpha_pairs=1.0, l1_ratio=l1_ratio, tie=0.0, latent=None, order=2
-    )
-    factors, losses, reached = np.zeros(0), np.zeros((_PATH_LENGTH, len(search.X))), _PATH_LENGTH
-    for number, (train, test) in enumerate(search.folds, 1):
-
-        def compute(factors=factors, reached=reached, train=train, test=test):
-            return _path_losses(search, settings, factors, reached, train, test)
-
-        found = search.watch.journal.step(f"l1_ratio {l1_ratio}, fold {number}", compute)
-        factors, reached, losses[:, test] = found["factors"], found["reached"], found["losses"]
-    chosen = int(np.argmin((losses @ search.weights)[:reached]))
-    factor = float(factors[chosen])
-    settings = settings._replace(alpha=factor, alpha_pairs=factor)
-    return search.record("sparse path", settings, losses[chosen], float("nan"))
-
-
-def _path_losses(search, settings, factors, reached, train, test) -> dict:
-    """Held-out losses of one fold (points of the path, rows), and how far it went; the first fold sets the factors."""
-    losses = np.zeros((_PATH_LENGTH, len(test)))
-    for whole in search.contrasts:
-        loss, left_out = whole.take(train), whole.take(test)
-        preparation = fit_preparation(search.X[train], loss, settings.preparation, settings.unpenalized)
-        problem = sparse_problem(loss, preparation, search.X[train], settings)
-        if not len(factors):
-            factors = geometric_factors(problem.critical_factor(), _PATH_LENGTH, 0.003)
-        columns = preparation.columns(search.X[test])
-        own = preparation.squares(columns) if settings.preparation.squares else np.zeros((len(test), 0))
-        linear = np.hstack([np.ones((len(test), int(loss.has_intercept))), columns, own])
-        own_losses: list[float] = []
-        null_loss = np.inf
-        # what no fold wants any more is not solved in the others: weak strengths are the dear ones
-        for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=1e-4)):
-            theta = solution.interactions(columns.shape[1])
-            scores = linear @ solution.linear + 0.5 * np.einsum("ij,ij->i", columns @ theta, columns)
-            losses[i] += left_out.unit_losses(scores) / len(search.contrasts)
-            own_losses.append(left_out.value(scores))
-            explained = 1.0 - loss.value(solution.scores) / null_loss if i else 0.0
-            null_loss = null_loss if i else loss.value(solution.scores)
-            if _has_ended(own_losses, explained):
-                reached = i + 1
-                break
-    return {"factors": factors, "reached": reached, "losses": losses}
-
-
-def _has_ended(losses, explained: float) -> bool:
-    """Whether weaker strengths have nothing to offer: well above the lowest for a while, or nothing left to explain."""
-    if min(losses[-_PATIENCE:]) > _WELL_ABOVE * min(losses):
-        return True
-    return explained > _EXPLAINED and losses[-1] > (1.0 - _WORTHWHILE) * min(losses[:-1])

@@ -92,6 +92,19 @@ class AbstractProximalNewton(AbstractSolver):
             False,
         )
 
+    def under_other_penalty(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
+        """Return a state of the same loss and coefficients as the state of this problem, which differs in its penalty.
+
+        What depends on the penalty is left for the first step to find out where that does not ask for it.
+        """
+        if problem.loss.is_quadratic:
+            return state._replace(value=np.inf, optimality=np.inf)
+        return state._replace(
+            value=problem.value(state.params, state.scores),
+            optimality=problem.optimality(state.params, state.gradient),
+            stale=False,
+        )
+
     def _model_tol(self, problem: RestrictedProblem, state: NewtonState) -> float:
         """Violation to which a model is minimised, in units of the gradient."""
         return max(_MARGIN * self.tol, _INEXACT * state.optimality) * problem.gradient_scale
@@ -123,14 +136,16 @@ class GramNewton(AbstractProximalNewton):
         exact = problem.loss.is_quadratic
         tol = _WITHIN * self.tol * problem.gradient_scale if exact else self._model_tol(problem, state)
         params, gradient = state.params.copy(), state.gradient.copy()
-        violation = descend(state.hessian, gradient, params, problem.penalty, tol)
+        descend(state.hessian, gradient, params, problem.penalty, tol)
         if not exact:
             return self._towards(problem, state, params)
         scores = problem.columns.score(params)
+        # from the rows: what followed the moves has gathered their rounding
+        gradient = problem.gradient(scores)
         return state._replace(
             params=params,
             value=problem.value(params, scores),
-            optimality=violation / problem.gradient_scale,
+            optimality=problem.optimality(params, gradient),
             scores=scores,
             gradient=gradient,
         )

@@ -26,7 +26,7 @@ from intertwine.solvers.base import AbstractSolver
 from intertwine.solvers.proximal_newton import AbstractProximalNewton, ColumnNewton, GramNewton, NewtonState
 from intertwine.structures.columns import Coordinates
 
-__all__ = ["WorkingSet", "WorkingSetState", "fits", "uses_gram"]
+__all__ = ["WorkingSet", "WorkingSetState", "fits", "newton_solver", "uses_gram"]
 
 _NEWTON_STEPS = 100
 _LEAST_GROWTH = 200
@@ -81,6 +81,11 @@ def fits(loss: AbstractLoss, n_features: int, n_coordinates: int) -> bool:
     return 8 * loss.n_rows * n_coordinates <= _COLUMN_BYTES
 
 
+def newton_solver(loss: AbstractLoss, n_coordinates: int, tol: float) -> AbstractProximalNewton:
+    """Return the solver of a problem that is restricted to so many coordinates."""
+    return GramNewton(tol) if uses_gram(loss, n_coordinates) else ColumnNewton(tol)
+
+
 @final
 class WorkingSet(AbstractSolver):
     """Working-set solver of a `PairProblem`.
@@ -128,8 +133,7 @@ class WorkingSet(AbstractSolver):
 
     def _solve(self, problem: PairProblem, state: WorkingSetState) -> NewtonState:
         restricted = problem.restrict(state.coordinates)
-        gram = uses_gram(problem.loss, len(state.params))
-        solver: AbstractProximalNewton = GramNewton(self.tol) if gram else ColumnNewton(self.tol)
+        solver = newton_solver(problem.loss, len(state.params), self.tol)
         begin = solver.init(restricted, state.params)
         begin = begin._replace(reference=state.reference, hessian=state.hessian)
         return minimize(restricted, solver, start=begin, max_iter=_NEWTON_STEPS).state

@@ -2,6 +2,7 @@ r"""The entry point of the sparse path: one convex problem, solved and certified
 
 Which solver:
 
+* **all coordinates** at once where there are few: a quadratic loss needs no more than their Gram matrix;
 * the **working set** solver where the solution has few pairs: time goes with the size of the working set, plus one
   streamed pass over all pairs a round;
 * the **proximal** solver where it has many, or where pairs carry no L1 and there are too many to hold: every
@@ -25,6 +26,7 @@ from intertwine.minimize import Callback, Iteration, minimize
 from intertwine.pair_problem import PairDesign, PairPenalty, PairProblem
 from intertwine.solvers.proximal import ProximalGradient, ProximalState
 from intertwine.solvers.working_set import WorkingSet, WorkingSetState, fits
+from intertwine.sparse_path.all_coordinates import AllCoordinates, are_few
 from intertwine.sparse_path.null_model import critical_factor, gradient_scale
 from intertwine.sparse_path.solution import SparseSolution
 from intertwine.sparse_path.warm_start import Memory, first_coordinates, n_free_coordinates, starting_state
@@ -112,6 +114,7 @@ class SparsePairProblem:
         _check(loss, self.design, self.penalty)
         self._memory: list[Memory] = []  # holds at most one; shared by problems that share the data
         self._scale: list[float] = []
+        self._everything: list[AllCoordinates] = []
 
     def scaled(self, factor: float) -> Self:
         """Return the problem with all strengths multiplied by ``factor``: another point of the path."""
@@ -141,7 +144,7 @@ class SparsePairProblem:
         taken.loss = self.loss.take(index)
         taken.design = self.design.take(index, scaling)
         taken.penalty = self.penalty
-        taken._memory, taken._scale = [], []
+        taken._memory, taken._scale, taken._everything = [], [], []
         return taken
 
     @property
@@ -207,6 +210,8 @@ class SparsePairProblem:
         """
         problem = self._problem(shift, self.gradient_scale)
         callbacks = tuple(callbacks)
+        if are_few(problem):
+            return self._solve_on_all(problem, start, tol, max_iter, callbacks)
         n_steps = 0
         if self._fits(n_free_coordinates(problem)):
             state = starting_state(problem, first_coordinates(problem), start, self._memory)
@@ -224,6 +229,33 @@ class SparsePairProblem:
             params = dense.flatten(start.linear, start.interactions(self.design.n_features))
         result = minimize(dense, ProximalGradient(tol), params, max_iter=max_iter, callbacks=callbacks)
         return self._from_dense(dense, result.state, n_steps + len(result.history) - 1, result.converged)
+
+    def _solve_on_all(
+        self,
+        problem: PairProblem,
+        start: SparseSolution | None,
+        tol: float,
+        max_iter: int,
+        callbacks: Iterable[Callback],
+    ) -> SparseSolution:
+        if not self._everything:
+            self._everything.append(AllCoordinates(problem))
+        everything, memory = self._everything[0], self._memory[0] if self._memory else None
+        result = everything.solve(problem, start, memory, tol, max_iter, callbacks)
+        state = result.state
+        self._memory[:] = [Memory(everything.coordinates, state.reference, state.hessian)]
+        solution = SparseSolution(
+            *everything.parts(state.params),
+            state.scores,
+            state.value,
+            state.optimality * problem.gradient_scale,
+            state.optimality,
+            len(result.history) - 1,
+            result.converged,
+            "all coordinates",
+        )
+        everything.keep(solution, state)
+        return solution
 
     def _with_penalty(self, penalty: PairPenalty) -> Self:
         self.gradient_scale  # noqa: B018 - so that it does not depend on who asks first

@@ -36,7 +36,7 @@ class SparseSolution(NamedTuple):
     converged : bool
         Whether ``optimality`` met the tolerance.
     method : str
-        "working set" or "proximal".
+        "all coordinates", "working set" or "proximal".
     """
 
     linear: NDArray

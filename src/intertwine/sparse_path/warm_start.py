@@ -15,7 +15,6 @@ from intertwine.structures.columns import Coordinates
 __all__ = ["Memory", "first_coordinates", "n_free_coordinates", "starting_state"]
 
 _ROOMY = 500
-_FEW = 500  # coordinates of which a Gram matrix costs less than choosing among them
 
 
 class Memory(NamedTuple):
@@ -52,11 +51,10 @@ def n_free_coordinates(problem: PairProblem) -> int:
 
 
 def first_coordinates(problem: PairProblem) -> Coordinates:
-    """Return the coordinates that every working set has: those without L1, or all where there are few."""
-    few = problem.design.n_linear + problem.design.n_features * (problem.design.n_features - 1) // 2 <= _FEW
-    linear = np.flatnonzero(few | (problem.penalty.linear_l1 == 0.0))
+    """Return the coordinates that every working set has: those without L1."""
+    linear = np.flatnonzero(problem.penalty.linear_l1 == 0.0)
     rows, cols = np.zeros((2, 0), dtype=np.int64)
-    if few or problem.penalty.pairs_l1 == 0.0:
+    if problem.penalty.pairs_l1 == 0.0:
         rows, cols = np.triu_indices(problem.design.n_features, 1)
         rows, cols = _candidates(problem, rows, cols)
     return Coordinates(np.full(len(linear), -1), linear).joined(Coordinates(rows, cols))

@@ -113,6 +113,11 @@ class ChosenColumns:
         return len(self._center)
 
     @property
+    def n_features(self) -> int:
+        """Number of features p."""
+        return len(self._features_t)
+
+    @property
     def n_rows(self) -> int:
         """Number of rows n."""
         return self._features_t.shape[1]

@@ -12,7 +12,29 @@ from typing import final
 
 import numpy as np
 
-__all__ = ["AbstractCovariance", "DenseCovariance", "FactoredCovariance"]
+from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
+
+__all__ = ["AbstractCovariance", "DenseCovariance", "FactoredCovariance", "WeighedColumns"]
+
+
+@final
+class WeighedColumns:
+    """The last W · columns and columnsᵀ W columns: with the squared loss, W is the same at all strengths."""
+
+    def __init__(self) -> None:
+        self._last: tuple[np.ndarray, np.ndarray, np.ndarray] | None = None
+
+    def at(self, curvature: AbstractCurvature, columns: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Both at a curvature; those of the last call where it has not changed."""
+        if not isinstance(curvature, DiagonalCurvature):
+            weighed = curvature.matmul(columns)
+            return weighed, columns.T @ weighed
+        diagonal = curvature.diagonal()
+        if self._last is None or not np.array_equal(self._last[0], diagonal):
+            # a product of a matrix with itself takes half as many operations
+            halves = columns * np.sqrt(diagonal)[:, None]
+            self._last = diagonal, curvature.matmul(columns), halves.T @ halves
+        return self._last[1:]
 
 
 class AbstractCovariance(abc.ABC):
@@ -65,11 +87,20 @@ class FactoredCovariance(AbstractCovariance):
         Not copied, whatever the deviations: one set of columns serves every set of strengths.
     deviations : ndarray (m,)
         Prior standard deviations of the coefficients.
+    weighed : WeighedColumns, optional
+        Shared by covariances of the same columns.
     """
 
-    def __init__(self, columns: np.ndarray, deviations: np.ndarray) -> None:
+    def __init__(
+        self, columns: np.ndarray, deviations: np.ndarray, weighed: WeighedColumns | None = None
+    ) -> None:
         self.columns = columns
         self.deviations = deviations
+        self._weighed = weighed or WeighedColumns()
+
+    def weighed(self, curvature: AbstractCurvature) -> tuple[np.ndarray, np.ndarray]:
+        """W · columns and columnsᵀ W columns, not to be changed."""
+        return self._weighed.at(curvature, self.columns)
 
     def matmul(self, vector):
         return self.spread(self.gather(vector))

@@ -20,7 +20,13 @@ from scipy import linalg
 
 from intertwine.covariance import AbstractCovariance, DenseCovariance, FactoredCovariance
 from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
-from intertwine.projection import AbstractProjection, DenseProjection, FactoredProjection
+from intertwine.projection import (
+    AbstractProjection,
+    CholeskyProjection,
+    DenseProjection,
+    FactoredProjection,
+    inverse_of_factored,
+)
 
 __all__ = ["AbstractNewtonSystem", "DampedCurvature", "factorize"]
 
@@ -64,19 +70,6 @@ class AbstractNewtonSystem(abc.ABC):
         diagonal = self.curvature.diagonal()
         return np.maximum(diagonal, _SATURATED * diagonal.max())
 
-    @final
-    def _without_fixed(self, inverse: np.ndarray) -> DenseProjection:
-        """P from H⁻¹, which is overwritten."""
-        if self._C.shape[1]:
-            inverse -= self._inverse_C @ self._fixed
-        return DenseProjection(inverse)
-
-
-def _inverse_of_factored(factor: np.ndarray) -> np.ndarray:
-    """(L Lᵀ)⁻¹, of which LAPACK gives the lower half."""
-    lower, _ = linalg.lapack.dpotri(factor, lower=1)
-    return np.tril(lower) + np.tril(lower, -1).T
-
 
 @final
 class _DiagonalSystem(AbstractNewtonSystem):
@@ -119,10 +112,7 @@ class _DiagonalSystem(AbstractNewtonSystem):
         return None
 
     def _project(self):
-        inverse = _inverse_of_factored(self._factor)
-        inverse *= self._root[:, None]
-        inverse *= self._root
-        return self._without_fixed(inverse)
+        return CholeskyProjection(self._factor, self._root, self._inverse_C, self._fixed)
 
 
 @final
@@ -148,7 +138,7 @@ class _CoupledSystem(AbstractNewtonSystem):
 
     def _project(self):
         inverse = self._solve(self.curvature.matmul(np.eye(len(self._K))))
-        return self._without_fixed(0.5 * (inverse + inverse.T))
+        return DenseProjection(0.5 * (inverse + inverse.T) - self._inverse_C @ self._fixed)
 
 
 @final
@@ -159,9 +149,8 @@ class _FactoredSystem(AbstractNewtonSystem):
         self.curvature = curvature
         self._K = K
         # W times the plain columns; the deviations scale on either side of M
-        self._WA = curvature.matmul(K.columns)
-        M = K.columns.T @ self._WA
-        M *= K.deviations[:, None]
+        self._WA, gram = K.weighed(curvature)
+        M = gram * K.deviations[:, None]
         M *= K.deviations
         M.flat[:: len(M) + 1] += 1.0
         self._factor = linalg.cholesky(M.T, lower=True, overwrite_a=True, check_finite=False)
@@ -187,7 +176,7 @@ class _FactoredSystem(AbstractNewtonSystem):
 
     def coefficient_covariance(self):
         # M⁻¹ + U F Uᵀ with U = M⁻¹ Aᵀ W C: sums of squares, however weak the prior
-        inverse = _inverse_of_factored(self._factor)
+        inverse = inverse_of_factored(self._factor)
         shared = self._coefficients(self.curvature.matmul(self._C))
         inverse += shared @ self.fixed_covariance @ shared.T
         inverse *= self._K.deviations[:, None]

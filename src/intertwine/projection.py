@@ -6,6 +6,7 @@ See `intertwine.mixed_model` for what follows from it.
 from __future__ import annotations
 
 import abc
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -13,7 +14,7 @@ from scipy import linalg
 
 from intertwine.losses.base import AbstractCurvature
 
-__all__ = ["AbstractProjection", "DenseProjection", "FactoredProjection"]
+__all__ = ["AbstractProjection", "CholeskyProjection", "DenseProjection", "FactoredProjection", "inverse_of_factored"]
 
 
 class AbstractProjection(abc.ABC):
@@ -86,6 +87,57 @@ class DenseProjection(AbstractProjection):
 
 
 @final
+class CholeskyProjection(AbstractProjection):
+    """P = R (L Lᵀ)⁻¹ R − U F Uᵀ by its factor: leaving rows out asks for the diagonal alone, a third of the work.
+
+    Parameters
+    ----------
+    factor : ndarray (n, n)
+        L, lower triangular.
+    root : ndarray (n,)
+        Diagonal of R.
+    border, fixed : ndarray (n, q), (q, n)
+        U and F Uᵀ.
+    """
+
+    def __init__(self, factor: np.ndarray, root: np.ndarray, border: np.ndarray, fixed: np.ndarray) -> None:
+        self._factor, self._root = factor, root
+        self._border, self._fixed = border, fixed
+
+    @cached_property
+    def _whole(self) -> DenseProjection:
+        matrix = inverse_of_factored(self._factor)
+        matrix *= self._root[:, None]
+        matrix *= self._root
+        matrix -= self._border @ self._fixed
+        return DenseProjection(matrix)
+
+    @property
+    def n_rows(self):
+        return len(self._root)
+
+    def matmul(self, design):
+        return self._whole.matmul(design)
+
+    def quadratic(self, design):
+        return self._whole.quadratic(design)
+
+    def diagonal(self):
+        inverse, _ = linalg.lapack.dtrtri(self._factor, lower=1)
+        own = np.einsum("im,im->m", inverse, inverse) * self._root**2
+        return own - np.einsum("im,mi->i", self._border, self._fixed)
+
+    def block(self, rows):
+        return self._whole.block(rows)
+
+    def dense(self):
+        return self._whole.dense()
+
+    def widened(self, design):
+        return self._whole.widened(design)
+
+
+@final
 class FactoredProjection(AbstractProjection):
     """P = W − V Vᵀ.
 
@@ -125,6 +177,12 @@ class FactoredProjection(AbstractProjection):
     def widened(self, design):
         half, log_determinant = _half(self, design)
         return FactoredProjection(self._curvature, np.hstack([self._V, half.T])), log_determinant
+
+
+def inverse_of_factored(factor: np.ndarray) -> np.ndarray:
+    """(L Lᵀ)⁻¹, of which LAPACK gives the lower half."""
+    lower, _ = linalg.lapack.dpotri(factor, lower=1)
+    return np.tril(lower) + np.tril(lower, -1).T
 
 
 def _half(projection: AbstractProjection, design: np.ndarray) -> tuple[np.ndarray, float]:

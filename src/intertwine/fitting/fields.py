@@ -12,7 +12,7 @@ from typing import NamedTuple, Self, final
 
 import numpy as np
 
-from intertwine.covariance import AbstractCovariance, DenseCovariance, FactoredCovariance
+from intertwine.covariance import AbstractCovariance, DenseCovariance, FactoredCovariance, WeighedColumns
 from intertwine.effects.base import AbstractEffect
 from intertwine.effects.features import Linear, Pairs, Triples
 from intertwine.mixed_model import Mode
@@ -215,16 +215,17 @@ class FactoredFields(AbstractFields):
         designs = [effect.design(own) for effect, own in columns.effects()]
         self._sizes = [design.shape[1] for design in designs]
         self._design = np.hstack(designs)
+        self._weighed = WeighedColumns()
 
     def _deviations(self, strengths):
         return np.repeat(prior_deviations(strengths)[: len(self._sizes)], self._sizes)
 
     def covariance(self, strengths):
-        return FactoredCovariance(self._design, self._deviations(strengths))
+        return FactoredCovariance(self._design, self._deviations(strengths), self._weighed)
 
     def take(self, rows):
         part = object.__new__(type(self))
-        part._sizes, part._design = self._sizes, self._design[rows]
+        part._sizes, part._design, part._weighed = self._sizes, self._design[rows], WeighedColumns()
         return part
 
     def between(self, strengths, rows, others, mode):

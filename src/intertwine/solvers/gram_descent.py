@@ -20,11 +20,11 @@ from intertwine.penalties import ElasticNet
 __all__ = ["coordinate_minimum", "descend"]
 
 _MAX_ROUNDS = 200
-_LEAST_SWEEPS = 4
+_LEAST_SWEEPS = 10
 _SWEEPS_OF_A_SOLVE = 20  # matrix products run some twenty times as fast as sweeps
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 _TRIFLE = 1e-11  # of the largest diagonal entry
-_SETTLED = 0.3  # share of the tolerance: small changes in a sweep may add up to a larger violation
+_SETTLED = 0.5  # share of the tolerance: small changes in a sweep may add up to a larger violation
 
 
 def descend(hessian: NDArray, gradient: NDArray, point: NDArray, penalty: ElasticNet, tol: float) -> float:
@@ -150,7 +150,7 @@ def _sweep(hessian, gradient, point, l1, l2, shift, order):
     return largest
 
 
-@njit(cache=True, nogil=True, fastmath={"reassoc", "contract"})
+@njit(cache=True, nogil=True, inline="always", fastmath={"reassoc", "contract"})
 def _follow(gradient, change, row):
     for k in range(len(gradient)):
         gradient[k] += change * row[k]

@@ -8,7 +8,7 @@ from explicit_model import ExplicitModel
 from explicit_pairs import make_loss
 
 from intertwine import mixed_model
-from intertwine.covariance import DenseCovariance, FactoredCovariance
+from intertwine.covariance import DenseCovariance, FactoredCovariance, WeighedColumns
 from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
 from intertwine.mixed_model import MixedModel
 
@@ -189,3 +189,21 @@ def test_dependent_fixed_effects_share_their_effect(form):
     doubled = MixedModel(loss, form(A), np.hstack([C, C[:, :1]])).mode(np.zeros(N))
     single = MixedModel(loss, form(A), C).mode(np.zeros(N))
     np.testing.assert_allclose(doubled.scores, single.scores, atol=1e-8)
+
+
+def test_the_diagonal_of_the_projection_is_that_of_the_whole():
+    loss, A, C = setup("logistic")
+    model = MixedModel(loss, DenseCovariance(A @ A.T), C)
+    P = model.posterior(model.mode(np.zeros(loss.n_rows))).P
+    np.testing.assert_allclose(P.diagonal(), np.diag(P.dense()), rtol=1e-9)
+
+
+def test_the_gram_matrix_of_columns_is_kept_for_as_long_as_the_curvature_lasts():
+    rng = np.random.default_rng(0)
+    columns, shared = rng.standard_normal((12, 3)), WeighedColumns()
+    squared, logistic = SquaredLoss(rng.standard_normal(12)), LogisticLoss(rng.choice([-1.0, 1.0], 12))
+    nothing = np.zeros(12)
+    first = shared.at(squared.curvature(nothing), columns)
+    assert shared.at(squared.curvature(nothing), columns)[1] is first[1]
+    other = logistic.curvature(rng.standard_normal(12))
+    np.testing.assert_allclose(shared.at(other, columns)[1], columns.T @ other.matmul(columns))

@@ -104,16 +104,18 @@ class PairPenalty(NamedTuple):
 
     def of(self, coordinates: Coordinates) -> ElasticNet:
         """Return the penalty of some coordinates."""
-        pair = coordinates.is_pair
-        at = coordinates.rows[pair], coordinates.cols[pair]
-        in_block = coordinates.cols[~pair]
-        l1, l2, shift = np.zeros((3, len(pair)))
-        l1[~pair], l2[~pair] = self.linear_l1[in_block], self.linear_l2[in_block]
-        l1[pair], l2[pair] = self.pairs_l1, self.pairs_l2
-        if self.shift is not None:
-            shift[pair] = self.shift[at]
-        if self.allowed is not None:
-            l1[pair] = np.where(self.allowed[at], l1[pair], np.inf)
+        linear = np.flatnonzero(coordinates.rows < 0)
+        in_block = coordinates.cols[linear]
+        l1, l2 = np.full(len(coordinates.rows), self.pairs_l1), np.full(len(coordinates.rows), self.pairs_l2)
+        l1[linear], l2[linear] = self.linear_l1[in_block], self.linear_l2[in_block]
+        shift = np.zeros(len(l1))
+        if self.shift is not None or self.allowed is not None:
+            pair = coordinates.is_pair
+            at = coordinates.take(pair)
+            if self.shift is not None:
+                shift[pair] = self.shift[at]
+            if self.allowed is not None:
+                l1[pair] = np.where(self.allowed[at], l1[pair], np.inf)
         return ElasticNet(l1, l2, shift)
 
 

@@ -14,7 +14,13 @@ from scipy import linalg
 
 from intertwine.losses.base import AbstractCurvature
 
-__all__ = ["AbstractProjection", "CholeskyProjection", "DenseProjection", "FactoredProjection", "inverse_of_factored"]
+__all__ = [
+    "AbstractProjection",
+    "CholeskyProjection",
+    "DenseProjection",
+    "FactoredProjection",
+    "inverse_of_factored",
+]
 
 
 class AbstractProjection(abc.ABC):

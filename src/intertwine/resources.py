@@ -6,6 +6,7 @@ import os
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 
 import joblib
@@ -128,10 +129,16 @@ def thread_limit(n_jobs: int | None) -> Iterator[int]:
     # numba cannot be given more threads than it started with; the linear algebra libraries can.
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
     try:
-        with threadpoolctl.threadpool_limits(limits=threads):
+        with _linear_algebra().limit(limits=threads):
             yield threads
     finally:
         numba.set_num_threads(before)
+
+
+@cache
+def _linear_algebra() -> threadpoolctl.ThreadpoolController:
+    """The libraries that numpy and scipy brought along: looking for them takes as long as a small fit."""
+    return threadpoolctl.ThreadpoolController()
 
 
 def _machine_memory() -> int:

@@ -1,4 +1,4 @@
-"""Choice of an L1 penalty by cross-validation: for every share of L1 a path of strengths, the folds of all one by one."""
+"""Choice of an L1 penalty by cross-validation: for every share of L1 a path of strengths, fold by fold."""
 
 from __future__ import annotations
 

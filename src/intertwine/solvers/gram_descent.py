@@ -20,7 +20,7 @@ from intertwine.penalties import ElasticNet
 __all__ = ["coordinate_minimum", "descend"]
 
 _MAX_ROUNDS = 200
-_LEAST_SWEEPS = 10
+_LEAST_SWEEPS = 15
 _SWEEPS_OF_A_SOLVE = 20  # matrix products run some twenty times as fast as sweeps
 _LARGEST_SOLVE = 3000  # a Cholesky factor of this size takes about as long as a hundred sweeps
 _TRIFLE = 1e-11  # of the largest diagonal entry
@@ -107,10 +107,7 @@ def _recruit(gradient, point, l1, l2, shift, tol, member):
     largest = 0.0
     for c in range(len(point)):
         slope = gradient[c] + l2[c] * point[c] - shift[c]
-        if point[c] == 0.0:
-            violation = abs(slope) - l1[c]
-        else:
-            violation = abs(slope + np.sign(point[c]) * l1[c])
+        violation = abs(slope) - l1[c] if point[c] == 0.0 else abs(slope + np.sign(point[c]) * l1[c])
         if violation > tol:
             member[c] = True
         largest = max(largest, violation)

@@ -92,19 +92,6 @@ class AbstractProximalNewton(AbstractSolver):
             False,
         )
 
-    def under_other_penalty(self, problem: RestrictedProblem, state: NewtonState) -> NewtonState:
-        """Return a state of the same loss and coefficients as the state of this problem, which differs in its penalty.
-
-        What depends on the penalty is left for the first step to find out where that does not ask for it.
-        """
-        if problem.loss.is_quadratic:
-            return state._replace(value=np.inf, optimality=np.inf)
-        return state._replace(
-            value=problem.value(state.params, state.scores),
-            optimality=problem.optimality(state.params, state.gradient),
-            stale=False,
-        )
-
     def _model_tol(self, problem: RestrictedProblem, state: NewtonState) -> float:
         """Violation to which a model is minimised, in units of the gradient."""
         return max(_MARGIN * self.tol, _INEXACT * state.optimality) * problem.gradient_scale

@@ -73,7 +73,10 @@ class AllCoordinates:
         return minimize(restricted, solver, start=state, max_iter=max_iter, callbacks=callbacks)
 
     def keep(self, solution: SparseSolution, state: NewtonState) -> None:
-        """Remember the state behind a solution: when that is the next start, nothing of it is computed again."""
+        """Remember the state behind a solution: when that is the next start, nothing of it is computed again.
+
+        For a quadratic loss it is to the bit what would be; for others, line searches leave their rounding.
+        """
         self._last = solution, state
 
     def _begin(
@@ -83,8 +86,11 @@ class AllCoordinates:
         start: SparseSolution | None,
         unrestrained: bool,
     ) -> NewtonState:
-        if self._last is not None and start is self._last[0] and unrestrained:
-            return solver.under_other_penalty(restricted, self._last[1])
+        if self._last is not None and unrestrained and restricted.loss.is_quadratic:
+            solution, state = self._last
+            if solution is start:
+                # nothing is known under the new penalty; a step on a quadratic does not ask
+                return state._replace(value=np.inf, optimality=np.inf)
         return solver.init(restricted, self._params(start, np.isfinite(restricted.penalty.l1)))
 
     def _params(self, start: SparseSolution | None, allowed: NDArray) -> NDArray:

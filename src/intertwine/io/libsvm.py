@@ -158,12 +158,12 @@ class AbstractSparseFile(ABC):
         raise ValueError(f"{self.path}, from line {first} on: cannot be read")
 
     def _fault(self, words: list[str]) -> str:
-        if _number(words[0]) is None:
+        if not np.isfinite(_number(words[0])):
             return f"the label {words[0]!r} is not a finite number"
         met = set()
         for word in words[1:]:
             numbers = [_number(part) for part in word.split(":")]
-            if len(numbers) != self._width or None in numbers:
+            if len(numbers) != self._width or not np.isfinite(numbers).all():
                 return f"{word!r} is not {self._spelling} with finite numbers"
             if any(number % 1 or number < 0 for number in numbers[:-1]):
                 return f"{word!r} has an index that is not a whole number from 0 on"
@@ -318,10 +318,9 @@ def _repeats(row: NDArray[np.int64], index: NDArray[np.float64]) -> bool:
     return bool((key[1:] == key[:-1]).any())
 
 
-def _number(text: str) -> float | None:
-    """A finite number, or None."""
+def _number(text: str) -> float:
+    """What a text file may spell: not 1_000, which Python reads as well; NaN for anything else."""
     try:
-        number = float(text)
+        return float("nan" if "_" in text else text)
     except ValueError:
-        return None
-    return number if np.isfinite(number) and "_" not in text else None
+        return float("nan")

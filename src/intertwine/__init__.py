@@ -13,6 +13,8 @@ __version__ = "0.1.0"
 # Where each public name lives. Nothing is imported before it is asked for (PEP 562), so that
 # `import intertwine` costs milliseconds; a new family adds its lines here.
 _ESTIMATORS = {
+    "FMClassifier": "intertwine.estimators.fm",
+    "FMRegressor": "intertwine.estimators.fm",
     "InteractionClassifier": "intertwine.estimators.interactions",
     "InteractionClassifierCV": "intertwine.estimators.interactions_cv",
     "InteractionCoxPH": "intertwine.estimators.interactions",

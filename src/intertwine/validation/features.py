@@ -25,6 +25,7 @@ def check_features(
     reset: bool,
     allow_sparse: bool = False,
     dtype: DTypeLike | Sequence[DTypeLike] = (np.float64, np.float32),
+    idle: str = "their coefficients are 0",
 ) -> NDArray[np.floating[Any]] | sparse.csr_array:
     """Turn X into a matrix of finite numbers.
 
@@ -44,6 +45,8 @@ def check_features(
         Accept sparse input and return it as canonical CSR (sorted, no duplicates).
     dtype : dtype or sequence of dtype, default=(float64, float32)
         Types that are kept; X of another type is converted to the first.
+    idle : str
+        What the warning says becomes of constant columns.
 
     Returns
     -------
@@ -92,7 +95,7 @@ def check_features(
     check_values(extremes, matrix.shape[0], names)
     if reset:
         validate_data(estimator, X, reset=True, skip_check_array=True)
-        warn_of_idle_columns(extremes, names)
+        warn_of_idle_columns(extremes, names, idle)
     return matrix
 
 

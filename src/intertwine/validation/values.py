@@ -67,13 +67,15 @@ def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) ->
         raise oversized_values(columns_where(oversized, names))
 
 
-def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None) -> None:
+def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: str) -> None:
     """Warn of columns that cannot enter the model: constants, and a single column without a partner.
 
     Parameters
     ----------
     extremes : Extremes
     names : ndarray of str or None
+    idle : str
+        What becomes of constants.
 
     Warns
     -----
@@ -89,7 +91,7 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None) -> None
     constant = low == high
     if constant.any():
         warnings.warn(
-            f"X is constant in {columns_where(constant, names)}; their coefficients are 0",
+            f"X is constant in {columns_where(constant, names)}; {idle}",
             UserWarning,
             stacklevel=4,
         )

@@ -1,0 +1,362 @@
+"""What the factorization machines share: hyperparameters, choice of solver, fitting, readings, files."""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from functools import partial
+from numbers import Integral, Real
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import threadpoolctl
+from scipy import sparse
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils._param_validation import Interval, Options, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.fm_state import fm_from_state, fm_to_state
+from intertwine.estimators.long_work import seed_of, watched
+from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape, column_scale
+from intertwine.fitting.fm_als import fit_als
+from intertwine.fitting.fm_gibbs import fit_gibbs
+from intertwine.fitting.fm_pairs import aligned_factors, pair_moments, strongest_pairs
+from intertwine.frames import frame_library, make_frame
+from intertwine.io import save_state
+from intertwine.resources import require_memory, thread_limit
+from intertwine.structures.fm_sweep import exclusive_runs
+from intertwine.validation import check_features
+
+__all__ = ["AbstractFM"]
+
+_STRENGTH = Interval(Real, 0, None, closed="left")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+FM_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_components": [Interval(Integral, 0, None, closed="left")],
+    "order": [Options(Integral, {2, 3})],
+    "solver": [StrOptions({"auto", "gibbs", "als"})],
+    "alpha": [_STRENGTH],
+    "alpha_factors": [_STRENGTH, None],
+    "linear": ["boolean"],
+    "fit_intercept": ["boolean"],
+    "feature_groups": [StrOptions({"auto"}), "array-like", None],
+    "max_iter": [_COUNT, None],
+    "n_burn_in": [Interval(Integral, 0, None, closed="left"), None],
+    "n_samples": [_COUNT],
+    "tol": [_STRENGTH],
+    "init_scale": [Interval(Real, 0, None, closed="neither")],
+    "warm_start": ["boolean"],
+    "random_state": ["random_state"],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+    "checkpoint": [str, PathLike, None],
+}
+
+_SWEEPS = {"gibbs": 500, "als": 200}
+_BURN_IN_SHARE = 5  # of the sweeps, one in five
+_LARGEST_MIXING = 1.2
+
+
+class AbstractFM(BaseEstimator, abc.ABC):
+    """Factorization machine; see the final classes for the parameters."""
+
+    _parameter_constraints: dict = FM_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        n_components=10,
+        order=2,
+        solver="auto",
+        alpha=0.001,
+        alpha_factors=None,
+        linear=True,
+        fit_intercept=True,
+        feature_groups="auto",
+        max_iter=None,
+        n_burn_in=None,
+        n_samples=200,
+        tol=1e-6,
+        init_scale=0.1,
+        warm_start=False,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+        checkpoint=None,
+    ):
+        self.n_components = n_components
+        self.order = order
+        self.solver = solver
+        self.alpha = alpha
+        self.alpha_factors = alpha_factors
+        self.linear = linear
+        self.fit_intercept = fit_intercept
+        self.feature_groups = feature_groups
+        self.max_iter = max_iter
+        self.n_burn_in = n_burn_in
+        self.n_samples = n_samples
+        self.tol = tol
+        self.init_scale = init_scale
+        self.warm_start = warm_start
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.checkpoint = checkpoint
+
+    @abc.abstractmethod
+    def _labels(self) -> list:
+        """Names of the contrasts, one for each model."""
+
+    @abc.abstractmethod
+    def _extra_state(self) -> dict:
+        """What this estimator publishes besides its models."""
+
+    @abc.abstractmethod
+    def _set_extra_state(self, extra: dict) -> None:
+        """Take back what ``_extra_state`` gave."""
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _read(self, X, *, reset: bool):
+        idle = "nothing can be learnt about them"
+        return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
+
+    def _settings(self, rows, solver: str) -> FMSettings:
+        """The public parameters in the terms of a fit."""
+        max_iter = _SWEEPS[solver] if self.max_iter is None else self.max_iter
+        burn_in = max_iter // _BURN_IN_SHARE if self.n_burn_in is None else self.n_burn_in
+        if solver == "gibbs" and burn_in >= max_iter:
+            raise ValueError(f"n_burn_in={burn_in} leaves no draws of max_iter={max_iter} sweeps")
+        k = self.n_components
+        return FMSettings(
+            shape=FMShape(k, k if self.order == 3 else 0, bool(self.linear), bool(self.fit_intercept)),
+            groups=self._groups(rows),
+            alpha=float(self.alpha),
+            alpha_factors=float(self.alpha if self.alpha_factors is None else self.alpha_factors),
+            max_iter=int(max_iter),
+            n_burn_in=int(burn_in),
+            n_samples=int(self.n_samples),
+            tol=float(self.tol),
+            init_scale=float(self.init_scale),
+        )
+
+    def _groups(self, rows) -> np.ndarray:
+        """Group of each feature, numbered from zero."""
+        p = rows.shape[1]
+        if self.feature_groups is None:
+            return np.zeros(p, dtype=np.intp)
+        if isinstance(self.feature_groups, str):
+            runs = self._exclusive
+            alone = np.bincount(runs)[runs] == 1
+            return np.unique(np.where(alone, -1, runs), return_inverse=True)[1]
+        given = np.asarray(self.feature_groups)
+        if given.shape != (p,):
+            raise ValueError(
+                f"feature_groups has shape {given.shape}, expecting one group for each of {p} features"
+            )
+        return np.unique(given, return_inverse=True)[1]
+
+    def _fitter(self, solver, rows, loss, response, start_score, scale_of_y, number):
+        """A function that fits one model, from the last one where that is asked for."""
+        previous = None
+        if self.warm_start and hasattr(self, "_models") and number < len(self._models):
+            previous = self._models[number if len(self._models) > 1 else 0][1]
+        outcome = FMOutcome(loss, response, start_score, *scale_of_y)
+        fit = fit_gibbs if solver == "gibbs" else fit_als
+        return partial(fit, rows, outcome, previous)
+
+    def _fit_models(self, rows, X, contrasts, solver: str, sample_weight, data) -> None:
+        """Fit and publish: ``contrasts`` are (label, function that fits one model)."""
+        self._exclusive = exclusive_runs(sparse.csc_array(rows))
+        settings = self._settings(rows, solver)
+        _require_memory(rows, settings, len(contrasts), solver)
+        models = []
+        limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)
+        with limits as n_threads, watched(self, data) as watch, threadpoolctl.threadpool_limits(1, "blas"):
+            seed = seed_of(self, watch)
+            for label, fit in contrasts:
+                if len(contrasts) > 1:
+                    watch.progress.section(f"class {label}")
+                rng = np.random.default_rng(seed)
+                models.append((label, _guarded(fit, settings, rng, watch, n_threads)))
+        self.solver_ = solver
+        self._frame_library = frame_library(X)
+        self._models = models
+        self._scale = column_scale(rows, sample_weight)
+        self._seen = np.asarray((rows != 0).sum(axis=0)).ravel() > 0
+        self._warn_of_mixing(settings.max_iter)
+
+    def _warn_of_mixing(self, max_iter: int) -> None:
+        worst = max(model.mixing for _, model in self._models)
+        if self.solver_ == "gibbs" and worst > _LARGEST_MIXING:
+            message = (
+                f"the chain had not settled after {max_iter} sweeps (potential scale reduction {worst:.2f}); "
+                f"raise max_iter"
+            )
+        elif np.isinf(worst):
+            message = f"stopped after max_iter={max_iter} sweeps while the objective still fell; raise max_iter or tol"
+        else:
+            return
+        warnings.warn(message, ConvergenceWarning, stacklevel=4)
+
+    def _rows_to_predict(self, X):
+        check_is_fitted(self, "_models")
+        rows = self._read(X, reset=False)
+        if not self._seen.all():
+            unseen = np.flatnonzero(~self._seen)
+            part = rows[:, unseen]
+            used = np.asarray((part != 0).sum(axis=0)).ravel() > 0
+            if used.any():
+                n_rows = int((np.asarray((part != 0).sum(axis=1)).ravel() > 0).sum())
+                names = ", ".join(str(self._features[j]) for j in unseen[used][:5])
+                more = " and others" if used.sum() > 5 else ""
+                warnings.warn(
+                    f"{n_rows} rows have features that were zero in every row of fit ({names}{more}); "
+                    "these count as an average feature of their group",
+                    UserWarning,
+                    stacklevel=3,
+                )
+        return rows
+
+    @property
+    def _features(self) -> list:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+
+    @property
+    def n_iter_(self) -> int:
+        """Sweeps made, the most of any contrast."""
+        check_is_fitted(self, "_models")
+        return max(len(model.history) for _, model in self._models)
+
+    @property
+    def history_(self) -> Any:
+        """One row per sweep: iteration, misfit (or objective), noise (or relative decrease); class where several."""
+        check_is_fitted(self, "_models")
+        last = "noise" if self.solver_ == "gibbs" else "decrease"
+        first = "misfit" if self.solver_ == "gibbs" else "objective"
+        table: dict[str, Any] = {}
+        parts = [model.history for _, model in self._models]
+        table["iteration"] = np.concatenate([part[:, 0] for part in parts]).astype(int)
+        table[first] = np.concatenate([part[:, 1] for part in parts])
+        table[last] = np.concatenate([part[:, 2] for part in parts])
+        if len(parts) > 1:
+            labels = [np.full(len(model.history), label) for label, model in self._models]
+            table["class"] = np.concatenate(labels)
+        return make_frame(table, self._frame_library)
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast."""
+        check_is_fitted(self, "_models")
+        return aligned_factors(self._models[0][1])
+
+    def top_interactions(self, k: int = 20, features=None) -> Any:
+        """The strongest interactions ⟨v_j, v_k⟩.
+
+        Parameters
+        ----------
+        k : int, default=20
+        features : sequence of names or positions, default=None
+            Look among these only. All by default, which compares p²/2 pairs.
+
+        Returns
+        -------
+        frame
+            rank, term, feature_1, feature_2, estimate (what the score gains when both features are one; mean over
+            the draws), std_error (standard deviation over the draws; NaN where there is one set of coefficients), z.
+            Ranked by the size of the effect at typical values of both features. Pairs that never occur together
+            (two levels of one category) are left out; class in multiclass problems.
+
+        Raises
+        ------
+        ValueError
+            For an unknown feature, or a model without pairs.
+        """
+        check_is_fitted(self, "_models")
+        chosen = np.arange(self.n_features_in_) if features is None else self._positions(features)
+        if self.n_components == 0:
+            raise ValueError("n_components=0: the model has no interactions")
+        tables = []
+        for label, model in self._models:
+            first, second = strongest_pairs(model, chosen, self._exclusive, self._scale, k)
+            tables.append(self._pair_table(model, first, second, label))
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return make_frame(joined, self._frame_library)
+
+    def _pair_table(self, model: FMModel, first, second, label) -> dict:
+        estimate, spread = pair_moments(model, first, second)
+        errors = spread if model.n_draws > 1 else np.full(len(first), np.nan)
+        names = np.array(self._features, dtype=object)
+        table = {
+            "rank": np.arange(1, len(first) + 1),
+            "term": np.array(
+                [f"{names[a]} × {names[b]}" for a, b in zip(first, second, strict=True)], object
+            ),
+            "feature_1": names[first],
+            "feature_2": names[second],
+            "estimate": estimate,
+            "std_error": errors,
+            "z": np.divide(estimate, errors, out=np.full(len(first), np.nan), where=errors > 0),
+        }
+        if len(self._models) > 1:
+            table["class"] = np.full(len(first), label)
+        return table
+
+    def _positions(self, features) -> np.ndarray:
+        names = {name: j for j, name in enumerate(self._features)}
+        found = []
+        for feature in features:
+            position = names.get(feature) if isinstance(feature, str) else feature
+            if position is None or not 0 <= position < self.n_features_in_:
+                raise ValueError(f"{feature!r} is not a feature")
+            found.append(int(position))
+        return np.unique(np.array(found, dtype=np.intp))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
+
+        Draws are kept in single precision, so a saved sampler predicts the same to the bit.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError, PermissionError, OSError
+        """
+        check_is_fitted(self, "_models")
+        save_state(path, fm_to_state(self))
+
+    @classmethod
+    def _from_state(cls, state: dict):
+        return fm_from_state(cls, state)
+
+
+def _guarded(fit, settings, rng, watch, n_threads) -> FMModel:
+    try:
+        model = fit(settings, rng, watch, n_threads)
+    except FloatingPointError as error:
+        raise ValueError(f"overflow: {error}; rescale y, or raise alpha") from error
+    if not np.isfinite(model.tables).all():
+        raise ValueError("overflow: coefficients are not finite; rescale X or y, or raise alpha")
+    return model
+
+
+def _require_memory(rows, settings: FMSettings, n_models: int, solver: str) -> None:
+    draws = settings.n_samples if solver == "gibbs" else 2
+    kept = 4 * draws * rows.shape[1] * settings.shape.width * n_models
+    running = 8 * rows.shape[0] * (2 + settings.shape.width)
+    require_memory(
+        1.5 * kept + running,
+        f"{draws} draws of {rows.shape[1]} features",
+        "a smaller n_samples or n_components",
+    )

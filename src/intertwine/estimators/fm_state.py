@@ -1,0 +1,69 @@
+"""Factorization machines as the contents of a model file, and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from intertwine.fitting.fm import FMModel, FMShape
+
+__all__ = ["fm_from_state", "fm_to_state"]
+
+_ARRAYS = ("intercepts", "tables", "noise", "thresholds", "history")
+_PLACES = ("random_state", "checkpoint")  # of this process and this machine
+
+
+def fm_to_state(estimator: Any) -> dict:
+    """State of a fitted factorization machine."""
+    params = estimator.get_params(deep=False)
+    if isinstance(params["random_state"], np.random.RandomState):
+        params["random_state"] = None
+    params["checkpoint"] = None
+    if params["feature_groups"] is not None and not isinstance(params["feature_groups"], str):
+        params["feature_groups"] = np.asarray(params["feature_groups"])
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "class": type(estimator).__name__,
+        "params": params,
+        "n_features_in_": int(estimator.n_features_in_),
+        "feature_names_in_": None if names is None else [str(name) for name in names],
+        "frame_library": estimator._frame_library,
+        "solver_": estimator.solver_,
+        "exclusive": estimator._exclusive,
+        "scale": estimator._scale,
+        "seen": estimator._seen,
+        "models": [_model_to_state(model) for _, model in estimator._models],
+        "extra": estimator._extra_state(),
+    }
+
+
+def fm_from_state(cls: type, state: dict) -> Any:
+    """The estimator that ``fm_to_state`` wrote; it predicts the same to the bit."""
+    estimator = cls(**state["params"])
+    estimator.n_features_in_ = state["n_features_in_"]
+    if state["feature_names_in_"] is not None:
+        estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+    estimator._frame_library = state["frame_library"]
+    estimator.solver_ = state["solver_"]
+    estimator._exclusive, estimator._scale = state["exclusive"], state["scale"]
+    estimator._seen = state["seen"]
+    estimator._set_extra_state(state["extra"])
+    models = [_model_from_state(model) for model in state["models"]]
+    estimator._models = list(zip(estimator._labels(), models, strict=True))
+    return estimator
+
+
+def _model_to_state(model: FMModel) -> dict:
+    state: dict[str, Any] = {name: getattr(model, name) for name in _ARRAYS}
+    state["history"] = np.nan_to_num(model.history, posinf=-1.0)  # files hold finite numbers only
+    return state | {
+        "shape": model.shape._asdict(),
+        "center": float(model.center),
+        "spread": float(model.spread),
+        "mixing": float(model.mixing),
+    }
+
+
+def _model_from_state(state: dict) -> FMModel:
+    return FMModel(**state | {"shape": FMShape(**state["shape"])})

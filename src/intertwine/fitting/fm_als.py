@@ -1,0 +1,108 @@
+"""The optimum of a factorization machine's penalised loss, by alternating least squares."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+
+from intertwine.fitting.fm import (
+    FMModel,
+    FMOutcome,
+    FMSettings,
+    column_scale,
+    scaled_columns,
+    start_point,
+)
+from intertwine.fitting.watch import Watch
+from intertwine.minimize import minimize
+from intertwine.solvers.als import AlternatingLeastSquares, MultilinearPoint
+from intertwine.structures.fm_sweep import FMSweep, GaussianPriors
+
+__all__ = ["fit_als"]
+
+
+@final
+class _PenalisedLoss:
+    """J = L(f) + ½ alpha ‖w‖² + ½ alpha_factors (‖V‖² + ‖U‖²), over one table of rows."""
+
+    def __init__(self, X, outcome: FMOutcome, settings: FMSettings, n_threads: int) -> None:
+        loss = outcome.loss
+        self.loss = loss
+        self.response = outcome.response
+        self.shape = settings.shape
+        shape = settings.shape
+        one_group = np.zeros(X.shape[1], dtype=np.intp)
+        self._sweep = FMSweep(
+            X, shape.n_components, shape.n_triple_components, shape.linear, settings.groups, n_threads
+        )
+        self._strength = np.full(shape.width, settings.alpha_factors)
+        self._strength[: int(shape.linear)] = settings.alpha
+        # the kernels see the sum over rows, the objective their mean
+        strengths = self._strength[None, :] * loss.total_weight
+        self._priors = GaussianPriors(one_group, np.zeros_like(strengths), strengths)
+
+    def scores(self, params: MultilinearPoint):
+        return params.intercept + self._sweep.scores(params.table)
+
+    def value(self, params: MultilinearPoint, scores) -> float:
+        return self.loss.value(scores) + 0.5 * float((self._strength * params.table**2).sum())
+
+    def majorized(self, scores):
+        return self.response.majorized(scores)
+
+    def sweep(self, params: MultilinearPoint, working, scores) -> MultilinearPoint:
+        """Every coefficient to its optimum under the bound, the intercept first."""
+        residual, intercept = working.response - scores, params.intercept
+        if self.shape.intercept:
+            move = float(working.weight @ residual) / float(working.weight.sum())
+            intercept, residual = intercept + move, residual - move
+        table = params.table.copy()
+        state = self._sweep.state(table, residual, working.weight)
+        self._sweep.run(table, state, self._priors, np.zeros_like(table))
+        return MultilinearPoint(intercept, table)
+
+
+def fit_als(
+    X, outcome: FMOutcome, previous: FMModel | None, settings: FMSettings, rng, watch: Watch, n_threads=1
+) -> FMModel:
+    """Find an optimum.
+
+    Parameters
+    ----------
+    X : ndarray or csr_array of shape (n, p)
+    outcome : FMOutcome
+        Its response is an `intertwine.losses.working.AbstractMajorizedResponse`.
+    previous : FMModel or None
+        Whose coefficients to start from.
+    settings : FMSettings
+    rng : numpy.random.Generator
+    watch : Watch
+    n_threads : int, default=1
+
+    Returns
+    -------
+    FMModel
+    """
+    scale = column_scale(X, outcome.loss.sample_weight)
+    problem = _PenalisedLoss(scaled_columns(X, scale), outcome, settings, n_threads)
+    start = MultilinearPoint(*start_point(X.shape[1], outcome, settings, scale, previous, rng))
+    result = minimize(
+        problem,
+        AlternatingLeastSquares(settings.tol),
+        start,
+        max_iter=settings.max_iter,
+        callbacks=[watch.progress.iteration],
+    )
+    history = [(row.iteration, row.value, row.optimality) for row in result.history[1:]]
+    return FMModel(
+        shape=settings.shape,
+        intercepts=np.array([result.params.intercept]),
+        tables=(result.params.table / scale[:, None])[None],
+        center=outcome.center,
+        spread=outcome.spread,
+        noise=np.zeros(0),
+        thresholds=np.zeros((1, 0)),
+        history=np.array(history, dtype=float).reshape(-1, 3),
+        mixing=1.0 if result.converged else float("inf"),
+    )

@@ -1,0 +1,142 @@
+"""Formula and derivatives of the factorization machine, against literal sums and finite differences."""
+
+from itertools import combinations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+
+from intertwine.structures import fm_sweep
+from intertwine.structures.fm import FactorizationMachine, FMParams, stacked, unstacked
+from intertwine.structures.fm_sweep import FMSweep
+
+
+def drawn(seed, p=6, k=3, k3=2, n=9):
+    rng = np.random.default_rng(seed)
+    params = FMParams(
+        rng.normal(), rng.standard_normal(p), rng.standard_normal((p, k)), rng.standard_normal((p, k3))
+    )
+    X = rng.standard_normal((n, p)) * (rng.random((n, p)) < 0.7)
+    return params, X, rng
+
+
+def literal(params, x):
+    """The definition, term by term."""
+    total = params.intercept + x @ params.linear
+    for a, b in combinations(range(len(x)), 2):
+        total += params.factors[a] @ params.factors[b] * x[a] * x[b]
+    for a, b, c in combinations(range(len(x)), 3):
+        total += (params.triples[a] * params.triples[b] * params.triples[c]).sum() * x[a] * x[b] * x[c]
+    return total
+
+
+def shifted(params, direction, step):
+    return FMParams(*(value + step * move for value, move in zip(params, direction, strict=True)))
+
+
+@settings(max_examples=20, deadline=None)
+@given(st.integers(0, 10_000), st.integers(0, 3), st.integers(0, 3))
+def test_scores_are_the_sums_of_all_products(seed, k, k3):
+    params, X, _ = drawn(seed, k=k, k3=k3)
+    structure = FactorizationMachine(k, k3)
+    expected = [literal(params, x) for x in X]
+    np.testing.assert_allclose(structure.score(params, X), expected, rtol=1e-9, atol=1e-9)
+    np.testing.assert_allclose(structure.score(params, sparse.csr_array(X)), expected, rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_pushforward_is_the_directional_derivative(make):
+    params, X, _ = drawn(1)
+    direction, structure, X, h = drawn(2)[0], FactorizationMachine(3, 2), make(X), 1e-6
+    numeric = (
+        structure.score(shifted(params, direction, h), X) - structure.score(shifted(params, direction, -h), X)
+    ) / (2 * h)
+    np.testing.assert_allclose(structure.pushforward(params, X, direction), numeric, rtol=1e-6, atol=1e-7)
+
+
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_pullback_is_the_adjoint_of_pushforward(make):
+    params, X, rng = drawn(3)
+    direction, structure, X = drawn(4)[0], FactorizationMachine(3, 2), make(X)
+    v = rng.standard_normal(X.shape[0])
+    pulled = structure.pullback(params, X, v)
+    inner = sum(np.sum(a * b) for a, b in zip(pulled, direction, strict=True))
+    assert inner == pytest.approx(v @ structure.pushforward(params, X, direction), rel=1e-10)
+
+
+def test_a_table_is_the_parameters_side_by_side():
+    params = drawn(5)[0]
+    again = unstacked(params.intercept, stacked(params), 3)
+    assert all(np.array_equal(a, b) for a, b in zip(again, params, strict=True))
+
+
+# sweeps
+
+
+def mixed_table(rng, n=200):
+    """A block that repeats itself in ten patterns, a category of seven levels, three plain columns."""
+    patterns = rng.standard_normal((10, 5)) * (rng.random((10, 5)) < 0.8)
+    levels = np.eye(7)[rng.integers(7, size=n)]
+    X = np.hstack([patterns[rng.integers(10, size=n)], levels, rng.standard_normal((n, 3))])
+    return sparse.csr_array(X), np.repeat([0, 1, 2], [5, 7, 3])
+
+
+def by_dense_algebra(X, table, y, weight, priors, noise, structure, linear):
+    """Each feature's conditional from its slopes, which are differences of literal scores."""
+
+    def scores(of):
+        full = of if linear else np.hstack([np.zeros((len(of), 1)), of])
+        return structure.score(unstacked(0.0, full, structure.n_components), X.toarray())
+
+    table = table.copy()
+    for j, g in enumerate(priors.group):
+        table_without = table.copy()
+        table_without[j] = 0.0
+        rest = scores(table_without)
+        slopes = np.empty((len(y), table.shape[1]))
+        for a in range(table.shape[1]):
+            with_one = table_without.copy()
+            with_one[j, a] = 1.0
+            slopes[:, a] = scores(with_one) - rest
+        precision = slopes.T @ (weight[:, None] * slopes) + np.diag(priors.precision[g])
+        rhs = slopes.T @ (weight * (y - rest)) + priors.precision[g] * priors.mean[g]
+        root = np.linalg.cholesky(precision)
+        table[j] = np.linalg.solve(precision, rhs) + np.linalg.solve(root.T, noise[j])
+    return table
+
+
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("k3", [0, 2])
+@pytest.mark.parametrize("n_threads", [1, 2])
+def test_a_sweep_is_the_conditionals_one_after_the_other(linear, k3, n_threads, monkeypatch):
+    monkeypatch.setattr(fm_sweep, "_WORTH_THREADS", 10)
+    rng = np.random.default_rng(0)
+    X, groups = mixed_table(rng)
+    sweep = FMSweep(X, 3, k3, linear, groups, n_threads)
+    table = 0.3 * rng.standard_normal((15, sweep.width))
+    y, weight, noise = rng.standard_normal(200), rng.random(200), rng.standard_normal(table.shape)
+    priors = fm_sweep.GaussianPriors(
+        groups, rng.standard_normal((3, sweep.width)), 1 + rng.random((3, sweep.width))
+    )
+    expected = by_dense_algebra(X, table, y, weight, priors, noise, FactorizationMachine(3, k3), linear)
+    ways = {"repeated": any(b.patterns is not None for b in sweep._blocks)}
+    ways["exclusive"] = any(b.exclusive for b in sweep._blocks)
+    assert ways == {"repeated": k3 == 0, "exclusive": True}
+    state = sweep.state(table, y - sweep.scores(table), weight)
+    sweep.run(table, state, priors, noise)
+    np.testing.assert_allclose(table, expected, rtol=1e-9, atol=1e-11)
+    # what is kept of the rows is up to date
+    np.testing.assert_allclose(
+        state, sweep.state(table, y - sweep.scores(table), weight), rtol=1e-9, atol=1e-11
+    )
+
+
+def test_a_conditional_that_overflows_is_an_error():
+    sweep = FMSweep(sparse.csr_array(np.ones((3, 2))), 1, 0, True, np.zeros(2, dtype=int))
+    table = np.ones((2, 2))
+    state = sweep.state(table, np.ones(3), np.ones(3))
+    improper = fm_sweep.GaussianPriors(np.zeros(2, int), np.zeros((1, 2)), np.full((1, 2), -1e3))
+    with pytest.raises(FloatingPointError, match="overflowed"):
+        sweep.run(table, state, improper, np.zeros((2, 2)))

@@ -1,0 +1,87 @@
+"""Gaussian stand-ins for outcomes: bounds that touch, and latent variables of the right distribution."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import kstest, truncnorm
+
+from intertwine.losses.working import (
+    GaussianResponse,
+    LogisticResponse,
+    OrdinalProbitResponse,
+    ProbitResponse,
+)
+
+
+@given(st.floats(-30, 30), st.floats(-30, 30), st.sampled_from([-1.0, 1.0]), st.floats(0.1, 9))
+def test_the_logistic_bound_touches_and_never_crosses(at, f, sign, weight):
+    z, omega = LogisticResponse(np.array([sign]), np.array([weight])).majorized(np.array([at]))
+
+    def bound(score):
+        return -0.5 * omega[0] * (z[0] - score) ** 2
+
+    def likelihood(score):
+        return -weight * np.logaddexp(0.0, -sign * score)
+
+    assert likelihood(f) - likelihood(at) >= bound(f) - bound(at) - 1e-9 * weight
+
+
+def test_a_numeric_outcome_is_its_own_response():
+    y, weight = np.array([1.0, 2.0]), np.array([1.0, 3.0])
+    response = GaussianResponse(y, weight)
+    assert response.majorized(np.zeros(2)) == (y, weight)
+    assert response.misfit(np.zeros(2)) == pytest.approx(np.sqrt(13 / 4))
+
+
+@pytest.mark.parametrize("score", [-12.0, -3.0, 0.0, 2.0, 9.0])
+def test_probit_latents_are_truncated_normal(score):
+    n = 4000
+    response = ProbitResponse(np.ones(n), np.ones(n))
+    z, weight = response.drawn(np.full(n, score), np.random.default_rng(0))
+    assert (z >= 0).all()
+    assert (weight == 1).all()
+    assert kstest(z, truncnorm(-score, np.inf, loc=score).cdf).pvalue > 1e-3
+    other = ProbitResponse(-np.ones(n), np.ones(n)).drawn(np.full(n, -score), np.random.default_rng(0))
+    np.testing.assert_allclose(other.response, -z)
+
+
+@pytest.mark.parametrize("score", [-9.0, -1.0, 0.3, 14.0])
+def test_ordinal_latents_lie_between_their_cutpoints(score):
+    n = 3000
+    codes = np.repeat([0, 1, 2], n // 3)
+    response = OrdinalProbitResponse(codes, 3, np.ones(n))
+    z, _ = response.drawn(np.full(n, score), np.random.default_rng(1))
+    cuts = response.cutpoints
+    assert cuts[1] == 0
+    for c in range(3):
+        part, low, high = z[codes == c], cuts[c], cuts[c + 1]
+        assert ((part >= low) & (part <= high)).all()
+        assert kstest(part, truncnorm(low - score, high - score, loc=score).cdf).pvalue > 1e-3
+
+
+def test_the_weight_of_a_row_is_that_many_latents():
+    """Mean of w draws: its expectation is that of one draw, its variance a w-th."""
+    n = 20_000
+    scores = np.full(n, 0.5)
+    one = ProbitResponse(np.ones(n), np.ones(n)).drawn(scores, np.random.default_rng(0)).response
+    four = ProbitResponse(np.ones(n), np.full(n, 4.0)).drawn(scores, np.random.default_rng(1)).response
+    assert four.mean() == pytest.approx(one.mean(), abs=0.02)
+    assert four.var() == pytest.approx(one.var() / 4, rel=0.05)
+    many = ProbitResponse(np.ones(3), np.full(3, 1e6)).drawn(scores[:3], np.random.default_rng(2)).response
+    np.testing.assert_allclose(many, one.mean(), atol=0.02)
+
+
+def test_cutpoints_are_found_from_many_rows():
+    rng = np.random.default_rng(0)
+    f = rng.standard_normal(4000)
+    codes = np.digitize(f + rng.standard_normal(4000), [0.0, 0.7, 2.0])
+    response = OrdinalProbitResponse(codes, 4, np.ones(4000))
+    draws = []
+    for _ in range(600):
+        response.drawn(f, rng)
+        draws.append(response.thresholds)
+    np.testing.assert_allclose(np.mean(draws[200:], axis=0), [0.0, 0.7, 2.0], atol=0.1)
+    again = OrdinalProbitResponse(codes, 4, np.ones(4000))
+    again.remember(response.memory())
+    np.testing.assert_array_equal(again.cutpoints, response.cutpoints)

@@ -21,6 +21,8 @@ _ESTIMATORS = {
     "InteractionCoxPHCV": "intertwine.estimators.interactions_cv",
     "InteractionRegressor": "intertwine.estimators.interactions",
     "InteractionRegressorCV": "intertwine.estimators.interactions_cv",
+    "LocalFMClassifier": "intertwine.estimators.local_fm",
+    "LocalFMRegressor": "intertwine.estimators.local_fm",
 }
 _FUNCTIONS = {
     "make_interaction_pipeline": "intertwine.pipelines",

@@ -1,0 +1,269 @@
+"""What the local factorization machines share: hyperparameters, fitting, files."""
+
+from __future__ import annotations
+
+import abc
+import threading
+import warnings
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from numbers import Integral, Real
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.local_fm_results import LocalFMResults
+from intertwine.estimators.local_fm_state import fit_from_state, fit_to_state
+from intertwine.estimators.progress import progress
+from intertwine.fitting.feature_scaling import FeatureScaling
+from intertwine.fitting.local_fm import Batch, LocalFMFit, LocalFMSettings, Stochastic, fit_local_fm
+from intertwine.frames import frame_library
+from intertwine.io import save_state
+from intertwine.losses import AbstractLoss
+from intertwine.resources import thread_limit
+from intertwine.structures.coding import AdaptiveCoding, GaussianCoding
+from intertwine.validation import check_column_selection, check_features
+
+__all__ = ["AbstractLocalFM"]
+
+_BATCH_WORK = 5e6  # products of one evaluation up to which all rows at once are quicker than mini-batches
+# and how many neighbors are usual: k*-NN chooses by itself
+_CODINGS: dict[str, tuple[type, int | None]] = {
+    "gaussian": (GaussianCoding, 5),
+    "adaptive": (AdaptiveCoding, None),
+}
+_COUNT = Interval(Integral, 1, None, closed="left")
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_STRENGTH = Interval(Real, 0, None, closed="left")
+
+_CONSTRAINTS: dict[str, list[Any]] = {
+    "n_anchors": [_COUNT],
+    "n_components": [_COUNT],
+    "anchors": [StrOptions({"fixed", "learned"})],
+    "coding": [StrOptions({"gaussian", "adaptive"})],
+    "n_neighbors": [_COUNT, None],
+    "gamma": [_POSITIVE, StrOptions({"scale"})],
+    "space": [StrOptions({"features", "latent"}), "array-like"],
+    "n_latent": [_COUNT, None],
+    "alpha": [_STRENGTH],
+    "scaling": [StrOptions({"features"}), None],
+    "n_estimators": [_COUNT],
+    "solver": [StrOptions({"auto", "lbfgs", "adam"})],
+    "learning_rate": [_POSITIVE],
+    "batch_size": [_COUNT],
+    "n_epochs": [_COUNT],
+    "max_iter": [_COUNT],
+    "tol": [_STRENGTH],
+    "random_state": ["random_state"],
+    "n_jobs": [Integral, None],
+    "verbose": ["verbose"],
+}
+
+
+class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
+    """Blend of factorization machines over anchors; see the final classes for the parameters."""
+
+    _parameter_constraints: dict = _CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        n_anchors=20,
+        n_components=5,
+        anchors="learned",
+        coding="gaussian",
+        n_neighbors=None,
+        gamma="scale",
+        space="features",
+        n_latent=None,
+        alpha=1e-5,
+        scaling="features",
+        n_estimators=1,
+        solver="auto",
+        learning_rate=0.02,
+        batch_size=256,
+        n_epochs=20,
+        max_iter=200,
+        tol=1e-5,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+    ):
+        self.n_anchors = n_anchors
+        self.n_components = n_components
+        self.anchors = anchors
+        self.coding = coding
+        self.n_neighbors = n_neighbors
+        self.gamma = gamma
+        self.space = space
+        self.n_latent = n_latent
+        self.alpha = alpha
+        self.scaling = scaling
+        self.n_estimators = n_estimators
+        self.solver = solver
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.n_epochs = n_epochs
+        self.max_iter = max_iter
+        self.tol = tol
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _settings(self, X) -> LocalFMSettings:
+        """The public parameters in the terms of the fit; X is scaled."""
+        coding, usual = _CODINGS[self.coding]
+        n_neighbors = min(self.n_neighbors or usual or self.n_anchors, self.n_anchors)
+        work = X.nnz * n_neighbors * (1 + self.n_components)
+        self.solver_ = self.solver
+        if self.solver == "auto":
+            self.solver_ = "lbfgs" if work <= _BATCH_WORK else "adam"
+        by_name = isinstance(self.space, str)
+        columns = None if by_name else check_column_selection(self.space, self, "space")
+        if columns is not None and not columns.size:
+            raise ValueError("space is empty; name the columns that distances are measured in, or 'features'")
+        latent = by_name and self.space == "latent"
+        return LocalFMSettings(
+            n_anchors=self.n_anchors,
+            n_components=self.n_components,
+            coding=coding(n_neighbors),
+            gamma=None if self.gamma == "scale" else float(self.gamma),
+            columns=columns,
+            n_latent=(self.n_latent or self.n_components) if latent else 0,
+            learns_anchors=self.anchors == "learned",
+            alpha=self.alpha,
+            descent=Stochastic(self.n_epochs, self.learning_rate, self.batch_size)
+            if self.solver_ == "adam"
+            else Batch(self.max_iter, self.tol),
+        )
+
+    def _fit_machines(self, X, losses: Sequence[AbstractLoss], labels: Sequence[Any], frame) -> None:
+        """Fit ``n_estimators`` machines to each loss, and publish them."""
+        scaling = FeatureScaling.none(X.shape[1])
+        if self.scaling is not None:
+            scaling = FeatureScaling.of(X, losses[0].sample_weight)
+        rows = scaling.apply(X)
+        settings = self._settings(rows)
+        seed = int(check_random_state(self.random_state).randint(2**31))
+        stop = threading.Event()
+
+        def task(shown, loss, member):
+            # every class contrast starts from the same random numbers
+            rng = np.random.default_rng([seed, member])
+            return lambda: fit_local_fm(
+                loss, rows, settings, rng, [shown.iteration, lambda *_: stop.is_set()]
+            )
+
+        with progress(self.verbose, type(self).__name__) as shown, thread_limit(1):
+            tasks = [task(shown, loss, member) for loss in losses for member in range(self.n_estimators)]
+            fits = _in_threads(tasks, self.n_jobs, stop)
+        self._warn_if_unconverged(fits)
+        groups = [fits[i : i + self.n_estimators] for i in range(0, len(fits), self.n_estimators)]
+        self._machines = list(zip(labels, groups, strict=True))
+        self._scaling = scaling
+        self._frame_library = frame_library(frame)
+
+    def _warn_if_unconverged(self, fits: list[LocalFMFit]) -> None:
+        cut = [
+            fit.history[-1]
+            for fit in fits
+            if not fit.converged and fit.history[-1].iteration >= self.max_iter
+        ]
+        if cut:
+            worst = max(row.optimality for row in cut)
+            warnings.warn(
+                f"stopped after {self.max_iter} iterations with optimality {worst:.1e}; raise max_iter, tol or alpha",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _member_scores(self, X) -> list[np.ndarray]:
+        """Scores (n, n_estimators) of every contrast."""
+        check_is_fitted(self, "_machines")
+        rows = self._scaling.apply(check_features(self, X, reset=False, allow_sparse=True))
+        tasks = [(lambda fit=fit: fit.scores(rows)) for _, fits in self._machines for fit in fits]
+        scores = np.column_stack(_in_threads(tasks, self.n_jobs, threading.Event()))
+        return np.split(scores, len(self._machines), axis=1)
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError, PermissionError, OSError
+        """
+        save_state(path, self._to_state())
+
+    def _to_state(self) -> dict:
+        check_is_fitted(self, "_machines")
+        params = self.get_params(deep=False)
+        if isinstance(params["random_state"], np.random.RandomState):
+            params["random_state"] = None
+        if not isinstance(params["space"], str):
+            params["space"] = np.asarray(params["space"]).tolist()
+        names = getattr(self, "feature_names_in_", None)
+        return {
+            "class": type(self).__name__,
+            "params": params,
+            "n_features_in_": int(self.n_features_in_),
+            "feature_names_in_": None if names is None else [str(name) for name in names],
+            "frame_library": self._frame_library,
+            "solver_": self.solver_,
+            "scaling": self._scaling._asdict(),
+            "machines": [[fit_to_state(fit) for fit in fits] for _, fits in self._machines],
+            "extra": self._extra_state(),
+        }
+
+    @abc.abstractmethod
+    def _extra_state(self) -> dict:
+        """What this estimator publishes besides its machines."""
+
+    @abc.abstractmethod
+    def _set_extra_state(self, extra: dict) -> list:
+        """Take back what ``_extra_state`` gave; return the labels of the contrasts."""
+
+    @classmethod
+    def _from_state(cls, state: dict):
+        estimator = cls(**state["params"])
+        estimator.n_features_in_ = state["n_features_in_"]
+        if state["feature_names_in_"] is not None:
+            estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+        estimator.solver_ = state["solver_"]
+        estimator._frame_library = state["frame_library"]
+        estimator._scaling = FeatureScaling(**state["scaling"])
+        labels = estimator._set_extra_state(state["extra"])
+        machines = [[fit_from_state(fit) for fit in fits] for fits in state["machines"]]
+        estimator._machines = list(zip(labels, machines, strict=True))
+        return estimator
+
+
+def _in_threads(tasks: Sequence[Callable], n_jobs: int | None, stop: threading.Event) -> list:
+    """Results in order; on any exception, Ctrl-C included, what still runs is told to stop."""
+    with thread_limit(n_jobs) as threads:
+        n_threads = 1 if n_jobs is None else min(threads, len(tasks))
+    if n_threads == 1:
+        return [task() for task in tasks]
+    with ThreadPoolExecutor(n_threads) as pool:
+        running = [pool.submit(task) for task in tasks]
+        try:
+            return [future.result() for future in running]
+        except BaseException:
+            stop.set()
+            for future in running:
+                future.cancel()
+            raise

@@ -1,0 +1,149 @@
+"""Fitting a local factorization machine: a start, then stochastic or batch descent."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.fitting.local_fm_descent import LocalFMDescent
+from intertwine.fitting.local_fm_problem import LocalFMProblem
+from intertwine.fitting.local_fm_start import start_of, unit_projection
+from intertwine.losses import AbstractLoss
+from intertwine.minimize import Callback, Iteration, minimize
+from intertwine.solvers.lbfgs import LBFGS
+from intertwine.structures.coding import AbstractCoding, GaussianCoding
+from intertwine.structures.local_fm import LocalFM, LocalFMParams
+
+__all__ = ["Batch", "LocalFMFit", "LocalFMSettings", "Stochastic", "fit_local_fm"]
+
+
+class Stochastic(NamedTuple):
+    """Mini-batch descent for so many epochs."""
+
+    n_epochs: int
+    learning_rate: float
+    batch_size: int
+
+
+class Batch(NamedTuple):
+    """L-BFGS on all rows, until the decrease in sight, relative, falls below ``tol``."""
+
+    max_iter: int
+    tol: float
+
+
+class LocalFMSettings(NamedTuple):
+    """What is fitted and how.
+
+    Attributes
+    ----------
+    n_anchors, n_components : int
+    coding : AbstractCoding
+    gamma : float or None
+        None: by the distances at the start.
+    columns : ndarray of int or None
+        Columns that distances are measured in; None: all.
+    n_latent : int
+        Dimension of the learnt space that distances are measured in; 0: none.
+    learns_anchors : bool
+        Also moves the learnt space.
+    alpha : float
+    descent : Stochastic or Batch
+    """
+
+    n_anchors: int
+    n_components: int
+    coding: AbstractCoding
+    gamma: float | None
+    columns: NDArray | None
+    n_latent: int
+    learns_anchors: bool
+    alpha: float
+    descent: Stochastic | Batch
+
+
+class LocalFMFit(NamedTuple):
+    """A fitted machine.
+
+    Attributes
+    ----------
+    machine : LocalFM
+    params : LocalFMParams
+    offset : float
+        Added to the scores of the machine.
+    history : list of Iteration
+    converged : bool
+        Always true of a stochastic descent that came to the end of its schedule.
+    """
+
+    machine: LocalFM
+    params: LocalFMParams
+    offset: float
+    history: list[Iteration]
+    converged: bool
+
+    def scores(self, X: Any) -> NDArray:
+        """Scores of rows (n,)."""
+        return self.offset + self.machine.score(self.params, X)
+
+
+def fit_local_fm(
+    loss: AbstractLoss,
+    X: Any,
+    settings: LocalFMSettings,
+    rng: np.random.Generator,
+    callbacks: Sequence[Callback] = (),
+) -> LocalFMFit:
+    """Fit one machine.
+
+    Parameters
+    ----------
+    loss : AbstractLoss
+        With rows that do not interact.
+    X : scipy.sparse.csr_array of shape (n, p)
+        Features on comparable scales.
+    settings : LocalFMSettings
+    rng : numpy.random.Generator
+    callbacks : sequence of Callback
+        Called after every iteration or epoch, those of the latent space included.
+
+    Raises
+    ------
+    ValueError
+        "overflow at epoch …; lower learning_rate".
+    """
+    n, p = X.shape
+    projection = _latent_space(loss, X, settings, rng, callbacks)
+    n_anchors = min(settings.n_anchors, n)
+    machine = LocalFM(p, settings.n_components, n_anchors, settings.coding, settings.columns)
+    start = start_of(machine, X, loss.sample_weight, projection, settings.gamma, rng)
+    learns = settings.learns_anchors
+    moves_space = learns and projection.shape[1] > 0
+    problem = LocalFMProblem(loss, X, machine, start, settings.alpha, learns, moves_space)
+    params, history, converged = _descend(problem, start, settings.descent, rng, callbacks)
+    return LocalFMFit(machine, params, problem.offset, history, converged)
+
+
+def _latent_space(loss, X, settings, rng, callbacks) -> NDArray:
+    """Where the learnt space begins: at the features if it has room for them, else at a plain machine's factors."""
+    p, r = X.shape[1], settings.n_latent
+    if r == 0 or r >= p:
+        return np.eye(p)[:, : min(r, p)]
+    plain = settings._replace(
+        n_anchors=1, n_components=r, coding=GaussianCoding(1), columns=None, n_latent=0, learns_anchors=False
+    )
+    factors = fit_local_fm(loss, X, plain, rng, callbacks).params.factors[0]
+    return unit_projection(factors, X)
+
+
+def _descend(problem, start, descent, rng, callbacks) -> tuple[LocalFMParams, list[Iteration], bool]:
+    if isinstance(descent, Stochastic):
+        solver = LocalFMDescent(*descent, seed=int(rng.integers(2**31)))
+        result = minimize(problem, solver, start, max_iter=descent.n_epochs, callbacks=callbacks)
+        return result.params, result.history, result.converged
+    packed = problem.pack(start)
+    result = minimize(problem, LBFGS(descent.tol), packed, max_iter=descent.max_iter, callbacks=callbacks)
+    return problem.unpack(result.params), result.history, result.converged

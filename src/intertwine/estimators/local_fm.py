@@ -51,7 +51,7 @@ _PARAMETERS = """
     n_latent : int, default=None
         Dimension of the latent space; None: ``n_components``. It begins at the factors of a plain factorization
         machine, or, with as many dimensions as features, at these; with ``anchors="learned"`` it moves, too.
-    alpha : float, default=1e-5
+    alpha : float, default=1e-05
         Strength of the penalty ½ alpha (‖b‖² + ‖w‖² + ‖v‖²) on the experts, beside the mean loss.
     scaling : {"features"} or None, default="features"
         Center features and divide them by their standard deviation (sparse: divide by the largest absolute value only).
@@ -67,7 +67,7 @@ _PARAMETERS = """
         Passes over the rows of mini-batches.
     max_iter : int, default=200
         Iterations of L-BFGS.
-    tol : float, default=1e-5
+    tol : float, default=1e-05
         L-BFGS ends when the decrease of the objective that is still in sight, relative, falls below it.
     random_state : int, RandomState or None, default=None
         k-means, random factors, order of the rows. The same seed gives the same fit, whatever the number of threads.

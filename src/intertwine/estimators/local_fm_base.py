@@ -7,6 +7,7 @@ import threading
 import warnings
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from numbers import Integral, Real
 from pathlib import Path
 from typing import Any
@@ -38,6 +39,7 @@ _CODINGS: dict[str, tuple[type, int | None]] = {
     "gaussian": (GaussianCoding, 5),
     "adaptive": (AdaptiveCoding, None),
 }
+_ROWS = 32768  # scored at a time, so that a large prediction needs little beside its rows
 _COUNT = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _STRENGTH = Interval(Real, 0, None, closed="left")
@@ -191,10 +193,17 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
     def _member_scores(self, X) -> list[np.ndarray]:
         """Scores (n, n_estimators) of every contrast."""
         check_is_fitted(self, "_machines")
-        rows = self._scaling.apply(check_features(self, X, reset=False, allow_sparse=True))
-        tasks = [(lambda fit=fit: fit.scores(rows)) for _, fits in self._machines for fit in fits]
-        scores = np.column_stack(_in_threads(tasks, self.n_jobs, threading.Event()))
-        return np.split(scores, len(self._machines), axis=1)
+        X = check_features(self, X, reset=False, allow_sparse=True)
+        fits = [fit for _, members in self._machines for fit in members]
+
+        def scores_from(start):
+            rows = self._scaling.apply(X[start : start + _ROWS])
+            return np.column_stack([fit.scores(rows) for fit in fits])
+
+        scores = _in_threads(
+            [partial(scores_from, start) for start in range(0, X.shape[0], _ROWS)], self.n_jobs
+        )
+        return np.split(np.concatenate(scores), len(self._machines), axis=1)
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
@@ -252,7 +261,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         return estimator
 
 
-def _in_threads(tasks: Sequence[Callable], n_jobs: int | None, stop: threading.Event) -> list:
+def _in_threads(tasks: Sequence[Callable], n_jobs: int | None, stop: threading.Event | None = None) -> list:
     """Results in order; on any exception, Ctrl-C included, what still runs is told to stop."""
     with thread_limit(n_jobs) as threads:
         n_threads = 1 if n_jobs is None else min(threads, len(tasks))
@@ -263,7 +272,8 @@ def _in_threads(tasks: Sequence[Callable], n_jobs: int | None, stop: threading.E
         try:
             return [future.result() for future in running]
         except BaseException:
-            stop.set()
+            if stop is not None:
+                stop.set()
             for future in running:
                 future.cancel()
             raise

@@ -48,7 +48,8 @@ class _Patterns(NamedTuple):
     """A block's different rows, and who has them."""
 
     columns: sparse.csc_array  # different rows × columns of the block
-    pointer: NDArray[np.intp]
+    of_row: NDArray[np.intp]
+    pointer: NDArray[np.intp]  # where the members of each pattern begin
     members: NDArray[np.intp]
 
 
@@ -92,6 +93,9 @@ class FMSweep:
 
     def scores(self, table: NDArray) -> NDArray:
         """Scores of the rows, without an intercept (n,)."""
+        if self._has_patterns:
+            linear, q, squares = self._sums(table)
+            return linear + 0.5 * ((q**2).sum(axis=1) - squares)
         X, scores = self.rows, np.zeros(self.rows.shape[0])
         arguments = (X.indptr, X.indices, X.data, table, self.n_linear, self.n_components, scores)
         if self.parallel and X.nnz >= _WORTH_THREADS:
@@ -103,11 +107,35 @@ class FMSweep:
 
     def state(self, table: NDArray, residual: NDArray, weight: NDArray) -> NDArray:
         """What the kernels keep of every row, from scratch (n, 2 + k + 2 k₃)."""
+        first = [residual, np.sqrt(weight)]
+        if self._has_patterns:
+            return np.column_stack([*first, self._sums(table)[1]])
         a = self.n_linear + self.n_components
-        pairs, triples = table[:, self.n_linear : a], table[:, a:]
-        sums = [self.rows @ np.ascontiguousarray(pairs), self.rows @ np.ascontiguousarray(triples)]
-        squares = self.rows.power(2) @ triples**2
-        return np.column_stack([residual, np.sqrt(weight), *sums, squares])
+        pairs, triples = np.ascontiguousarray(table[:, self.n_linear : a]), np.ascontiguousarray(table[:, a:])
+        return np.column_stack(
+            [*first, self.rows @ pairs, self.rows @ triples, self.rows.power(2) @ triples**2]
+        )
+
+    @property
+    def _has_patterns(self) -> bool:
+        return any(block.patterns is not None for block in self._blocks)
+
+    def _sums(self, table):
+        """Linear part (n,), q (n, k) and Σ_f s_f (n,), each pattern computed once."""
+        n = self.rows.shape[0]
+        linear, q, squares = np.zeros(n), np.zeros((n, self.n_components)), np.zeros(n)
+        for block in self._blocks:
+            part = table[block.begin : block.end]
+            if block.patterns is None:
+                X, of_row = self.columns[:, block.begin : block.end], slice(None)
+            else:
+                X, of_row = block.patterns.columns, block.patterns.of_row
+            factors = np.ascontiguousarray(part[:, self.n_linear :])
+            q += (X @ factors)[of_row]
+            squares += (X.power(2) @ (factors**2).sum(axis=1))[of_row]
+            if self.n_linear:
+                linear += (X @ part[:, 0])[of_row]
+        return linear, q, squares
 
     def shift(self, state: NDArray, move: float, residual: NDArray) -> None:
         """Lower all residuals by ``move``: those of the state, and the copy of them that lies side by side."""
@@ -137,19 +165,19 @@ class FMSweep:
                 raise FloatingPointError("a conditional distribution has overflowed")
 
     def _run_patterns(self, block, table, state, priors, noise):
-        k, (columns, pointer, members) = self.n_components, block.patterns
+        k, (columns, _, pointer, members) = self.n_components, block.patterns
         own = columns @ table[block.begin : block.end, self.n_linear :]
         before = own.copy()
-        second, cross = np.empty((len(own), 1 + k, 1 + k)), np.empty((len(own), 1 + k))
+        moments, cross = np.empty((len(own), 1 + k, 1 + k)), np.empty((len(own), 1 + k))
         gain, shift = np.zeros(len(own)), np.zeros((len(own), 1 + k))
         gather, scatter = repeated.sum_over_members, repeated.pass_to_members
         if self.parallel:
             gather, scatter = repeated.sum_over_members_in_parallel, repeated.pass_to_members_in_parallel
         with _THREADS:
-            gather(pointer, members, own, k, state, second, cross)
+            gather(pointer, members, k, state, moments, cross)
             proper = repeated.redraw_repeated(
                 block.begin, columns.indptr, columns.indices, columns.data, table, self.n_linear,
-                priors.group, priors.mean, priors.precision, noise, own, second, cross, gain, shift,
+                priors.group, priors.mean, priors.precision, noise, own, moments, cross, gain, shift,
             )  # fmt: skip
             scatter(pointer, members, before, k, gain, shift, state)
         return proper
@@ -215,4 +243,4 @@ def _patterns(part: sparse.csr_array, width: int) -> _Patterns | None:
     first = np.unique(pattern, return_index=True)[1]
     order = np.argsort(pattern, kind="stable")
     pointer = np.concatenate([[0], np.cumsum(np.bincount(pattern, minlength=len(first)))])
-    return _Patterns(sparse.csc_array(part[first]), pointer.astype(np.intp), order.astype(np.intp))
+    return _Patterns(sparse.csc_array(part[first]), pattern, pointer.astype(np.intp), order.astype(np.intp))

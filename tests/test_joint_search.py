@@ -13,7 +13,7 @@ from intertwine.fitting.exact import ExactProblem
 from intertwine.fitting.fields import DenseFields, EffectColumns, ExactStrengths, FactoredFields
 from intertwine.fitting.joint_search import JointObjective, descend_jointly, pays
 from intertwine.fitting.latent_search import LatentSettings
-from intertwine.objective import Strengths
+from intertwine.objective import IntegratedObjective, Strengths
 from intertwine.structures.latent import LowRank
 from intertwine.structures.registry import candidates
 
@@ -47,6 +47,25 @@ def test_gradient(kind, name, tie):
     np.testing.assert_allclose(gradient, numerical, rtol=1e-5, atol=2e-5)
 
 
+@pytest.mark.parametrize("squares", [False, True])
+def test_units_are_those_of_the_curvature(squares):
+    part = problem("logistic", FactoredFields, squares)
+    columns = EffectColumns(part.columns[:, part.penalized], part.squares, part.columns, 2)
+    joint = JointObjective(part.loss, columns, part.fixed, STRENGTHS, LowRank(P, 2))
+    rng = np.random.default_rng(3)
+    v = joint.join(0.3 * rng.standard_normal(part.fixed.shape[1]), rng.standard_normal(2 * P))
+    units, step = joint.units(v), 1e-4
+    curvature = np.array(
+        [
+            (joint.value_and_gradient(v + step * e)[1] - joint.value_and_gradient(v - step * e)[1]) @ e
+            for e in np.eye(len(v))
+        ]
+    ) / (2.0 * step)
+    coefficients = slice(None, -2 * P)
+    np.testing.assert_allclose(curvature[coefficients] * units[coefficients] ** 2, 1.0, rtol=1e-5)
+    assert 0.2 < np.mean(curvature[-2 * P :]) * units[-1] ** 2 < 5.0
+
+
 @pytest.mark.parametrize("kind", ["logistic", "cox"])
 @pytest.mark.parametrize("form", [DenseFields, FactoredFields])
 def test_a_point_stands_for_the_mode_of_the_nested_problem(kind, form):
@@ -55,7 +74,7 @@ def test_a_point_stands_for_the_mode_of_the_nested_problem(kind, form):
     target = LowRank(P, 2, np.ones(2))
     joint = JointObjective(part.loss, columns, part.fixed, STRENGTHS, target)
     starts = [target.init(part.columns, np.random.default_rng(2))]
-    found = descend_jointly(joint, np.zeros(part.fixed.shape[1]), starts)
+    found = descend_jointly(joint, np.zeros(part.fixed.shape[1]), starts, 1e-13)
     model = part.model(STRENGTHS)
     offset = STRENGTHS.pairs.shrinkage * target.score(found.params, part.columns)
     mode = model.mode(offset)
@@ -76,6 +95,39 @@ def test_both_ways_end_in_the_same_optimum(kind, form, monkeypatch):
         monkeypatch.setattr(exact, "pays", lambda *sizes, jointly=jointly: jointly)
         values.append(part.fit(STRENGTHS, settings, np.random.default_rng(0)).latent.value)
     assert values[1] == pytest.approx(values[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["logistic", "cox"])
+@pytest.mark.parametrize("form", [DenseFields, FactoredFields])
+def test_after_a_descent_nothing_is_left_to_search(kind, form, monkeypatch):
+    monkeypatch.setattr(exact, "pays", lambda *sizes: True)
+    rng = np.random.default_rng(4)
+    X = rng.standard_normal((150, P))
+    f = 0.5 * (X.sum(axis=1) ** 2 - (X**2).sum(axis=1))  # an optimum that is not at infinity
+    loss = make_loss(kind, f, rng, np.ones(150))
+    part = ExactProblem(loss, X, np.zeros((150, 0)), np.ones(P, bool), 2, form)
+    settings = LatentSettings("low_rank", 1, 1, 500, 1e-9)
+    fit = part.fit(STRENGTHS, settings, np.random.default_rng(0))
+    assert fit.latent.converged
+    assert fit.model.n_factorizations == 1
+    nested = IntegratedObjective(
+        part.model(STRENGTHS), fit.latent.target, part.columns, STRENGTHS.pairs, part.rows
+    )
+    value, gradient = nested.value_and_gradient(fit.latent.params)
+    assert fit.latent.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(gradient, 0.0, atol=1e-5)
+    values = [row.value for row in fit.latent.history]
+    assert [row.iteration for row in fit.latent.history] == list(range(len(values)))
+    assert np.all(np.diff(values) <= 1e-12)
+
+
+def test_a_descent_that_does_not_converge_leads_on_to_the_search(monkeypatch):
+    monkeypatch.setattr(exact, "pays", lambda *sizes: True)
+    part, settings = problem("logistic", DenseFields), LatentSettings("low_rank", 2, 1, 4, 1e-9)
+    latent = part.fit(STRENGTHS, settings, np.random.default_rng(0)).latent
+    assert not latent.converged
+    # four steps of either, and where each begins
+    assert [row.iteration for row in latent.history] == list(range(10))
 
 
 def test_it_pays_on_long_tables_only():

@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["IntegratedObjective", "Strengths", "SumOfTargets"]
+__all__ = ["Beginning", "IntegratedObjective", "Strengths", "SumOfTargets"]
 
 _ROUGH = 1e-2  # relative residual of a mode: its square is the error of J
 
@@ -39,6 +39,20 @@ class Strengths(NamedTuple):
     def target_ridge(self) -> float:
         """κ, the ridge that remains on the target itself."""
         return self.ridge if np.isinf(self.tie) else self.ridge * self.shrinkage
+
+
+class Beginning(NamedTuple):
+    """Where a search for a target begins.
+
+    Attributes
+    ----------
+    params : ndarray
+    promise : float
+        Relative decrease of J that may be left at most; infinite where nothing is known.
+    """
+
+    params: np.ndarray
+    promise: float = np.inf
 
 
 class SumOfTargets:
@@ -91,7 +105,7 @@ class IntegratedObjective:
     rows : ndarray of int
         The rows of X that the model sees; the others are evaluated for nothing, which is cheaper than a copy.
     approach : callable, optional
-        Target and starts of several sizes to parameters near an optimum, and the mode there.
+        Target, starts of several sizes and a callback to a `Beginning` near an optimum, and the mode there.
     """
 
     def __init__(self, model, target, X, strengths, rows, approach=None):
@@ -119,12 +133,12 @@ class IntegratedObjective:
         """Go on as if the evaluations behind ``memory`` had been made."""
         self._mode = self.model.remember(memory)
 
-    def choose(self, trials):
-        """Where to begin, of targets that differ in size."""
+    def choose(self, trials, follow):
+        """Where to begin, of targets that differ in size; ``follow`` is told the steps of a descent to there."""
         if self._approach is not None:
-            params, self._mode = self._approach(self.target, trials)
-            return params
-        return min(trials, key=self._rough_value)
+            beginning, self._mode = self._approach(self.target, trials, follow)
+            return beginning
+        return Beginning(min(trials, key=self._rough_value))
 
     def _rough_value(self, params):
         """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""

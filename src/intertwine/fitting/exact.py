@@ -22,10 +22,14 @@ from intertwine.fitting.joint_search import JointObjective, descend_jointly, pay
 from intertwine.fitting.latent_search import LatentFit, LatentSettings, TargetPoint, search_target
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.mixed_model import MixedModel, Mode, Posterior
-from intertwine.objective import IntegratedObjective, SumOfTargets
+from intertwine.objective import Beginning, IntegratedObjective, SumOfTargets
+from intertwine.structures.latent import LowRank
 from intertwine.structures.third_order import SymmetricCP
 
 __all__ = ["ExactFit", "ExactProblem"]
+
+_ROUGH = 1e-4  # of a solution without a target, which only says in which directions to search
+_FINER = 1e-3  # a joint descent's tolerance, relative to that of the search it stands for
 
 
 class ExactFit(NamedTuple):
@@ -127,13 +131,14 @@ class ExactProblem:
         """
         model = self.model(strengths)
         nothing = np.zeros(len(self.rows))
-        first = None if near is None else model.at(near.alpha, near.gamma)
         if settings is None or strengths.pairs.tie == 0:
-            mode = model.mode(nothing, first)
+            mode = model.mode(nothing, None if near is None else model.at(near.alpha, near.gamma))
             return ExactFit(mode, nothing, None, strengths, model)
-        plain = model.mode(nothing, first)
-
-        approach = self._approach(model, strengths, plain) if self._descends_jointly() else None
+        if self._descends_jointly():
+            alpha, approach = self._joint_approach(model, strengths, settings, near)
+        else:
+            first = None if near is None else model.at(near.alpha, near.gamma)
+            alpha, approach = model.mode(nothing, first, tol=_ROUGH).alpha, None
         searched: list[IntegratedObjective] = []
 
         def objective(target):
@@ -143,7 +148,7 @@ class ExactProblem:
             return made
 
         dual = np.zeros(len(self.columns))
-        dual[self.rows] = plain.alpha
+        dual[self.rows] = alpha
         latent = search_target(objective, self.columns, dual, settings, rng, watch, start)
         if self.order == 3 and not isinstance(latent.target, SumOfTargets):
             latent = self._add_triples(objective, latent, settings, rng, watch)
@@ -161,15 +166,24 @@ class ExactProblem:
             and pays(n, q, factorization_operations(n, q, self.squares.shape[1], self.order))
         )
 
-    def _approach(self, model: MixedModel, strengths: ExactStrengths, plain: Mode):
+    def _joint_approach(self, model: MixedModel, strengths: ExactStrengths, settings, near: Mode | None):
+        """α without a target, roughly, and the way to near an optimum with one."""
         columns = self._effect_columns(self.columns[self.rows], self.squares)
 
-        def approach(target, trials):
-            joint = JointObjective(self.loss, columns, self.fixed, strengths, target)
-            found = descend_jointly(joint, plain.gamma, trials)
-            return found.params, model.near(found.gamma, found.whitened, found.field, found.scores)
+        def joint(target):
+            return JointObjective(self.loss, columns, self.fixed, strengths, target)
 
-        return approach
+        no_target = LowRank(self.columns.shape[1], 0)
+        gamma = np.zeros(self.fixed.shape[1]) if near is None else near.gamma
+        plain = descend_jointly(joint(no_target), gamma, [np.zeros(0)], _ROUGH)
+
+        def approach(target, trials, follow):
+            tol = _FINER * settings.tol
+            found = descend_jointly(joint(target), plain.gamma, trials, tol, settings.max_iter, [follow])
+            mode = model.near(found.gamma, found.whitened, found.field, found.scores)
+            return Beginning(found.params, found.optimality), mode
+
+        return -self.loss.gradient(plain.scores), approach
 
     def _add_triples(self, objective, latent, settings, rng, watch):
         """Continue the pair target's optimum with a CP tensor of triples beside it."""

@@ -13,6 +13,7 @@ from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
 from intertwine.fitting.watch import UNWATCHED, Watch
+from intertwine.objective import Beginning
 from intertwine.resources import require_memory
 from intertwine.sparse_path import SparsePairProblem, SparseSolution, solve_with_heredity
 from intertwine.structures.pairwise import fit_product_scaling
@@ -43,9 +44,9 @@ class ProfiledObjective:
         self.solution = self.problem.solve(shift, self.solution, self.tol if tol is None else tol)
         return self.solution
 
-    def choose(self, trials):
+    def choose(self, trials, follow):
         """Where to begin, of targets that differ in size."""
-        return min(trials, key=self._rough_value)
+        return Beginning(min(trials, key=self._rough_value))
 
     def _rough_value(self, params):
         """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""

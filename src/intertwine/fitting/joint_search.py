@@ -1,40 +1,57 @@
-r"""J over everything at once, by products with the columns: a quick way to near the optimum on long tables.
+r"""J over everything at once, by products with the columns: the quick way to the optimum on long tables.
 
 The nested search (`intertwine.objective`) solves for coefficients exactly at every target. For a loss that is not
 quadratic each solve takes several factorizations of n × n or m × m; an evaluation of
 
     J(γ, b, z) = L(f) + ½ ‖b‖² + κ · ½‖T(z)‖²,   f = C γ + A b + c φ(z)
 
-with its gradient takes two products of n × p with p × p. Coefficients b have unit prior variance, which is as good a
-scale as a diagonal gives. Where quasi-Newton steps end, the nested search goes on: what is published is its optimum.
+with its gradient takes two products of n × p with p × p. Coefficients b have unit prior variance. Quasi-Newton steps
+are made in units in which every parameter has a curvature of about one, which saves two thirds of them. Solved for all
+but z exactly, J(z) is no higher than J(γ, b, z): what a descent leaves to gain bounds what the nested search could
+find, and mostly there is nothing.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple, final
 
 import numpy as np
 
 from intertwine.fitting.fields import EffectColumns, ExactStrengths, prior_deviations
-from intertwine.minimize import minimize
+from intertwine.minimize import Callback, minimize
 from intertwine.solvers.lbfgs import LBFGS
 
 __all__ = ["JointObjective", "JointPoint", "descend_jointly", "pays"]
 
-_EVALUATIONS = 500  # mostly a hundred or two; then the nested search takes over
-_TOL = 1e-13
+_EVALUATIONS = 500  # mostly a hundred or less; then the nested search takes over
+_PROBES = 4  # random directions that a target's curvature is known from
 _WORTHWHILE = 2.0  # how many times cheaper than factorizations it has to be
 _FACTORIZATIONS = 40  # of a nested search
 
 
 class JointPoint(NamedTuple):
-    """Fixed effects, whitened coefficients and their field, the target's parameters, and the scores of all together."""
+    """Where a descent over everything has ended.
+
+    Attributes
+    ----------
+    gamma, whitened, field : ndarray
+        Fixed effects, coefficients of unit prior variance, and their field.
+    params : ndarray
+        The target's parameters.
+    scores : ndarray
+        Of all together.
+    optimality : float
+        Relative decrease that is still promised.
+    """
 
     gamma: np.ndarray
     whitened: np.ndarray
     field: np.ndarray
     params: np.ndarray
     scores: np.ndarray
+    optimality: float
 
 
 def pays(n_rows: int, n_columns: int, factorization: float) -> bool:
@@ -61,15 +78,43 @@ class JointObjective:
         """The point with these fixed effects and this target, and no other coefficients."""
         return np.concatenate([gamma, np.zeros(self._cuts[-1] - self._cuts[0]), params])
 
-    def point(self, v) -> JointPoint:
+    def point(self, v, optimality: float) -> JointPoint:
         """What a flat vector stands for."""
         gamma, main, squares, pairs, params = np.split(v, self._cuts)
-        target = self._pairs.shrinkage * self._target.block(params, self._everyone, self._everyone)
+        target = self._shrunk_target(params)
         alone = self._scores(gamma, main, squares, pairs)
         scores = self._scores(gamma, main, squares, pairs, target)
-        return JointPoint(
-            gamma, v[self._cuts[0] : self._cuts[-1]], alone - self._fixed @ gamma, params, scores
-        )
+        whitened, field = v[self._cuts[0] : self._cuts[-1]], alone - self._fixed @ gamma
+        return JointPoint(gamma, whitened, field, params, scores, optimality)
+
+    def units(self, v) -> np.ndarray:
+        """Change of every parameter that has about unit effect on J, from the curvature at a point.
+
+        Exact for all coefficients but for the rows' interaction; a target's parameters share one unit, which does not
+        depend on how its coordinates are turned.
+        """
+        gamma, main, squares, pairs, params = np.split(v, self._cuts)
+        shrinkage, columns, target = self._pairs.shrinkage, self._columns, self._target
+        with _too_far():
+            scores = self._scores(gamma, main, squares, pairs, self._shrunk_target(params))
+            weights = self._loss.curvature(scores).diagonal()
+        squared = columns.products**2
+        own = [columns.main**2, columns.squares**2]
+        products = ((squared.T * weights) @ squared)[self._upper]
+        curvatures = [
+            np.maximum(weights @ self._fixed**2, 1e-12),
+            *(1.0 + d**2 * (weights @ square) for d, square in zip(self._deviations, own, strict=False)),
+            1.0 + self._deviations[2] ** 2 * products,
+        ]
+        rng = np.random.default_rng(0)
+        probes = [rng.choice([-1.0, 1.0], target.size) for _ in range(_PROBES if target.size else 0)]
+        moves = [target.pushforward(params, columns.products, probe) for probe in probes]
+        trace = shrinkage**2 * np.mean([weights @ move**2 for move in moves]) if moves else 0.0
+        curvatures.append(np.full(target.size, max(trace / max(target.size, 1), 1e-12)))
+        return 1.0 / np.sqrt(np.concatenate(curvatures))
+
+    def _shrunk_target(self, params):
+        return self._pairs.shrinkage * self._target.block(params, self._everyone, self._everyone)
 
     def _theta(self, pairs):
         theta = np.zeros((len(self._everyone), len(self._everyone)))
@@ -95,12 +140,9 @@ class JointObjective:
         """
         gamma, main, squares, pairs, params = np.split(v, self._cuts)
         shrinkage, ridge, columns = self._pairs.shrinkage, self._pairs.target_ridge, self._columns
-        target = shrinkage * self._target.block(params, self._everyone, self._everyone)
-        f = self._scores(gamma, main, squares, pairs, target)
-        try:
+        f = self._scores(gamma, main, squares, pairs, self._shrunk_target(params))
+        with _too_far():
             value, slope = self._loss.value(f), self._loss.gradient(f)
-        except ValueError as overflow:
-            raise FloatingPointError(str(overflow)) from overflow
         moments = (columns.products.T * slope) @ columns.products
         np.fill_diagonal(moments, 0.0)
         norm, norm_gradient = self._target.half_norm(params)
@@ -115,7 +157,34 @@ class JointObjective:
         return value + 0.5 * b @ b + ridge * norm, np.concatenate(gradient)
 
 
-def descend_jointly(objective: JointObjective, gamma, trials: list[Any]) -> JointPoint:
+@contextmanager
+def _too_far() -> Iterator[None]:
+    """Scores that overflow are no mistake of the data here: a step was too long."""
+    try:
+        yield
+    except ValueError as overflow:
+        raise FloatingPointError(str(overflow)) from overflow
+
+
+class _InUnits:
+    """An objective of v / units."""
+
+    def __init__(self, objective: JointObjective, units: np.ndarray) -> None:
+        self._objective, self._units = objective, units
+
+    def value_and_gradient(self, v):
+        value, gradient = self._objective.value_and_gradient(self._units * v)
+        return value, self._units * gradient
+
+
+def descend_jointly(
+    objective: JointObjective,
+    gamma,
+    trials: list[Any],
+    tol: float,
+    max_iter: int = _EVALUATIONS,
+    callbacks: Iterable[Callback] = (),
+) -> JointPoint:
     """Descend from the best of some targets, alike but for their size; the other coefficients begin at zero."""
 
     def value(v):
@@ -125,5 +194,8 @@ def descend_jointly(objective: JointObjective, gamma, trials: list[Any]) -> Join
             return np.inf
 
     first = min((objective.join(gamma, trial) for trial in trials), key=value)
-    found = minimize(objective, LBFGS(_TOL), first, max_iter=_EVALUATIONS)
-    return objective.point(found.state.params)
+    units = objective.units(first)
+    scaled = _InUnits(objective, units)
+    steps = min(max_iter, _EVALUATIONS)
+    found = minimize(scaled, LBFGS(tol), first / units, max_iter=steps, callbacks=callbacks)
+    return objective.point(units * found.params, found.state.optimality)

@@ -7,8 +7,8 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from intertwine.fitting.watch import UNWATCHED, Watch
-from intertwine.minimize import minimize
-from intertwine.objective import SumOfTargets
+from intertwine.minimize import Callback, minimize
+from intertwine.objective import Beginning, SumOfTargets
 from intertwine.solvers.lbfgs import LBFGS, LBFGSState
 from intertwine.structures.latent import leading_directions
 from intertwine.structures.registry import candidates, rebuild
@@ -98,7 +98,7 @@ class SearchObjective(Protocol):
     def value_and_gradient(self, params: np.ndarray) -> tuple[float, np.ndarray]:
         """J and its gradient."""
 
-    def choose(self, trials: list[np.ndarray]) -> np.ndarray:
+    def choose(self, trials: list[np.ndarray], follow: Callback) -> Beginning:
         """Where to begin: the best of some targets that differ in size, or a point that one of them leads to."""
 
     def memory(self) -> dict:
@@ -132,7 +132,9 @@ def search_target(
         number = len(spread) + 1
         watch.progress.part("start", number, number)
         objective = make_objective(start.target)
-        fit = _descend(objective, start.target, lambda: start.params, settings, watch, number)
+        fit = _descend(
+            objective, start.target, lambda follow: Beginning(start.params), settings, watch, number
+        )
         return fit._replace(history=history + fit.history, spread=spread + fit.spread)
     values, vectors = leading_directions(X, dual, 3 * settings.n_components, rng)
     targets = candidates(settings.name, X.shape[1], settings.n_components, values)
@@ -146,8 +148,9 @@ def search_target(
             number = len(fits) + 1
             watch.progress.part("start", number, len(targets) * settings.n_init)
 
-            def scaled(objective=objective, target=target, point=point):
-                return _best_scale(objective, target, point)
+            def scaled(follow, objective=objective, target=target, point=point):
+                # the direction of a start matters less than its size; sizes are cheap to try
+                return objective.choose([target.scaled(point, scale) for scale in _SCALES], follow)
 
             try:
                 fits.append(_descend(objective, target, scaled, settings, watch, number))
@@ -161,13 +164,8 @@ def search_target(
     )
 
 
-def _best_scale(objective, target, params):
-    """The direction of a start matters less than its size; sizes are cheap to try."""
-    return objective.choose([target.scaled(params, scale) for scale in _SCALES])
-
-
 def _descend(objective, target, first, settings: LatentSettings, watch: Watch, number: int) -> LatentFit:
-    """One start, a step of the journal; ``first`` gives the parameters to begin with."""
+    """One start, a step of the journal; ``first`` gives where it begins, and tells how it came there."""
     computed = False
 
     def compute() -> dict:
@@ -198,25 +196,33 @@ def _descend(objective, target, first, settings: LatentSettings, watch: Watch, n
 def _run(objective, first, settings: LatentSettings, watch: Watch, number: int):
     """Descend from the start, or from where an interrupted run has left off."""
     solver = LBFGS(settings.tol)
+    history: list[SearchIteration] = []
+    done, seconds = 0, 0.0  # before what is told now
+
+    def tell(row, state):
+        row = row._replace(iteration=done + row.iteration, seconds=seconds + row.seconds)
+        history.append(SearchIteration(number, *row))
+        watch.progress.iteration(row, state)
+
     begun = watch.journal.begun()
     if begun is None:
-        history: list[SearchIteration] = []
-        state = solver.init(objective, first())
+        beginning = first(tell)
+        approach = done = len(history)
+        state = solver.init(objective, beginning.params)
+        # where a descent has converged nothing is left to do
+        state = state._replace(optimality=min(state.optimality, beginning.promise))
     else:
-        history = history_rows(begun["history"])
+        history += history_rows(begun["history"])
+        approach, done = begun["approach"], history[-1].iteration
         state = LBFGSState(**begun["state"])
         objective.remember(begun["memory"])
-    done = history[-1] if history else SearchIteration(number, 0, np.nan, np.nan, 0.0)
+    seconds = history[-1].seconds if history else 0.0
 
     def follow(row, state):
-        if row.iteration == 0 and history:  # where the interrupted run was
+        if row.iteration == 0 and begun is not None:  # where the interrupted run was
             return
         repeated = bool(history) and tuple(history[-1][2:4]) == (row.value, row.optimality)
-        seconds = done.seconds + row.seconds
-        history.append(
-            SearchIteration(number, done.iteration + row.iteration, row.value, row.optimality, seconds)
-        )
-        watch.progress.iteration(row._replace(iteration=history[-1].iteration, seconds=seconds), state)
+        tell(row, state)
         # a step that changes nothing is the last, and would not be if the loop began with it
         if not repeated:
             memory, length = objective.memory(), len(history)
@@ -225,11 +231,13 @@ def _run(objective, first, settings: LatentSettings, watch: Watch, number: int):
                     "state": state._asdict()
                     | {"value": float(state.value), "optimality": float(state.optimality)},
                     "history": history_table(history[:length]),
+                    "approach": approach,
                     "memory": memory,
                 }
             )
 
-    rest = settings.max_iter - done.iteration
+    # the steps of an approach are cheap: those of the search itself are counted
+    rest = settings.max_iter - (done - approach)
     result = minimize(objective, solver, start=state, max_iter=rest, callbacks=[follow])
     return result.state, history, result.converged
 

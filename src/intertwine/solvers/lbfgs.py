@@ -23,6 +23,7 @@ class LBFGSState(NamedTuple):
     gradient: np.ndarray
     moves: np.ndarray  # (m, size), oldest first
     changes: np.ndarray  # (m, size), of the gradient
+    direction: np.ndarray  # of the next step
 
 
 @final
@@ -56,7 +57,7 @@ class LBFGS(AbstractSolver):
         return _state(params, value, gradient, empty, empty)
 
     def step(self, problem, state):
-        direction = -_apply_inverse_hessian(state.gradient, state.moves, state.changes)
+        direction = state.direction
         slope = float(direction @ state.gradient)
         if slope >= 0.0:
             direction, slope = -state.gradient, -float(state.gradient @ state.gradient)
@@ -69,7 +70,7 @@ class LBFGS(AbstractSolver):
             if not len(state.moves) and state.optimality <= _CRUDE:
                 # not even the gradient leads down: the crude bound was too cautious, rounding has the last word
                 return state._replace(optimality=min(state.optimality, self.tol))
-            return state._replace(moves=state.moves[:0], changes=state.changes[:0])
+            return state._replace(moves=state.moves[:0], changes=state.changes[:0], direction=-state.gradient)
         params, value, gradient = found
         moves, changes = state.moves, state.changes
         move, change = params - state.params, gradient - state.gradient
@@ -97,13 +98,14 @@ class LBFGS(AbstractSolver):
 
 
 def _state(params, value: float, gradient, moves, changes):
+    direction = -_apply_inverse_hessian(gradient, moves, changes)
     if len(moves) < _LEAST_MEMORY:
         # what a change of the parameters by their own size would bring
         promise = float(np.linalg.norm(gradient)) * max(float(np.linalg.norm(params)), 1.0)
     else:
-        promise = 0.5 * gradient @ _apply_inverse_hessian(gradient, moves, changes)
+        promise = 0.5 * gradient @ direction
     optimality = float(abs(promise) / max(abs(value), 1e-300))
-    return LBFGSState(params, value, optimality, gradient, moves, changes)
+    return LBFGSState(params, value, optimality, gradient, moves, changes, direction)
 
 
 def _apply_inverse_hessian(gradient, moves, changes):

@@ -251,6 +251,10 @@ class MixedModel:
             float(log_evidence),
         )
 
+    def explained(self, mode: Mode, design) -> np.ndarray:
+        """Diagonal of Dᵀ P D for few columns D (n, m), without P."""
+        return self._system_at(mode.scores, 0.0).quadratic(design)
+
     def coefficient_covariance(self, mode: Mode, scale: float) -> np.ndarray | None:
         """Posterior covariance (m, m) of the coefficients of a factored field; None for a dense one."""
         covariance = self._system_at(mode.scores, 0.0).coefficient_covariance()

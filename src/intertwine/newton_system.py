@@ -23,6 +23,7 @@ from intertwine.losses.base import AbstractCurvature, DiagonalCurvature
 from intertwine.projection import (
     AbstractProjection,
     CholeskyProjection,
+    DeferredProjection,
     DenseProjection,
     FactoredProjection,
     inverse_of_factored,
@@ -51,14 +52,25 @@ class AbstractNewtonSystem(abc.ABC):
         """Minimiser (α, γ, K α, b) of the quadratic model of the objective; b is empty where K has no factor."""
 
     @abc.abstractmethod
+    def _inverse(self, design: np.ndarray) -> np.ndarray:
+        """H⁻¹ D for D of shape (n, m)."""
+
+    @abc.abstractmethod
     def _project(self) -> AbstractProjection:
-        """P from the factored system."""
+        """P, formed when it is asked for, of the parts of the factored system that this takes and no others."""
 
     @final
     @cached_property
     def projection(self) -> AbstractProjection:
-        """The matrix of everything of second order; a mode alone does not need it, and it costs two factorizations."""
+        """The matrix of everything of second order: as much work as two factorizations, hence not done in advance."""
         return self._project()
+
+    @final
+    def quadratic(self, design: np.ndarray) -> np.ndarray:
+        """Diagonal of Dᵀ P D, (m,), by solving: for fewer columns than rows cheaper than to form P."""
+        applied = self._inverse(design)
+        applied -= self._inverse_C @ (self._fixed @ design)
+        return np.einsum("im,im->m", design, applied)
 
     @abc.abstractmethod
     def coefficient_covariance(self) -> np.ndarray | None:
@@ -86,26 +98,25 @@ class _DiagonalSystem(AbstractNewtonSystem):
         # of a C-ordered matrix LAPACK sees the transpose, which is the same and needs no copy
         self._factor = linalg.cholesky(B.T, lower=True, overwrite_a=True, check_finite=False)
         self.log_determinant = 2.0 * float(np.sum(np.log(np.diag(self._factor))))
-        self._set_fixed(C, self._solve(C))
+        self._set_fixed(C, self._inverse(C))
         # A working response divides by the weights, which leaves no digits where rows are saturated.
         self._regular = self._weights.min() > _SATURATED * self._weights.max()
 
-    def _solve(self, b):
-        """H⁻¹ b."""
-        root = self._root if b.ndim == 1 else self._root[:, None]
-        return root * linalg.cho_solve((self._factor, True), root * b, check_finite=False)
+    def _inverse(self, design):
+        root = self._root if design.ndim == 1 else self._root[:, None]
+        return root * linalg.cho_solve((self._factor, True), root * design, check_finite=False)
 
     def target(self, scores, offset, gradient):
         if self._regular:
             response = scores - offset - gradient / self._weights
             gamma = self._fixed @ response
-            alpha = self._solve(response) - self._inverse_C @ gamma
+            alpha = self._inverse(response) - self._inverse_C @ gamma
             # (K + W⁻¹) α + C γ = response: the field needs no product with K
             return alpha, gamma, response - alpha / self._weights - self._C @ gamma, np.zeros(0)
         # The same by (I + W K)⁻¹ = I − H⁻¹ K, which divides by nothing.
         response = scores - offset + self._K @ gradient
         gamma = self._fixed @ response - self.fixed_covariance @ (self._C.T @ gradient)
-        alpha = self._solve(response) - gradient - self._inverse_C @ gamma
+        alpha = self._inverse(response) - gradient - self._inverse_C @ gamma
         return alpha, gamma, self._K @ alpha, np.zeros(0)
 
     def coefficient_covariance(self):
@@ -136,9 +147,17 @@ class _CoupledSystem(AbstractNewtonSystem):
     def coefficient_covariance(self):
         return None
 
+    def _inverse(self, design):
+        return self._solve(self.curvature.matmul(design))
+
     def _project(self):
-        inverse = self._solve(self.curvature.matmul(np.eye(len(self._K))))
-        return DenseProjection(0.5 * (inverse + inverse.T) - self._inverse_C @ self._fixed)
+        solve, curvature, inverse_C, fixed = self._solve, self.curvature, self._inverse_C, self._fixed
+
+        def form():
+            inverse = solve(curvature.matmul(np.eye(len(inverse_C))))
+            return DenseProjection(0.5 * (inverse + inverse.T) - inverse_C @ fixed)
+
+        return DeferredProjection(len(inverse_C), form)
 
 
 @final
@@ -183,13 +202,23 @@ class _FactoredSystem(AbstractNewtonSystem):
         inverse *= self._K.deviations
         return inverse
 
+    def _inverse(self, design):
+        weighted = self.curvature.matmul(design)
+        return weighted - self._weigh(self._coefficients(weighted))
+
     def _project(self):
-        scaled = (self._WA * self._K.deviations).T
-        half = linalg.solve_triangular(self._factor, scaled, lower=True, overwrite_b=True, check_finite=False)
-        # the square root of a covariance that may be singular
-        values, vectors = linalg.eigh(self.fixed_covariance)
-        fixed = self._inverse_C @ (vectors * np.sqrt(np.maximum(values, 0.0)))
-        return FactoredProjection(self.curvature, np.hstack([half.T, fixed]))
+        factor, WA, deviations, curvature = self._factor, self._WA, self._K.deviations, self.curvature
+        inverse_C, fixed_covariance = self._inverse_C, self.fixed_covariance
+
+        def form():
+            scaled = (WA * deviations).T
+            half = linalg.solve_triangular(factor, scaled, lower=True, overwrite_b=True, check_finite=False)
+            # the square root of a covariance that may be singular
+            values, vectors = linalg.eigh(fixed_covariance)
+            fixed = inverse_C @ (vectors * np.sqrt(np.maximum(values, 0.0)))
+            return FactoredProjection(curvature, np.hstack([half.T, fixed]))
+
+        return DeferredProjection(len(inverse_C), form)
 
 
 @final

@@ -6,6 +6,7 @@ See `intertwine.mixed_model` for what follows from it.
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from functools import cached_property
 from typing import final
 
@@ -17,6 +18,7 @@ from intertwine.losses.base import AbstractCurvature
 __all__ = [
     "AbstractProjection",
     "CholeskyProjection",
+    "DeferredProjection",
     "DenseProjection",
     "FactoredProjection",
     "inverse_of_factored",
@@ -183,6 +185,54 @@ class FactoredProjection(AbstractProjection):
     def widened(self, design):
         half, log_determinant = _half(self, design)
         return FactoredProjection(self._curvature, np.hstack([self._V, half.T])), log_determinant
+
+
+@final
+class DeferredProjection(AbstractProjection):
+    """P that is formed when it is first asked for: most fits are never asked.
+
+    Parameters
+    ----------
+    n_rows : int
+    form : callable
+        Gives P.
+    """
+
+    def __init__(self, n_rows: int, form: Callable[[], AbstractProjection]) -> None:
+        self._n_rows = n_rows
+        self._form: Callable[[], AbstractProjection] | None = form
+
+    @cached_property
+    def _formed(self) -> AbstractProjection:
+        assert self._form is not None  # called once
+        formed = self._form()
+        self._form = None  # with the factored system behind it
+        return formed
+
+    def __getstate__(self):
+        return {"_n_rows": self._n_rows, "_formed": self._formed, "_form": None}
+
+    @property
+    def n_rows(self):
+        return self._n_rows
+
+    def matmul(self, design):
+        return self._formed.matmul(design)
+
+    def quadratic(self, design):
+        return self._formed.quadratic(design)
+
+    def diagonal(self):
+        return self._formed.diagonal()
+
+    def block(self, rows):
+        return self._formed.block(rows)
+
+    def dense(self):
+        return self._formed.dense()
+
+    def widened(self, design):
+        return self._formed.widened(design)
 
 
 def inverse_of_factored(factor: np.ndarray) -> np.ndarray:

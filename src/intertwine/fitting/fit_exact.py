@@ -108,7 +108,7 @@ def publish(problem: ExactProblem, fit: ExactFit, preparation) -> InteractionMod
     held, free = np.flatnonzero(problem.penalized), np.flatnonzero(~problem.penalized)
     main[held], main[free] = written.main, mode.gamma[has_intercept:]
     variance[held] = (
-        _main_variance(problem.columns[:, held], posterior, spread)
+        _main_variance(fit, problem.columns[:, held], posterior.scale, spread)
         if covariance is None
         else np.diag(covariance)[: len(held)]
     )
@@ -179,10 +179,10 @@ def _optimality(loss, mode, latent):
     return float(violation if latent is None else max(violation, latent.optimality))
 
 
-def _main_variance(columns, posterior, spread):
+def _main_variance(fit: ExactFit, columns, scale: float, spread: float):
     step = max(1, (1 << 22) // len(columns))
     parts = [
-        posterior.variance(columns[:, start : start + step], spread)
+        fit.model.explained(fit.mode, columns[:, start : start + step])
         for start in range(0, columns.shape[1], step)
     ]
-    return np.concatenate(parts)
+    return scale * spread * np.maximum(1.0 - spread * np.concatenate(parts), 0.0)

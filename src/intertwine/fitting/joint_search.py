@@ -13,6 +13,7 @@ find, and mostly there is nothing.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, final
@@ -72,19 +73,25 @@ class JointObjective:
         self._deviations = [
             np.full(size, d) for d, size in zip(prior_deviations(strengths), sizes, strict=False)
         ]
-        self._cuts = np.cumsum([fixed.shape[1], *sizes])
+        ends = np.cumsum([0, fixed.shape[1], *sizes, target.size])
+        self._parts = [slice(start, stop) for start, stop in itertools.pairwise(ends.tolist())]
+        self._coefficients = slice(ends[1], ends[-2])  # all with a prior
 
     def join(self, gamma, params) -> np.ndarray:
         """The point with these fixed effects and this target, and no other coefficients."""
-        return np.concatenate([gamma, np.zeros(self._cuts[-1] - self._cuts[0]), params])
+        others = self._coefficients
+        return np.concatenate([gamma, np.zeros(others.stop - others.start), params])
+
+    def _split(self, v):
+        return [v[part] for part in self._parts]
 
     def point(self, v, optimality: float) -> JointPoint:
         """What a flat vector stands for."""
-        gamma, main, squares, pairs, params = np.split(v, self._cuts)
+        gamma, main, squares, pairs, params = self._split(v)
         target = self._shrunk_target(params)
         alone = self._scores(gamma, main, squares, pairs)
         scores = self._scores(gamma, main, squares, pairs, target)
-        whitened, field = v[self._cuts[0] : self._cuts[-1]], alone - self._fixed @ gamma
+        whitened, field = v[self._coefficients], alone - self._fixed @ gamma
         return JointPoint(gamma, whitened, field, params, scores, optimality)
 
     def units(self, v) -> np.ndarray:
@@ -93,7 +100,7 @@ class JointObjective:
         Exact for all coefficients but for the rows' interaction; a target's parameters share one unit, which does not
         depend on how its coordinates are turned.
         """
-        gamma, main, squares, pairs, params = np.split(v, self._cuts)
+        gamma, main, squares, pairs, params = self._split(v)
         shrinkage, columns, target = self._pairs.shrinkage, self._columns, self._target
         with _too_far():
             scores = self._scores(gamma, main, squares, pairs, self._shrunk_target(params))
@@ -138,7 +145,7 @@ class JointObjective:
         FloatingPointError
             Where scores overflow: a step was too long.
         """
-        gamma, main, squares, pairs, params = np.split(v, self._cuts)
+        gamma, main, squares, pairs, params = self._split(v)
         shrinkage, ridge, columns = self._pairs.shrinkage, self._pairs.target_ridge, self._columns
         f = self._scores(gamma, main, squares, pairs, self._shrunk_target(params))
         with _too_far():
@@ -146,7 +153,7 @@ class JointObjective:
         moments = (columns.products.T * slope) @ columns.products
         np.fill_diagonal(moments, 0.0)
         norm, norm_gradient = self._target.half_norm(params)
-        b = v[self._cuts[0] : self._cuts[-1]]
+        b = v[self._coefficients]
         gradient = [
             self._fixed.T @ slope,
             self._deviations[0] * (columns.main.T @ slope) + main,

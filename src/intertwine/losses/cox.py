@@ -106,6 +106,7 @@ class CoxLoss(AbstractLoss):
         self._death_rows = np.flatnonzero(dies)
         self._death_position = last[self._death_rows]
         n_times = self._times.time.size
+        self._last: tuple[FloatArray, _AtScores] | None = None
         self._n_tied = np.bincount(self._death_position, minlength=n_times)
         self._death_weight = np.bincount(
             self._death_position, weights=self.sample_weight[self._death_rows], minlength=n_times
@@ -198,6 +199,13 @@ class CoxLoss(AbstractLoss):
         )
 
     def _at(self, scores: FloatArray) -> _AtScores:
+        """Risk sets at these scores, remembered: value, gradient and curvature are asked for one after the other."""
+        last = self._last
+        if last is None or not np.array_equal(scores, last[0]):
+            self._last = last = scores.copy(), self._risk_at(scores)
+        return last[1]
+
+    def _risk_at(self, scores: FloatArray) -> _AtScores:
         log_size = scores + self._log_weight
         risk = self._risk_sets.scaled(log_size)
         scale = np.exp(log_size[self._death_rows] - risk.peak[self._death_position])

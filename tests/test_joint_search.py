@@ -13,7 +13,7 @@ from intertwine.fitting.exact import ExactProblem
 from intertwine.fitting.fields import DenseFields, EffectColumns, ExactStrengths, FactoredFields
 from intertwine.fitting.joint_search import JointObjective, descend_jointly, pays
 from intertwine.fitting.latent_search import LatentSettings
-from intertwine.objective import IntegratedObjective, Strengths
+from intertwine.objective import IntegratedObjective, Strengths, best_size
 from intertwine.structures.latent import LowRank
 from intertwine.structures.registry import candidates
 
@@ -133,3 +133,15 @@ def test_a_descent_that_does_not_converge_leads_on_to_the_search(monkeypatch):
 def test_it_pays_on_long_tables_only():
     assert pays(2000, 50, 2000**3 / 3)
     assert not pays(200, 200, 200**3 / 3)
+
+
+def test_sizes_are_tried_until_the_objective_rises():
+    tried = []
+
+    def value(size):
+        tried.append(float(size[0]))
+        return (np.log10(size[0]) - 0.2) ** 2 + 1.0 if size[0] < 50 else np.inf
+
+    assert best_size([np.array([s]) for s in (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)], value) == 1.0
+    assert tried == [0.01, 0.1, 1.0, 10.0]
+    assert best_size([np.array([s]) for s in (60.0, 70.0)], value) == 60.0

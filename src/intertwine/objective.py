@@ -10,13 +10,15 @@ the explicit part: ∇J = c·φ'(z)ᵀ ∂L/∂f + κ ∇½‖T‖², for every 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from typing import NamedTuple
 
 import numpy as np
 
-__all__ = ["Beginning", "IntegratedObjective", "Strengths", "SumOfTargets"]
+__all__ = ["Beginning", "IntegratedObjective", "Strengths", "SumOfTargets", "best_size"]
 
 _ROUGH = 1e-2  # relative residual of a mode: its square is the error of J
+_RISE = 1e-3  # relative; more than the error of rough values
 
 
 class Strengths(NamedTuple):
@@ -53,6 +55,23 @@ class Beginning(NamedTuple):
 
     params: np.ndarray
     promise: float = np.inf
+
+
+def best_size(trials: Iterable[np.ndarray], value: Callable[[np.ndarray], float]) -> np.ndarray:
+    """Pick the best of targets that differ in size, the smallest first.
+
+    J is convex in the target's entries, so that where it rises all larger ones, which take longest to solve for, are
+    worse.
+    """
+    best, least = None, np.inf
+    for params in trials:
+        now = value(params)
+        if best is not None and not now <= least + _RISE * abs(least):
+            break
+        if best is None or now < least:
+            best, least = params, now
+    assert best is not None  # there is something to choose from
+    return best
 
 
 class SumOfTargets:
@@ -138,7 +157,7 @@ class IntegratedObjective:
         if self._approach is not None:
             beginning, self._mode = self._approach(self.target, trials, follow)
             return beginning
-        return Beginning(min(trials, key=self._rough_value))
+        return Beginning(best_size(trials, self._rough_value))
 
     def _rough_value(self, params):
         """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""

@@ -28,7 +28,7 @@ from intertwine.structures.third_order import SymmetricCP
 
 __all__ = ["ExactFit", "ExactProblem"]
 
-_ROUGH = 1e-4  # of a solution without a target, which only says in which directions to search
+_DIRECTIONS = 1e-8  # tolerance of a solution without a target, which says in which directions to search
 _FINER = 1e-3  # a joint descent's tolerance, relative to that of the search it stands for
 
 
@@ -138,7 +138,7 @@ class ExactProblem:
             alpha, approach = self._joint_approach(model, strengths, settings, near)
         else:
             first = None if near is None else model.at(near.alpha, near.gamma)
-            alpha, approach = model.mode(nothing, first, tol=_ROUGH).alpha, None
+            alpha, approach = model.mode(nothing, first).alpha, None
         searched: list[IntegratedObjective] = []
 
         def objective(target):
@@ -167,7 +167,7 @@ class ExactProblem:
         )
 
     def _joint_approach(self, model: MixedModel, strengths: ExactStrengths, settings, near: Mode | None):
-        """α without a target, roughly, and the way to near an optimum with one."""
+        """α without a target, and the way to near an optimum with one."""
         columns = self._effect_columns(self.columns[self.rows], self.squares)
 
         def joint(target):
@@ -175,7 +175,7 @@ class ExactProblem:
 
         no_target = LowRank(self.columns.shape[1], 0)
         gamma = np.zeros(self.fixed.shape[1]) if near is None else near.gamma
-        plain = descend_jointly(joint(no_target), gamma, [np.zeros(0)], _ROUGH)
+        plain = descend_jointly(joint(no_target), gamma, [np.zeros(0)], _DIRECTIONS)
 
         def approach(target, trials, follow):
             tol = _FINER * settings.tol

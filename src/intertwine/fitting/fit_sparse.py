@@ -13,7 +13,7 @@ from intertwine.fitting.model import Diagnostics, InteractionModel
 from intertwine.fitting.prepare_rows import fit_preparation
 from intertwine.fitting.settings import ModelSettings
 from intertwine.fitting.watch import UNWATCHED, Watch
-from intertwine.objective import Beginning
+from intertwine.objective import Beginning, best_size
 from intertwine.resources import require_memory
 from intertwine.sparse_path import SparsePairProblem, SparseSolution, solve_with_heredity
 from intertwine.structures.pairwise import fit_product_scaling
@@ -46,7 +46,7 @@ class ProfiledObjective:
 
     def choose(self, trials, follow):
         """Where to begin, of targets that differ in size."""
-        return Beginning(min(trials, key=self._rough_value))
+        return Beginning(best_size(trials, self._rough_value))
 
     def _rough_value(self, params):
         """J to a few digits; infinite for so large a target that the problem around it cannot be solved."""
@@ -146,13 +146,16 @@ def fit_sparse(
         return _publish(problem, preparation, solution, None, 0.0, history)
     columns = problem.design.features_t.T
 
+    searched: list[ProfiledObjective] = []
+
     def objective(target):
-        return ProfiledObjective(problem, target, tie, tol, solution)
+        searched.append(ProfiledObjective(problem, target, tie, tol, solution))
+        return searched[-1]
 
     dual = -loss.gradient(solution.scores)
     latent = search_target(objective, columns, dual, settings.latent, rng, watch)
-    final = objective(latent.target)
-    solution = final.solve(latent.params)
+    # from where the search of this target ended, which is near
+    solution = next(one for one in searched if one.target is latent.target).solve(latent.params)
     return _publish(problem, preparation, solution, latent, tie, history)
 
 

@@ -13,7 +13,8 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 from sklearn.utils.metaestimators import available_if
 
 from intertwine.estimators.docstring import with_parameters
-from intertwine.estimators.fm_base import FM_CONSTRAINTS, AbstractFM
+from intertwine.estimators.fm_parameters import FM_CLASSIFIER_PARAMETERS, FM_CONSTRAINTS, FM_PARAMETERS
+from intertwine.estimators.fm_streams import ClassificationStreams, RegressionStreams
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.losses.working import (
     GaussianResponse,
@@ -35,67 +36,9 @@ def _is_not_ordinal(estimator) -> bool:
     return not estimator.ordinal
 
 
-_PARAMETERS = """
-    Parameters
-    ----------
-    n_components : int, default=10
-        Number of factors k of each feature; 0 leaves a linear model.
-    order : {2, 3}, default=2
-        3 adds products of three features, with as many factors of their own.
-    solver : {"auto", "gibbs", "als"}, default="auto"
-        "gibbs" samples the posterior: strengths and noise are learnt, predictions are means over the draws. "als" finds
-        the optimum of a penalised loss by alternating least squares. "auto" is "gibbs".
-    alpha : float, default=0.001
-        "als": ridge strength on linear weights, beside the mean loss, for columns of root mean square one (zeros left
-        out) and, in regression, an outcome of variance one.
-    alpha_factors : float, default=None
-        "als": ridge strength on factors; None: the same as ``alpha``.
-    linear, fit_intercept : bool, default=True
-        Whether there are linear weights, and an intercept.
-    feature_groups : "auto", array-like (p,) or None, default="auto"
-        Groups of features that share the parameters of their prior ("gibbs"). "auto": neighbouring columns that never
-        occur together (the levels of one category) are a group, all other columns another. None: one group.
-    max_iter : int, default=None
-        Sweeps over all features; None: 500 for "gibbs", at most 200 for "als".
-    n_burn_in : int, default=None
-        "gibbs": sweeps before the first draw that is kept; None: one in five.
-    n_samples : int, default=200
-        "gibbs": draws that are kept, evenly spaced, 4 p (1 + k) bytes each.
-    tol : float, default=1e-06
-        "als": stop once a sweep lowers the objective by less than this share.
-    init_scale : float, default=0.1
-        Standard deviation of the factors at the start.
-    warm_start : bool, default=False
-        Start from the coefficients of the last fit, where that had as many.
-    random_state : int, RandomState or None, default=None
-    n_jobs : int, default=None
-        Threads; the result does not depend on it. None is one.
-    verbose : int, default=False
-        Progress of longer fits.
-    checkpoint : path, default=None
-        File to keep the progress of "gibbs" in: an interrupted fit goes on from it, to the same result.
-
-    Attributes
-    ----------
-    solver_ : str
-        "gibbs" or "als".
-    components_ : ndarray (p, k)
-    history_ : frame
-    n_features_in_, feature_names_in_
-"""
-
-
-_CLASSIFIER_PARAMETERS = _PARAMETERS.replace(
-    "    n_components : int, default=10",
-    """    ordinal : bool, default=False
-        The classes are ordered, as sorted; needs "gibbs".
-    n_components : int, default=10""",
-)
-
-
 @final
-@with_parameters(_PARAMETERS)
-class FMRegressor(RegressorMixin, AbstractFM):
+@with_parameters(FM_PARAMETERS)
+class FMRegressor(RegressorMixin, RegressionStreams):
     """Factorization machine for a numeric outcome, on dense or sparse features.
 
     {parameters}
@@ -201,12 +144,12 @@ class FMRegressor(RegressorMixin, AbstractFM):
 
 
 @final
-@with_parameters(_CLASSIFIER_PARAMETERS)
-class FMClassifier(ClassifierMixin, AbstractFM):
+@with_parameters(FM_CLASSIFIER_PARAMETERS)
+class FMClassifier(ClassifierMixin, ClassificationStreams):
     """Factorization machine for classes, on dense or sparse features.
 
-    "gibbs" is a probit model, "als" a logistic one. More than two classes are fitted one against the rest, or, where
-    they are ordered, as one probit model with cutpoints.
+    "gibbs" is a probit model, "als" and "adagrad" fit a logistic one. More than two classes are fitted one against the
+    rest, or, where they are ordered, as one probit model with cutpoints.
 
     {parameters}
     classes_ : ndarray (n_classes,)
@@ -244,8 +187,11 @@ class FMClassifier(ClassifierMixin, AbstractFM):
         max_iter=None,
         n_burn_in=None,
         n_samples=200,
-        tol=1e-6,
+        tol=None,
         init_scale=0.1,
+        learning_rate=0.1,
+        validation_fraction=0.0,
+        deterministic=True,
         warm_start=False,
         random_state=None,
         n_jobs=None,
@@ -331,7 +277,7 @@ class FMClassifier(ClassifierMixin, AbstractFM):
     def decision_function(self, X) -> np.ndarray:
         """Score of the second class (n,), or of each class against the rest (n, n_classes).
 
-        The probit ("gibbs") or log odds ("als") of the probability that the draws give together.
+        The probit ("gibbs") or log odds (others) of the probability that the draws give together.
         """
         rows = self._rows_to_predict(X)
         inverse = ndtri if self.solver_ == "gibbs" else logit

@@ -5,8 +5,6 @@ from __future__ import annotations
 import abc
 import warnings
 from functools import partial
-from numbers import Integral, Real
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +13,13 @@ import threadpoolctl
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils._param_validation import Interval, Options, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.estimators.fm_parameters import FM_CONSTRAINTS
 from intertwine.estimators.fm_state import fm_from_state, fm_to_state
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape, column_scale
+from intertwine.fitting.fm_adagrad import fit_adagrad
 from intertwine.fitting.fm_als import fit_als
 from intertwine.fitting.fm_gibbs import fit_gibbs
 from intertwine.fitting.fm_pairs import aligned_factors, pair_moments, strongest_pairs
@@ -32,31 +31,9 @@ from intertwine.validation import check_features
 
 __all__ = ["AbstractFM"]
 
-_STRENGTH = Interval(Real, 0, None, closed="left")
-_COUNT = Interval(Integral, 1, None, closed="left")
-
-FM_CONSTRAINTS: dict[str, list[Any]] = {
-    "n_components": [Interval(Integral, 0, None, closed="left")],
-    "order": [Options(Integral, {2, 3})],
-    "solver": [StrOptions({"auto", "gibbs", "als"})],
-    "alpha": [_STRENGTH],
-    "alpha_factors": [_STRENGTH, None],
-    "linear": ["boolean"],
-    "fit_intercept": ["boolean"],
-    "feature_groups": [StrOptions({"auto"}), "array-like", None],
-    "max_iter": [_COUNT, None],
-    "n_burn_in": [Interval(Integral, 0, None, closed="left"), None],
-    "n_samples": [_COUNT],
-    "tol": [_STRENGTH],
-    "init_scale": [Interval(Real, 0, None, closed="neither")],
-    "warm_start": ["boolean"],
-    "random_state": ["random_state"],
-    "n_jobs": [Integral, None],
-    "verbose": ["verbose"],
-    "checkpoint": [str, PathLike, None],
-}
-
-_SWEEPS = {"gibbs": 500, "als": 200}
+_FIT = {"gibbs": fit_gibbs, "als": fit_als, "adagrad": fit_adagrad}
+_SWEEPS = {"gibbs": 500, "als": 200, "adagrad": 100}
+_TOLERANCE = {"gibbs": 0.0, "als": 1e-6, "adagrad": 1e-3}
 _BURN_IN_SHARE = 5  # of the sweeps, one in five
 _LARGEST_MIXING = 1.2
 
@@ -80,8 +57,11 @@ class AbstractFM(BaseEstimator, abc.ABC):
         max_iter=None,
         n_burn_in=None,
         n_samples=200,
-        tol=1e-6,
+        tol=None,
         init_scale=0.1,
+        learning_rate=0.1,
+        validation_fraction=0.0,
+        deterministic=True,
         warm_start=False,
         random_state=None,
         n_jobs=None,
@@ -101,6 +81,9 @@ class AbstractFM(BaseEstimator, abc.ABC):
         self.n_samples = n_samples
         self.tol = tol
         self.init_scale = init_scale
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.deterministic = deterministic
         self.warm_start = warm_start
         self.random_state = random_state
         self.n_jobs = n_jobs
@@ -128,7 +111,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         idle = "nothing can be learnt about them"
         return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
 
-    def _settings(self, rows, solver: str) -> FMSettings:
+    def _settings(self, solver: str, groups: np.ndarray) -> FMSettings:
         """The public parameters in the terms of a fit."""
         max_iter = _SWEEPS[solver] if self.max_iter is None else self.max_iter
         burn_in = max_iter // _BURN_IN_SHARE if self.n_burn_in is None else self.n_burn_in
@@ -137,14 +120,17 @@ class AbstractFM(BaseEstimator, abc.ABC):
         k = self.n_components
         return FMSettings(
             shape=FMShape(k, k if self.order == 3 else 0, bool(self.linear), bool(self.fit_intercept)),
-            groups=self._groups(rows),
+            groups=groups,
             alpha=float(self.alpha),
             alpha_factors=float(self.alpha if self.alpha_factors is None else self.alpha_factors),
             max_iter=int(max_iter),
             n_burn_in=int(burn_in),
             n_samples=int(self.n_samples),
-            tol=float(self.tol),
+            tol=float(_TOLERANCE[solver] if self.tol is None else self.tol),
             init_scale=float(self.init_scale),
+            learning_rate=float(self.learning_rate),
+            validation_fraction=float(self.validation_fraction),
+            deterministic=bool(self.deterministic),
         )
 
     def _groups(self, rows) -> np.ndarray:
@@ -169,13 +155,12 @@ class AbstractFM(BaseEstimator, abc.ABC):
         if self.warm_start and hasattr(self, "_models") and number < len(self._models):
             previous = self._models[number if len(self._models) > 1 else 0][1]
         outcome = FMOutcome(loss, response, start_score, *scale_of_y)
-        fit = fit_gibbs if solver == "gibbs" else fit_als
-        return partial(fit, rows, outcome, previous)
+        return partial(_FIT[solver], rows, outcome, previous)
 
     def _fit_models(self, rows, X, contrasts, solver: str, sample_weight, data) -> None:
         """Fit and publish: ``contrasts`` are (label, function that fits one model)."""
         self._exclusive = exclusive_runs(sparse.csc_array(rows))
-        settings = self._settings(rows, solver)
+        settings = self._settings(solver, self._groups(rows))
         _require_memory(rows, settings, len(contrasts), solver)
         models = []
         limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)

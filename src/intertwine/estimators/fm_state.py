@@ -7,6 +7,12 @@ from typing import Any
 import numpy as np
 
 from intertwine.fitting.fm import FMModel, FMShape
+from intertwine.fitting.fm_stream import AdaGradFit
+from intertwine.fitting.fm_units import Seen
+from intertwine.minimize import Iteration
+from intertwine.solvers.adagrad import Point
+from intertwine.structures._fm_sgd_kernels import Squares
+from intertwine.structures.fm import FMParams
 
 __all__ = ["fm_from_state", "fm_to_state"]
 
@@ -62,8 +68,33 @@ def _model_to_state(model: FMModel) -> dict:
         "center": float(model.center),
         "spread": float(model.spread),
         "mixing": float(model.mixing),
+        "progress": None if model.progress is None else _progress_to_state(model.progress),
     }
 
 
 def _model_from_state(state: dict) -> FMModel:
-    return FMModel(**state | {"shape": FMShape(**state["shape"])})
+    model = FMModel(**state | {"shape": FMShape(**state["shape"])})
+    if model.progress is not None:
+        model.progress = _progress_from_state(model.progress, model)
+    return model
+
+
+def _progress_to_state(fit: AdaGradFit) -> dict:
+    """What the coefficients of the model do not hold; its history is on record already."""
+    return {
+        "latest": None if fit.point.params is fit.params else fit.point.params._asdict(),
+        "squares": fit.point.squares._asdict(),
+        "n_passes": fit.point.n_passes,
+        "seen": fit.seen._asdict(),
+        "converged": fit.converged,
+    }
+
+
+def _progress_from_state(state: dict, model: FMModel) -> AdaGradFit:
+    params = next(model.params())
+    latest = params if state["latest"] is None else FMParams(**state["latest"])
+    point = Point(latest, Squares(**state["squares"]), state["n_passes"])
+    history = [
+        Iteration(int(number), value, gain, float("nan")) for number, value, gain in model.history.tolist()
+    ]
+    return AdaGradFit(params, point, Seen(**state["seen"]), history, state["converged"])

@@ -68,6 +68,10 @@ class FMSettings(NamedTuple):
     tol : float
     init_scale : float
         Standard deviation of the factors to start from.
+    learning_rate, validation_fraction : float
+        Length of stochastic steps, and share of the rows held out to say when to stop.
+    deterministic : bool
+        Whether threads must not overwrite one another's stochastic steps.
     """
 
     shape: FMShape
@@ -79,6 +83,9 @@ class FMSettings(NamedTuple):
     n_samples: int
     tol: float
     init_scale: float
+    learning_rate: float
+    validation_fraction: float
+    deterministic: bool
 
 
 @final
@@ -102,6 +109,8 @@ class FMModel:
     mixing : float
         Of a posterior sample: its potential scale reduction, near one where the chain has forgotten its start. Of an
         optimum: one where it was reached, infinite where the iterations ran out.
+    progress : AdaGradFit, optional
+        From where stochastic passes go on.
     """
 
     def __init__(
@@ -115,6 +124,7 @@ class FMModel:
         thresholds: NDArray[np.float64],
         history: NDArray[np.float64],
         mixing: float,
+        progress: Any = None,
     ) -> None:
         self.shape = shape
         self.intercepts = intercepts
@@ -125,6 +135,7 @@ class FMModel:
         self.thresholds = thresholds
         self.history = history
         self.mixing = mixing
+        self.progress = progress
 
     @property
     def n_draws(self) -> int:

@@ -1,148 +1,91 @@
-"""Factorization machines by AdaGrad: from a table, on from an earlier fit, or from chunks that no memory holds.
-
-    J = 1/Σw Σ_i w_i ℓ(y_i, f(x_i)) + ½ c² Σ_b strength_b Σ_j ‖θ_bj / unit_bj‖²,
-
-the blocks b being linear weights, factors of pairs and factors of triples, in the units of `fm_units` (c is that of the
-scores). Everything is a stream of chunks here; a table is a stream of one chunk that lies in memory.
-"""
+"""The optimum of a factorization machine's penalised loss, by stochastic AdaGrad."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import NamedTuple
-
 import numpy as np
 
-from intertwine.fitting.fm_chunks import Chunk, TrainingRows, held_out_rows, split
-from intertwine.fitting.fm_passes import AdaGradSettings, Passes
-from intertwine.fitting.fm_units import AbstractRowLoss, Seen
-from intertwine.fitting.watch import AbstractProgress, Silence
-from intertwine.minimize import Iteration, minimize
-from intertwine.solvers.adagrad import AdaGrad, Point
-from intertwine.structures.fm import FactorizationMachine, FMParams
+from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape
+from intertwine.fitting.fm_chunks import labelled_rows
+from intertwine.fitting.fm_passes import AdaGradSettings
+from intertwine.fitting.fm_stream import AdaGradFit, fit_table
+from intertwine.fitting.fm_units import AbstractRowLoss, LogisticRows, SquaredRows
+from intertwine.fitting.watch import Watch
+from intertwine.losses import LogisticLoss, SquaredLoss
+from intertwine.structures.fm import FactorizationMachine
 
-__all__ = ["AdaGradFit", "AdaGradSettings", "fit_chunks", "fit_table", "update"]
+__all__ = ["adagrad_settings", "fit_adagrad", "model_of", "structure_of"]
 
-_WINDOW = 1024  # rows that the caches hold while they are visited at random
-
-
-class AdaGradFit(NamedTuple):
-    """A fit, and all that is needed to go on with it.
-
-    Attributes
-    ----------
-    params : FMParams
-        In the units of the features: the best on the rows held out, or those after the last pass.
-    point : Point
-        Where the next pass goes on.
-    seen : Seen
-        Sums over the rows of the fit.
-    history : list of Iteration
-    converged : bool
-    """
-
-    params: FMParams
-    point: Point
-    seen: Seen
-    history: list[Iteration]
-    converged: bool
+_ROWS_OF: dict[type, AbstractRowLoss] = {SquaredLoss: SquaredRows(), LogisticLoss: LogisticRows()}
 
 
-def fit_table(
-    loss: AbstractRowLoss,
-    table: Chunk,
-    structure: FactorizationMachine,
-    settings: AdaGradSettings,
-    seed: int,
-    before: AdaGradFit | None = None,
-    shown: AbstractProgress | None = None,
-) -> AdaGradFit:
-    """Fit rows that lie in memory; see `fit_chunks`."""
-    fraction = settings.validation_fraction
-    training, held_out = split(table, 0, fraction, seed) if fraction else (table, None)
-    if not settings.shuffle:
-        return _fit(loss, [training], held_out, structure, settings, seed, before, shown, None)
-    # Shuffled in memory once, visited window by window: a cache miss for every row would take twice its arithmetic.
-    training = training.take(np.random.default_rng([seed, 0]).permutation(training.y.size))
-    return _fit(loss, [training], held_out, structure, settings, seed, before, shown, _WINDOW)
-
-
-def fit_chunks(
-    loss: AbstractRowLoss,
-    chunks: Iterable[Chunk],
-    structure: FactorizationMachine,
-    settings: AdaGradSettings,
-    seed: int,
-    before: AdaGradFit | None = None,
-    shown: AbstractProgress | None = None,
-) -> AdaGradFit:
-    """Fit a stream of chunks, of which one at a time is in memory.
-
-    The stream is read once for the units, once for every pass, and once for the rows held out, which are kept. Visited
-    in the order they come (``shuffle=False``), rows give the same result to the bit however they are cut.
+def fit_adagrad(
+    X, outcome: FMOutcome, previous: FMModel | None, settings: FMSettings, rng, watch: Watch, n_threads=1
+) -> FMModel:
+    """Find an optimum, or where rows held out say to stop.
 
     Parameters
     ----------
-    loss : AbstractRowLoss
-    chunks : iterable of Chunk
-        Can be iterated again and again.
-    structure : FactorizationMachine
-    settings : AdaGradSettings
-    seed : int
-    before : AdaGradFit, optional
-        Goes on from there; features that it does not know are added.
-    shown : AbstractProgress, optional
+    X : ndarray or csr_array of shape (n, p)
+    outcome : FMOutcome
+    previous : FMModel or None
+        Whose passes to go on with, where it was fitted by them.
+    settings : FMSettings
+    rng : numpy.random.Generator
+        Gives a seed: every pass has an order of its own that depends on it and on the number of the pass.
+    watch : Watch
+    n_threads : int, default=1
 
     Returns
     -------
-    AdaGradFit
-
-    Raises
-    ------
-    ValueError
-        Overflow; fewer than two rows held out; no rows.
+    FMModel
     """
-    fraction = settings.validation_fraction
-    held_out = held_out_rows(chunks, fraction, seed) if fraction else None
-    training = TrainingRows(chunks, fraction, seed)
-    return _fit(loss, training, held_out, structure, settings, seed, before, shown, None)
-
-
-def update(
-    loss: AbstractRowLoss,
-    chunk: Chunk,
-    structure: FactorizationMachine,
-    settings: AdaGradSettings,
-    seed: int,
-    before: AdaGradFit | None = None,
-) -> AdaGradFit:
-    """Make one pass over new rows; units and penalties are those of all rows met so far."""
-    seen = (Seen.nothing(0) if before is None else before.seen).and_then([chunk])
-    problem = Passes(loss, [chunk], None, structure, settings, seed, seen, None)
-    point, value = problem.visit(_start(problem, before), settings.learning_rate)
-    history = [] if before is None else before.history
-    row = Iteration(point.n_passes, value, float("nan"), float("nan"))
-    return AdaGradFit(point.params, point, seen, [*history, row], converged=True)
-
-
-def _fit(loss, training, held_out, structure, settings, seed, before, shown, window) -> AdaGradFit:
-    if held_out is not None and held_out.y.size < 2:
-        raise ValueError(
-            f"the validation part has {held_out.y.size} rows; raise validation_fraction, or hold no rows out"
-        )
-    seen = Seen.nothing(0 if before is None else before.seen.counts.size).and_then(training)
-    if not seen.n_rows:
-        raise ValueError("the stream has no rows to fit")
-    problem = Passes(loss, training, held_out, structure, settings, seed, seen, window)
-    solver = AdaGrad(settings.learning_rate, settings.tol, settings.patience)
-    callback = (Silence() if shown is None else shown).iteration
-    result = minimize(
-        problem, solver, _start(problem, before), max_iter=settings.max_iter, callbacks=[callback]
+    loss = outcome.loss
+    table = labelled_rows(X, outcome.center + outcome.spread * loss.y, loss.sample_weight)
+    before = None if previous is None or previous.shape != settings.shape else previous.progress
+    fit = fit_table(
+        _ROWS_OF[type(loss)],
+        table,
+        structure_of(settings.shape),
+        adagrad_settings(settings, n_threads),
+        int(rng.integers(2**31)),
+        before,
+        watch.progress,
     )
-    return AdaGradFit(result.params, result.state.point, seen, result.history, result.converged)
+    return model_of(fit, settings.shape)
 
 
-def _start(problem: Passes, before: AdaGradFit | None) -> Point:
-    if before is None:
-        return problem.start(None, np.zeros(0, dtype=bool))
-    return problem.start(before.point, before.seen.counts > 0)
+def structure_of(shape: FMShape) -> FactorizationMachine:
+    """The factorization machine of a shape."""
+    return FactorizationMachine(shape.n_components, shape.n_triple_components)
+
+
+def adagrad_settings(settings: FMSettings, n_threads: int) -> AdaGradSettings:
+    """What AdaGrad needs of the settings of a fit."""
+    return AdaGradSettings(
+        learning_rate=settings.learning_rate,
+        strengths=(settings.alpha, settings.alpha_factors, settings.alpha_factors),
+        rates=(float(settings.shape.intercept), float(settings.shape.linear), 1.0, 1.0),
+        validation_fraction=settings.validation_fraction,
+        max_iter=settings.max_iter,
+        tol=settings.tol,
+        n_threads=1 if settings.deterministic else n_threads,
+    )
+
+
+def model_of(fit: AdaGradFit, shape: FMShape) -> FMModel:
+    """What a fit predicts with, in the units of the outcome."""
+    params = fit.params
+    blocks = [params.linear[:, None]] if shape.linear else []
+    history = [(row.iteration, row.value, row.optimality) for row in fit.history if row.iteration]
+    return FMModel(
+        shape=shape,
+        intercepts=np.array([params.intercept]),
+        tables=np.hstack([*blocks, params.factors, params.triples])[None],
+        center=0.0,
+        spread=1.0,
+        noise=np.zeros(0),
+        thresholds=np.zeros((1, 0)),
+        history=np.array(history, dtype=float).reshape(-1, 3),
+        mixing=1.0 if fit.converged else float("inf"),
+        progress=fit,
+    )

@@ -51,6 +51,8 @@ def labelled_rows(
         X.sum_duplicates()
         X.eliminate_zeros()
     y = np.ascontiguousarray(y, dtype=np.float64)
+    if y.shape != (X.shape[0],):  # the kernels would read beyond it
+        raise ValueError(f"X has {X.shape[0]} rows, but y has shape {y.shape}")
     weight = np.ones(y.size) if sample_weight is None else np.asarray(sample_weight, dtype=np.float64)
     chunk = Chunk(X, y, weight)
     return chunk if (weight > 0.0).all() else chunk.take(weight > 0.0)

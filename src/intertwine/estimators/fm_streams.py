@@ -1,0 +1,310 @@
+"""Factorization machines from rows that come bit by bit: chunks of a stream, or one call after another."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from functools import partial
+from typing import Any, final
+
+import numpy as np
+from sklearn.base import _fit_context
+from sklearn.utils import check_random_state
+from sklearn.utils.metaestimators import available_if
+from sklearn.utils.validation import check_array
+
+from intertwine.estimators.fm_base import AbstractFM
+from intertwine.estimators.progress import progress
+from intertwine.fitting.fm import FMShape
+from intertwine.fitting.fm_adagrad import adagrad_settings, model_of, structure_of
+from intertwine.fitting.fm_chunks import Chunk, labelled_rows
+from intertwine.fitting.fm_stream import AdaGradFit, fit_chunks, update
+from intertwine.fitting.fm_units import AbstractRowLoss, LogisticRows, SquaredRows
+from intertwine.frames import frame_library
+from intertwine.resources import thread_limit
+from intertwine.validation import (
+    check_classification_target,
+    check_weights,
+    restored_on_failure,
+)
+from intertwine.validation.values import Extremes, check_values
+from intertwine.validation.vectors import finite_numbers, labels, raveled
+from intertwine.validation.wording import listed
+
+__all__ = ["ClassificationStreams", "RegressionStreams"]
+
+
+def _is_adagrad(estimator) -> bool:
+    if estimator.solver != "adagrad":
+        raise AttributeError(f"only solver='adagrad' learns from streams, not {estimator.solver!r}")
+    return True
+
+
+@final
+class CheckedChunks:
+    """Iterate over chunks of a user: (X, y, weights) as matrices and vectors, or an error that names the chunk.
+
+    Parameters
+    ----------
+    chunks : iterable of (X, y) or (X, y, sample_weight)
+    outcome : callable
+        Reads y.
+    """
+
+    def __init__(self, chunks: Iterable[tuple], outcome: Callable[[Any], np.ndarray]) -> None:
+        if isinstance(chunks, Iterator):
+            raise TypeError(
+                "chunks can be iterated over only once, and every epoch reads them: pass a list, or an object whose "
+                "__iter__ starts anew (such as intertwine.io.LibsvmFile); to see every row once call partial_fit"
+            )
+        self._chunks, self._outcome = chunks, outcome
+
+    def __iter__(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
+        for number, chunk in enumerate(self._chunks, start=1):
+            try:
+                X, y, *weight = chunk
+                X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False)
+                check_values(Extremes.of(X), X.shape[0], None)
+                checked = (
+                    X,
+                    _column(self._outcome, y, X),
+                    check_weights(weight[0] if weight else None, X.shape[0]),
+                )
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"chunk {number}: {error}") from error
+            yield checked
+
+
+def _column(read: Callable[[Any], np.ndarray], y: Any, X: Any) -> np.ndarray:
+    """The outcome of some rows; their values may all be one."""
+    values = read(raveled(y, "y"))
+    if values.size != X.shape[0]:
+        raise ValueError(f"X has {X.shape[0]} rows, but y has {values.size}")
+    return values
+
+
+@final
+class CodedChunks:
+    """Iterate over checked chunks with the outcome of one contrast."""
+
+    def __init__(self, checked: CheckedChunks, code: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._checked, self._code = checked, code
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return (labelled_rows(X, self._code(y), weight) for X, y, weight in self._checked)
+
+
+_numbers = partial(finite_numbers, name="y")
+_labels = partial(labels, name="y")
+
+
+class AbstractStreams(AbstractFM):
+    """What regression and classification from streams share."""
+
+    def _fit_stream(self, loss: AbstractRowLoss, streams: list) -> None:
+        """Fit a model for each of ``streams``: (label, iterable of Chunk)."""
+        settings, fits = self._settings("adagrad", np.zeros(0, dtype=np.intp)), []
+        structure, seed = structure_of(settings.shape), self._seed()
+        threads = thread_limit(1 if self.n_jobs is None else self.n_jobs)
+        with threads as n_threads, progress(self.verbose, type(self).__name__) as shown:
+            for number, (label, chunks) in enumerate(streams):
+                if len(streams) > 1:
+                    shown.section(f"class {label}")
+                before = self._progress_of(number, settings.shape) if self.warm_start else None
+                chosen = adagrad_settings(settings, n_threads)
+                fits.append((label, fit_chunks(loss, chunks, structure, chosen, seed, before, shown)))
+        self.__dict__.pop("feature_names_in_", None)
+        self._frame_library = None
+        self._publish(fits, settings.shape)
+        self._warn_of_mixing(settings.max_iter)
+
+    def _update(self, loss: AbstractRowLoss, chunks: list, like: Any) -> None:
+        """One pass over new rows for each of ``chunks``: (label, Chunk)."""
+        settings = self._settings("adagrad", np.zeros(0, dtype=np.intp))
+        chosen, structure, seed = adagrad_settings(settings, 1), structure_of(settings.shape), self._seed()
+        fits = [
+            (label, update(loss, chunk, structure, chosen, seed, self._progress_of(number, settings.shape)))
+            for number, (label, chunk) in enumerate(chunks)
+        ]
+        self._frame_library = frame_library(like)
+        self._publish(fits, settings.shape)
+
+    def _progress_of(self, number: int, shape: FMShape) -> AdaGradFit | None:
+        """How far the last fit of a contrast came, where it has that shape."""
+        models = getattr(self, "_models", [])
+        if number >= len(models) or models[number][1].shape != shape:
+            return None
+        return models[number][1].progress
+
+    def _publish(self, fits: list, shape: FMShape) -> None:
+        seen = fits[0][1].seen
+        self.n_features_in_ = seen.counts.size
+        self.solver_ = "adagrad"
+        self._models = [(label, model_of(fit, shape)) for label, fit in fits]
+        self._scale = np.sqrt(np.where(seen.counts > 0, seen.squares / np.maximum(seen.counts, 1), 1.0))
+        self._seen = seen.counts > 0
+        self._exclusive = np.arange(
+            seen.counts.size
+        )  # which features exclude each other, a stream does not tell
+
+    def _seed(self) -> int:
+        return int(check_random_state(self.random_state).randint(2**31))
+
+
+class RegressionStreams(AbstractStreams):
+    """``fit_stream`` and ``partial_fit`` for a numeric outcome."""
+
+    @available_if(_is_adagrad)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_stream(self, chunks):
+        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``).
+
+        Parameters
+        ----------
+        chunks : iterable of (X, y) or (X, y, sample_weight)
+            Arrays or sparse matrices; iterated anew for every epoch, and twice more. Later chunks may be wider.
+            ``intertwine.io.LibsvmFile(path)`` reads a file.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the chunk, or the line of the file, that cannot be used.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When more epochs are needed.
+        """
+        with restored_on_failure(self):
+            self._fit_stream(SquaredRows(), [("", CodedChunks(CheckedChunks(chunks, _numbers), np.asarray))])
+        return self
+
+    @available_if(_is_adagrad)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, sample_weight=None):
+        """Learn from some more rows: one pass (``solver="adagrad"``).
+
+        Parameters
+        ----------
+        X : array-like, frame or sparse matrix (n, p)
+        y : array-like (n,)
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``fit``.
+        """
+        with restored_on_failure(self):
+            rows = self._read(X, reset=not hasattr(self, "_models"))
+            weights = check_weights(sample_weight, rows.shape[0], X)
+            target = finite_numbers(
+                raveled(y, "y"), "y"
+            )  # one value in all rows is no fault of a part of them
+            if target.size != rows.shape[0]:
+                raise ValueError(f"X has {rows.shape[0]} rows, but y has {target.size}")
+            self._update(SquaredRows(), [("", labelled_rows(rows, target, weights))], X)
+        return self
+
+
+class ClassificationStreams(AbstractStreams):
+    """``fit_stream`` and ``partial_fit`` for classes."""
+
+    ordinal: bool
+
+    @available_if(_is_adagrad)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit_stream(self, chunks):
+        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``).
+
+        Parameters
+        ----------
+        chunks : iterable of (X, y) or (X, y, sample_weight)
+            Arrays or sparse matrices; iterated anew for every epoch of every class, and three times more. Later
+            chunks may be wider. ``intertwine.io.LibsvmFile(path)`` reads a file.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            Naming the chunk, or the line of the file, that cannot be used; also for a single class.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When more epochs are needed.
+        """
+        with restored_on_failure(self):
+            checked = CheckedChunks(chunks, _labels)
+            found = [np.unique(y) for _, y, _ in checked]
+            if not found:
+                raise ValueError("the stream has no chunks")
+            _, classes = check_classification_target(np.concatenate(found), None)
+            self._begin(classes)
+            streams = [(label, CodedChunks(checked, partial(_sign, label))) for label in self._labels()]
+            self._fit_stream(LogisticRows(), streams)
+        return self
+
+    @available_if(_is_adagrad)
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X, y, classes=None, sample_weight=None):
+        """Learn from some more rows: one pass (``solver="adagrad"``).
+
+        Parameters
+        ----------
+        X : array-like, frame or sparse matrix (n, p)
+        y : array-like (n,)
+        classes : array-like, default=None
+            All classes that will ever come; needed in the first call.
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As ``fit``; also for labels that are none of ``classes``.
+        """
+        with restored_on_failure(self):
+            first = not hasattr(self, "_models")
+            if first and classes is None:
+                raise ValueError("classes must be passed on the first call to partial_fit")
+            rows = self._read(X, reset=first)
+            weights = check_weights(sample_weight, rows.shape[0], X)
+            if classes is not None:
+                known = check_classification_target(classes, None)[1]
+                if not first and not np.array_equal(known, self.classes_):
+                    raise ValueError(
+                        f"classes {listed(known)} differ from those of earlier calls, {listed(self.classes_)}"
+                    )
+                self._begin(known)
+            target = _column(_labels, y, rows)
+            if (strange := ~np.isin(target, self.classes_)).any():
+                raise ValueError(
+                    f"y has labels {listed(np.unique(target[strange]))} that are none of {listed(self.classes_)}"
+                )
+            chunks = [(label, labelled_rows(rows, _sign(label, target), weights)) for label in self._labels()]
+            self._update(LogisticRows(), chunks, X)
+        return self
+
+    def _begin(self, classes: np.ndarray) -> None:
+        if self.ordinal:
+            raise ValueError("ordinal=True needs solver='gibbs', not 'adagrad'")
+        self.classes_, self._ordered = classes, False
+
+
+def _sign(label: Any, y: np.ndarray) -> np.ndarray:
+    """+1 for a label, −1 for all others."""
+    return np.where(y == label, 1.0, -1.0)

@@ -11,7 +11,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 
 PACKAGES = (
     "numpy", "scipy", "scikit-learn", "numba", "intertwine", "skglm", "adelie", "uniPairs", "interpret-core",
-    "lifelines", "scikit-survival",
+    "lifelines", "scikit-survival", "xlearn", "vowpalwabbit", "myfm",
 )  # fmt: skip
 
 

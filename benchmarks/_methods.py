@@ -30,6 +30,13 @@ def concordance(score: np.ndarray, y: np.ndarray) -> dict[str, float]:
     return {"concordance": float((kendalltau(score, y).statistic + 1) / 2)}
 
 
+def tiny_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A few rows with five folds."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 6))
+    return X, X[:, 0] * X[:, 1] + X[:, 2] + 0.5 * rng.standard_normal(60), np.arange(60) % 5
+
+
 @dataclass(frozen=True)
 class Method:
     """How to make a method, and whether it lives in the peers' environment."""
@@ -37,16 +44,14 @@ class Method:
     make_peer: Callable[[], Peer]
     from_registry: bool = False
     measure: Callable[[np.ndarray, np.ndarray], dict[str, float]] = relative_error
+    tiny: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]] = tiny_table
 
     def make(self, arrays: dict[str, np.ndarray]) -> Peer:
         return self.make_peer()
 
     def warm_up(self, arrays: dict[str, np.ndarray]) -> None:
         """Fit a tiny problem, so that compiled kernels are there when the clock starts."""
-        rng = np.random.default_rng(0)
-        X = rng.standard_normal((60, 6))
-        y = X[:, 0] * X[:, 1] + X[:, 2] + 0.5 * rng.standard_normal(60)
-        self.make(arrays).fit(X, y, np.arange(60) % 5)
+        self.make(arrays).fit(*self.tiny())
 
     def judge(self, model: Peer, arrays: dict[str, np.ndarray]) -> dict[str, float]:
         """What the held-out rows say."""

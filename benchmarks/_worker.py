@@ -15,6 +15,7 @@ import time
 import warnings
 
 import _methods
+import _rating_methods
 import numpy as np
 
 
@@ -45,7 +46,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in ("X", "y", "folds")}
-    method = _methods.METHODS[method_name]
+    method = (_methods.METHODS | _rating_methods.METHODS)[method_name]
     method.warm_up(arrays)
     start = peak_mb()
     allow_processor(limit_s)

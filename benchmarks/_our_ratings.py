@@ -1,0 +1,38 @@
+"""The library's factorization machines on ratings, behind the interface of the peers."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+from baselines.rating_peer import N_COMPONENTS, N_ITEMS, N_USERS, RatingPeer, product
+
+
+def one_hot(X: np.ndarray):
+    """Users and items as indicator columns."""
+    from scipy import sparse
+
+    columns = (X + np.array([0, N_USERS])).astype(np.int32).ravel()
+    ends = np.arange(0, 2 * len(X) + 1, 2, dtype=np.int32)
+    return sparse.csr_array((np.ones(2 * len(X)), columns, ends), shape=(len(X), N_USERS + N_ITEMS))
+
+
+class AdaGrad(RatingPeer):
+    """FMRegressor(solver="adagrad"), one thread; the epochs are tuned, so that no rows are held out at the end."""
+
+    grid = product(
+        n_epochs=(10, 20, 40), alpha=(1e-4,), alpha_factors=(5e-5, 1e-4, 1.5e-4), learning_rate=(0.05, 0.1)
+    )
+
+    def run(self, X, y, n_epochs, **setting):
+        from intertwine import FMRegressor
+
+        model = FMRegressor(
+            solver="adagrad", n_components=N_COMPONENTS, max_iter=n_epochs, tol=0.0, random_state=0, **setting
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it could go on: so many epochs were asked for
+            self._model = model.fit(one_hot(X), y)
+
+    def score(self, X):
+        return self._model.predict(one_hot(X))

@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.fm_stream import AdaGradSettings, fit_chunks, fit_table, update
 from intertwine.fitting.fm_chunks import Chunk, labelled_rows, split
+from intertwine.fitting.fm_stream import AdaGradSettings, fit_chunks, fit_table, update
 from intertwine.fitting.fm_units import LogisticRows, Seen, SquaredRows, Units
 from intertwine.structures._fm_sgd_kernels import Blocks, Rows, Squares, Steps
 from intertwine.structures.fm import FactorizationMachine, FMParams

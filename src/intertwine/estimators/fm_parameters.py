@@ -72,7 +72,7 @@ FM_PARAMETERS = """
         Standard deviation of the factors at the start; "adagrad" finds its own.
     learning_rate : float, default=0.1
         "adagrad": length of the first steps, in units of the coefficients: sizes of features do not matter.
-    validation_fraction : float, default=0
+    validation_fraction : float, default=0.0
         "adagrad": share of the rows held out to stop by; the coefficients are the best for them.
     deterministic : bool, default=True
         "adagrad": with False, ``n_jobs`` threads visit rows at the same time and now and then overwrite one another's

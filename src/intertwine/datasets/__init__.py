@@ -1,6 +1,9 @@
 """Real tables, fetched and verified; and designs with a known truth, simulated."""
 
 from intertwine.datasets.compatibility import simulate_compatibility
+from intertwine.datasets.curved_classes import fetch_banana, fetch_ijcnn1
+from intertwine.datasets.movielens import fetch_movielens_100k
+from intertwine.datasets.netflix import load_netflix5k5k
 from intertwine.datasets.real import (
     fetch_bodyfat,
     fetch_clean1,
@@ -12,18 +15,24 @@ from intertwine.datasets.real import (
     fetch_wisconsin,
 )
 from intertwine.datasets.simulate import simulate_latent_distance, simulate_low_rank, simulate_survival
+from intertwine.datasets.simulate_ratings import simulate_ratings
 
 __all__ = [
+    "fetch_banana",
     "fetch_bodyfat",
     "fetch_clean1",
     "fetch_clean2",
     "fetch_fri_c4",
     "fetch_gametes",
     "fetch_hill_valley",
+    "fetch_ijcnn1",
+    "fetch_movielens_100k",
     "fetch_tecator",
     "fetch_wisconsin",
+    "load_netflix5k5k",
     "simulate_compatibility",
     "simulate_latent_distance",
     "simulate_low_rank",
+    "simulate_ratings",
     "simulate_survival",
 ]

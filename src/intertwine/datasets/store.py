@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from intertwine.datasets.tables import Table
 from intertwine.io import write_atomically
 
-__all__ = ["cache_folder", "content_digest", "read_table"]
+__all__ = ["cache_folder", "content_digest", "keep_in_cache", "places", "read_table"]
 
 
 def cache_folder() -> Path:
@@ -93,16 +93,41 @@ def read_table(table: Table, *, download_if_missing: bool = True) -> NDArray[np.
     ValueError
         When the file on this machine is damaged or holds something else.
     """
-    for path in _places(table):
+    for path in places(table.family, f"{table.name}.csv.gz"):
         if path.is_file():
             return _read_file(path, table)
     return _download(table, download_if_missing)
 
 
-def _places(table: Table) -> list[Path]:
+def places(family: str, file_name: str) -> list[Path]:
+    """Where a file may lie on this machine, in the order of looking.
+
+    Parameters
+    ----------
+    family : str
+        Its folder.
+    file_name : str
+
+    Returns
+    -------
+    list of pathlib.Path
+    """
     given = os.environ.get("INTERTWINE_DATA")
     folders = [*([Path(given).expanduser()] if given else []), cache_folder()]
-    return [folder / table.family / f"{table.name}.csv.gz" for folder in folders]
+    return [folder / family / file_name for folder in folders]
+
+
+def keep_in_cache(family: str, file_name: str, content: bytes) -> None:
+    """Write what was downloaded to the cache.
+
+    Raises
+    ------
+    OSError
+        When the cache cannot be written.
+    """
+    path = cache_folder() / family / file_name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, content)
 
 
 def _read_file(path: Path, table: Table) -> NDArray[np.float64]:
@@ -123,8 +148,16 @@ def _verify(values: NDArray[np.float64], table: Table) -> None:
     if values.shape != expected:
         raise ValueError(f"has shape {values.shape}, but {table.name} has {expected}")
     counted = [index for index, column in enumerate(table.columns) if column not in table.labels]
-    if content_digest(values[:, counted]) != table.digest:
+    known = values[:, counted]
+    if table.n_digits is not None:
+        known = _rounded(known, table.n_digits)
+    if content_digest(known) != table.digest:
         raise ValueError(f"does not hold the values of {table.name} (its checksum differs)")
+
+
+def _rounded(values: NDArray[np.float64], n_digits: int) -> NDArray[np.float64]:
+    """Values as they read when printed with so many significant digits."""
+    return np.array([float(f"{value:.{n_digits}g}") for value in values.ravel()]).reshape(values.shape)
 
 
 def _download(table: Table, allowed: bool) -> NDArray[np.float64]:
@@ -145,22 +178,22 @@ def _download(table: Table, allowed: bool) -> NDArray[np.float64]:
 
 
 def _how_to_get(table: Table, failures: list[str]) -> str:
-    places = " or ".join(str(path) for path in _places(table))
+    file_name = f"{table.name}.csv.gz"
+    here = " or ".join(str(path) for path in places(table.family, file_name))
     archives = ", ".join(f"{type(source).__name__} {source.name!r}" for source in table.sources)
+    download = f", or let it be downloaded ({archives})" if archives else "; no public archive keeps it"
     tried = f" Tried: {'; '.join(failures)}." if failures else ""
     return (
-        f"the dataset {table.name} is not on this machine. Put it at {places} (comma-separated, one header "
+        f"the dataset {table.name} is not on this machine. Put it at {here} (comma-separated, one header "
         f"line, columns as in intertwine.datasets.tables), or set INTERTWINE_DATA to the folder that holds "
-        f"{table.family}/{table.name}.csv.gz, or let it be downloaded ({archives}).{tried}"
+        f"{table.family}/{file_name}{download}.{tried}"
     )
 
 
 def _keep(values: NDArray[np.float64], table: Table) -> None:
     text = io.StringIO()
     np.savetxt(text, values, fmt="%.17g", delimiter=",", header=",".join(table.columns), comments="")
-    path = cache_folder() / table.family / f"{table.name}.csv.gz"
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        write_atomically(path, gzip.compress(text.getvalue().encode()))
+        keep_in_cache(table.family, f"{table.name}.csv.gz", gzip.compress(text.getvalue().encode()))
     except OSError as error:
         warnings.warn(f"{table.name} was downloaded but cannot be kept: {error}", UserWarning, stacklevel=5)

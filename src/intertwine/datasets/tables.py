@@ -30,6 +30,8 @@ class Table:
         Tried in this order. A source may hold more columns than we keep.
     labels : tuple of str
         Columns whose codes are arbitrary: sources number them differently, so they are not in the digest.
+    n_digits : int, optional
+        Significant digits that the digest counts, where some source prints no more.
     """
 
     family: str
@@ -39,6 +41,7 @@ class Table:
     digest: str
     sources: tuple[AbstractSource, ...]
     labels: tuple[str, ...] = ()
+    n_digits: int | None = None
 
 
 def _numbered(stem: str, count: int) -> tuple[str, ...]:
@@ -63,6 +66,7 @@ _PROGNOSTIC = (
     "tumor_size",
     "time",
 )
+_PLANE = ("x1", "x2", "label")
 _GAMETES_NAME = "GAMETES_Epistasis_2{0}Way_20atts_0.4H_EDM{0}1_1"
 
 TABLES = {
@@ -141,6 +145,32 @@ TABLES = {
             194,
             "c6e881b0fab73cff8ffa31956cb085df1ae3fe279c172b11cf5a926b24f787f1",
             (OpenML("wisconsin", _PROGNOSTIC),),
+        ),
+        Table(
+            "fm",
+            "banana",
+            _PLANE,
+            5300,
+            "8a777f2a47777a6d47f2da39f41595a5b86388c75a28af9c713bdee4302bc9ab",
+            (OpenML("banana", _PLANE), PMLB("banana", _PLANE)),
+            labels=("label",),
+            n_digits=3,
+        ),
+        Table(
+            "fm",
+            "banana_llfm_train",
+            _PLANE,
+            3533,
+            "a42a1968d485b08d51adc66daa04f8bfd12ae13143ee3ad0dac45e40b61342f7",
+            (),
+        ),
+        Table(
+            "fm",
+            "banana_llfm_test",
+            _PLANE,
+            1767,
+            "666fe028fe923982c2a1a90f483451197b1c657387f28dbcd1d4b502a4b0e1e0",
+            (),
         ),
     )
 }

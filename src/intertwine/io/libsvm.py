@@ -57,7 +57,7 @@ class AbstractSparseFile(ABC):
     zero_based : bool
         Whether the first feature has index 0, or 1.
     chunk_bytes : int, default=4194304
-        Text read at a time; while it is parsed some twelve times as much is in memory.
+        Text read at a time; while it is parsed some seventeen times as much is in memory.
     """
 
     _spelling: str
@@ -193,7 +193,7 @@ class LibsvmFile(AbstractSparseFile):
     zero_based : bool, default=False
         Whether the first feature has index 0, or 1.
     chunk_bytes : int, default=4194304
-        Text read at a time; while it is parsed some twelve times as much is in memory.
+        Text read at a time; while it is parsed some seventeen times as much is in memory.
 
     Examples
     --------
@@ -226,7 +226,7 @@ class LibffmFile(AbstractSparseFile):
     zero_based : bool, default=True
         Whether the first feature has index 0, or 1.
     chunk_bytes : int, default=4194304
-        Text read at a time; while it is parsed some twelve times as much is in memory.
+        Text read at a time; while it is parsed some seventeen times as much is in memory.
 
     Examples
     --------

@@ -11,7 +11,16 @@ from scipy import sparse
 
 from intertwine.structures.fm import FactorizationMachine, FMParams, unstacked
 
-__all__ = ["FMModel", "FMOutcome", "FMSettings", "FMShape", "column_scale", "scaled_columns", "start_point"]
+__all__ = [
+    "FMModel",
+    "FMOutcome",
+    "FMSettings",
+    "FMShape",
+    "column_scale",
+    "group_scale",
+    "scaled_columns",
+    "start_point",
+]
 
 _ROWS = 65_536  # of which predictions are held at once
 
@@ -197,10 +206,27 @@ def scaled_columns(X: Any, scale: NDArray[np.float64]) -> sparse.csr_array:
     return sparse.csr_array((rows.data / scale[rows.indices], rows.indices, rows.indptr), shape=rows.shape)
 
 
-def start_point(p: int, outcome: FMOutcome, settings: FMSettings, scale, previous: FMModel | None, rng):
+def group_scale(X: Any, weight: NDArray[np.float64], groups: NDArray[np.intp]) -> NDArray[np.float64]:
+    """Scale of each column, and of each group of columns: that the squares of a group sum to one in a row, on average.
+
+    Priors of groups are then about what a group adds to a row, however many of its features the row holds.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, 0.0, 3.0, 3.0], [0.0, 1.0, 3.0, 3.0]])
+    >>> group_scale(X, np.ones(2), np.array([0, 0, 1, 1])) ** 2
+    array([ 1.,  1., 18., 18.])
+    """
+    scale = column_scale(X, weight)
+    rows = scaled_columns(X, scale)
+    squares = np.bincount(groups, weights=(rows.power(2).T @ weight) / weight.sum())
+    return scale * np.sqrt(np.where(squares > 0, squares, 1.0))[groups]
+
+
+def start_point(X: Any, outcome: FMOutcome, settings: FMSettings, scale, previous: FMModel | None, rng):
     """Intercept and table to start from: near zero, or the last coefficients of an earlier fit of the same shape."""
     shape = settings.shape
-    table = settings.init_scale * rng.standard_normal((p, shape.width))
+    table = settings.init_scale * rng.standard_normal((X.shape[1], shape.width))
     if previous is not None and previous.shape == shape and previous.tables.shape[1:] == table.shape:
         return float(previous.intercepts[-1]), previous.tables[-1].astype(float) * scale[:, None]
     if shape.linear:

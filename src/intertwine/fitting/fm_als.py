@@ -85,8 +85,9 @@ def fit_als(
     FMModel
     """
     scale = column_scale(X, outcome.loss.sample_weight)
-    problem = _PenalisedLoss(scaled_columns(X, scale), outcome, settings, n_threads)
-    start = MultilinearPoint(*start_point(X.shape[1], outcome, settings, scale, previous, rng))
+    rows = scaled_columns(X, scale)
+    problem = _PenalisedLoss(rows, outcome, settings, n_threads)
+    start = MultilinearPoint(*start_point(rows, outcome, settings, scale, previous, rng))
     result = minimize(
         problem,
         AlternatingLeastSquares(settings.tol),

@@ -12,7 +12,7 @@ from intertwine.fitting.fm import (
     FMModel,
     FMOutcome,
     FMSettings,
-    column_scale,
+    group_scale,
     scaled_columns,
     start_point,
 )
@@ -77,10 +77,11 @@ def fit_gibbs(
         When numbers overflow.
     """
     response = outcome.response
-    scale = column_scale(X, response.sample_weight)
-    model = _Rows(scaled_columns(X, scale), settings, n_threads)
+    scale = group_scale(X, response.sample_weight, settings.groups)
+    rows = scaled_columns(X, scale)
+    model = _Rows(rows, settings, n_threads)
     sampler = GibbsSampler(model, response, settings.groups, settings.shape.intercept)
-    state = sampler.start(*start_point(X.shape[1], outcome, settings, scale, previous, rng))
+    state = sampler.start(*start_point(rows, outcome, settings, scale, previous, rng))
     kept = _sweeps_to_keep(settings)
     rounds: list[dict] = []
     for done in range(0, settings.max_iter, _ROUND):

@@ -28,7 +28,12 @@ class AdaGrad(RatingPeer):
         from intertwine import FMRegressor
 
         model = FMRegressor(
-            solver="adagrad", n_components=N_COMPONENTS, max_iter=n_epochs, tol=0.0, random_state=0, **setting
+            solver="adagrad",
+            n_components=N_COMPONENTS,
+            max_iter=n_epochs,
+            tol=0.0,
+            random_state=self.seed,
+            **setting,
         )
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # that it could go on: so many epochs were asked for

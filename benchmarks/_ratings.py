@@ -1,11 +1,6 @@
-"""MovieLens 100K from the folder that INTERTWINE_DATA names: ids and ratings of its split ``ua``."""
+"""MovieLens 100K: ids and ratings of its split ``ua``, read from the folder that INTERTWINE_DATA names."""
 
 from __future__ import annotations
-
-import io
-import os
-import tarfile
-from pathlib import Path
 
 import numpy as np
 
@@ -18,20 +13,18 @@ def split_ua(seed: int) -> dict[str, np.ndarray]:
     Raises
     ------
     FileNotFoundError
-        When the archive is absent.
+        When the data are absent.
     """
-    archive = Path(os.environ.get("INTERTWINE_DATA", "data")) / "fm" / "ml-100k.tar.xz"
-    with tarfile.open(archive) as content:
-        train, test = (
-            np.loadtxt(io.BytesIO(content.extractfile(f"ml-100k/ua.{part}").read()), dtype=np.int64)
-            for part in ("base", "test")
-        )
+    from intertwine.datasets import fetch_movielens_100k
+
+    ratings = fetch_movielens_100k(split="ua", download_if_missing=False)
+    ids, stars = np.asarray(ratings.data, dtype=np.int64), np.asarray(ratings.target, dtype=float)
     return {
-        "X": train[:, :2] - 1,
-        "y": train[:, 2].astype(float),
-        "folds": tuning_folds(train[:, 0], seed),
-        "X_test": test[:, :2] - 1,
-        "y_test": test[:, 2].astype(float),
+        "X": ids[ratings.train] - 1,
+        "y": stars[ratings.train],
+        "folds": tuning_folds(ids[ratings.train, 0], seed),
+        "X_test": ids[ratings.test] - 1,
+        "y_test": stars[ratings.test],
     }
 
 

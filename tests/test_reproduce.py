@@ -9,10 +9,10 @@ from typer.testing import CliRunner
 import intertwine
 from intertwine.cli.commands import application
 from intertwine.reproduce import PAPERS, Measurement, Measurements, load_paper, reproduce_paper
-from intertwine.reproduce.litlvm.published import verdict
 from intertwine.reproduce.litlvm.real_tables import RealTables, paper_split
 from intertwine.reproduce.litlvm.simulation import SimulatedClassification, SimulatedRegression
 from intertwine.reproduce.litlvm.tie_strength import TieStrength
+from intertwine.reproduce.measurements import verdict
 
 
 @pytest.fixture

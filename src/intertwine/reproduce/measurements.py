@@ -11,7 +11,7 @@ import numpy as np
 
 from intertwine.io import write_atomically
 
-__all__ = ["Measurement", "Measurements", "mean_and_error", "with_error"]
+__all__ = ["Measurement", "Measurements", "mean_and_error", "verdict", "with_error"]
 
 
 @dataclass(frozen=True)
@@ -129,3 +129,26 @@ def with_error(values: np.ndarray, digits: int = 3, of: int | None = None) -> st
     mean, error = mean_and_error(values)
     text = f"{mean:.{digits}f}" if np.isnan(error) else f"{mean:.{digits}f} ± {error:.{digits}f}"
     return text if len(values) > 1 and (of is None or len(values) >= of) else f"{text} ({len(values)})"
+
+
+def verdict(values: np.ndarray, published: float, *, lower_is_better: bool) -> str:
+    """Word for our mean beside a published number, which comes without an error of its own.
+
+    Two standard errors are the yardstick; without several seeds, five percent of what is left to gain.
+
+    Examples
+    --------
+    >>> verdict(np.array([0.95, 0.96, 0.97]), 0.9, lower_is_better=False)
+    'better'
+    >>> verdict(np.array([1.0, 1.2, 1.1]), 1.05, lower_is_better=True)
+    'the same'
+    >>> verdict(np.array([1.0]), 0.5, lower_is_better=True)
+    'not reached'
+    """
+    mean, error = mean_and_error(values)
+    rest = published if lower_is_better else 1.0 - published
+    margin = 0.05 * rest if np.isnan(error) else 2.0 * error
+    gain = published - mean if lower_is_better else mean - published
+    if abs(gain) <= margin:
+        return "the same"
+    return "better" if gain > 0 else "not reached"

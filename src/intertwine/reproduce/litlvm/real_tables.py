@@ -10,8 +10,8 @@ import numpy as np
 from intertwine import InteractionClassifierCV, datasets
 from intertwine.reproduce.design import AbstractDesign, Job, Reproduced
 from intertwine.reproduce.litlvm.models import FACTS, factorization_machine, held_out_auc, pair_model
-from intertwine.reproduce.litlvm.published import REAL, verdict
-from intertwine.reproduce.measurements import Measurements, mean_and_error, with_error
+from intertwine.reproduce.litlvm.published import REAL
+from intertwine.reproduce.measurements import Measurements, mean_and_error, verdict, with_error
 
 __all__ = ["RealTables", "paper_split"]
 

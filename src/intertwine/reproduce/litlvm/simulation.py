@@ -16,8 +16,8 @@ from intertwine.reproduce.litlvm.models import (
     held_out_rmse,
     pair_model,
 )
-from intertwine.reproduce.litlvm.published import CLASSIFICATION, REGRESSION, verdict
-from intertwine.reproduce.measurements import Measurements, mean_and_error, with_error
+from intertwine.reproduce.litlvm.published import CLASSIFICATION, REGRESSION
+from intertwine.reproduce.measurements import Measurements, mean_and_error, verdict, with_error
 
 __all__ = ["SimulatedClassification", "SimulatedRegression", "halves"]
 

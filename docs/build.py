@@ -25,6 +25,7 @@ ROOT = DOCS.parent
 MENU = {
     "index": "Start",
     "interactions": "Interactions",
+    "factorization_machines": "Factorization machines",
     "data": "Data",
     "benchmarks": "Benchmarks",
     "architecture": "Architecture",
@@ -33,11 +34,15 @@ MENU = {
     "changelog": "Changes",
 }
 
+#: Pages whose code is run: the others show commands and sketches.
+RUN = ("index", "interactions", "factorization_machines", "data")
+
 
 def markdown_sources() -> dict[str, str]:
     """Text of every page that is written by hand."""
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "pages").glob("*.md"))}
-    sources["benchmarks"] = sources["benchmarks"].replace("{{ tables }}", benchmark_tables(ROOT))
+    for page, family in (("benchmarks", ""), ("factorization_machines", "fm")):
+        sources[page] = sources[page].replace("{{ tables }}", benchmark_tables(ROOT, family))
     sources["contributing"] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     sources["changelog"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     return sources
@@ -79,8 +84,7 @@ def build(folder: Path, *, run: bool = True, say=print) -> list[Path]:
 
     for name, text in markdown_sources().items():
         say(f"{name}.html")
-        # only our own pages are run: the others show commands and sketches
-        page = render_page(text, run=run and name in ("index", "interactions", "data"))
+        page = render_page(text, run=run and name in RUN)
         write(name, page.title, page.html, page.contents, name)
     for reference in reference_pages():
         say(f"{reference.name}.html")

@@ -14,6 +14,7 @@ TITLES = {
     "litlvm_scale": "Growth with rows and features",
     "litlvm_optimiser": "Against the paper's optimiser",
     "litlvm_compatibility": "A map of compatible donors and recipients",
+    "fm_ratings": "Ratings: MovieLens 100k",
 }
 #: Picture, and what it shows.
 PICTURES = {
@@ -27,11 +28,16 @@ PICTURES = {
 }
 
 
-def benchmark_tables(root: Path) -> str:
-    """Markdown with every ``benchmarks/results/*.md``, each under a heading and with its command."""
+def benchmark_tables(root: Path, family: str = "") -> str:
+    """Markdown with every ``benchmarks/results/*.md``, each under a heading and with its command.
+
+    With a family only those whose name begins with it, a level lower: they are a part of its page.
+    """
     parts = []
     folder = root / "benchmarks" / "results"
-    found = {path.stem: path for path in sorted(folder.glob("*.md")) if not path.stem.endswith("_quick")}
+    found = {
+        path.stem: path for path in sorted(folder.glob(f"{family}*.md")) if not path.stem.endswith("_quick")
+    }
     for name in [
         *(name for name in TITLES if name in found),
         *(name for name in found if name not in TITLES),
@@ -39,7 +45,8 @@ def benchmark_tables(root: Path) -> str:
         text = re.sub(r"^#+ ", "### ", found[name].read_text(encoding="utf-8").strip(), flags=re.MULTILINE)
         text = text.replace(" ± ", "\u00a0±\u00a0")  # stay on one line
         title = TITLES.get(name, name.replace("_", " "))
-        parts.append(f"## {title}\n\n`python benchmarks/{name}.py`\n\n{text}")
+        level = "###" if family else "##"
+        parts.append(f"{level} {title}\n\n`python benchmarks/{name}.py`\n\n{text}")
         parts += [_picture(path) for path in sorted(folder.glob(f"{name}_*.png")) if path.stem in PICTURES]
     return "\n\n".join(parts) or "No benchmark has been run in this copy."
 

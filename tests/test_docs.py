@@ -66,6 +66,29 @@ def test_the_worked_examples_run_and_show_what_the_text_says(site):
     )
 
 
+def shown(site, page):
+    """What the code of a page printed."""
+    text = (site[0] / f"{page}.html").read_text(encoding="utf-8")
+    return html.unescape(
+        "\n".join(re.findall(r'<pre class="output"[^>]*>(.*?)</pre>', text, flags=re.DOTALL))
+    )
+
+
+def test_factorization_machines_do_what_their_page_says(site):
+    text = shown(site, "factorization_machines")
+    losses = dict(re.findall(r"k = (\d): log loss ([\d.]+)", text))
+    assert float(losses["5"]) < float(losses["0"]) - 0.05  # persons differ in what they do
+    errors = dict(re.findall(r"k = (\d): RMSE ([\d.]+)", text))
+    assert 0.001 < 1 - float(errors["3"]) / float(errors["0"]) < 0.01  # "half a percent"
+    assert all(0.75 < float(share) < 0.85 for share in re.findall(r"inside ([\d.]+)", text))
+    mean, probable = re.findall(r"RMSE of the .*: ([\d.]+)", text)
+    assert float(mean) < float(probable)
+    single, *local = (float(value) for value in re.findall(r"R² (-?[\d.]+)", text))
+    assert single < 0.1 < 0.8 < min(local)
+    assert float(re.search(r"men rather than women: ([-+][\d.]+)", text)[1]) > 0.2
+    assert "the same to the bit: True" in text
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []
@@ -98,6 +121,9 @@ def test_every_table_of_the_benchmarks_is_included(site):
     text = (folder / "benchmarks.html").read_text(encoding="utf-8")
     for path in (ROOT / "benchmarks" / "results").glob("*.md"):
         assert (f"benchmarks/{path.stem}.py" in text) == (not path.stem.endswith("_quick"))
+    text = (folder / "factorization_machines.html").read_text(encoding="utf-8")
+    assert "benchmarks/fm_ratings.py" in text
+    assert "benchmarks/litlvm" not in text
 
 
 def test_code_that_fails_stops_the_build():

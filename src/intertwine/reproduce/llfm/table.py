@@ -155,7 +155,8 @@ class AbstractTable(AbstractDesign, abc.ABC):
                 values = np.array([row.facts["accuracy"] for row in rows])
                 shares[method] = verdict(values, printed.accuracy, lower_is_better=False)
         both = ((self.loss_name, losses), ("Accuracy", shares))
-        return [f"{name} beside the paper's: {_grouped(words)}." for name, words in both if words]
+        run = " of this shortened run" if self.quick else ""
+        return [f"{name}{run} beside the paper's: {_grouped(words)}." for name, words in both if words]
 
     def _of_a_claim(self, measurements: Measurements, better: str, worse: str, words: str) -> str:
         gain, error = mean_and_error(measurements.differences(self.name, self._case, worse, better))

@@ -101,7 +101,7 @@ class LocalFMRegressor(RegressorMixin, AbstractLocalFM):
 
     References
     ----------
-    Liu, Zhang, Zhao, Lu & Kwok (2017), Locally linear factorization machines, IJCAI. Anava & Levy (2016), k*-nearest
+    Liu, Zhang, Zhao, Zhou & Sun (2017), Locally linear factorization machines, IJCAI. Anava & Levy (2016), k*-nearest
     neighbors.
 
     Examples
@@ -176,7 +176,7 @@ class LocalFMClassifier(ClassifierMixin, AbstractLocalFM):
 
     References
     ----------
-    Liu, Zhang, Zhao, Lu & Kwok (2017), Locally linear factorization machines, IJCAI. Anava & Levy (2016), k*-nearest
+    Liu, Zhang, Zhao, Zhou & Sun (2017), Locally linear factorization machines, IJCAI. Anava & Levy (2016), k*-nearest
     neighbors.
 
     Examples

@@ -7,7 +7,7 @@ and the row's coordinates u: the row itself, some of its columns, or its project
 
 References
 ----------
-Liu, Zhang, Zhao, Lu & Kwok (2017), Locally linear factorization machines, IJCAI.
+Liu, Zhang, Zhao, Zhou & Sun (2017), Locally linear factorization machines, IJCAI.
 """
 
 from __future__ import annotations

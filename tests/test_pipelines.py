@@ -189,6 +189,55 @@ def test_a_level_unseen_at_fit_is_all_zeros_and_said():
     assert not out.select("site=north", "site=south", "site=west").to_numpy().any()
 
 
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_sparse_columns_keep_their_names_where_the_library_has_them(library):
+    table = LIBRARIES[library](COLUMNS)
+    plain = TablePreprocessor().fit_transform(table)
+    pipeline = make_interaction_pipeline(Ridge(), sparse_output=True)
+    found = pipeline["table"].fit_transform(table)
+    assert pipeline["table"].get_feature_names_out().tolist() == NAMES_OUT
+    if library == "pandas":
+        assert found.columns.tolist() == NAMES_OUT
+        assert found.index.equals(table.index)
+        found = check_features(Recorder(), found, reset=True, allow_sparse=True)
+    assert sparse.issparse(found)
+    np.testing.assert_array_equal(found.toarray(), np.asarray(plain))
+    numbers = TablePreprocessor(sparse_output=True, numeric=["age"], categorical=[]).fit_transform(table)
+    assert not sparse.issparse(numbers)
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+def test_a_level_unseen_at_fit_has_a_column_to_come(library):
+    table = LIBRARIES[library](COLUMNS)
+    preprocessor = TablePreprocessor(unseen="column", categorical=["sex", "site"], numeric=["age"])
+    fitted = preprocessor.fit_transform(table)
+    sites = [f"site={level}" for level in ("north", "south", "west", "unseen")]
+    assert list(preprocessor.get_feature_names_out()) == [
+        "age",
+        "sex=female",
+        "sex=male",
+        "sex=unseen",
+        *sites,
+    ]
+    assert not np.asarray(fitted)[:, [3, 7]].any()
+    later = LIBRARIES[library]({**COLUMNS, "site": ["east"] * N_ROWS, "sex": [None, "male"] * (N_ROWS // 2)})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        shown = np.asarray(preprocessor.transform(later))
+        check_features(Recorder(), fitted, reset=True)  # that it is empty is meant
+    assert shown[:, 7].all()
+    assert not shown[:, 4:7].any()
+    np.testing.assert_array_equal(shown[:2, 1:4], [[0, 0, 1], [0, 1, 0]])
+
+
+def test_a_level_called_unseen_is_no_other():
+    table = pd.DataFrame({"site": ["unseen", "north"] * 3})
+    preprocessor = TablePreprocessor(unseen="column").fit(table)
+    assert preprocessor.get_feature_names_out().tolist() == ["site=north", "site=unseen", "site=(unseen)"]
+    shown = preprocessor.transform(pd.DataFrame({"site": ["unseen", "west"]})).to_numpy()
+    np.testing.assert_array_equal(shown, [[0, 1, 0], [0, 0, 1]])
+
+
 def test_arrays():
     numbers = np.c_[AGE, AGE**2]
     seen = make_interaction_pipeline(Recorder()).fit(numbers, pd.Series(Y, index=range(5, 5 + N_ROWS)))[

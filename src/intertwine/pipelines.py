@@ -13,10 +13,11 @@ from sklearn.compose import ColumnTransformer
 from sklearn.impute import SimpleImputer
 from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import OneHotEncoder, SplineTransformer, StandardScaler
-from sklearn.utils._param_validation import Interval
+from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from intertwine.tables import AbstractTable, ArrayTable, read_table
+from intertwine.validation.values import UNSEEN_LEVEL
 from intertwine.validation.wording import listed
 
 __all__ = ["TablePreprocessor", "make_interaction_pipeline"]
@@ -29,6 +30,8 @@ def make_interaction_pipeline(
     categorical: Sequence[str] | Sequence[int] | None = None,
     spline: bool = False,
     n_knots: int = 5,
+    sparse_output: bool = False,
+    unseen: str = "zeros",
 ) -> Pipeline:
     """Put the usual preprocessing in front of an estimator.
 
@@ -47,6 +50,10 @@ def make_interaction_pipeline(
         itself and knows which columns belong together: use one of the two.
     n_knots : int, default=5
         Knots of each spline.
+    sparse_output : bool, default=False
+    unseen : {"zeros", "column"}, default="zeros"
+        As in :class:`TablePreprocessor`. For factorization machines of labels with many levels (users, products)
+        take True and ``"column"``.
 
     Returns
     -------
@@ -70,7 +77,14 @@ def make_interaction_pipeline(
     """
     if isinstance(estimator, type):
         raise TypeError(f"pass an instance, {estimator.__name__}(), not the class")
-    table = TablePreprocessor(numeric=numeric, categorical=categorical, spline=spline, n_knots=n_knots)
+    table = TablePreprocessor(
+        numeric=numeric,
+        categorical=categorical,
+        spline=spline,
+        n_knots=n_knots,
+        sparse_output=sparse_output,
+        unseen=unseen,
+    )
     return Pipeline([("table", table), ("model", estimator)])
 
 
@@ -96,6 +110,13 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         Columns whose quantiles coincide (counts, indicators) stay as they are.
     n_knots : int, default=5
         Knots of each spline, at least 2.
+    sparse_output : bool, default=False
+        Where there are labels, give sparse columns: as a frame for pandas, so that names are kept, as a CSR matrix
+        otherwise.
+    unseen : {"zeros", "column"}, default="zeros"
+        What a level unseen at fit becomes. "column": a column of its own, ``column=unseen``, that is 0 in every row of
+        fit, and every level keeps its column, of two levels as well; a factorization machine that meets it counts it
+        as an average level.
 
     Attributes
     ----------
@@ -103,6 +124,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         The fitted steps.
     numeric_, categorical_ : list
         Columns taken as numbers and as labels.
+    levels_ : dict
+        Levels of each column of labels, as text, in the order of their columns.
     n_features_in_ : int
     feature_names_in_ : ndarray of str
         For frames.
@@ -124,6 +147,8 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         "categorical": ["array-like", None],
         "spline": ["boolean"],
         "n_knots": [Interval(Integral, 2, None, closed="left")],
+        "sparse_output": ["boolean"],
+        "unseen": [StrOptions({"zeros", "column"})],
     }
 
     def __init__(
@@ -133,11 +158,15 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         categorical: Sequence[str] | Sequence[int] | None = None,
         spline: bool = False,
         n_knots: int = 5,
+        sparse_output: bool = False,
+        unseen: str = "zeros",
     ):
         self.numeric = numeric
         self.categorical = categorical
         self.spline = spline
         self.n_knots = n_knots
+        self.sparse_output = sparse_output
+        self.unseen = unseen
 
     def fit(self, X: Any, y: Any = None) -> TablePreprocessor:
         """Learn medians, levels, knots and scales.
@@ -166,12 +195,26 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             key for key in numeric if self.spline and _has_distinct_knots(table.observed(key), self.n_knots)
         ]
         straight = [key for key in numeric if key not in curved]
-        columns = _column_transformer(straight, curved, categorical, self.n_knots)
+        levels = table.levels(categorical)
+        columns = _column_transformer(
+            straight, curved, self.n_knots, self._encoder(levels), categorical, self.sparse_output
+        )
         columns.fit(table.with_levels(categorical))
         columns.get_feature_names_out()  # raises when two columns would come out under one name
         validate_data(self, X, reset=True, skip_check_array=True)
         self.columns_, self.numeric_, self.categorical_ = columns, numeric, categorical
+        self.levels_ = levels
         return self
+
+    def _encoder(self, levels: dict[Any, list[str]]) -> OneHotEncoder:
+        own = self.unseen == "column"
+        return OneHotEncoder(
+            categories=[[*known, _unseen_name(known)] if own else known for known in levels.values()],
+            drop=None if own else "if_binary",
+            handle_unknown="error" if own else "warn",
+            sparse_output=bool(self.sparse_output),
+            feature_name_combiner=_level_name,
+        )
 
     def transform(self, X: Any) -> Any:
         """Apply what was learnt.
@@ -199,7 +242,10 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
             raise TypeError("columns were chosen by name at fit; pass a frame with the same names")
         table.require([*self.numeric_, *self.categorical_], "the columns fitted include")
         table.require_numbers(self.numeric_)
-        values = self.columns_.transform(table.with_levels(self.categorical_))
+        others = {}
+        if self.unseen == "column":
+            others = {key: _unseen_name(known) for key, known in self.levels_.items()}
+        values = self.columns_.transform(table.with_levels(self.categorical_, self.levels_, others))
         return table.output(values, self.get_feature_names_out().tolist())
 
     def get_feature_names_out(self, input_features: Any = None) -> NDArray[np.object_]:
@@ -248,19 +294,21 @@ def _has_distinct_knots(values: NDArray[np.float64], n_knots: int) -> bool:
 
 
 def _column_transformer(
-    straight: list[Any], curved: list[Any], categorical: list[Any], n_knots: int
+    straight: list[Any],
+    curved: list[Any],
+    n_knots: int,
+    encoder: OneHotEncoder,
+    categorical: list[Any],
+    sparse_output: bool,
 ) -> ColumnTransformer:
     splines = SplineTransformer(n_knots, knots="quantile", include_bias=False, extrapolation="linear")
-    levels = OneHotEncoder(
-        drop="if_binary", handle_unknown="warn", sparse_output=False, feature_name_combiner=_level_name
-    )
     columns = ColumnTransformer(
         [
             ("numeric", make_pipeline(SimpleImputer(strategy="median"), StandardScaler()), straight),
             ("spline", make_pipeline(SimpleImputer(strategy="median"), splines, StandardScaler()), curved),
-            ("categorical", levels, categorical),
+            ("categorical", encoder, categorical),
         ],
-        sparse_threshold=0,
+        sparse_threshold=1.0 if sparse_output else 0.0,
         verbose_feature_names_out=False,
     )
     # The table puts the columns into its own container, whatever scikit-learn is set to elsewhere.
@@ -269,3 +317,10 @@ def _column_transformer(
 
 def _level_name(feature: str, level: str) -> str:
     return f"{feature}={level}"
+
+
+def _unseen_name(levels: Sequence[str]) -> str:
+    name = UNSEEN_LEVEL
+    while name in levels:
+        name = f"({name})"
+    return name

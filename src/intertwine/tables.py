@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
+from types import MappingProxyType
 from typing import Any
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 from sklearn.utils import check_array
 
 from intertwine.frames import make_frame
@@ -50,12 +52,35 @@ class AbstractTable(ABC):
         """Raise ValueError when one of these columns does not hold numbers."""
 
     @abstractmethod
-    def with_levels(self, keys: Sequence[Any]) -> Any:
-        """Give ``native`` with these columns spelled as text, so that every library encodes them alike."""
+    def _values(self, key: Any) -> Iterable[Any]:
+        """Entries of a column."""
 
     @abstractmethod
-    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
-        """Put new columns for the same rows into the container that the table came in."""
+    def with_levels(
+        self,
+        keys: Sequence[Any],
+        known: Mapping[Any, Sequence[str]] = MappingProxyType({}),
+        others: Mapping[Any, str] = MappingProxyType({}),
+    ) -> Any:
+        """Give ``native`` with these columns spelled as text, so that every library encodes them alike.
+
+        Where a key is in `others`, levels that are not `known` are spelled as it says.
+        """
+
+    @abstractmethod
+    def output(self, values: Any, names: Sequence[str]) -> Any:
+        """Put new columns, dense or sparse, for the same rows into the container that the table came in."""
+
+    def levels(self, keys: Sequence[Any]) -> dict[Any, list[str]]:
+        """Levels of these columns as text, sorted."""
+        return {key: sorted({_level(value) for value in self._values(key)}) for key in keys}
+
+    def _spelled(self, key: Any, known: Mapping[Any, Sequence[str]], others: Mapping[Any, str]) -> list[str]:
+        texts = [_level(value) for value in self._values(key)]
+        if key not in others:
+            return texts
+        seen = frozenset(known[key])
+        return [text if text in seen else others[key] for text in texts]
 
     def require(self, keys: Sequence[Any], purpose: str) -> None:
         """Raise ValueError naming the keys that are no column."""
@@ -94,19 +119,31 @@ class FrameTable(AbstractTable):
         """Raise ValueError when one of these columns does not hold numbers."""
         check_numeric_columns(self._frame.select(keys))
 
-    def with_levels(self, keys: Sequence[Any]) -> Any:
+    def _values(self, key: Any) -> Iterable[Any]:
+        return self._frame[key].to_list()
+
+    def with_levels(self, keys, known=MappingProxyType({}), others=MappingProxyType({})) -> Any:
         """Give ``native`` with these columns spelled as text."""
-        levels = {key: _levels(self._frame[key].to_list()) for key in keys}
+        levels = {key: self._spelled(key, known, others) for key in keys}
         library = self._frame.implementation
         columns = [nw.new_series(key, text, nw.String(), backend=library) for key, text in levels.items()]
         return self._frame.with_columns(*columns).to_native() if columns else self.native
 
-    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
+    def output(self, values: Any, names: Sequence[str]) -> Any:
         """Put new columns into a frame of the same library, with the same index where it has one."""
+        if sparse.issparse(values):
+            return self._sparse_output(values, names)
         frame = make_frame(dict(zip(names, values.T, strict=True)), like=self._library)
         if self._library == "pandas":
             frame.index = self.native.index
         return frame
+
+    def _sparse_output(self, values: Any, names: Sequence[str]) -> Any:
+        # no other library has sparse columns
+        if self._library != "pandas":
+            return sparse.csr_array(values)
+        pandas = nw.dependencies.get_pandas()
+        return pandas.DataFrame.sparse.from_spmatrix(values, index=self.native.index, columns=list(names))
 
 
 class ArrayTable(AbstractTable):
@@ -140,17 +177,22 @@ class ArrayTable(AbstractTable):
         if text := [key for key in keys if self._is_text[key]]:
             raise ValueError(f"X has columns that are not numbers: encode {listed(text)}")
 
-    def with_levels(self, keys: Sequence[Any]) -> Any:
+    def _values(self, key: Any) -> Iterable[Any]:
+        return self.native[:, key]
+
+    def with_levels(self, keys, known=MappingProxyType({}), others=MappingProxyType({})) -> Any:
         """Give ``native`` with these columns spelled as text."""
         if not keys:
             return self.native
         table = self.native.astype(object)
         for key in keys:
-            table[:, key] = _levels(table[:, key])
+            table[:, key] = self._spelled(key, known, others)
         return table
 
-    def output(self, values: NDArray[np.float64], names: Sequence[str]) -> Any:
+    def output(self, values: Any, names: Sequence[str]) -> Any:
         """Give an array where the names say nothing new, else a frame if a library can make one."""
+        if sparse.issparse(values):
+            return sparse.csr_array(values)
         # A frame brings an index of its own, which y's need not match.
         if set(names) <= {f"x{key}" for key in self.keys}:
             return values
@@ -191,10 +233,6 @@ def read_table(X: Any) -> AbstractTable:
             raise ValueError(f"X has shape {frame.shape}, expected at least one row and one column")
         return FrameTable(frame)
     return ArrayTable(check_array(X, dtype=None, ensure_all_finite=False, input_name="X"))
-
-
-def _levels(values: Iterable[Any]) -> list[str]:
-    return [_level(value) for value in values]
 
 
 def _level(value: Any) -> str:

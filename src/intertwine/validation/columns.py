@@ -224,6 +224,8 @@ def _columns_to_inspect(frame: Frame) -> list[Any]:
 def _is_plainly_numeric(dtype: Any) -> bool:
     if isinstance(dtype, np.dtype):
         return dtype.kind in "iufb"
+    if type(dtype).__name__ == "SparseDtype":  # pandas
+        return dtype.subtype.kind in "iufb"
     return hasattr(dtype, "is_numeric") and bool(dtype.is_numeric())  # polars
 
 

@@ -10,6 +10,9 @@ from sklearn.utils.sparsefuncs import min_max_axis
 
 from intertwine.validation.wording import columns_where
 
+#: Level that a table's preprocessing keeps a column for, which is empty as long as no row is of another than the known.
+UNSEEN_LEVEL = "unseen"
+
 _IMPUTERS = "impute it first, e.g. with SimpleImputer or make_interaction_pipeline"
 
 
@@ -89,12 +92,18 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
             stacklevel=4,
         )
     constant = low == high
+    if names is not None:
+        constant = constant & ~np.fromiter(map(_is_reserved, names), bool, low.size)
     if constant.any():
         warnings.warn(
             f"X is constant in {columns_where(constant, names)}; {idle}",
             UserWarning,
             stacklevel=4,
         )
+
+
+def _is_reserved(name: Any) -> bool:
+    return str(name).rstrip(")").endswith(("=" + UNSEEN_LEVEL, "=(" + UNSEEN_LEVEL))
 
 
 def largest_safe_value(n_values: int) -> float:

@@ -1,4 +1,4 @@
-"""Small tables as people keep them: text, gaps and one true interaction, for the tests of the front door."""
+"""Small tables as people keep them, for the tests of the front door: text, gaps, a true interaction; many labels."""
 
 import numpy as np
 import pandas as pd
@@ -27,6 +27,23 @@ def patients(n=90, seed=0):
     table.loc[[3, 17, 40], "weight"] = np.nan
     table.loc[[5, 6], "site"] = None
     return table
+
+
+def ratings(n=900, n_users=60, n_films=30, seed=0):
+    """Columns user (numbers), film (text), age; the outcomes rating, from 1 to 5, and stars, rounded, are taste."""
+    rng = np.random.default_rng(seed)
+    user, film = rng.integers(n_users, size=n), rng.integers(n_films, size=n)
+    taste, kind = rng.standard_normal(n_users), rng.standard_normal(n_films)
+    score = 3 + 0.4 * kind[film] + taste[user] * kind[film] + 0.3 * rng.standard_normal(n)
+    return pd.DataFrame(
+        {
+            "user": user + 100,
+            "film": [f"film {i}" for i in film],
+            "age": 20 + 5 * (user % 9),
+            "rating": score.clip(1, 5),
+            "stars": score.round().clip(1, 5).astype(int),
+        }
+    )
 
 
 OUTCOMES = ("y", "ill", "stage", "time", "status")

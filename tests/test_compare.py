@@ -3,24 +3,28 @@
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.model_selection import KFold, cross_val_score
+from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from intertwine import survival_target
+from intertwine import FMRegressor, survival_target
 from intertwine.compare import (
     MAIN_EFFECTS,
     OURS,
     ClassificationTask,
     Comparison,
     RegressionTask,
+    Shape,
     SurvivalTask,
     compare_models,
 )
 from intertwine.compare._tuning import settings_tried
-from intertwine.compare.base import ALL_PAIRS, BOOSTING, FACTORIZATION, KERNEL
+from intertwine.compare.base import ALL_PAIRS, BOOSTING, FACTORIZATION, KERNEL, LOCAL
+from intertwine.compare.families import FactorizationFamily, LocalFactorization
 
 TASKS = {"regression": RegressionTask(), "classification": ClassificationTask(), "survival": SurvivalTask()}
 
@@ -139,6 +143,47 @@ def test_a_full_search_is_wider_than_a_quick_one():
 def test_wide_tables_are_not_spelled_out():
     assert ALL_PAIRS not in RegressionTask().models(1000)
     assert ALL_PAIRS not in ClassificationTask().models(1000)
+
+
+@pytest.mark.parametrize("name", ["regression", "classification"])
+def test_a_family_is_compared_with_what_can_hold_the_table(name):
+    choice = {"cv": 2, "quick": True, "random_state": 0}
+    for family in (FactorizationFamily(), LocalFactorization()):
+        ours = [FACTORIZATION] if family.name == "fm" else [LOCAL, FACTORIZATION]
+        for shape, rivals, out in (
+            (Shape(80, ["a"], ["b"], 10), [MAIN_EFFECTS, ALL_PAIRS, BOOSTING, KERNEL], []),
+            (Shape(9_000, ["a"], ["b"], 100), [MAIN_EFFECTS, BOOSTING], [KERNEL, ALL_PAIRS]),
+            (Shape(9_000, ["a"], ["b"], 1000), [MAIN_EFFECTS], [KERNEL, ALL_PAIRS, BOOSTING]),
+        ):
+            models, preprocessor, left_out = family.contest(TASKS[name], shape, **choice)
+            assert list(models) == [*ours, *rivals]
+            assert left_out == out
+            assert preprocessor is None
+
+
+def test_wide_tables_keep_their_main_effects_sparse():
+    rng = np.random.default_rng(0)
+    users = rng.integers(150, size=1500)
+    X = pd.DataFrame({"user": [f"u{i}" for i in users], "age": rng.normal(size=1500)})
+    y = rng.normal(size=150)[users] + X["age"].to_numpy() + 0.3 * rng.normal(size=1500)
+    shape = Shape.of(X, ["age"], ["user"])
+    assert shape.n_columns == 151
+    assert shape.wide
+    for task, target in ((RegressionTask(), y), (ClassificationTask(), np.where(y > 0, "b", "a"))):
+        models, _, _ = FactorizationFamily().contest(task, shape, cv=2, quick=True, random_state=0)
+        fitted = models[MAIN_EFFECTS].fit(X, target)
+        assert isinstance(fitted[0].transform(X).sparse.density, float)
+        assert task.score(target, task.predict(fitted, X, target)) > 0.8
+
+
+def test_a_sampler_gives_its_uncertainty_through_a_pipeline_too():
+    X, y = data()
+    model = FMRegressor(n_components=2, max_iter=20, random_state=0)
+    for fitted in (model, make_pipeline(StandardScaler(), model)):
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            found = RegressionTask().predict(fitted.fit(X, y), X, y)
+        assert np.all(found["std"] > 0)
 
 
 def test_the_baselines_of_survival_are_what_they_say():

@@ -19,7 +19,7 @@ from intertwine.validation.columns import Frame, check_numeric_columns, eager_fr
 from intertwine.validation.vectors import is_missing
 from intertwine.validation.wording import listed
 
-__all__ = ["AbstractTable", "ArrayTable", "FrameTable", "read_table"]
+__all__ = ["AbstractTable", "ArrayTable", "FrameTable", "as_level", "read_table"]
 
 #: What scikit-learn's ColumnTransformer selects from without surprises.
 _SELECTABLE_LIBRARIES = ("pandas", "polars")
@@ -73,10 +73,10 @@ class AbstractTable(ABC):
 
     def levels(self, keys: Sequence[Any]) -> dict[Any, list[str]]:
         """Levels of these columns as text, sorted."""
-        return {key: sorted({_level(value) for value in self._values(key)}) for key in keys}
+        return {key: sorted({as_level(value) for value in self._values(key)}) for key in keys}
 
     def _spelled(self, key: Any, known: Mapping[Any, Sequence[str]], others: Mapping[Any, str]) -> list[str]:
-        texts = [_level(value) for value in self._values(key)]
+        texts = [as_level(value) for value in self._values(key)]
         if key not in others:
             return texts
         seen = frozenset(known[key])
@@ -235,7 +235,14 @@ def read_table(X: Any) -> AbstractTable:
     return ArrayTable(check_array(X, dtype=None, ensure_all_finite=False, input_name="X"))
 
 
-def _level(value: Any) -> str:
+def as_level(value: Any) -> str:
+    """Spell an entry of a column of labels: text stays, gaps are "missing", whole numbers have no point.
+
+    Examples
+    --------
+    >>> as_level(2.0), as_level(None), as_level("a")
+    ('2', 'missing', 'a')
+    """
     if is_missing(value):
         return "missing"
     # Whole numbers turn into floats where a column has gaps; their name should not.

@@ -76,6 +76,18 @@ Categorical = Annotated[
     list[str] | None,
     typer.Option(help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False),
 ]
+Model = Annotated[
+    str,
+    typer.Option(
+        help="interactions: every pair of columns; fm: factorization machine, for labels of many levels; "
+        "local-fm: one for each part of the table."
+    ),
+]
+Components = Annotated[
+    int | None,
+    typer.Option(min=1, help="fm, local-fm: factors of each column; 10 and 5.", show_default=False),
+]
+Ordinal = Annotated[bool, typer.Option("--ordinal", help="fm: the target's numbers are ordered classes.")]
 Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
 Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
@@ -105,6 +117,9 @@ def fit(
     task: Task = "auto",
     drop: Drop = None,
     categorical: Categorical = None,
+    model: Model = "interactions",
+    components: Components = None,
+    ordinal: Ordinal = False,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
         Path | None,
@@ -122,24 +137,24 @@ def fit(
         ),
     ] = None,
 ) -> None:
-    """Fit a model with all pairs of features, and save it."""
+    """Fit a model of how features interact, and save it."""
     from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
 
     screen = Screen()
     _require_folder(output)
     _require_folder(report)
     roles = _roles(target, time, event, entry, task, drop, categorical)
-    problem = _pose(data, roles)
+    problem = _pose(data, roles, _family(model, components, ordinal))
     describe(problem, screen)
-    model = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
-    screen.interactions(model.estimator)
+    fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
+    screen.interactions(fitted.estimator)
     if report is not None:
-        model.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
-        screen.scores(model.comparison)
-    model.save(output)
+        fitted.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
+        screen.scores(fitted.comparison)
+    fitted.save(output)
     screen.say(f"model: {output}")
     if report is not None:
-        study = study_of(model, problem, title=data.stem, n_bootstrap=10 if quick else 30)
+        study = study_of(fitted, problem, title=data.stem, n_bootstrap=10 if quick else 30)
         write_studies([study], report, screen, title=f"What interacts in {data.name}")
 
 
@@ -185,6 +200,9 @@ def compare(
     task: Task = "auto",
     drop: Drop = None,
     categorical: Categorical = None,
+    model: Model = "interactions",
+    components: Components = None,
+    ordinal: Ordinal = False,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
@@ -199,7 +217,8 @@ def compare(
 
     screen = Screen()
     _require_folder(output)
-    problem = _pose(data, _roles(target, time, event, entry, task, drop, categorical))
+    roles = _roles(target, time, event, entry, task, drop, categorical)
+    problem = _pose(data, roles, _family(model, components, ordinal))
     describe(problem, screen)
     comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
     screen.scores(comparison)
@@ -229,7 +248,7 @@ def report(
     screen = Screen()
     _require_folder(output)
     fitted = TableModel.load(model)
-    problem = None if data is None else _pose(data, fitted.roles)
+    problem = None if data is None else _pose(data, fitted.roles, fitted.family)
     study = study_of(fitted, problem, title=model.stem if data is None else data.stem)
     write_studies(
         [study], output, screen, title=f"What interacts in {model.name if data is None else data.name}"
@@ -307,11 +326,26 @@ def _roles(
     }
 
 
-def _pose(data: Path, roles: dict[str, Any]) -> Any:
+def _family(model: str, components: int | None, ordinal: bool) -> Any:
+    from intertwine.compare import FAMILIES
+
+    if model not in FAMILIES:
+        raise Mistake(f"no model {model!r}; {did_you_mean(model, FAMILIES)}")
+    given = {"n_components": components, "ordinal": ordinal or None}
+    settings = {name: value for name, value in given.items() if value is not None}
+    for name in settings:
+        able = [family.name for family in FAMILIES.values() if name in family().settings()]
+        if model not in able:
+            flag = "--ordinal" if name == "ordinal" else "--components"
+            raise Mistake(f"{flag} is for --model {' and '.join(able)}, not for {model}")
+    return FAMILIES[model](**settings)
+
+
+def _pose(data: Path, roles: dict[str, Any], family: Any) -> Any:
     from intertwine.cli.problem import pose
     from intertwine.cli.reading import read_table_file
 
-    return pose(read_table_file(data), **roles)
+    return pose(read_table_file(data), **roles, family=family)
 
 
 def _spread(names: list[str] | None) -> list[str]:

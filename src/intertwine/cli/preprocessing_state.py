@@ -32,7 +32,8 @@ def preprocessor_to_state(preprocessor: TablePreprocessor) -> dict[str, Any]:
         "columns": [str(name) for name in preprocessor.feature_names_in_],
         "numeric": numeric,
         "categorical": labels,
-        "levels": {},
+        "levels": dict(preprocessor.levels_),
+        "settings": {"sparse_output": bool(preprocessor.sparse_output), "unseen": preprocessor.unseen},
     }
     if numeric:
         imputer, scaler = _numeric_steps(preprocessor)
@@ -41,12 +42,6 @@ def preprocessor_to_state(preprocessor: TablePreprocessor) -> dict[str, Any]:
             "mean": scaler.mean_,
             "variance": scaler.var_,
             "scale": scaler.scale_,
-        }
-    if labels:
-        encoder = preprocessor.columns_.named_transformers_["categorical"]
-        state["levels"] = {
-            name: [str(level) for level in levels]
-            for name, levels in zip(labels, encoder.categories_, strict=True)
         }
     return state
 
@@ -57,7 +52,9 @@ def preprocessor_from_state(state: dict[str, Any]) -> TablePreprocessor:
     rows = max([2, *(len(levels[name]) for name in labels)])
     exemplar = {name: np.arange(rows, dtype=float) for name in state["columns"]}
     exemplar |= {name: [levels[name][i % len(levels[name])] for i in range(rows)] for name in labels}
-    preprocessor = TablePreprocessor(numeric=numeric, categorical=labels).fit(pd.DataFrame(exemplar))
+    settings = state.get("settings", {})  # files of before it could be sparse have none
+    preprocessor = TablePreprocessor(numeric=numeric, categorical=labels, **settings)
+    preprocessor.fit(pd.DataFrame(exemplar))
     if numeric:
         imputer, scaler = _numeric_steps(preprocessor)
         imputer.statistics_ = state["median"]

@@ -12,7 +12,15 @@ from numpy.typing import NDArray
 
 from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.typos import refuse_typos
-from intertwine.compare import AbstractTask, ClassificationTask, RegressionTask, SurvivalTask
+from intertwine.compare import (
+    FAMILIES,
+    AbstractFamily,
+    AbstractTask,
+    ClassificationTask,
+    RegressionTask,
+    Shape,
+    SurvivalTask,
+)
 from intertwine.validation import survival_target
 
 __all__ = ["TASKS", "Problem", "pose"]
@@ -20,6 +28,7 @@ __all__ = ["TASKS", "Problem", "pose"]
 TASKS = {task.name: task for task in (RegressionTask(), ClassificationTask(), SurvivalTask())}
 
 _MOST_LEVELS = 50
+_LEAST_ROWS_A_LEVEL = 2
 
 
 @dataclass
@@ -38,6 +47,8 @@ class Problem:
         Columns taken as numbers and as labels.
     notes : list of str
         What was left out or replaced on the way.
+    family : AbstractFamily
+        What is to be fitted.
     """
 
     X: pd.DataFrame
@@ -46,7 +57,13 @@ class Problem:
     target: str
     numeric: list[str]
     categorical: list[str]
+    family: AbstractFamily
     notes: list[str] = field(default_factory=list)
+
+    @property
+    def shape(self) -> Shape:
+        """Size of the table, in what decides how it can be fitted."""
+        return Shape.of(self.X, self.numeric, self.categorical)
 
 
 def pose(
@@ -59,8 +76,9 @@ def pose(
     task: str,
     drop: Sequence[str],
     categorical: Sequence[str],
+    family: AbstractFamily,
 ) -> Problem:
-    """Pick the target and the features out of `table`.
+    """Pick the target and the features out of `table`, as `family` can hold them.
 
     Raises
     ------
@@ -77,14 +95,17 @@ def pose(
             f"{both[0]!r} is dropped, but --target, --time, --event or --entry names it; choose one"
         )
     notes: list[str] = []
-    chosen = _task(task, target, time, event_column, table)
+    ordered = bool(family.settings().get("ordinal"))
+    chosen = _task("classification" if ordered else task, target, time, event_column, table)
+    if chosen.name not in family.tasks:
+        raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
         table = _complete(table, [n for n in (time, event_column, entry) if n is not None], notes)
         y = _survival(table, str(time), str(event_column), event_value, entry)
     else:
         table = _complete(table, [str(target)], notes)
-        y = _target(table[str(target)], chosen, str(target))
-    X = _features(table.drop(columns=[*roles, *drop]), categorical, notes)
+        y = _target(table[str(target)], chosen, str(target), ordered)
+    X = _features(table.drop(columns=[*roles, *drop]), categorical, notes, family)
     labels = [name for name in X.columns if name in categorical or not _is_number(X[name])]
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
@@ -93,7 +114,8 @@ def pose(
             f"label: {', '.join(gaps[:12])}" + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
         )
     called = str(target) if chosen.name != "survival" else str(event)
-    return Problem(X, y, chosen, called, [name for name in X.columns if name not in labels], labels, notes)
+    numbers = [name for name in X.columns if name not in labels]
+    return Problem(X, y, chosen, called, numbers, labels, family, notes)
 
 
 def _split_event(event: str | None) -> tuple[str | None, str | None]:
@@ -183,7 +205,7 @@ def _survival(
     )
 
 
-def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
+def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> NDArray[Any]:
     if task.name == "regression":
         if not _is_number(values):
             refuse_typos(values, name)
@@ -203,10 +225,14 @@ def _target(values: pd.Series, task: AbstractTask, name: str) -> NDArray[Any]:
             f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; "
             "cross-validation needs at least 3 of each"
         )
-    return _spelled(values).to_numpy(dtype=object).astype(str)
+    if ordered and not _is_number(values):
+        raise Mistake(f"{name!r} holds text, whose order is not known; --ordinal needs numbers")
+    return values.to_numpy() if ordered else _spelled(values).to_numpy(dtype=object).astype(str)
 
 
-def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> pd.DataFrame:
+def _features(
+    X: pd.DataFrame, categorical: Sequence[str], notes: list[str], family: AbstractFamily
+) -> pd.DataFrame:
     if X.shape[1] == 0:
         raise Mistake("no columns are left to predict from")
     empty = [name for name in X.columns if X[name].isna().all()]
@@ -223,11 +249,7 @@ def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> 
             as_labels = f"treat it as labels with --categorical {_quoted(name)}"
             refuse_typos(values, name, _if_few(values, as_labels))
         if name in categorical or not _is_number(values):
-            levels = values.nunique()
-            if levels > _MOST_LEVELS:
-                raise Mistake(
-                    f"{name!r} has {levels} different labels in {len(X)} rows; leave it out with --drop {_quoted(name)}"
-                )
+            _refuse_levels(values, name, family)
     infinite = [
         name
         for name in X.columns
@@ -236,6 +258,19 @@ def _features(X: pd.DataFrame, categorical: Sequence[str], notes: list[str]) -> 
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
     return X
+
+
+def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None:
+    """Refuse more labels than the family can hold, or than leave rows to learn from."""
+    levels, rows = values.nunique(), len(values)
+    told = f"{name!r} has {levels} different labels in {rows} rows"
+    if family.most_levels is None:
+        if levels > _MOST_LEVELS and _LEAST_ROWS_A_LEVEL * levels > rows:
+            raise Mistake(f"{told}, too few for each; leave it out with --drop {_quoted(name)}")
+    elif levels > family.most_levels:
+        kinds = [other.name for other in FAMILIES.values() if other.most_levels is None]
+        other = f", or take --model {kinds[0]}" if _LEAST_ROWS_A_LEVEL * levels <= rows else ""
+        raise Mistake(f"{told}; leave it out with --drop {_quoted(name)}{other}")
 
 
 def _if_few(values: pd.Series, advice: str) -> str:

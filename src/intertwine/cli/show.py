@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 from rich.console import Console
 from rich.progress import (
     BarColumn,
@@ -122,25 +123,32 @@ class Screen:
     def interactions(self, estimator: Any, k: int = 10) -> None:
         """Print the largest interactions."""
         columns = columns_of(estimator.top_interactions(k))
-        estimates, errors = columns["estimate"].astype(float), columns["std_error"].astype(float)
+        if "expert" in columns:  # the strongest of all experts
+            order = np.argsort(-np.abs(columns["estimate"].astype(float)), kind="stable")
+            columns = {name: values[order] for name, values in columns.items()}
+        estimates = columns["estimate"].astype(float)
+        errors = columns.get("std_error", np.full(len(estimates), np.nan)).astype(float)
         decimals = decimals_of(errors.tolist(), estimates.tolist())
         # a spline surface has a size and no sign
         value = unsigned if gives_sizes(estimator) else signed
         table = _table("The largest interactions")
         table.add_column("pair", overflow="fold")
-        if "class" in columns:
-            table.add_column("class")
-        for name in ("estimate", "s.e.", "z", "latent share"):
+        groups = [group for group in ("class", "expert") if group in columns]
+        for group in groups:
+            table.add_column(group)
+        shown: dict[str, Callable[[int], str]] = {
+            "estimate": lambda i: value(estimates[i], decimals),
+            "s.e.": lambda i: unsigned(errors[i], decimals),
+            "z": lambda i: value(float(columns["z"][i]), 1),
+            "latent share": lambda i: f"{float(columns['target_share'][i]):.0%}",
+        }
+        source = {"s.e.": "std_error", "latent share": "target_share"}
+        shown = {name: cell for name, cell in shown.items() if source.get(name, name) in columns}
+        for name in shown:
             table.add_column(name, justify="right", no_wrap=True)
-        for i, term in enumerate(columns["term"]):
-            names = [str(term)] + ([str(columns["class"][i])] if "class" in columns else [])
-            table.add_row(
-                *map(_plain, names),
-                value(estimates[i], decimals),
-                unsigned(errors[i], decimals),
-                value(float(columns["z"][i]), 1),
-                f"{float(columns['target_share'][i]):.0%}",
-            )
+        for i, term in enumerate(columns["term"][:k]):
+            names = [str(term)] + [str(columns[name][i]) for name in groups]
+            table.add_row(*map(_plain, names), *(cell(i) for cell in shown.values()))
         self.output.print(table)
 
     def scores(self, comparison: Comparison) -> None:

@@ -16,9 +16,10 @@ from intertwine.cli.preprocessing_state import preprocessor_from_state, preproce
 from intertwine.cli.problem import TASKS, Problem
 from intertwine.cli.reading import is_named_like_a_table
 from intertwine.cli.typos import refuse_typos
-from intertwine.compare import AbstractTask, Comparison
+from intertwine.compare import FAMILIES, AbstractFamily, AbstractTask, Comparison, Interactions
 from intertwine.io import load_state, save_state
 from intertwine.pipelines import TablePreprocessor
+from intertwine.tables import as_level
 
 __all__ = ["TableModel"]
 
@@ -38,6 +39,7 @@ class TableModel:
         Name of the target.
     roles : dict
         Columns and settings given on the command line, so that a report can pose the same problem again.
+    family : AbstractFamily
     notes : list of str
         What was done to the table.
     comparison : Comparison or None
@@ -50,6 +52,7 @@ class TableModel:
         task: AbstractTask,
         target: str,
         roles: dict[str, Any],
+        family: AbstractFamily,
         notes: list[str],
         comparison: Comparison | None = None,
     ) -> None:
@@ -58,16 +61,18 @@ class TableModel:
         self.task = task
         self.target = target
         self.roles = roles
+        self.family = family
         self.notes = notes
         self.comparison = comparison
 
     @classmethod
     def fit(cls, problem: Problem, estimator: Any, roles: dict[str, Any]) -> TableModel:
-        """Fit the usual preprocessing and `estimator` to `problem`."""
-        preprocessor = TablePreprocessor(numeric=problem.numeric, categorical=problem.categorical)
+        """Fit the preprocessing of the problem's family, and `estimator`, which the family may wrap in a search."""
+        family = problem.family
+        preprocessor = family.preprocessor(problem.shape)
         X = preprocessor.fit_transform(problem.X)
-        estimator.fit(X, problem.y)
-        return cls(preprocessor, estimator, problem.task, problem.target, roles, problem.notes)
+        fitted = family.chosen(estimator.fit(X, problem.y))
+        return cls(preprocessor, fitted, problem.task, problem.target, roles, family, problem.notes)
 
     @property
     def units(self) -> dict[str, tuple[float, float]]:
@@ -84,12 +89,11 @@ class TableModel:
             )
         for name in self.preprocessor.numeric_:
             refuse_typos(table[name], name)
-        for name, levels in preprocessor_to_state(self.preprocessor)["levels"].items():
-            unknown = sorted({str(level) for level in table[name].dropna()} - set(levels))
+        for name, levels in self.preprocessor.levels_.items():
+            unknown = sorted({as_level(level) for level in table[name].dropna()} - set(levels))
             if unknown:
-                warnings.warn(
-                    f"{_unseen(name, unknown)}: those rows count as none of its levels", stacklevel=2
-                )
+                counts = f"those rows count as {self.family.unseen}"
+                warnings.warn(f"{_unseen(name, unknown)}: {counts}", stacklevel=2)
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Found unknown categories")  # said above, by name
             return self.preprocessor.transform(table[wanted])
@@ -98,11 +102,21 @@ class TableModel:
         """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
         X = self.features(table)
         self._warn_of_gaps(table)
+        with warnings.catch_warnings():
+            # that levels are new was said by their names
+            warnings.filterwarnings("ignore", r".* features that were zero in every row of fit")
+            return self._predictions(X, table, times)
+
+    def _predictions(self, X: Any, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         if self.task.name == "regression":
-            return pd.DataFrame({"prediction": self.estimator.predict(X)}, index=table.index)
+            prediction = self.task.predict(self.estimator, X, np.empty(0))
+            columns = {"prediction": prediction["mean"]}
+            if "std" in prediction:
+                columns["std"] = prediction["std"]
+            return pd.DataFrame(columns, index=table.index)
         if self.task.name == "classification":
             probability = self.estimator.predict_proba(X)
-            columns: dict[str, Any] = {"prediction": self.estimator.predict(X)}
+            columns = {"prediction": self.estimator.predict(X)}
             columns |= {
                 f"probability_{label}": probability[:, i] for i, label in enumerate(self.estimator.classes_)
             }
@@ -117,12 +131,12 @@ class TableModel:
 
     def _warn_of_gaps(self, table: pd.DataFrame) -> None:
         """Say which missing values were replaced, and by what."""
-        levels = preprocessor_to_state(self.preprocessor)["levels"]
+        levels = self.preprocessor.levels_
         missing = {name: int(table[name].isna().sum()) for name in [*self.preprocessor.numeric_, *levels]}
         for by, names in {
             "the median of the rows that the model was fitted on": self.preprocessor.numeric_,
             "a level of its own": [name for name in levels if "missing" in levels[name]],
-            "none of its levels": [name for name in levels if "missing" not in levels[name]],
+            self.family.unseen: [name for name in levels if "missing" not in levels[name]],
         }.items():
             gaps = [f"{name} ({missing[name]})" for name in names if missing[name]]
             if gaps:
@@ -140,6 +154,7 @@ class TableModel:
                 "task": self.task.name,
                 "target": self.target,
                 "roles": self.roles,
+                "family": {"name": self.family.name, "settings": self.family.settings()},
                 "notes": self.notes,
                 "comparison": _comparison_to_state(self.comparison),
             },
@@ -167,12 +182,14 @@ class TableModel:
                 f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load"
             )
         task = TASKS[state["task"]]
+        family = state.get("family", {"name": Interactions.name, "settings": {}})  # older files have no other
         return cls(
             preprocessor_from_state(state["preprocessor"]),
             _estimator_from(state["estimator"]),
             task,
             state["target"],
             state["roles"],
+            FAMILIES[family["name"]](**family["settings"]),
             list(state["notes"]),
             _comparison_from_state(state["comparison"], task),
         )

@@ -13,8 +13,8 @@ from intertwine.cli.problem import Problem
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
 from intertwine.compare import Comparison, compare_models
-from intertwine.pipelines import TablePreprocessor
 from intertwine.report import Study, write_report
+from intertwine.report.words import listed
 
 __all__ = ["FOLDS", "QUICK_FOLDS", "compare_problem", "describe", "fit_problem", "study_of", "write_studies"]
 
@@ -48,8 +48,13 @@ def fit_problem(
     checkpoint: Path | None = None,
 ) -> TableModel:
     """Fit our estimator, which picks its hyperparameters by cross-validation and shows how far it is."""
-    estimator = problem.task.interaction_model(cv=cv, quick=quick, random_state=seed)
-    estimator.set_params(verbose=screen.remarks.is_terminal, checkpoint=checkpoint)
+    family = problem.family
+    estimator = family.estimator(problem.task, problem.shape, cv=cv, quick=quick, random_state=seed)
+    known = estimator.get_params()
+    if checkpoint is not None and "checkpoint" not in known:
+        raise Mistake(f"--checkpoint is not for --model {family.name}, which keeps no unfinished work")
+    watched = {"verbose": screen.remarks.is_terminal, "checkpoint": checkpoint}
+    estimator.set_params(**{name: value for name, value in watched.items() if name in known})
     try:
         with screen.collecting_warnings():
             model = TableModel.fit(problem, estimator, roles)
@@ -57,7 +62,10 @@ def fit_problem(
         if checkpoint is not None and checkpoint.exists():
             screen.note(f"what is done is kept in {checkpoint}; the same command goes on from there")
         raise
-    estimator.set_params(verbose=False, checkpoint=None)  # of this run, not of the model
+    # of this run, not of the model
+    model.estimator.set_params(
+        **{name: value for name, value in {"verbose": False, "checkpoint": None}.items() if name in known}
+    )
     return model
 
 
@@ -66,8 +74,14 @@ def compare_problem(
 ) -> Comparison:
     """Nested cross-validation against the baselines, with the preprocessing fitted inside each training part."""
     inner = QUICK_FOLDS if quick else FOLDS
-    models = problem.task.models(problem.X.shape[1], cv=inner, quick=quick, random_state=seed)
-    preprocessor = TablePreprocessor(numeric=problem.numeric, categorical=problem.categorical)
+    models, preprocessor, left_out = problem.family.contest(
+        problem.task, problem.shape, cv=inner, quick=quick, random_state=seed
+    )
+    if left_out:
+        screen.note(
+            f"{listed(left_out)} {'is' if len(left_out) == 1 else 'are'} left out of the comparison: "
+            f"{problem.shape.n_rows:,} rows of {problem.shape.n_columns:,} columns, each level one, are too many"
+        )
     with (
         screen.collecting_warnings(),
         screen.counting(f"comparing {len(models)} models", len(models) * cv) as step,

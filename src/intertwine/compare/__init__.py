@@ -3,17 +3,22 @@
 from intertwine.compare.base import MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
+from intertwine.compare.families import FAMILIES, AbstractFamily, Interactions, Shape
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
 
 __all__ = [
+    "FAMILIES",
     "MAIN_EFFECTS",
     "OURS",
+    "AbstractFamily",
     "AbstractTask",
     "ClassificationTask",
     "Comparison",
+    "Interactions",
     "RegressionTask",
+    "Shape",
     "SurvivalTask",
     "compare_models",
     "task_of",

@@ -13,6 +13,7 @@ __all__ = [
     "BOOSTING",
     "FACTORIZATION",
     "KERNEL",
+    "LOCAL",
     "MAIN_EFFECTS",
     "OURS",
     "AbstractTask",
@@ -28,6 +29,7 @@ ALL_PAIRS = "elastic net, all pairs"
 FACTORIZATION = "factorization machine"
 BOOSTING = "gradient boosting"
 KERNEL = "RBF kernel"
+LOCAL = "local factorization machine"
 
 
 class AbstractTask(ABC):
@@ -66,6 +68,10 @@ class AbstractTask(ABC):
     @abstractmethod
     def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect what one would use instead, each tuning itself in `cv` folds; `quick` makes smaller grids."""
+
+    @abstractmethod
+    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect those that hold sparse columns of many levels."""
 
     def models(
         self, n_features: int, *, cv: int = 5, quick: bool = False, random_state: int = 0

@@ -108,6 +108,12 @@ class ClassificationTask(AbstractTask):
             del models[ALL_PAIRS]
         return models
 
+    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect a logistic elastic net on the columns as they are: rare levels are not to weigh like others."""
+        grid = {"C": elastic_net_strengths(1e-3, 10.0, quick), "l1_ratio": l1_ratios(quick)}
+        model = tuned(_logistic(), grid, cv=cv, random_state=random_state, scoring=self._auc, stratified=True)
+        return {MAIN_EFFECTS: model}
+
     def _auc(self, model: Any, X: Any, y: NDArray[Any]) -> float:
         return self.score(y, self.predict(model, X, y))
 

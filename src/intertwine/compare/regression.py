@@ -12,7 +12,7 @@ from sklearn.ensemble import HistGradientBoostingRegressor
 from sklearn.linear_model import ElasticNetCV
 from sklearn.metrics import r2_score
 from sklearn.model_selection import KFold
-from sklearn.pipeline import make_pipeline
+from sklearn.pipeline import Pipeline, make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVR
 
@@ -58,7 +58,11 @@ class RegressionTask(AbstractTask):
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
 
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Return ``mean`` (n,)."""
+        """Return ``mean`` (n,) and, where draws from a posterior give it, the predictive ``std`` (n,)."""
+        last = model[-1] if isinstance(model, Pipeline) else model
+        if getattr(last, "solver_", None) == "gibbs":
+            mean, std = model.predict(X, return_std=True)
+            return {"mean": np.asarray(mean, dtype=float), "std": np.asarray(std, dtype=float)}
         return {"mean": np.asarray(model.predict(X), dtype=float).ravel()}
 
     def score(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> float:
@@ -89,6 +93,10 @@ class RegressionTask(AbstractTask):
         if not spells_out_pairs(n_features):
             del models[ALL_PAIRS]
         return models
+
+    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """Collect an elastic net on the columns as they are: a rare level is not to weigh as much as a frequent one."""
+        return {MAIN_EFFECTS: _elastic_net(cv, quick)}
 
 
 def _standard(model: BaseEstimator) -> TransformedTargetRegressor:

@@ -82,3 +82,7 @@ class SurvivalTask(AbstractTask):
             ALL_PAIRS: tuned(InteractionCoxPH(latent=None, tol=1e-5), grid, **choice),
             FACTORIZATION: tuned(machine, factorization_grid(quick), **choice),
         }
+
+    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+        """None: all of ours for survival need dense columns."""
+        return {}

@@ -1,0 +1,318 @@
+"""Families of models: how each wants a table prepared, which estimator it is, and what it is compared with."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, final
+
+import pandas as pd
+from sklearn.model_selection import GridSearchCV
+from sklearn.pipeline import make_pipeline
+
+from intertwine.compare._tuning import spells_out_pairs, tuned
+from intertwine.compare.base import (
+    ALL_PAIRS,
+    FACTORIZATION,
+    KERNEL,
+    LOCAL,
+    AbstractTask,
+)
+from intertwine.pipelines import TablePreprocessor
+
+__all__ = [
+    "FAMILIES",
+    "AbstractFamily",
+    "Contest",
+    "FactorizationFamily",
+    "Interactions",
+    "LocalFactorization",
+    "Shape",
+]
+
+_MOST_ENTRIES = 5_000_000  # of a dense table that rivals are fitted on many times
+_MOST_KERNEL_ROWS = 5_000
+_QUICK_SWEEPS, _QUICK_BATCHES = 150, 60
+
+
+class Shape(NamedTuple):
+    """What of a table decides how it can be fitted.
+
+    Attributes
+    ----------
+    n_rows : int
+    numeric, categorical : list of str
+        Columns taken as numbers and as labels.
+    n_columns : int
+        Of numbers and of levels, each level a column.
+    """
+
+    n_rows: int
+    numeric: Sequence[str]
+    categorical: Sequence[str]
+    n_columns: int
+
+    @classmethod
+    def of(cls, X: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]) -> Shape:
+        """That of a table as it stands in a file."""
+        levels = sum(int(X[name].nunique(dropna=False)) for name in categorical)
+        return cls(len(X), list(numeric), list(categorical), len(numeric) + levels)
+
+    @property
+    def wide(self) -> bool:
+        """Whether products of columns cannot be columns of their own."""
+        return not spells_out_pairs(self.n_columns)
+
+
+class Contest(NamedTuple):
+    """Models to compare, the one under study first.
+
+    Attributes
+    ----------
+    models : dict of str to estimator
+    preprocessor : transformer or None
+        In front of every model; None where each brings its own.
+    left_out : list of str
+        Names of the models that could not hold the table.
+    """
+
+    models: dict[str, Any]
+    preprocessor: Any
+    left_out: list[str]
+
+
+class AbstractFamily(ABC):
+    """One kind of model.
+
+    Attributes
+    ----------
+    name : str
+        What ``--model`` calls it.
+    title : str
+        What tables call it.
+    tasks : tuple of str
+        Names of the tasks it can do.
+    most_levels : int or None
+        Levels that a column of labels may have; None: as many as leave several rows for each.
+    unseen : str
+        What a level unseen at fit counts as.
+    """
+
+    name: ClassVar[str]
+    title: ClassVar[str]
+    tasks: ClassVar[tuple[str, ...]]
+    most_levels: ClassVar[int | None]
+    unseen: ClassVar[str]
+
+    @abstractmethod
+    def settings(self) -> dict[str, Any]:
+        """Arguments that make it again."""
+
+    @abstractmethod
+    def preprocessor(self, shape: Shape) -> TablePreprocessor:
+        """Build what turns the table into features."""
+
+    @abstractmethod
+    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+        """Build the estimator, which picks its hyperparameters in `cv` folds where it picks any."""
+
+    @abstractmethod
+    def contest(
+        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    ) -> Contest:
+        """Collect the estimator and what one would use instead."""
+
+    def chosen(self, fitted: Any) -> Any:
+        """The model that a fitted estimator is about: the one that its search picked, or itself."""
+        return fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
+
+
+@final
+class Interactions(AbstractFamily):
+    """Every pair of features has an interaction of its own.
+
+    Examples
+    --------
+    >>> Interactions().most_levels
+    50
+    """
+
+    name = "interactions"
+    title = "intertwine"
+    tasks = ("regression", "classification", "survival")
+    most_levels = 50
+    unseen = "none of its levels"
+
+    def settings(self) -> dict[str, Any]:
+        """None."""
+        return {}
+
+    def preprocessor(self, shape: Shape) -> TablePreprocessor:
+        """Dense columns."""
+        return TablePreprocessor(numeric=shape.numeric, categorical=shape.categorical)
+
+    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+        """Build the estimator of the task that picks all its hyperparameters."""
+        return task.interaction_model(cv=cv, quick=quick, random_state=random_state)
+
+    def contest(
+        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    ) -> Contest:
+        """Collect the estimator and all baselines of the task."""
+        models = task.models(shape.n_columns, cv=cv, quick=quick, random_state=random_state)
+        return Contest(models, self.preprocessor(shape), [])
+
+
+@final
+class FactorizationFamily(AbstractFamily):
+    """Bayesian factorization machine: pairs share the factors of their features.
+
+    Parameters
+    ----------
+    n_components : int, default=10
+    ordinal : bool, default=False
+        Classes are ordered.
+
+    Examples
+    --------
+    >>> FactorizationFamily(n_components=4).settings()
+    {'n_components': 4, 'ordinal': False}
+    """
+
+    name = "fm"
+    title = FACTORIZATION
+    tasks = ("regression", "classification")
+    most_levels = None
+    unseen = "an average level"
+
+    def __init__(self, n_components: int = 10, ordinal: bool = False) -> None:
+        self.n_components = n_components
+        self.ordinal = ordinal
+
+    def settings(self) -> dict[str, Any]:
+        """Number of components, and whether classes are ordered."""
+        return {"n_components": self.n_components, "ordinal": self.ordinal}
+
+    def preprocessor(self, shape: Shape) -> TablePreprocessor:
+        """Sparse columns, with one for levels to come."""
+        return TablePreprocessor(
+            numeric=shape.numeric, categorical=shape.categorical, sparse_output=True, unseen="column"
+        )
+
+    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+        """Build the sampler, which learns its strengths with its coefficients and has nothing to pick."""
+        from intertwine.estimators.fm import FMClassifier, FMRegressor
+
+        settings: dict[str, Any] = {"n_components": self.n_components, "random_state": random_state}
+        if quick:
+            settings["max_iter"] = _QUICK_SWEEPS
+        if task.name == "regression":
+            return FMRegressor(**settings)
+        return FMClassifier(ordinal=self.ordinal, **settings)
+
+    def contest(
+        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    ) -> Contest:
+        """Collect the machine and the baselines that can hold the table."""
+        choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
+        own = make_pipeline(self.preprocessor(shape), self.estimator(task, shape, **choice))
+        rivals, left_out = _rivals(task, shape, **choice)
+        return Contest({self.title: own, **rivals}, None, left_out)
+
+
+@final
+class LocalFactorization(AbstractFamily):
+    """Factorization machines that each answer for a part of the feature space.
+
+    Parameters
+    ----------
+    n_components : int, default=5
+
+    Examples
+    --------
+    >>> LocalFactorization().title
+    'local factorization machine'
+    """
+
+    name = "local-fm"
+    title = LOCAL
+    tasks = ("regression", "classification")
+    most_levels = None
+    unseen = "none of its levels"
+
+    def __init__(self, n_components: int = 5) -> None:
+        self.n_components = n_components
+
+    def settings(self) -> dict[str, Any]:
+        """Number of components."""
+        return {"n_components": self.n_components}
+
+    def preprocessor(self, shape: Shape) -> TablePreprocessor:
+        """Sparse columns."""
+        return TablePreprocessor(numeric=shape.numeric, categorical=shape.categorical, sparse_output=True)
+
+    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+        """Build a search over the number of experts and the strength of their penalty."""
+        from intertwine.estimators.local_fm import LocalFMClassifier, LocalFMRegressor
+
+        kind = LocalFMRegressor if task.name == "regression" else LocalFMClassifier
+        # rows of levels alone are all equally far from one another
+        apart = shape.wide or not shape.numeric
+        machine = kind(
+            n_components=self.n_components,
+            space="latent" if apart else "features",
+            max_iter=_QUICK_BATCHES if quick else 200,
+            random_state=random_state,
+        )
+        grid = (
+            {"alpha": [1e-3, 1e-2], "n_anchors": [10]}
+            if quick
+            else {"alpha": [1e-4, 1e-3, 1e-2], "n_anchors": [5, 20]}
+        )
+        stratified = task.name == "classification"
+        scoring = partial(_score, task)
+        return tuned(machine, grid, cv=cv, random_state=random_state, scoring=scoring, stratified=stratified)
+
+    def contest(
+        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    ) -> Contest:
+        """Collect the machine, the plain one, and the baselines that can hold the table."""
+        choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
+        plain = FactorizationFamily()
+        models = {
+            family.title: make_pipeline(family.preprocessor(shape), family.estimator(task, shape, **choice))
+            for family in (self, plain)
+        }
+        rivals, left_out = _rivals(task, shape, **choice)
+        return Contest({**models, **rivals}, None, left_out)
+
+
+FAMILIES: dict[str, type[AbstractFamily]] = {
+    family.name: family for family in (Interactions, FactorizationFamily, LocalFactorization)
+}
+
+
+def _rivals(
+    task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+) -> tuple[dict[str, Any], list[str]]:
+    """Baselines with the preparation that each can work on, and the names of those left out."""
+    choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
+    dense = task.baselines(shape.n_columns, **choice)
+    names = {*dense, ALL_PAIRS} - {FACTORIZATION}
+    entries = shape.n_rows * shape.n_columns
+    sparse = task.wide_baselines(**choice) if shape.wide or entries > _MOST_ENTRIES else {}
+    held = {
+        name
+        for name in (names & set(dense)) - set(sparse)
+        if entries * (shape.n_columns / 2 if name == ALL_PAIRS else 1) <= _MOST_ENTRIES
+        and (name != KERNEL or shape.n_rows <= _MOST_KERNEL_ROWS)
+    }
+    table = partial(TablePreprocessor, numeric=shape.numeric, categorical=shape.categorical)
+    models = {name: make_pipeline(table(sparse_output=True), model) for name, model in sparse.items()}
+    models |= {name: make_pipeline(table(), model) for name, model in dense.items() if name in held}
+    return models, sorted(names - set(models))
+
+
+def _score(task: AbstractTask, model: Any, X: Any, y: Any) -> float:
+    return task.score(y, task.predict(model, X, y))

@@ -1,0 +1,152 @@
+"""Factorization machines from the command line: many labels, levels to come, and what cannot be done said in words."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from small_tables import patients, ratings
+from test_cli import MISTAKE, run, works
+
+from intertwine.cli.table_model import TableModel
+from intertwine.compare import families
+from intertwine.io import load_state, save_state
+
+ROLES = ["--target", "rating", "--drop", "stars", "--categorical", "user"]
+QUICK = ["--quick", "--cv", 3]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    at = tmp_path_factory.mktemp("ratings")
+    table = ratings()
+    table.to_csv(at / "ratings.csv", index=False)
+    table.assign(liked=np.where(table["stars"] > 3, "yes", "no")).to_csv(at / "liked.csv", index=False)
+    table.assign(name=[f"n{i}" for i in range(len(table))]).to_csv(at / "names.csv", index=False)
+    patients().to_csv(at / "patients.csv", index=False)
+    return at
+
+
+@pytest.fixture(scope="module")
+def model(folder):
+    path = folder / "fm.intertwine"
+    done = works(
+        "fit", folder / "ratings.csv", *ROLES, "--model", "fm", "--components", 2, "--output", path, *QUICK
+    )
+    assert "film=film" in done.stdout
+    assert "latent share" not in done.stdout
+    return path
+
+
+def test_a_saved_machine_predicts_with_its_uncertainty(folder, model, tmp_path):
+    works("predict", model, folder / "ratings.csv", "--output", tmp_path / "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out) == ["prediction", "std"]
+    table = ratings()
+    assert np.corrcoef(out["prediction"], table["rating"])[0, 1] > 0.9
+    assert np.mean(np.abs(out["prediction"] - table["rating"]) < 2 * out["std"]) > 0.9
+    fitted = TableModel.load(model)
+    assert fitted.estimator.n_components == fitted.family.n_components == 2
+    assert not fitted.estimator.verbose
+    names = list(fitted.estimator.feature_names_in_)
+    assert "user=100" in names
+    assert names.count("user=unseen") == 1
+
+
+def test_a_level_never_seen_is_average_and_less_sure(folder, model, tmp_path):
+    table = ratings()
+    pd.concat([table.assign(user=999), table]).to_csv(tmp_path / "new.csv", index=False)
+    done = works("predict", model, tmp_path / "new.csv", "--output", tmp_path / "out.csv")
+    told = " ".join(done.stderr.split())
+    assert (
+        "'user' holds '999', which the model was not fitted on: those rows count as an average level" in told
+    )
+    assert told.count("note:") == 1
+    new, known = np.split(pd.read_csv(tmp_path / "out.csv")["std"].to_numpy(), 2)
+    assert new.mean() > 1.3 * known.mean()
+
+
+def test_ordered_classes_keep_the_order_of_their_numbers(folder, tmp_path):
+    path = tmp_path / "m.intertwine"
+    roles = ["--target", "stars", "--drop", "rating", "--categorical", "user", "--model", "fm", "--ordinal"]
+    works("fit", folder / "ratings.csv", *roles, "--components", 2, "--output", path, *QUICK)
+    works("predict", path, folder / "ratings.csv", "--output", tmp_path / "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert list(out)[1:] == [f"probability_{star}" for star in range(1, 6)]
+    assert np.corrcoef(out["prediction"], ratings()["stars"])[0, 1] > 0.8
+
+
+def test_machines_stand_beside_what_can_hold_the_table(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(families, "_MOST_ENTRIES", 10_000)
+    roles = [*ROLES, "--model", "fm", "--components", 2, "--cv", 2, "--quick", "--jobs", 1]
+    done = works("compare", folder / "ratings.csv", *roles, "--output", tmp_path / "scores.csv")
+    scores = pd.read_csv(tmp_path / "scores.csv").groupby("model")["score"].mean()
+    assert set(scores.index) == {"factorization machine", "elastic net, main effects"}
+    told = " ".join(done.stderr.split())
+    assert "RBF kernel, elastic net, all pairs and gradient boosting are left out of the comparison" in told
+    assert "900 rows of 91 columns" in told
+    assert scores["factorization machine"] > scores["elastic net, main effects"] + 0.3
+
+
+def test_local_machines_fit_predict_and_name_their_experts(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(families, "_QUICK_BATCHES", 10)
+    path = tmp_path / "m.intertwine"
+    roles = ["--target", "ill", "--drop", "y,stage,time,status", "--model", "local-fm", "--components", 2]
+    done = works("fit", folder / "patients.csv", *roles, "--output", path, *QUICK)
+    assert "expert" in done.stdout
+    works("predict", path, folder / "patients.csv", "--output", tmp_path / "out.csv")
+    out = pd.read_csv(tmp_path / "out.csv")
+    assert np.mean(out["prediction"] == patients()["ill"]) > 0.6
+    assert type(TableModel.load(path).estimator).__name__ == "LocalFMClassifier"
+
+
+def test_files_of_before_there_were_families_still_load(folder, tmp_path):
+    path = tmp_path / "m.intertwine"
+    roles = ["--target", "y", "--drop", "ill,stage,time,status"]
+    works("fit", folder / "patients.csv", *roles, "--output", path, *QUICK)
+    state = load_state(path)
+    del state["family"], state["preprocessor"]["settings"]
+    save_state(tmp_path / "old.intertwine", state)
+    new, old = (works("predict", at, folder / "patients.csv") for at in (path, tmp_path / "old.intertwine"))
+    assert new.stdout == old.stdout
+
+
+MISTAKES = {
+    "unknown model": ([*ROLES, "--model", "fn"], "no model 'fn'; there are interactions, fm, local-fm"),
+    "flag of another": (
+        [*ROLES, "--components", 3],
+        "--components is for --model fm and local-fm, not for inter",
+    ),
+    "order of another": ([*ROLES, "--model", "local-fm", "--ordinal"], "--ordinal is for --model fm"),
+    "too many levels": (
+        ROLES,
+        "'user' has 60 different labels in 900 rows; leave it out with --drop user, or take",
+    ),
+    "order of text": (
+        ["--target", "film", "--model", "fm", "--ordinal"],
+        "'film' holds text, whose order is not",
+    ),
+    "survival": (
+        ["--time", "age", "--event", "stars=5", "--model", "fm"],
+        "--model fm is for regression and classification, not for survival",
+    ),
+    "unfinished work": (
+        [*ROLES, "--model", "local-fm", "--checkpoint", "unfinished"],
+        "--checkpoint is not for --model local-fm",
+    ),
+    "no such number": ([*ROLES, "--model", "fm", "--components", 0], "--components"),
+}
+
+
+@pytest.mark.parametrize("name", MISTAKES)
+def test_a_mistake_is_answered_in_words(name, folder, tmp_path, monkeypatch):
+    arguments, words = MISTAKES[name]
+    monkeypatch.chdir(tmp_path)
+    done = run("fit", folder / "ratings.csv", *arguments)
+    assert done.exit_code == MISTAKE, done.output
+    assert words in " ".join(done.stderr.replace("│", " ").split())
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_label_for_every_row_teaches_nothing(folder):
+    done = run("fit", folder / "names.csv", *ROLES, "--model", "fm")
+    assert done.exit_code == MISTAKE
+    assert "'name' has 900 different labels in 900 rows, too few for each; leave it out" in done.stderr

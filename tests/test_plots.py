@@ -12,10 +12,14 @@ from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 
 from intertwine import (
+    FMClassifier,
+    FMRegressor,
     InteractionClassifier,
     InteractionCoxPH,
     InteractionRegressor,
     InteractionRegressorCV,
+    LocalFMClassifier,
+    LocalFMRegressor,
     make_interaction_pipeline,
     plots,
     survival_target,
@@ -42,9 +46,13 @@ def fitted():
     classes = InteractionClassifier(alpha=0.05, latent=None).fit(X, ill)
     times = survival_target(rng.exponential(np.exp(-y)), rng.random(90) < 0.8)
     cox = InteractionCoxPH(alpha=0.05, latent=None).fit(X, times)
+    machine = FMRegressor(n_components=3, max_iter=40, random_state=0).fit(X, y)
+    local = LocalFMRegressor(n_anchors=5, n_components=2, max_iter=20, tol=0.1, random_state=0).fit(X, y)
     return {
         "CalibrationDisplay": (classes, X, ill),
         "CoefficientPathDisplay": (number, X, y),
+        "CoverageDisplay": (machine, X, y),
+        "ExpertMapDisplay": (local, X),
         "InteractionForestDisplay": (number,),
         "InteractionHeatmapDisplay": (number,),
         "InteractionSurfaceDisplay": (number, X, ("dose", "flow")),
@@ -52,6 +60,7 @@ def fitted():
         "ObservedPredictedDisplay": (number, X, y),
         "PathDisplay": (chosen,),
         "SurvivalCurvesDisplay": (cox, X, times),
+        "TraceDisplay": (machine,),
     }
 
 
@@ -88,7 +97,9 @@ def test_the_frame_draws_the_same_again(name, fitted):
         return
     display = kind.from_estimator(*fitted[name], ax=matplotlib.figure.Figure().subplots())
     wanted = [
-        key for key in ("first", "second", "name") if key in inspect.signature(kind.from_frame).parameters
+        key
+        for key in ("first", "second", "name", "quantity")
+        if key in inspect.signature(kind.from_frame).parameters
     ]
     again = kind.from_frame(
         display.frame,
@@ -157,10 +168,12 @@ def test_labels_never_collide_and_never_leave_the_frame(boxes):
 
 OF_INTERACTIONS = {
     "CoefficientPathDisplay": 2,
+    "ExpertMapDisplay": 1,
     "InteractionForestDisplay": 0,
     "InteractionHeatmapDisplay": 0,
     "LatentMapDisplay": 0,
     "PathDisplay": 0,
+    "TraceDisplay": 0,
 }
 
 
@@ -246,3 +259,86 @@ def test_a_surface_needs_two_features_of_the_table(pair, message, fitted):
 def test_a_heatmap_needs_two_features(fitted):
     with pytest.raises(ValueError, match="shows pairs"):
         plots.InteractionHeatmapDisplay.from_estimator(fitted["LatentMapDisplay"][0], features=["dose"])
+
+
+def blank():
+    return matplotlib.figure.Figure().subplots()
+
+
+def test_the_factor_map_is_that_of_the_factors(fitted):
+    (machine,) = fitted["TraceDisplay"]
+    shown = plots.LatentMapDisplay.from_estimator(machine, n_labels=2, ax=blank())
+    V = machine.components_
+    np.testing.assert_allclose(np.abs(shown.xy), np.abs(V[:, :2]), atol=1e-8)  # they are in principal axes
+    assert shown.features == list(machine.feature_names_in_)
+    assert {text.get_text() for text in shown.ax_.texts} <= {"age", "dose", "flow", "weight"}
+    X, y = fitted["CoverageDisplay"][1:]
+    with pytest.raises(ValueError, match="n_components > 0"):
+        plots.LatentMapDisplay.from_estimator(FMRegressor(n_components=0, max_iter=20).fit(X, y))
+    with pytest.raises(NotFittedError):
+        plots.LatentMapDisplay.from_estimator(FMRegressor())
+
+
+def test_a_trace_shows_the_chain_and_whether_it_settled(fitted):
+    (machine,) = fitted["TraceDisplay"]
+    shown = plots.TraceDisplay.from_estimator(machine, ax=blank())
+    np.testing.assert_array_equal(shown.value, machine.history_["misfit"])
+    assert shown.burn_in == machine.n_burn_in_ == 8
+    assert f"scale reduction {machine.scale_reduction_:.2f}" in {text.get_text() for text in shown.ax_.texts}
+    other = plots.TraceDisplay.from_estimator(machine, quantity="noise", ax=blank())
+    np.testing.assert_array_equal(other.value, machine.history_["noise"])
+    with pytest.raises(ValueError, match="'nose' was not followed; there are misfit, noise"):
+        plots.TraceDisplay.from_estimator(machine, quantity="nose")
+    with pytest.raises(NotFittedError):
+        plots.TraceDisplay.from_estimator(FMRegressor())
+
+
+def test_traces_of_other_estimators(fitted):
+    X, y = fitted["CoverageDisplay"][1:]
+    found = FMRegressor(solver="als", n_components=2, max_iter=5, tol=1.0).fit(X, y)
+    assert plots.TraceDisplay.from_estimator(found, ax=blank()).scale_reduction is None
+    assert not hasattr(found, "n_burn_in_")
+    stage = np.array(["a", "b", "c"])[np.digitize(y, [-1, 1])]
+    many = FMClassifier(n_components=2, max_iter=10, random_state=0).fit(X, stage)
+    shown = plots.TraceDisplay.from_estimator(many, ax=blank())
+    assert len(shown.ax_.lines) == 3
+    assert [text.get_text() for text in shown.ax_.get_legend().get_texts()] == [
+        "class a",
+        "class b",
+        "class c",
+    ]
+    (number,) = fitted["InteractionForestDisplay"]
+    assert plots.TraceDisplay.from_estimator(number, ax=blank()).quantity == "value"
+    with pytest.raises(ValueError, match="solved directly"):
+        plots.TraceDisplay.from_estimator(fitted["CalibrationDisplay"][0])
+
+
+def test_coverage_of_right_and_of_timid_standard_deviations():
+    rng = np.random.default_rng(0)
+    z = rng.standard_normal(4000)
+    right = plots.CoverageDisplay.from_predictions(z, 0 * z, 1 + 0 * z, ax=blank())
+    np.testing.assert_allclose(right.covered, right.level, atol=0.03)
+    timid = plots.CoverageDisplay.from_predictions(z, 0 * z, 2 + 0 * z, ax=blank())
+    assert np.all(timid.lower > timid.level)
+
+
+def test_an_expert_map_knows_who_answers(fitted):
+    local, X = fitted["ExpertMapDisplay"]
+    shown = plots.ExpertMapDisplay.from_estimator(local, X, pair=("dose", 0), ax=blank())
+    assert (shown.first, shown.second) == ("dose", "age")
+    np.testing.assert_allclose(shown.xy, X[["dose", "age"]])
+    np.testing.assert_array_equal(shown.expert, local.responsible_expert(X))
+    np.testing.assert_allclose(shown.neighbors, local.effective_neighbors(X))
+    assert shown.share.sum() == pytest.approx(1.0)
+    whole = plots.ExpertMapDisplay.from_estimator(local, X, ax=blank())
+    assert whole.first == "principal axis 1"
+    with pytest.raises(ValueError, match="two different coordinates of age, dose"):
+        plots.ExpertMapDisplay.from_estimator(local, X, pair=("dose", "dozes"))
+    stage = np.arange(90) % 3
+    many = LocalFMClassifier(
+        n_anchors=3, n_components=2, space="latent", n_latent=2, max_iter=3, tol=1.0, random_state=0
+    )
+    latent = plots.ExpertMapDisplay.from_estimator(many.fit(X, stage), X, ax=blank())
+    assert (latent.first, latent.second) == ("latent 1", "latent 2")
+    one = LocalFMRegressor(n_anchors=2, space=["age"], max_iter=3, tol=1.0).fit(X, X["age"])
+    assert not plots.ExpertMapDisplay.from_estimator(one, X, ax=blank()).xy[:, 1].any()

@@ -114,7 +114,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
     def _settings(self, solver: str, groups: np.ndarray) -> FMSettings:
         """The public parameters in the terms of a fit."""
         max_iter = _SWEEPS[solver] if self.max_iter is None else self.max_iter
-        burn_in = max_iter // _BURN_IN_SHARE if self.n_burn_in is None else self.n_burn_in
+        burn_in = self._burn_in(max_iter)
         if solver == "gibbs" and burn_in >= max_iter:
             raise ValueError(f"n_burn_in={burn_in} leaves no draws of max_iter={max_iter} sweeps")
         k = self.n_components
@@ -220,6 +220,26 @@ class AbstractFM(BaseEstimator, abc.ABC):
         """Sweeps made, the most of any contrast."""
         check_is_fitted(self, "_models")
         return max(len(model.history) for _, model in self._models)
+
+    def _burn_in(self, n_sweeps: int) -> int:
+        return n_sweeps // _BURN_IN_SHARE if self.n_burn_in is None else self.n_burn_in
+
+    @property
+    def n_burn_in_(self) -> int:
+        """Sweeps before the first draw that is kept; only of "gibbs"."""
+        self._require_draws("n_burn_in_")
+        return self._burn_in(self.n_iter_)
+
+    @property
+    def scale_reduction_(self) -> float:
+        """Potential scale reduction of the chain, near one where it forgot its start; the largest of any class."""
+        self._require_draws("scale_reduction_")
+        return float(max(model.mixing for _, model in self._models))
+
+    def _require_draws(self, name: str) -> None:
+        check_is_fitted(self, "_models")
+        if self.solver_ != "gibbs":
+            raise AttributeError(f"{name} is of draws, and solver {self.solver_!r} makes none")
 
     @property
     def history_(self) -> Any:

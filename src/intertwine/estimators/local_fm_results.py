@@ -66,6 +66,32 @@ class LocalFMResults:
             sparse.hstack([_weights(fit, rows) for fit in fits], format="csr") / len(fits)
         )
 
+    def coordinates(self, X, label=None) -> Any:
+        """Where rows lie in the space that distances are measured in.
+
+        Parameters
+        ----------
+        X : array-like or frame (n, p)
+        label : class label, default=None
+            As in `codes`; of an ensemble, those of its first machine.
+
+        Returns
+        -------
+        frame (n, q)
+            The features that are used, in their own units, or the coordinates ``latent 1``, ``latent 2``, ….
+        """
+        fit = self._fits(label)[0]
+        rows = check_features(self, X, reset=False, allow_sparse=True)
+        if fit.params.projection.shape[1] > 0:
+            values = fit.machine.coordinates(self._scaling.apply(rows), fit.params.projection)
+            names = [f"latent {d + 1}" for d in range(values.shape[1])]
+        else:
+            columns = fit.machine.columns
+            chosen = np.arange(rows.shape[1]) if columns is None else np.asarray(columns)
+            values, names = rows[:, chosen], [self._features[j] for j in chosen]
+        values = values.toarray() if sparse.issparse(values) else np.asarray(values)
+        return make_frame(dict(zip(names, values.T, strict=True)), self._frame_library)
+
     def responsible_expert(self, X, label=None) -> np.ndarray:
         """The expert with the largest weight for every row (n,).
 

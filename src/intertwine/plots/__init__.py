@@ -7,18 +7,23 @@ imported on drawing only.
 
 from intertwine.plots._style import DARK, LIGHT, Palette
 from intertwine.plots.calibration import CalibrationDisplay, ObservedPredictedDisplay
+from intertwine.plots.coverage import CoverageDisplay
+from intertwine.plots.expert_map import ExpertMapDisplay
 from intertwine.plots.forest import InteractionForestDisplay
 from intertwine.plots.heatmap import InteractionHeatmapDisplay
 from intertwine.plots.latent_map import LatentMapDisplay
 from intertwine.plots.path import CoefficientPathDisplay, PathDisplay
 from intertwine.plots.surface import InteractionSurfaceDisplay
 from intertwine.plots.survival import SurvivalCurvesDisplay
+from intertwine.plots.trace import TraceDisplay
 
 __all__ = [
     "DARK",
     "LIGHT",
     "CalibrationDisplay",
     "CoefficientPathDisplay",
+    "CoverageDisplay",
+    "ExpertMapDisplay",
     "InteractionForestDisplay",
     "InteractionHeatmapDisplay",
     "InteractionSurfaceDisplay",
@@ -27,4 +32,5 @@ __all__ = [
     "Palette",
     "PathDisplay",
     "SurvivalCurvesDisplay",
+    "TraceDisplay",
 ]

@@ -5,16 +5,35 @@ from __future__ import annotations
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
 from intertwine.plots._results import class_column, columns_of, require_method
 from intertwine.plots._style import LIGHT, Palette, new_axes
 from intertwine.validation.wording import listed
 
-__all__ = ["CalibrationDisplay", "ObservedPredictedDisplay"]
+__all__ = ["CalibrationDisplay", "ObservedPredictedDisplay", "wilson_interval"]
 
 # What only estimators of other kinds have, and what draws those.
 _OTHER_KINDS = {"classes_": "CalibrationDisplay", "predict_survival_function": "SurvivalCurvesDisplay"}
+
+
+def wilson_interval(share: Any, count: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """95 % interval of shares, each of so many rows.
+
+    Source: Wilson (1927).
+
+    Examples
+    --------
+    >>> low, high = wilson_interval(np.array([0.5]), 100)
+    >>> round(float(low[0]), 3), round(float(high[0]), 3)
+    (0.404, 0.596)
+    """
+    z2 = 1.96**2
+    centre = (share + z2 / (2 * count)) / (1 + z2 / count)
+    variance = share * (1 - share) / count + z2 / (4 * count**2)
+    reach = 1.96 * np.sqrt(variance) / (1 + z2 / count)
+    return centre - reach, centre + reach
 
 
 class CalibrationDisplay:
@@ -51,11 +70,7 @@ class CalibrationDisplay:
         self.observed = np.asarray(observed, dtype=float)
         self.count = np.asarray(count, dtype=int)
         self.name = name
-        z2 = 1.96**2
-        centre = (self.observed + z2 / (2 * self.count)) / (1 + z2 / self.count)
-        variance = self.observed * (1 - self.observed) / self.count + z2 / (4 * self.count**2)
-        reach = 1.96 * np.sqrt(variance) / (1 + z2 / self.count)
-        self.lower, self.upper = centre - reach, centre + reach
+        self.lower, self.upper = wilson_interval(self.observed, self.count)
         self.frame = make_frame(
             {
                 "predicted": self.predicted,

@@ -94,17 +94,21 @@ class LatentMapDisplay:
     def from_estimator(
         cls, estimator: Any, *, n_labels: int = 15, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw the latent vectors of a fitted estimator, with the names of its `n_labels` leading features.
+        """Draw the latent vectors of a fitted estimator, or the factors of a factorization machine.
+
+        The `n_labels` leading features are named: those with the largest interactions, or the longest factors.
 
         Raises
         ------
         ValueError
-            If the estimator was fitted without latent vectors (``latent=None``).
+            If the estimator was fitted without latent vectors (``latent=None``) or factors.
         TypeError
             If it is no interaction estimator.
         NotFittedError
             If it is not fitted.
         """
+        if hasattr(type(estimator), "components_"):
+            return cls._from_factors(estimator, n_labels).plot(ax, palette=palette)
         coordinates = asked_of(estimator, "latent_frame")
         check_is_fitted(estimator)
         if estimator.latent_ is None:
@@ -129,6 +133,15 @@ class LatentMapDisplay:
             rotatable=structure in ("low_rank", "distance"),
             n_labels=n_labels,
         ).plot(ax, palette=palette)
+
+    @classmethod
+    def _from_factors(cls, estimator: Any, n_labels: int) -> Self:
+        check_is_fitted(estimator)
+        vectors = estimator.components_
+        if vectors.shape[1] == 0:
+            raise ValueError("the estimator has no factors: fit it with n_components > 0")
+        names = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(len(vectors))])
+        return cls(vectors=vectors, features=[str(name) for name in names], n_labels=n_labels)
 
     @classmethod
     def from_frame(
@@ -171,7 +184,15 @@ class LatentMapDisplay:
         others = order[len(named) :]
         if not self.centred:
             self._draw_rays(named, palette)
-        self.ax_.scatter(*self.xy[others].T, s=14, color=palette.muted, alpha=0.7, linewidths=0, zorder=2)
+        self.ax_.scatter(
+            *self.xy[others].T,
+            s=14,
+            color=palette.muted,
+            alpha=0.7,
+            linewidths=0,
+            zorder=2,
+            rasterized=len(others) > 200,
+        )
         self.ax_.scatter(
             *self.xy[named].T,
             s=34,

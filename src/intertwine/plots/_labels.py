@@ -69,7 +69,9 @@ def place_labels(
     return centres
 
 
-def draw_labels(ax: Any, xy: NDArray[np.float64], names: list[str], *, color: str, leader: str) -> list[str]:
+def draw_labels(
+    ax: Any, xy: NDArray[np.float64], names: list[str], *, color: str, leader: str, backing: str
+) -> list[str]:
     """Write `names` beside the first points of `xy` (data units); return those that found no room."""
     figure = ax.figure
     figure.draw_without_rendering()  # the layout engine must settle the axes before pixels mean anything
@@ -99,6 +101,8 @@ def draw_labels(ax: Any, xy: NDArray[np.float64], names: list[str], *, color: st
             va="center",
             color=color,
             fontsize=9,
+            bbox={"boxstyle": "square,pad=0.1", "facecolor": backing, "edgecolor": "none", "alpha": 0.75},
+            zorder=5,
             arrowprops={"arrowstyle": "-", "color": leader, "lw": 0.6, "shrinkB": 3} if far else None,
         )
     return left_out

@@ -115,19 +115,15 @@ class ExpertMapDisplay:
         """
         coordinates = asked_of(estimator, "coordinates")
         check_is_fitted(estimator)
-        classes = getattr(estimator, "classes_", ())
-        if label is None and len(classes) > 2:
+        classes = getattr(estimator, "classes_", None)
+        if label is None and classes is not None and len(classes) > 2:
             label = classes[0]
         table = columns_of(coordinates(X, label))
         names = list(table)
         values = np.column_stack(list(table.values()))
         if pair is not None or len(names) <= 2:
             first, second = _two(names, pair)
-            xy = (
-                np.column_stack([table[first], table[second]])
-                if second
-                else np.column_stack([values, 0 * values])
-            )
+            xy = np.column_stack([table[first], table[second] if second else 0 * table[first]])
         else:
             first, second = "principal axis 1", "principal axis 2"
             xy = _principal_plane(values)
@@ -206,6 +202,7 @@ class ExpertMapDisplay:
             [str(self.experts[i]) for i in order],
             color=palette.ink,
             leader=palette.muted,
+            backing=palette.surface,
         )
         return self
 

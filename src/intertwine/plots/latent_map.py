@@ -213,6 +213,7 @@ class LatentMapDisplay:
             [self.features[i] for i in named],
             color=palette.ink,
             leader=palette.muted,
+            backing=palette.surface,
         )
         return self
 

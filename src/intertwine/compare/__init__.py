@@ -1,6 +1,6 @@
 """How well a model predicts beside what one would use instead: nested cross-validation on the same folds."""
 
-from intertwine.compare.base import MAIN_EFFECTS, OURS, AbstractTask
+from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
 from intertwine.compare.families import FAMILIES, AbstractFamily, Interactions, Shape
@@ -9,6 +9,7 @@ from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
 
 __all__ = [
+    "FACTORIZATION",
     "FAMILIES",
     "MAIN_EFFECTS",
     "OURS",

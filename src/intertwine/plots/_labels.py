@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["draw_labels", "place_labels"]
+__all__ = ["draw_labels", "place_labels", "shortened"]
 
 Box = tuple[float, float, float, float]
 
@@ -17,6 +17,20 @@ _DIRECTIONS = np.array(
     [(1, 0), (-1, 0), (0, 1), (0, -1), (0.8, 0.8), (-0.8, 0.8), (0.8, -0.8), (-0.8, -0.8)], dtype=float
 )
 _DISTANCES = (1.0, 2.2, 4.0, 6.5)
+_LONGEST = 32
+
+
+def shortened(name: str, longest: int = _LONGEST) -> str:
+    """A name that fits beside a picture, its middle left out where it is long.
+
+    Examples
+    --------
+    >>> shortened("age"), shortened("film=Cook the Thief His Wife & Her Lover, The (1989)")
+    ('age', 'film=Cook the Thief H… The (1989)')
+    """
+    if len(name) <= longest:
+        return name
+    return f"{name[: longest - 11].rstrip()}…{name[-11:]}"
 
 
 def place_labels(
@@ -75,7 +89,8 @@ def draw_labels(
     """Write `names` beside the first points of `xy` (data units); return those that found no room."""
     figure = ax.figure
     figure.draw_without_rendering()  # the layout engine must settle the axes before pixels mean anything
-    texts = [ax.text(0.5, 0.5, name, transform=ax.transAxes, color=color, fontsize=9) for name in names]
+    shown = [shortened(name) for name in names]
+    texts = [ax.text(0.5, 0.5, name, transform=ax.transAxes, color=color, fontsize=9) for name in shown]
     extents = [text.get_window_extent() for text in texts]
     sizes = np.array([(e.width + 2.0, e.height + 1.0) for e in extents]).reshape(-1, 2)
     pixels = ax.transData.transform(xy)
@@ -85,10 +100,10 @@ def draw_labels(
     )
     left_out = []
     per_point = 72.0 / figure.dpi
-    for i, (text, name, centre) in enumerate(zip(texts, names, centres, strict=True)):
+    for i, (text, name, centre) in enumerate(zip(texts, shown, centres, strict=True)):
         text.remove()
         if centre is None:
-            left_out.append(name)
+            left_out.append(names[i])
             continue
         offset = (np.array(centre) - pixels[i]) * per_point
         far = np.hypot(*offset) > 0.5 * sizes[i, 0] * per_point + 14

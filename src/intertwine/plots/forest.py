@@ -7,6 +7,7 @@ from typing import Any, Self
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._labels import shortened
 from intertwine.plots._results import asked_of, columns_of
 from intertwine.plots._style import LIGHT, Palette, new_axes
 
@@ -150,7 +151,10 @@ class InteractionForestDisplay:
     def _labels(self) -> list[list[str]]:
         """Lines of each name: long pairs take two, so that they leave room for the bars."""
         return [
-            term.replace(" × ", "\n× ", 1).split("\n") if len(term) > _LONG_NAME else [term]
+            [
+                shortened(line)
+                for line in (term.replace(" × ", "\n× ", 1) if len(term) > _LONG_NAME else term).split("\n")
+            ]
             for term in self.terms
         ]
 

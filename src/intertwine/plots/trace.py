@@ -18,6 +18,7 @@ _SERIES = ("class", "machine", "start")  # columns of a history that tell lines 
 _SETTLING = 0.1  # of the iterations, whose values may leave the picture
 _DASHES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 _MOST_NAMED = 6
+_CALLED = {"value": "objective"}
 
 
 class TraceDisplay:
@@ -150,15 +151,22 @@ class TraceDisplay:
         self.ax_.set_xlim(0, self.iteration.max() * 1.01)
         if self.burn_in > 0:
             self.ax_.axvspan(0, self.burn_in, color=palette.faint, alpha=0.6, linewidth=0, zorder=0)
-            self._write(0.01, "burn-in", "left", palette)
+            self._write(0.01, 0.03, "burn-in", palette)
         if self.scale_reduction is not None:
-            self._write(0.99, f"scale reduction {self.scale_reduction:.2f}", "right", palette)
+            self._write(0.99, 0.97, f"scale reduction {self.scale_reduction:.2f}", palette)
         if 1 < len(names) <= _MOST_NAMED:
             self.ax_.legend(fontsize="small", loc="best")
-        self.ax_.set(xlabel="iteration", ylabel=self.quantity)
+        self.ax_.set(xlabel="iteration", ylabel=_CALLED.get(self.quantity, self.quantity))
         return self
 
-    def _write(self, x: float, text: str, side: str, palette: Palette) -> None:
+    def _write(self, x: float, y: float, text: str, palette: Palette) -> None:
         self.ax_.text(
-            x, 0.97, text, transform=self.ax_.transAxes, ha=side, va="top", color=palette.muted, fontsize=8.5
+            x,
+            y,
+            text,
+            transform=self.ax_.transAxes,
+            ha="left" if x < 0.5 else "right",
+            va="bottom" if y < 0.5 else "top",
+            color=palette.muted,
+            fontsize=8.5,
         )

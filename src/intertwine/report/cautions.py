@@ -14,7 +14,7 @@ from intertwine.report.findings import Findings, tie_trial
 from intertwine.report.study import Study
 from intertwine.report.words import compact, count, listed, number
 
-__all__ = ["Caution", "cautions"]
+__all__ = ["Caution", "calibrated", "cautions", "not_causes"]
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
     if study.has_data:
         points += [*_collinear(study), *_constant(study)]
         if predictions is not None:
-            points += _calibrated(study, predictions)
+            points += calibrated(study, predictions)
     points += [Caution("Data preparation", note) for note in study.notes]
     points += _weighted(study)
     points.append(
@@ -41,14 +41,7 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
             "unpenalised fit would give, and their standard errors do not contain that bias.",
         )
     )
-    points.append(
-        Caution(
-            "Not causes",
-            "An interaction says that predictions depend on two features together, "
-            "not that changing them has that effect.",
-        )
-    )
-    return points
+    return [*points, not_causes()]
 
 
 def _weighted(study: Study) -> Iterator[Caution]:
@@ -149,7 +142,17 @@ def _constant(study: Study) -> Iterator[Caution]:
         yield Caution("Constant columns", f"{listed(names)} never {verb} 0.")
 
 
-def _calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caution]:
+def not_causes() -> Caution:
+    """What no model of observations tells."""
+    return Caution(
+        "Not causes",
+        "An interaction says that predictions depend on two features together, "
+        "not that changing them has that effect.",
+    )
+
+
+def calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Caution]:
+    """Whether held-out predictions are of the right size."""
     y = study.y
     assert y is not None
     if study.task.name == "survival":

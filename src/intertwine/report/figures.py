@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import Any
 
 import numpy as np
@@ -55,11 +56,14 @@ def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[A
         return None
     if study.comparison is not None and study.comparison.out_of_fold is not None:
         return study.comparison.out_of_fold
-    task, table = study.task, study.table
+    task = study.task
     kept: dict[str, NDArray[Any]] = {}
     for train, test in task.splits(study.y, n_splits, 0):
-        model = clone(study.chosen).fit(table[train], study.y[train])
-        for key, values in task.predict(model, table[test], study.y).items():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of the whole table they were heard when the model was fitted
+            model = clone(study.chosen).fit(study.take(train), study.y[train])
+            found = task.predict(model, study.take(test), study.y)
+        for key, values in found.items():
             kept.setdefault(key, np.empty((len(study.y), *values.shape[1:]), dtype=values.dtype))[test] = (
                 values
             )

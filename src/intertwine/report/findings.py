@@ -22,7 +22,10 @@ _LONGEST = 1000
 
 @dataclass(frozen=True)
 class InteractionRow:
-    """One pair of features; numbers that are not known are NaN."""
+    """One pair of features; numbers that are not known are NaN.
+
+    `expert` is that of a local model, `n_rows` how many rows hold both features.
+    """
 
     term: str
     first: str
@@ -36,6 +39,8 @@ class InteractionRow:
     lower: float
     upper: float
     rank_stability: float
+    expert: int | None = None
+    n_rows: int | None = None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from intertwine.compare import AbstractTask, Comparison, task_of
 from intertwine.frames import feature_names
@@ -96,6 +97,41 @@ class Study:
         return None if self.y is None else len(self.y)
 
     @property
+    def first_class(self) -> Any:
+        """The class whose experts are shown, where each class has its own."""
+        classes = getattr(self.estimator, "classes_", None)
+        return None if classes is None or len(classes) <= 2 else classes[0]
+
+    @property
     def table(self) -> NDArray[np.float64]:
         """The features as an array (n, p)."""
         return np.asarray(nw.to_native(self.X, pass_through=True), dtype=float)
+
+    @property
+    def columns(self) -> sparse.csc_array:
+        """The features as sparse columns (n, p)."""
+        native = nw.to_native(self.X, pass_through=True)
+        if hasattr(native, "sparse"):  # a pandas frame of sparse columns
+            native = native.sparse.to_coo()
+        return sparse.csc_array(native if sparse.issparse(native) else self.table)
+
+    @property
+    def is_sparse(self) -> bool:
+        """Whether the features are a sparse matrix, or a frame of sparse columns."""
+        return sparse.issparse(self.X) or hasattr(nw.to_native(self.X, pass_through=True), "sparse")
+
+    def take(self, rows: NDArray[np.intp]) -> Any:
+        """Some rows of the features; a frame of sparse columns becomes a sparse matrix, for speed."""
+        if self.is_sparse:
+            return self.columns.tocsr()[rows]
+        if isinstance(self.X, np.ndarray):
+            return self.X[rows]
+        return nw.from_native(self.X, eager_only=True)[rows].to_native()
+
+    @property
+    def fingerprint(self) -> bytes:
+        """Bytes that tell one table of features from another."""
+        if not self.is_sparse:
+            return np.ascontiguousarray(self.table).tobytes()
+        columns = self.columns
+        return b"".join(part.tobytes() for part in (columns.data, columns.indices, columns.indptr))

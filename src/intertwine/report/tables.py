@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.compare import Comparison
 from intertwine.report.findings import Findings
-from intertwine.report.words import decimals_of, number, signed, unsigned
+from intertwine.report.words import count, decimals_of, number, signed, unsigned
 
 __all__ = ["Table", "interaction_table", "main_effect_table", "score_table"]
 
@@ -29,6 +29,16 @@ class Table:
     metric: str = ""
     has_class: bool = False
     has_bootstrap: bool = False
+    has_errors: bool = True
+    has_share: bool = True
+    has_expert: bool = False
+    has_rows: bool = False
+
+    @property
+    def n_numbers(self) -> int:
+        """Columns of numbers that are shown of a pair."""
+        flags = (self.has_errors, self.has_errors, self.has_bootstrap, self.has_share, self.has_bootstrap)
+        return 1 + sum((*flags, self.has_expert, self.has_rows))
 
 
 def score_table(comparison: Comparison) -> Table:
@@ -81,6 +91,8 @@ def interaction_table(findings: Findings, unit: str, *, curved: bool = False) ->
             "z": unsigned(row.z, 1) if curved else signed(row.z, 1),
             "target_share": _unit(row.target_share),
             "rank_stability": _unit(row.rank_stability),
+            "expert": row.expert,
+            "n_rows": "" if row.n_rows is None else f"{row.n_rows:,}",
         }
         for row in findings.interactions
     ]
@@ -89,12 +101,22 @@ def interaction_table(findings: Findings, unit: str, *, curved: bool = False) ->
         if curved
         else ""
     )
-    caption = (
-        f"The largest of {findings.n_pairs:,} interactions, in {unit}. {meaning}"
-        "“From latent structure” is the part of the estimate that the latent vectors account for."
+    shown = findings.interactions
+    has_share = any(math.isfinite(row.target_share) for row in shown)
+    share = "“From latent structure” is the part of the estimate that the latent vectors account for."
+    of_each = " of each expert" if any(row.expert is not None for row in shown) else ""
+    largest = f"The largest of {count(findings.n_pairs, 'interaction')}{of_each}, in {unit}."
+    caption = f"{largest} {meaning}{share if has_share else ''}"
+    return Table(
+        caption=caption.strip(),
+        rows=rows,
+        has_class=any(row.label is not None for row in shown),
+        has_bootstrap=findings.has_bootstrap,
+        has_errors=any(math.isfinite(row.std_error) for row in shown) or has_share,
+        has_share=has_share,
+        has_expert=any(row.expert is not None for row in shown),
+        has_rows=any(row.n_rows is not None for row in shown),
     )
-    has_class = any(row.label is not None for row in findings.interactions)
-    return Table(caption=caption, rows=rows, has_class=has_class, has_bootstrap=findings.has_bootstrap)
 
 
 def main_effect_table(findings: Findings, unit: str, *, curved: bool = False) -> Table:

@@ -9,21 +9,22 @@ from intertwine.report.findings import Findings
 from intertwine.report.study import Study
 from intertwine.report.words import count, plus_minus, signed
 
-__all__ = ["verdict"]
+__all__ = ["gain_over", "gain_over_main_effects", "how_well", "is_a_rival_better", "verdict"]
 
 
 def verdict(study: Study, findings: Findings) -> list[str]:
     """Say how well the model predicts, whether pairs help, which pair is strongest, and whether a rival is better."""
     sentences = []
     if study.comparison is not None:
-        sentences.append(_how_well(study, study.comparison))
-        sentences.append(_do_pairs_help(study.comparison))
-        sentences.append(_is_a_rival_better(study.comparison))
+        sentences.append(how_well(study, study.comparison))
+        sentences.append(gain_over_main_effects(study.comparison))
+        sentences.append(is_a_rival_better(study.comparison, ", so part of the signal is not in pairs"))
     sentences.append(_what_interacts(findings))
     return [sentence for sentence in sentences if sentence]
 
 
-def _how_well(study: Study, comparison: Comparison) -> str:
+def how_well(study: Study, comparison: Comparison) -> str:
+    """Say in plain words what the score means."""
     mean, error = float(comparison.mean[0]), float(comparison.std_error[0])
     figure = f"{comparison.task.metric} {plus_minus(mean, error)}"
     match comparison.task.name:
@@ -48,22 +49,27 @@ def _how_well(study: Study, comparison: Comparison) -> str:
             return f"On rows it has not seen, the model {told} ({figure})."
 
 
-def _do_pairs_help(comparison: Comparison) -> str:
+def gain_over_main_effects(comparison: Comparison) -> str:
+    """Say whether pairs help the prediction; nothing where main effects were not compared."""
     if MAIN_EFFECTS not in comparison.names:
         return ""
-    row = comparison.names.index(MAIN_EFFECTS)
+    return gain_over(comparison, MAIN_EFFECTS, "Pairs of features", "main effects alone")
+
+
+def gain_over(comparison: Comparison, name: str, what: str, rival: str) -> str:
+    """Say whether `what` helps, over the model called `name`, which is `rival` in words."""
+    row = comparison.names.index(name)
     gain, error = -float(comparison.difference[row]), float(comparison.difference_std_error[row])
     size = f"{signed(gain, 3)} ± {error:.3f} in {comparison.task.metric}"
     if gain > 2 * error:
-        return f"Pairs of features help: {size} over main effects alone."
+        return f"{what} help: {size} over {rival}."
     if gain < -2 * error:
-        return (
-            f"Pairs of features do harm here: {size} against main effects alone, which are the better model."
-        )
-    return f"Whether pairs of features help the prediction cannot be told: {size} over main effects alone."
+        return f"{what} do harm here: {size} against {rival}, the better model."
+    return f"Whether {what[0].lower()}{what[1:]} help the prediction cannot be told: {size} over {rival}."
 
 
-def _is_a_rival_better(comparison: Comparison) -> str:
+def is_a_rival_better(comparison: Comparison, so: str = "") -> str:
+    """Name the best of the other models where it is clearly better, and what follows from it."""
     if len(comparison.names) < 2:
         return ""
     best = 1 + int(np.nanargmax(comparison.mean[1:]))
@@ -72,10 +78,7 @@ def _is_a_rival_better(comparison: Comparison) -> str:
         return ""
     gain, error = float(comparison.difference[best]), float(comparison.difference_std_error[best])
     if gain > 2 * error:
-        return (
-            f"{name[0].upper()}{name[1:]} predicts better (by {gain:.3f} ± {error:.3f}), "
-            "so part of the signal is not in pairs."
-        )
+        return f"{name[0].upper()}{name[1:]} predicts better (by {gain:.3f} ± {error:.3f}){so}."
     return ""
 
 

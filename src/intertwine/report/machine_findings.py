@@ -38,8 +38,8 @@ def find_strongest(study: Study, k: int = 15) -> Findings:
     Where rows and posterior draws are at hand, the surest of the strongest pairs that several rows have together come
     first: a product of factors is large as well for levels that hardly met.
     """
-    top = columns_of(study.estimator.top_interactions(_CANDIDATES))
     columns = study.columns if study.has_data else None
+    top = columns_of(study.estimator.top_interactions(_CANDIDATES, **_among(study, columns)))
     place = {name: j for j, name in enumerate(study.names)}
     rows = [_row(top, i, columns, place) for i in range(len(top["term"]))]
     has_errors = any(math.isfinite(row.std_error) for row in rows)
@@ -55,6 +55,14 @@ def find_strongest(study: Study, k: int = 15) -> Findings:
         has_bootstrap=False,
         no_bootstrap="",
     )
+
+
+def _among(study: Study, columns: sparse.csc_array | None) -> dict[str, Any]:
+    """Look among features that several rows have, where there are enough of them and one machine for all rows."""
+    if columns is None or hasattr(study.estimator, "responsible_expert"):
+        return {}
+    frequent = np.flatnonzero(np.diff(columns.indptr) >= 2 * FEW_ROWS)
+    return {"features": frequent} if frequent.size >= 2 * FEW_ROWS else {}
 
 
 def _row(

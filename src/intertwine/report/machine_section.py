@@ -17,7 +17,7 @@ from intertwine.report.machine_figures import (
     pictures_of_strongest,
     pictures_of_surfaces,
 )
-from intertwine.report.machine_findings import find_strongest
+from intertwine.report.machine_findings import FEW_ROWS, find_strongest
 from intertwine.report.section import (
     Section,
     code_of,
@@ -27,7 +27,7 @@ from intertwine.report.section import (
     versions_of,
 )
 from intertwine.report.study import Study
-from intertwine.report.tables import interaction_table, score_table
+from intertwine.report.tables import Table, interaction_table, score_table
 from intertwine.report.verdict import gain_over_main_effects, how_well, is_a_rival_better
 from intertwine.report.words import number, plus_minus
 
@@ -51,7 +51,7 @@ def machine_section(study: Study, identifier: str, on_step: Callable[[str], None
         verdict=sentences,
         scores=None if study.comparison is None else score_table(study.comparison),
         fit_pictures=[] if predictions is None else pictures_of_held_out(study, predictions),
-        interactions=interaction_table(findings, scale_of_scores(study)),
+        interactions=_table(study, findings),
         interaction_pictures=pictures_of_strongest(study, findings),
         pair_pictures=pictures_of_surfaces(study, findings),
         sureness=_sureness(study, findings),
@@ -60,6 +60,13 @@ def machine_section(study: Study, identifier: str, on_step: Callable[[str], None
         code=code_of(study),
         settings=[_settings(study), versions_of(study)],
     )
+
+
+def _table(study: Study, findings: Findings) -> Table:
+    if not findings.has_errors:
+        return interaction_table(findings, scale_of_scores(study))
+    note = f"Pairs that fewer than {FEW_ROWS} rows have together come last." if study.has_data else ""
+    return interaction_table(findings, scale_of_scores(study), which="The surest of the strongest", note=note)
 
 
 def machine_verdict(study: Study, predictions: dict[str, NDArray[Any]] | None) -> list[str]:

@@ -75,8 +75,13 @@ def score_table(comparison: Comparison) -> Table:
     )
 
 
-def interaction_table(findings: Findings, unit: str, *, curved: bool = False) -> Table:
-    """The largest interactions; `curved` says that each is the size of a surface, which has no sign."""
+def interaction_table(
+    findings: Findings, unit: str, *, curved: bool = False, which: str = "The largest", note: str = ""
+) -> Table:
+    """The largest interactions; `curved` says that each is the size of a surface, which has no sign.
+
+    `which` says how they were picked, and `note` is added to the caption.
+    """
     decimals = decimals_of(
         [row.std_error for row in findings.interactions], [row.estimate for row in findings.interactions]
     )
@@ -105,8 +110,8 @@ def interaction_table(findings: Findings, unit: str, *, curved: bool = False) ->
     has_share = any(math.isfinite(row.target_share) for row in shown)
     share = "“From latent structure” is the part of the estimate that the latent vectors account for."
     of_each = " of each expert" if any(row.expert is not None for row in shown) else ""
-    largest = f"The largest of {count(findings.n_pairs, 'interaction')}{of_each}, in {unit}."
-    caption = f"{largest} {meaning}{share if has_share else ''}"
+    largest = f"{which} of {count(findings.n_pairs, 'interaction')}{of_each}, in {unit}."
+    caption = f"{largest} {meaning}{share if has_share else ''}{note}"
     return Table(
         caption=caption.strip(),
         rows=rows,

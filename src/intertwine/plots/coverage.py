@@ -65,7 +65,9 @@ class CoverageDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw the coverage of a fitted regressor that takes ``predict(X, return_std=True)``, on rows it did not see.
+        """Draw how the intervals of a fitted regressor that takes ``predict(X, return_std=True)`` cover the outcomes `y`.
+
+        On rows that it was fitted on they look too wide: take others.
 
         Raises
         ------
@@ -80,7 +82,7 @@ class CoverageDisplay:
     def from_predictions(
         cls, observed: Any, mean: Any, std: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw outcomes (n,) against their predicted means and standard deviations (n,)."""
+        """Draw how intervals of `mean` and `std` (n,) cover the outcomes `observed` (n,)."""
         z = np.abs(np.asarray(observed, dtype=float) - np.asarray(mean, dtype=float)) / np.asarray(std, float)
         reach = norm.ppf(0.5 + _LEVELS / 2)
         covered = np.mean(z[:, None] <= reach, axis=0)

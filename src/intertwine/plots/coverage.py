@@ -65,7 +65,7 @@ class CoverageDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw how the intervals of a fitted regressor that takes ``predict(X, return_std=True)`` cover the outcomes `y`.
+        """Draw how the intervals of a fitted regressor cover the outcomes `y`; it must take ``predict(X, return_std=True)``.
 
         On rows that it was fitted on they look too wide: take others.
 

@@ -65,7 +65,7 @@ class CoverageDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw how the intervals of a fitted regressor cover the outcomes `y`; it must take ``predict(X, return_std=True)``.
+        """Draw how the intervals of a fitted regressor cover the outcomes `y`; it must know ``return_std``.
 
         On rows that it was fitted on they look too wide: take others.
 

@@ -1,5 +1,6 @@
 """The command line as a user meets it: what comes out, and what a mistake is answered with."""
 
+import errno
 import subprocess
 import sys
 
@@ -263,6 +264,16 @@ def test_our_own_faults_keep_their_traceback(folder, monkeypatch):
     monkeypatch.setattr(reading, "read_table_file", lambda path: 1 / 0)
     done = run("fit", folder / "patients.csv", "--target", "y")
     assert isinstance(done.exception, ZeroDivisionError)
+
+
+def test_a_reader_who_has_enough_is_no_mistake(folder, model, monkeypatch):
+    def closed(*_):
+        raise BrokenPipeError(errno.EPIPE, "Broken pipe")
+
+    monkeypatch.setattr(reading, "write_table_file", closed)
+    done = run("predict", model, folder / "patients.csv")
+    assert done.exit_code == 1
+    assert "error" not in done.stderr
 
 
 def test_an_interrupt_is_no_traceback(folder, monkeypatch):

@@ -64,6 +64,14 @@ def test_a_level_never_seen_is_average_and_less_sure(folder, model, tmp_path):
     assert new.mean() > 1.3 * known.mean()
 
 
+def test_a_report_reads_the_table_as_the_model_did(folder, model, tmp_path):
+    done = works("report", model, folder / "ratings.csv", "--output", tmp_path / "r.html")
+    assert str(tmp_path / "r.html") in done.stdout
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Factor map" in page
+    assert "user=1" in page
+
+
 def test_ordered_classes_keep_the_order_of_their_numbers(folder, tmp_path):
     path = tmp_path / "m.intertwine"
     roles = ["--target", "stars", "--drop", "rating", "--categorical", "user", "--model", "fm", "--ordinal"]
@@ -120,6 +128,7 @@ MISTAKES = {
         ROLES,
         "'user' has 60 different labels in 900 rows; leave it out with --drop user, or take",
     ),
+    "numbers or classes": (["--target", "stars", "--model", "fm"], "--task regression, or --ordinal"),
     "order of text": (
         ["--target", "film", "--model", "fm", "--ordinal"],
         "'film' holds text, whose order is not",

@@ -24,7 +24,7 @@ from intertwine.compare import (
 )
 from intertwine.compare._tuning import settings_tried
 from intertwine.compare.base import ALL_PAIRS, BOOSTING, FACTORIZATION, KERNEL, LOCAL
-from intertwine.compare.families import FactorizationFamily, LocalFactorization
+from intertwine.compare.families import FactorizationFamily, LocalFactorizationFamily
 
 TASKS = {"regression": RegressionTask(), "classification": ClassificationTask(), "survival": SurvivalTask()}
 
@@ -148,7 +148,7 @@ def test_wide_tables_are_not_spelled_out():
 @pytest.mark.parametrize("name", ["regression", "classification"])
 def test_a_family_is_compared_with_what_can_hold_the_table(name):
     choice = {"cv": 2, "quick": True, "random_state": 0}
-    for family in (FactorizationFamily(), LocalFactorization()):
+    for family in (FactorizationFamily(), LocalFactorizationFamily()):
         ours = [FACTORIZATION] if family.name == "fm" else [LOCAL, FACTORIZATION]
         for shape, rivals, out in (
             (Shape(80, ["a"], ["b"], 10), [MAIN_EFFECTS, ALL_PAIRS, BOOSTING, KERNEL], []),

@@ -20,7 +20,7 @@ from intertwine.cli.work import (
     study_of,
     write_studies,
 )
-from intertwine.compare import Interactions
+from intertwine.compare import InteractionsFamily
 
 __all__ = ["DATA_SETS", "DataSet", "run_demo"]
 
@@ -122,7 +122,7 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int 
             )
             continue
         screen.output.rule(data.title, align="left", style="dim")
-        problem = pose(table, **data.roles, family=Interactions())
+        problem = pose(table, **data.roles, family=InteractionsFamily())
         describe(problem, screen)
         model = fit_problem(
             problem, screen, roles=data.roles, cv=QUICK_FOLDS if quick else FOLDS, quick=quick, seed=seed

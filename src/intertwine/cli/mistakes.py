@@ -41,7 +41,7 @@ def one_line() -> Iterator[None]:
     """
     try:
         yield
-    except Mistake:
+    except (Mistake, BrokenPipeError):  # whoever reads our output has enough
         raise
     except OSError as error:
         raise Mistake(

@@ -96,7 +96,7 @@ def pose(
         )
     notes: list[str] = []
     ordered = bool(family.settings().get("ordinal"))
-    chosen = _task("classification" if ordered else task, target, time, event_column, table)
+    chosen = _task("classification" if ordered else task, target, time, event_column, table, family)
     if chosen.name not in family.tasks:
         raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
@@ -132,7 +132,12 @@ def _require(table: pd.DataFrame, name: str) -> None:
 
 
 def _task(
-    task: str, target: str | None, time: str | None, event: str | None, table: pd.DataFrame
+    task: str,
+    target: str | None,
+    time: str | None,
+    event: str | None,
+    table: pd.DataFrame,
+    family: AbstractFamily,
 ) -> AbstractTask:
     if task not in ("auto", *TASKS):
         raise Mistake(f"no task {task!r}; {did_you_mean(task, ['auto', *TASKS])}")
@@ -158,8 +163,10 @@ def _task(
     if not _is_number(values) or levels == 2:
         return TASKS["classification"]
     if levels <= 10 and bool((values == values.round()).all()):
+        ordinal = ", or --ordinal" if "ordinal" in family.settings() else ""
         raise Mistake(
             f"{target!r} holds {levels} different whole numbers: say --task classification or --task regression"
+            + ordinal
         )
     return TASKS["regression"]
 

@@ -16,7 +16,7 @@ from intertwine.cli.preprocessing_state import preprocessor_from_state, preproce
 from intertwine.cli.problem import TASKS, Problem
 from intertwine.cli.reading import is_named_like_a_table
 from intertwine.cli.typos import refuse_typos
-from intertwine.compare import FAMILIES, AbstractFamily, AbstractTask, Comparison, Interactions
+from intertwine.compare import FAMILIES, AbstractFamily, AbstractTask, Comparison, InteractionsFamily
 from intertwine.io import load_state, save_state
 from intertwine.pipelines import TablePreprocessor
 from intertwine.tables import as_level
@@ -182,7 +182,9 @@ class TableModel:
                 f"{path} holds an estimator without its table's preprocessing; read it in Python with intertwine.load"
             )
         task = TASKS[state["task"]]
-        family = state.get("family", {"name": Interactions.name, "settings": {}})  # older files have no other
+        family = state.get(
+            "family", {"name": InteractionsFamily.name, "settings": {}}
+        )  # older files have no other
         return cls(
             preprocessor_from_state(state["preprocessor"]),
             _estimator_from(state["estimator"]),

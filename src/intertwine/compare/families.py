@@ -26,8 +26,8 @@ __all__ = [
     "AbstractFamily",
     "Contest",
     "FactorizationFamily",
-    "Interactions",
-    "LocalFactorization",
+    "InteractionsFamily",
+    "LocalFactorizationFamily",
     "Shape",
 ]
 
@@ -129,12 +129,12 @@ class AbstractFamily(ABC):
 
 
 @final
-class Interactions(AbstractFamily):
+class InteractionsFamily(AbstractFamily):
     """Every pair of features has an interaction of its own.
 
     Examples
     --------
-    >>> Interactions().most_levels
+    >>> InteractionsFamily().most_levels
     50
     """
 
@@ -222,7 +222,7 @@ class FactorizationFamily(AbstractFamily):
 
 
 @final
-class LocalFactorization(AbstractFamily):
+class LocalFactorizationFamily(AbstractFamily):
     """Factorization machines that each answer for a part of the feature space.
 
     Parameters
@@ -231,7 +231,7 @@ class LocalFactorization(AbstractFamily):
 
     Examples
     --------
-    >>> LocalFactorization().title
+    >>> LocalFactorizationFamily().title
     'local factorization machine'
     """
 
@@ -289,7 +289,7 @@ class LocalFactorization(AbstractFamily):
 
 
 FAMILIES: dict[str, type[AbstractFamily]] = {
-    family.name: family for family in (Interactions, FactorizationFamily, LocalFactorization)
+    family.name: family for family in (InteractionsFamily, FactorizationFamily, LocalFactorizationFamily)
 }
 
 

@@ -84,13 +84,23 @@ def place_labels(
 
 
 def draw_labels(
-    ax: Any, xy: NDArray[np.float64], names: list[str], *, color: str, leader: str, backing: str
+    ax: Any,
+    xy: NDArray[np.float64],
+    names: list[str],
+    *,
+    color: str,
+    leader: str,
+    backing: str,
+    weight: str = "normal",
 ) -> list[str]:
     """Write `names` beside the first points of `xy` (data units); return those that found no room."""
     figure = ax.figure
     figure.draw_without_rendering()  # the layout engine must settle the axes before pixels mean anything
     shown = [shortened(name) for name in names]
-    texts = [ax.text(0.5, 0.5, name, transform=ax.transAxes, color=color, fontsize=9) for name in shown]
+    texts = [
+        ax.text(0.5, 0.5, name, transform=ax.transAxes, color=color, fontsize=9, weight=weight)
+        for name in shown
+    ]
     extents = [text.get_window_extent() for text in texts]
     sizes = np.array([(e.width + 2.0, e.height + 1.0) for e in extents]).reshape(-1, 2)
     pixels = ax.transData.transform(xy)
@@ -116,6 +126,7 @@ def draw_labels(
             va="center",
             color=color,
             fontsize=9,
+            weight=weight,
             bbox={"boxstyle": "square,pad=0.1", "facecolor": backing, "edgecolor": "none", "alpha": 0.75},
             zorder=5,
             arrowprops={"arrowstyle": "-", "color": leader, "lw": 0.6, "shrinkB": 3} if far else None,

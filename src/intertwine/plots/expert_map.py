@@ -203,6 +203,7 @@ class ExpertMapDisplay:
             color=palette.ink,
             leader=palette.muted,
             backing=palette.surface,
+            weight="bold",
         )
         return self
 

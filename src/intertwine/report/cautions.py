@@ -14,6 +14,8 @@ from intertwine.report.findings import Findings, tie_trial
 from intertwine.report.study import Study
 from intertwine.report.words import compact, count, listed, number
 
+_NOTABLE = 0.05  # of a slope; with many rows less is beyond chance, and of no consequence
+
 __all__ = ["Caution", "calibrated", "cautions", "not_causes"]
 
 
@@ -178,7 +180,7 @@ def calibrated(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Cauti
             )
         ]
     slope, error = calibration_slope(y, predictions)
-    if abs(slope - 1) > 2 * error:
+    if abs(slope - 1) > max(2 * error, _NOTABLE):
         direction = "too extreme" if slope < 1 else "too timid"
         return [
             Caution(

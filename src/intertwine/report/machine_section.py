@@ -65,7 +65,8 @@ def machine_section(study: Study, identifier: str, on_step: Callable[[str], None
 def _table(study: Study, findings: Findings) -> Table:
     if not findings.has_errors:
         return interaction_table(findings, scale_of_scores(study))
-    note = f"Pairs that fewer than {FEW_ROWS} rows have together come last." if study.has_data else ""
+    met = any(row.n_rows is not None and row.n_rows >= FEW_ROWS for row in findings.interactions)
+    note = f"Pairs that fewer than {FEW_ROWS} rows have together come last." if met else ""
     return interaction_table(findings, scale_of_scores(study), which="The surest of the strongest", note=note)
 
 

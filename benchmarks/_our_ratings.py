@@ -17,6 +17,65 @@ def one_hot(X: np.ndarray):
     return sparse.csr_array((np.ones(2 * len(X)), columns, ends), shape=(len(X), N_USERS + N_ITEMS))
 
 
+class _OneFit(RatingPeer):
+    """An FMRegressor that is fitted once, to so many sweeps."""
+
+    solver: str
+
+    def run(self, X, y, n_epochs, **setting):
+        from intertwine import FMRegressor
+
+        model = FMRegressor(
+            solver=self.solver,
+            n_components=N_COMPONENTS,
+            max_iter=n_epochs,
+            tol=0.0,
+            random_state=self.seed,
+            **setting,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # that it could go on: so many sweeps were asked for
+            self._model = model.fit(one_hot(X), y)
+
+    def score(self, X):
+        return self._model.predict(one_hot(X))
+
+
+class Gibbs(_OneFit):
+    """FMRegressor(solver="gibbs"): nothing to tune."""
+
+    solver = "gibbs"
+    grid = product(n_epochs=(500,), n_samples=(400,))
+    tuning = "none: hyperpriors"
+
+
+class LeastSquares(_OneFit):
+    """FMRegressor(solver="als")."""
+
+    solver = "als"
+    grid = product(n_epochs=(50,), alpha=(2e-5, 5e-5), alpha_factors=(5e-5, 1e-4, 1.5e-4, 2e-4))
+
+
+class Ordinal(RatingPeer):
+    """FMClassifier(ordinal=True): stars are ordered classes; their mean is the prediction."""
+
+    grid = product(n_epochs=(500,))
+    tuning = "none: hyperpriors"
+
+    def run(self, X, y, n_epochs):
+        from intertwine import FMClassifier
+
+        model = FMClassifier(
+            ordinal=True, n_components=N_COMPONENTS, max_iter=n_epochs, random_state=self.seed
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._model = model.fit(one_hot(X), y.astype(int))
+
+    def score(self, X):
+        return self._model.expected_value(one_hot(X))
+
+
 class AdaGrad(RatingPeer):
     """FMRegressor(solver="adagrad"), one thread; the epochs are tuned, so that no rows are held out at the end."""
 

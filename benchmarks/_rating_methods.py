@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import _our_ratings
 from _methods import Method
+from baselines.myfm_peer import MyFM
 from baselines.rating_peer import RatingPeer, rmse, tiny_ratings
 from baselines.sgd_peers import VowpalWabbit, XLearn
 
@@ -15,6 +16,10 @@ def _method(make: Callable[[], RatingPeer], from_registry: bool = False) -> Meth
 
 
 METHODS: dict[str, Method] = {
+    "intertwine, Gibbs": _method(_our_ratings.Gibbs),
+    "myFM, Gibbs": _method(MyFM, from_registry=True),
+    "intertwine, Gibbs, ordinal": _method(_our_ratings.Ordinal),
+    "intertwine, ALS": _method(_our_ratings.LeastSquares),
     "intertwine, AdaGrad": _method(_our_ratings.AdaGrad),
     "xLearn, AdaGrad": _method(XLearn, from_registry=True),
     "Vowpal Wabbit, --rank": _method(VowpalWabbit, from_registry=True),

@@ -28,10 +28,10 @@ class RatingPeer(Peer):
     def fit(self, X: np.ndarray, y: np.ndarray, folds: np.ndarray) -> RatingPeer:
         out, errors = folds == 0, []
         self.seed = int(np.flatnonzero(out).sum() % 2**16)  # one for every drawing of the rows held out
-        for setting in self.grid:
+        for setting in self.grid if len(self.grid) > 1 else ():
             self.run(X[~out], y[~out], **setting)
             errors.append(float(np.mean((self.score(X[out]) - y[out]) ** 2)))
-        self._best = self.grid[int(np.argmin(errors))]
+        self._best = self.grid[int(np.argmin(errors))] if errors else self.grid[0]
         fewer, more = (self._processor_seconds(X, y, {**self._best, "n_epochs": n}) for n in (FEWER, MORE))
         self._epoch_seconds = (more - fewer) / (MORE - FEWER)
         self.run(X, y, **self._best)

@@ -179,7 +179,7 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         n_components=10,
         order=2,
         solver="auto",
-        alpha=0.001,
+        alpha=0.0001,
         alpha_factors=None,
         linear=True,
         fit_intercept=True,

@@ -49,7 +49,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         n_components=10,
         order=2,
         solver="auto",
-        alpha=0.001,
+        alpha=0.0001,
         alpha_factors=None,
         linear=True,
         fit_intercept=True,

@@ -8,9 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from intertwine.structures import fm_sweep
+from intertwine.structures import fm_running, fm_short, fm_sweep
 from intertwine.structures.fm import FactorizationMachine, FMParams, stacked, unstacked
-from intertwine.structures.fm_sweep import FMSweep
 
 
 def drawn(seed, p=6, k=3, k3=2, n=9):
@@ -107,36 +106,71 @@ def by_dense_algebra(X, table, y, weight, priors, noise, structure, linear):
     return table
 
 
+def sweeps_in_some_way(sweep, X, groups, y, weight, rng, structure, linear):
+    """One sweep against dense algebra, and what is kept of the rows against a new beginning."""
+    table = 0.3 * rng.standard_normal((X.shape[1], sweep.width))
+    noise = rng.standard_normal(table.shape)
+    n_groups = groups.max() + 1
+    priors = fm_sweep.GaussianPriors(
+        groups, rng.standard_normal((n_groups, sweep.width)), 1 + rng.random((n_groups, sweep.width))
+    )
+    expected = by_dense_algebra(X, table, y, weight, priors, noise, structure, linear)
+    running = sweep.begin(table)
+    sweep.replace(running, y, sweep.scores(table), weight)
+    scores = sweep.run(running, table, priors, noise)
+    np.testing.assert_allclose(table, expected, rtol=1e-9, atol=1e-11)
+    np.testing.assert_allclose(scores, sweep.scores(table), rtol=1e-9, atol=1e-10)
+    fresh, second = sweep.begin(table), table.copy()
+    for state in (running, fresh):
+        sweep.replace(state, 2 * y, scores, 3 * weight)
+    sweep.run(running, table, priors, noise)
+    sweep.run(fresh, second, priors, noise)
+    np.testing.assert_allclose(table, second, rtol=1e-9, atol=1e-11)
+
+
 @pytest.mark.parametrize("linear", [True, False])
 @pytest.mark.parametrize("k3", [0, 2])
 @pytest.mark.parametrize("n_threads", [1, 2])
-def test_a_sweep_is_the_conditionals_one_after_the_other(linear, k3, n_threads, monkeypatch):
-    monkeypatch.setattr(fm_sweep, "_WORTH_THREADS", 10)
+def test_a_sweep_with_running_sums_is_the_conditionals_one_after_the_other(
+    linear, k3, n_threads, monkeypatch
+):
+    monkeypatch.setattr(fm_running, "WORTH_THREADS", 10)
     rng = np.random.default_rng(0)
     X, groups = mixed_table(rng)
-    sweep = FMSweep(X, 3, k3, linear, groups, n_threads)
-    table = 0.3 * rng.standard_normal((15, sweep.width))
-    y, weight, noise = rng.standard_normal(200), rng.random(200), rng.standard_normal(table.shape)
-    priors = fm_sweep.GaussianPriors(
-        groups, rng.standard_normal((3, sweep.width)), 1 + rng.random((3, sweep.width))
-    )
-    expected = by_dense_algebra(X, table, y, weight, priors, noise, FactorizationMachine(3, k3), linear)
+    sweep = fm_running.RunningSums(X, 3, k3, linear, groups, n_threads)
     ways = {"repeated": any(b.patterns is not None for b in sweep._blocks)}
     ways["exclusive"] = any(b.exclusive for b in sweep._blocks)
     assert ways == {"repeated": k3 == 0, "exclusive": True}
-    state = sweep.state(table, y - sweep.scores(table), weight)
-    sweep.run(table, state, priors, noise)
-    np.testing.assert_allclose(table, expected, rtol=1e-9, atol=1e-11)
-    # what is kept of the rows is up to date
-    np.testing.assert_allclose(
-        state, sweep.state(table, y - sweep.scores(table), weight), rtol=1e-9, atol=1e-11
-    )
+    y, weight = rng.standard_normal(200), rng.random(200)
+    sweeps_in_some_way(sweep, X, groups, y, weight, rng, FactorizationMachine(3, k3), linear)
 
 
-def test_a_conditional_that_overflows_is_an_error():
-    sweep = FMSweep(sparse.csr_array(np.ones((3, 2))), 1, 0, True, np.zeros(2, dtype=int))
-    table = np.ones((2, 2))
-    state = sweep.state(table, np.ones(3), np.ones(3))
-    improper = fm_sweep.GaussianPriors(np.zeros(2, int), np.zeros((1, 2)), np.full((1, 2), -1e3))
+@pytest.mark.parametrize("linear", [True, False])
+@pytest.mark.parametrize("n_threads", [1, 2])
+@pytest.mark.parametrize("width", [1, 2, 4])
+def test_a_sweep_over_short_rows_is_the_conditionals_one_after_the_other(
+    linear, n_threads, width, monkeypatch
+):
+    monkeypatch.setattr(fm_short, "WORTH_THREADS", 10)
+    rng = np.random.default_rng(1)
+    X = np.zeros((300, 12))
+    for q in range(width):  # categories of which some rows have no level
+        X[np.arange(300), 3 * q + rng.integers(3, size=300)] = rng.standard_normal(300) * (
+            rng.random(300) < 0.8
+        )
+    groups = np.repeat([0, 1], 6)
+    sweep = fm_short.ShortRows(sparse.csr_array(X), 2, linear, groups, n_threads)
+    y, weight = rng.standard_normal(300), rng.random(300)
+    sweeps_in_some_way(sweep, sparse.csr_array(X), groups, y, weight, rng, FactorizationMachine(2), linear)
+
+
+@pytest.mark.parametrize("make", [fm_running.RunningSums, fm_short.ShortRows])
+def test_a_conditional_that_overflows_is_an_error(make):
+    X, groups = sparse.csr_array(np.ones((3, 2))), np.zeros(2, dtype=int)
+    sizes = (1, 0, True) if make is fm_running.RunningSums else (1, True)
+    sweep, table = make(X, *sizes, groups), np.ones((2, 2))
+    running = sweep.begin(table)
+    sweep.replace(running, np.ones(3), np.zeros(3), np.ones(3))
+    improper = fm_sweep.GaussianPriors(groups, np.zeros((1, 2)), np.full((1, 2), -1e3))
     with pytest.raises(FloatingPointError, match="overflowed"):
-        sweep.run(table, state, improper, np.zeros((2, 2)))
+        sweep.run(running, table, improper, np.zeros((2, 2)))

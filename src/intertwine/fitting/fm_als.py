@@ -14,12 +14,15 @@ from intertwine.fitting.fm import (
     scaled_columns,
     start_point,
 )
+from intertwine.fitting.fm_rows import sweep_over
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import minimize
 from intertwine.solvers.als import AlternatingLeastSquares, MultilinearPoint
-from intertwine.structures.fm_sweep import FMSweep, GaussianPriors
+from intertwine.structures.fm_sweep import GaussianPriors
 
 __all__ = ["fit_als"]
+
+_REFRESHED = 20  # sweeps after which rounding is wiped off
 
 
 @final
@@ -33,8 +36,9 @@ class _PenalisedLoss:
         self.shape = settings.shape
         shape = settings.shape
         one_group = np.zeros(X.shape[1], dtype=np.intp)
-        self._sweep = FMSweep(
-            X, shape.n_components, shape.n_triple_components, shape.linear, settings.groups, n_threads
+        self._sweep = sweep_over(X, shape, settings.groups, n_threads)
+        self._at: tuple | None = (
+            None  # a table, what the sweep keeps of the rows there, and how often it was moved
         )
         self._strength = np.full(shape.width, settings.alpha_factors)
         self._strength[: int(shape.linear)] = settings.alpha
@@ -43,7 +47,8 @@ class _PenalisedLoss:
         self._priors = GaussianPriors(one_group, np.zeros_like(strengths), strengths)
 
     def scores(self, params: MultilinearPoint):
-        return params.intercept + self._sweep.scores(params.table)
+        known = self._at is not None and self._at[0] is params.table
+        return params.intercept + (self._fitted if known else self._sweep.scores(params.table))
 
     def value(self, params: MultilinearPoint, scores) -> float:
         return self.loss.value(scores) + 0.5 * float((self._strength * params.table**2).sum())
@@ -53,13 +58,18 @@ class _PenalisedLoss:
 
     def sweep(self, params: MultilinearPoint, working, scores) -> MultilinearPoint:
         """Every coefficient to its optimum under the bound, the intercept first."""
-        residual, intercept = working.response - scores, params.intercept
+        intercept = params.intercept
         if self.shape.intercept:
-            move = float(working.weight @ residual) / float(working.weight.sum())
-            intercept, residual = intercept + move, residual - move
+            residual = working.response - scores
+            intercept += float(working.weight @ residual) / float(working.weight.sum())
+        if self._at is None or self._at[0] is not params.table or self._at[2] >= _REFRESHED:
+            self._at = params.table, self._sweep.begin(params.table), 0
+        _, running, age = self._at
         table = params.table.copy()
-        state = self._sweep.state(table, residual, working.weight)
-        self._sweep.run(table, state, self._priors, np.zeros_like(table))
+        fitted = scores - params.intercept
+        self._sweep.replace(running, working.response - intercept, fitted, working.weight)
+        self._fitted = self._sweep.run(running, table, self._priors, np.zeros_like(table))
+        self._at = table, running, age + 1
         return MultilinearPoint(intercept, table)
 
 

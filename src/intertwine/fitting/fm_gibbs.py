@@ -16,10 +16,11 @@ from intertwine.fitting.fm import (
     scaled_columns,
     start_point,
 )
+from intertwine.fitting.fm_rows import sweep_over
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.solvers.gibbs import GibbsSampler, GibbsState
-from intertwine.structures.fm_sweep import FMSweep, GaussianPriors
+from intertwine.structures.fm_sweep import AbstractFMSweep, GaussianPriors
 
 __all__ = ["fit_gibbs", "scale_reduction"]
 
@@ -30,24 +31,12 @@ _ROUND = 20  # sweeps after which rounding is wiped off, and between two entries
 class _Rows:
     """What the sampler asks for, over one table of rows."""
 
-    def __init__(self, X, settings: FMSettings, n_threads: int) -> None:
-        shape = settings.shape
-        self._groups = settings.groups
-        self._sweep = FMSweep(
-            X, shape.n_components, shape.n_triple_components, shape.linear, settings.groups, n_threads
-        )
+    def __init__(self, sweep: AbstractFMSweep, groups: NDArray[np.intp]) -> None:
+        self.scores, self.begin, self.replace = sweep.scores, sweep.begin, sweep.replace
+        self._sweep, self._groups = sweep, groups
 
-    def scores(self, table):
-        return self._sweep.scores(table)
-
-    def running(self, table, residual, weight):
-        return self._sweep.state(table, residual, weight)
-
-    def shift(self, running, move, residual):
-        self._sweep.shift(running, move, residual)
-
-    def sweep(self, table, running, mean, precision, noise):
-        self._sweep.run(table, running, GaussianPriors(self._groups, mean, precision), noise)
+    def run(self, running, table, mean, precision, noise):
+        return self._sweep.run(running, table, GaussianPriors(self._groups, mean, precision), noise)
 
 
 def fit_gibbs(
@@ -79,7 +68,7 @@ def fit_gibbs(
     response = outcome.response
     scale = group_scale(X, response.sample_weight, settings.groups)
     rows = scaled_columns(X, scale)
-    model = _Rows(rows, settings, n_threads)
+    model = _Rows(sweep_over(rows, settings.shape, settings.groups, n_threads), settings.groups)
     sampler = GibbsSampler(model, response, settings.groups, settings.shape.intercept)
     state = sampler.start(*start_point(rows, outcome, settings, scale, previous, rng))
     kept = _sweeps_to_keep(settings)

@@ -50,9 +50,9 @@ class GibbsSampler:
     Parameters
     ----------
     model : object
-        ``scores(table)`` of the rows; ``running(table, residual, weight)``, what a sweep keeps up to date, with the
-        residuals in its first column; ``shift(running, move, residual)``, which lowers these and their copy; and
-        ``sweep(table, running, mean, precision, noise)``, which redraws the table in place.
+        ``scores(table)`` of the rows; ``begin(table)``, what sweeps keep of them; ``replace(running, target, fitted,
+        weight)``, which sets what they are to reach; ``run(running, table, mean, precision, noise)``, which redraws the
+        table in place and returns the new scores.
     response : intertwine.losses.working.AbstractDrawnResponse
     group : ndarray of int, shape (p,)
         Group of each feature, numbered from zero.
@@ -87,29 +87,26 @@ class GibbsSampler:
             state.prior_precision.copy(),
             self.response.known_noise,
         )
+        fitted = state.scores - intercept
         z, weight = self.response.drawn(state.scores, rng)
         total = float(weight.sum())
-        residual = z - state.scores
-        running = self.model.running(table, residual, weight)
+        running = self.model.begin(table)
         for _ in range(n_sweeps):
+            residual = z - intercept - fitted
             if not known:
                 alpha = rng.gamma(0.5 * (_SHAPE + total), 2.0 / (_RATE + float(weight @ residual**2)))
             self._draw_priors(table, mean, precision, rng)
             if self.has_intercept:
-                move = float(weight @ residual) / total + rng.standard_normal() / np.sqrt(alpha * total)
-                intercept += move
-                self.model.shift(running, move, residual)
+                intercept += float(weight @ residual) / total + rng.standard_normal() / np.sqrt(alpha * total)
             noise = rng.standard_normal(table.shape) / np.sqrt(alpha)
-            self.model.sweep(table, running, mean, precision / alpha, noise)
-            residual = running[:, 0].copy()
-            scores = z - residual
+            self.model.replace(running, z - intercept, fitted, weight)
+            fitted = self.model.run(running, table, mean, precision / alpha, noise)
+            scores = intercept + fitted
             if not np.isfinite(scores).all():
                 raise FloatingPointError("scores have overflowed")
             yield GibbsState(float(intercept), table, mean, precision, float(alpha), scores)
             if known:
                 z, _ = self.response.drawn(scores, rng)
-                residual = z - scores
-                running[:, 0] = residual
 
     def _draw_priors(self, table, mean, precision, rng) -> None:
         """Draw μ and λ of every group and column, in place."""

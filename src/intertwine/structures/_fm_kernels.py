@@ -15,8 +15,8 @@ from numba import njit, prange
 RESIDUAL, ROOT_WEIGHT, SUMS = 0, 1, 2  # columns of the state
 
 _FAST = {"reassoc", "contract"}
-_CHUNK = 128  # rows whose slopes are held at once: they stay in the first cache
-_PARTS = 64  # of a block's columns, taken by turns: the popular ones often stand together
+CHUNK = 128  # rows whose slopes are held at once: they stay in the first cache
+PARTS = 64  # of a block's columns, taken by turns: the popular ones often stand together
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -115,15 +115,15 @@ def _redraw_column(
 ):
     """Give one feature its new coefficients, and bring the state of its rows up to date.
 
-    The last four arrays are room to work in: ``slopes`` (_CHUNK, d + 1) holds those of some rows, with their residuals
+    The last four arrays are room to work in: ``slopes`` (CHUNK, d + 1) holds those of some rows, with their residuals
     in the last column, so that one product with itself gives both sides of the normal equations.
     """
     d = theta.size
     n_triple = d - n_linear - n_pair
     precision[:] = 0.0
     rhs[:] = 0.0
-    for start in range(begin, end, _CHUNK):
-        size = min(_CHUNK, end - start)
+    for start in range(begin, end, CHUNK):
+        size = min(CHUNK, end - start)
         for r in range(size):
             i, x = rows[start + r], data[start + r]
             scaled = x * state[i, ROOT_WEIGHT]
@@ -180,7 +180,7 @@ def redraw_columns(
 ):
     """Redraw every ``step``-th feature from ``begin`` on, in turn. False where a conditional is not proper."""
     d = table.shape[1]
-    slopes, products = np.empty((_CHUNK, d + 1)), np.empty((d + 1, d + 1))
+    slopes, products = np.empty((CHUNK, d + 1)), np.empty((d + 1, d + 1))
     precision, rhs = np.empty((d, d)), np.empty(d)
     for j in range(begin, end, step):
         g = group[j]
@@ -211,7 +211,7 @@ def redraw_exclusive_columns(
 ):
     """The same for features that share no row, by all threads: their conditionals do not see one another."""
     failures = 0
-    n_parts = min(_PARTS, end - begin)
+    n_parts = min(PARTS, end - begin)
     for part in prange(n_parts):
         if not redraw_columns(
             begin + part,
@@ -231,14 +231,6 @@ def redraw_exclusive_columns(
         ):
             failures += 1
     return failures == 0
-
-
-@njit(cache=True, nogil=True)
-def shift_residuals(state, move, residual):
-    """Subtract ``move`` from the residuals of the state, and from their copy side by side."""
-    for i in range(residual.size):
-        state[i, RESIDUAL] -= move
-        residual[i] -= move
 
 
 @njit(cache=True)

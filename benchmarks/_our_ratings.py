@@ -53,7 +53,7 @@ class LeastSquares(_OneFit):
     """FMRegressor(solver="als")."""
 
     solver = "als"
-    grid = product(n_epochs=(50,), alpha=(2e-5, 5e-5), alpha_factors=(5e-5, 1e-4, 1.5e-4, 2e-4))
+    grid = product(n_epochs=(40,), alpha=(2e-5, 5e-5), alpha_factors=(8e-5, 1e-4, 1.2e-4, 1.5e-4))
 
 
 class Ordinal(RatingPeer):

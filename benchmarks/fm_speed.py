@@ -179,8 +179,12 @@ def table(name: str) -> None:
     text += markdown(["method", "threads", "an iteration", "their time over ours"], body)
     grown = [row for row in rows if row["part"] == "growth"]
     body = [
-        [row["method"], row["rows"], row["entries"], row["factors"], row["anchors"] or "–"]
-        + [f"{row['cpu_seconds']:.3g} s", f"{row['peak_mb']:.0f} MB"]
+        [
+            *(row[key] for key in ("method", "rows", "entries", "factors")),
+            row["anchors"] or "–",
+            f"{row['cpu_seconds']:.3g} s",
+            f"{row['peak_mb']:.0f} MB",
+        ]
         for row in grown
     ]
     header = ["method", "rows", "entries a row", "factors", "anchors", "an iteration", "peak memory"]

@@ -194,7 +194,7 @@ def test_only_linear_only_interactions_and_three_at_once():
 def test_draws_that_would_not_fit_are_refused():
     X = sparse.csr_array((np.ones(2), ([0, 1], [0, 1_000_000])), shape=(2, 1_000_001))
     with pytest.raises(MemoryError, match="draws of 1000001 features"):
-        FMRegressor(n_components=200, n_samples=10_000, max_iter=20_000).fit(X, [0.0, 1.0])
+        FMRegressor(solver="gibbs", n_components=200, n_samples=10_000, max_iter=20_000).fit(X, [0.0, 1.0])
 
 
 def test_wrong_settings():
@@ -230,3 +230,29 @@ def test_two_levels_of_one_category_do_not_interact():
     first = np.array([int(name[1:]) for name in top["feature_1"]])
     second = np.array([int(name[1:]) for name in top["feature_2"]])
     assert ((first < 40) & (second >= 40)).all()
+
+
+def test_auto_samples_where_that_takes_minutes(monkeypatch):
+    from intertwine.estimators import fm_base
+
+    X, y, _ = ratings(n=200)
+    assert FMRegressor(max_iter=40, random_state=0).fit(X, y).solver_ == "gibbs"
+    monkeypatch.setattr(fm_base, "_CHAIN", 1e4)
+    assert FMRegressor(max_iter=40, random_state=0).fit(X, y).solver_ == "adagrad"
+    assert FMClassifier(ordinal=True, max_iter=40, n_components=1).fit(X, np.round(y)).solver_ == "gibbs"
+
+
+def test_a_penalty_may_grow_with_how_often_a_feature_occurs():
+    from intertwine.fitting.fm_als import _frequency
+
+    X = sparse.csr_array(np.array([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
+    np.testing.assert_allclose(_frequency(X, np.ones(4)), np.array([4.0, 1.0, 1.0]) / 2.0)
+    X, y, _ = ratings(n=400)
+    flat, steep = (
+        FMRegressor(solver="als", alpha_factors=0.01, frequency_power=power, random_state=0).fit(X, y)
+        for power in (0.0, 1.0)
+    )
+    often = np.asarray(X.sum(axis=0)).ravel()
+    top, rare = often >= np.quantile(often, 0.8), often <= np.quantile(often, 0.2)
+    gain = np.linalg.norm(steep.components_, axis=1) - np.linalg.norm(flat.components_, axis=1)
+    assert gain[rare].mean() > gain[top].mean()

@@ -97,7 +97,7 @@ class FMRegressor(RegressorMixin, RegressionStreams):
             center = float(np.average(target, weights=weights)) if self.fit_intercept else 0.0
             spread = float(np.sqrt(np.average((target - center) ** 2, weights=weights)))
             standard = (target - center) / spread
-            solver = "gibbs" if self.solver == "auto" else self.solver
+            solver = self._solver_for(rows)
             response = GaussianResponse(standard, weights)
             fit = self._fitter(
                 solver, rows, SquaredLoss(standard, weights), response, 0.0, (center, spread), 0
@@ -181,6 +181,7 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         solver="auto",
         alpha=0.0001,
         alpha_factors=None,
+        frequency_power=0.5,
         linear=True,
         fit_intercept=True,
         feature_groups="auto",
@@ -229,9 +230,8 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         ConvergenceWarning
             When more sweeps are needed.
         """
-        solver = "gibbs" if self.solver == "auto" else self.solver
-        if self.ordinal and solver != "gibbs":
-            raise ValueError(f"ordinal=True needs solver='gibbs', not {solver!r}")
+        if self.ordinal and self.solver not in ("auto", "gibbs"):
+            raise ValueError(f"ordinal=True needs solver='gibbs', not {self.solver!r}")
         with restored_on_failure(self):
             rows = self._read(X, reset=True)
             weights = check_weights(sample_weight, rows.shape[0], X)
@@ -239,6 +239,7 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
             kept = weights > 0
             rows, codes, weights = rows[kept], codes[kept], weights[kept]
             self._ordered = bool(self.ordinal) and len(self.classes_) > 2
+            solver = "gibbs" if self.ordinal else self._solver_for(rows)
             contrasts = [
                 (label, self._contrast(solver, rows, codes, weights, number))
                 for number, label in zip(self._contrast_numbers(), self._labels(), strict=True)

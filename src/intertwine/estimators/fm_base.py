@@ -35,6 +35,8 @@ _FIT = {"gibbs": fit_gibbs, "als": fit_als, "adagrad": fit_adagrad}
 _SWEEPS = {"gibbs": 500, "als": 200, "adagrad": 100}
 _TOLERANCE = {"gibbs": 0.0, "als": 1e-6, "adagrad": 1e-3}
 _BURN_IN_SHARE = 5  # of the sweeps, one in five
+_CHAIN = 2e12  # products that "auto" lets a chain take: about half an hour
+_DRAWS = 2e9  # bytes of draws that "auto" lets it keep
 _LARGEST_MIXING = 1.2
 
 
@@ -51,6 +53,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         solver="auto",
         alpha=0.0001,
         alpha_factors=None,
+        frequency_power=0.5,
         linear=True,
         fit_intercept=True,
         feature_groups="auto",
@@ -73,6 +76,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         self.solver = solver
         self.alpha = alpha
         self.alpha_factors = alpha_factors
+        self.frequency_power = frequency_power
         self.linear = linear
         self.fit_intercept = fit_intercept
         self.feature_groups = feature_groups
@@ -111,6 +115,16 @@ class AbstractFM(BaseEstimator, abc.ABC):
         idle = "nothing can be learnt about them"
         return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
 
+    def _solver_for(self, rows) -> str:
+        """The solver asked for; "auto" samples where a chain takes minutes and its draws fit into memory."""
+        if self.solver != "auto":
+            return self.solver
+        width = 1 + self.n_components * (self.order - 1)
+        sweeps = _SWEEPS["gibbs"] if self.max_iter is None else self.max_iter
+        nnz = rows.nnz if sparse.issparse(rows) else rows.size
+        kept = 4.0 * self.n_samples * rows.shape[1] * width
+        return "gibbs" if sweeps * nnz * width**2 <= _CHAIN and kept <= _DRAWS else "adagrad"
+
     def _settings(self, solver: str, groups: np.ndarray) -> FMSettings:
         """The public parameters in the terms of a fit."""
         max_iter = _SWEEPS[solver] if self.max_iter is None else self.max_iter
@@ -123,6 +137,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
             groups=groups,
             alpha=float(self.alpha),
             alpha_factors=float(self.alpha if self.alpha_factors is None else self.alpha_factors),
+            frequency_power=float(self.frequency_power),
             max_iter=int(max_iter),
             n_burn_in=int(burn_in),
             n_samples=int(self.n_samples),

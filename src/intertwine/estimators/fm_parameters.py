@@ -20,6 +20,7 @@ FM_CONSTRAINTS: dict[str, list[Any]] = {
     "solver": [StrOptions({"auto", "gibbs", "als", "adagrad"})],
     "alpha": [_STRENGTH],
     "alpha_factors": [_STRENGTH, None],
+    "frequency_power": [Interval(Real, 0, 1, closed="both")],
     "linear": ["boolean"],
     "fit_intercept": ["boolean"],
     "feature_groups": [StrOptions({"auto"}), "array-like", None],
@@ -48,13 +49,17 @@ FM_PARAMETERS = """
     solver : {"auto", "gibbs", "als", "adagrad"}, default="auto"
         "gibbs" samples the posterior: strengths and noise are learnt, predictions are means over the draws. "als" finds
         the optimum of a penalised loss by alternating least squares, "adagrad" by stochastic steps: for tables of many
-        rows, for streams (``fit_stream``) and for rows that come later (``partial_fit``). "auto" is "gibbs".
+        rows, for streams (``fit_stream``) and for rows that come later (``partial_fit``). "auto" is
+        "gibbs", or "adagrad" where a chain would take more than about half an hour or 2 GB; ``solver_`` says which.
     alpha : float, default=0.0001
         "als", "adagrad": ridge strength on linear weights, beside the mean loss, for columns of root mean square one
         (zeros left out) and, in regression, an outcome of variance one. The best is often near ten over the number of
         rows; tune it, or sample ("gibbs"), which learns it.
     alpha_factors : float, default=None
         "als", "adagrad": ridge strength on factors; None: the same as ``alpha``.
+    frequency_power : float in [0, 1], default=0.5
+        "als": the strength on the factors of a feature grows with the share of rows that hold it to this power, and is
+        ``alpha_factors`` for the average feature. 0: the same for all. Columns without zeros are all alike.
     linear, fit_intercept : bool, default=True
         Whether there are linear weights, and an intercept.
     feature_groups : "auto", array-like (p,) or None, default="auto"

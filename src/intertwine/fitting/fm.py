@@ -71,6 +71,8 @@ class FMSettings(NamedTuple):
         Group of each feature, for the hyperpriors.
     alpha, alpha_factors : float
         Ridge strengths on linear weights and on factors, beside the mean loss.
+    frequency_power : float
+        How the strength on a feature's factors grows with how often it occurs.
     max_iter : int
     n_burn_in, n_samples : int
         Sweeps before the first draw that is kept, and draws kept of the sweeps after it.
@@ -87,6 +89,7 @@ class FMSettings(NamedTuple):
     groups: NDArray[np.intp]
     alpha: float
     alpha_factors: float
+    frequency_power: float
     max_iter: int
     n_burn_in: int
     n_samples: int

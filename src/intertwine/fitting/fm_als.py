@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from intertwine.fitting.fm import (
     FMModel,
@@ -23,11 +24,15 @@ from intertwine.structures.fm_sweep import GaussianPriors
 __all__ = ["fit_als"]
 
 _REFRESHED = 20  # sweeps after which rounding is wiped off
+_RAREST = 0.02  # relative frequency below which a penalty falls no further
 
 
 @final
 class _PenalisedLoss:
-    """J = L(f) + ½ alpha ‖w‖² + ½ alpha_factors (‖V‖² + ‖U‖²), over one table of rows."""
+    """J = L(f) + ½ alpha ‖w‖² + ½ alpha_factors Σ_j s_j (‖v_j‖² + ‖u_j‖²), over one table of rows.
+
+    s_j is how often feature j is not zero, relative to the average feature, to the power ``frequency_power``.
+    """
 
     def __init__(self, X, outcome: FMOutcome, settings: FMSettings, n_threads: int) -> None:
         loss = outcome.loss
@@ -35,16 +40,16 @@ class _PenalisedLoss:
         self.response = outcome.response
         self.shape = settings.shape
         shape = settings.shape
-        one_group = np.zeros(X.shape[1], dtype=np.intp)
         self._sweep = sweep_over(X, shape, settings.groups, n_threads)
-        self._at: tuple | None = (
-            None  # a table, what the sweep keeps of the rows there, and how often it was moved
-        )
-        self._strength = np.full(shape.width, settings.alpha_factors)
-        self._strength[: int(shape.linear)] = settings.alpha
+        # a table, what the sweep keeps of the rows there, and how often that was moved
+        self._at: tuple | None = None
+        strength = np.tile([settings.alpha_factors], (X.shape[1], shape.width))
+        strength *= _frequency(X, loss.sample_weight)[:, None] ** settings.frequency_power
+        strength[:, : int(shape.linear)] = settings.alpha
+        self._strength = strength
         # the kernels see the sum over rows, the objective their mean
-        strengths = self._strength[None, :] * loss.total_weight
-        self._priors = GaussianPriors(one_group, np.zeros_like(strengths), strengths)
+        each = np.arange(X.shape[1])
+        self._priors = GaussianPriors(each, np.zeros_like(strength), strength * loss.total_weight)
 
     def scores(self, params: MultilinearPoint):
         known = self._at is not None and self._at[0] is params.table
@@ -71,6 +76,12 @@ class _PenalisedLoss:
         self._fitted = self._sweep.run(running, table, self._priors, np.zeros_like(table))
         self._at = table, running, age + 1
         return MultilinearPoint(intercept, table)
+
+
+def _frequency(X, weight) -> NDArray[np.float64]:
+    """Weight of the rows that hold each feature, over that of the average feature; not quite zero anywhere."""
+    held = (X != 0).astype(float).T @ weight
+    return np.maximum(held / held[held > 0].mean(), _RAREST) if held.any() else np.ones(X.shape[1])
 
 
 def fit_als(

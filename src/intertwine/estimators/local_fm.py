@@ -53,13 +53,16 @@ _PARAMETERS = """
         machine, or, with as many dimensions as features, at these; with ``anchors="learned"`` it moves, too.
     alpha : float, default=1e-05
         Strength of the penalty ½ alpha (‖b‖² + ‖w‖² + ‖v‖²) on the experts, beside the mean loss.
+    alpha_anchors : float, default=0.0
+        Strength of ½ alpha_anchors ‖anchors − those of k-means‖², in scaled features.
     scaling : {"features"} or None, default="features"
         Center features and divide them by their standard deviation (sparse: divide by the largest absolute value only).
     n_estimators : int, default=1
         Machines that are fitted from random starts of their own and averaged: less chance in predictions, for as many
         times the time.
     solver : {"auto", "lbfgs", "adam"}, default="auto"
-        All rows at once, or mini-batches; "auto" by the size of the problem, see ``solver_``.
+        All rows at once, or mini-batches; "auto" by the size of the problem, see ``solver_``. Where Gaussian weights
+        jump as anchors move, "lbfgs" finishes the experts between anchors that mini-batches have found.
     learning_rate : float, default=0.02
         Of mini-batches; falls linearly to zero.
     batch_size : int, default=256

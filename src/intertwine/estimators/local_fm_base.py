@@ -23,7 +23,7 @@ from intertwine.estimators.local_fm_results import LocalFMResults
 from intertwine.estimators.local_fm_state import fit_from_state, fit_to_state
 from intertwine.estimators.progress import progress
 from intertwine.fitting.feature_scaling import FeatureScaling
-from intertwine.fitting.local_fm import Batch, LocalFMFit, LocalFMSettings, Stochastic, fit_local_fm
+from intertwine.fitting.local_fm import Batch, Descent, LocalFMFit, LocalFMSettings, Stochastic, fit_local_fm
 from intertwine.frames import frame_library
 from intertwine.io import save_state
 from intertwine.losses import AbstractLoss
@@ -54,6 +54,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "space": [StrOptions({"features", "latent"}), "array-like"],
     "n_latent": [_COUNT, None],
     "alpha": [_STRENGTH],
+    "alpha_anchors": [_STRENGTH],
     "scaling": [StrOptions({"features"}), None],
     "n_estimators": [_COUNT],
     "solver": [StrOptions({"auto", "lbfgs", "adam"})],
@@ -85,6 +86,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         space="features",
         n_latent=None,
         alpha=1e-5,
+        alpha_anchors=0.0,
         scaling="features",
         n_estimators=1,
         solver="auto",
@@ -106,6 +108,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         self.space = space
         self.n_latent = n_latent
         self.alpha = alpha
+        self.alpha_anchors = alpha_anchors
         self.scaling = scaling
         self.n_estimators = n_estimators
         self.solver = solver
@@ -145,9 +148,11 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
             n_latent=(self.n_latent or self.n_components) if latent else 0,
             learns_anchors=self.anchors == "learned",
             alpha=self.alpha,
-            descent=Stochastic(self.n_epochs, self.learning_rate, self.batch_size)
-            if self.solver_ == "adam"
-            else Batch(self.max_iter, self.tol),
+            alpha_anchors=self.alpha_anchors,
+            descent=Descent(
+                Stochastic(self.n_epochs, self.learning_rate, self.batch_size),
+                None if self.solver_ == "adam" else Batch(self.max_iter, self.tol),
+            ),
         )
 
     def _fit_machines(self, X, losses: Sequence[AbstractLoss], labels: Sequence[Any], frame) -> None:
@@ -177,13 +182,10 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         self._frame_library = frame_library(frame)
 
     def _warn_if_unconverged(self, fits: list[LocalFMFit]) -> None:
-        cut = [
-            fit.history[-1]
-            for fit in fits
-            if not fit.converged and fit.history[-1].iteration >= self.max_iter
-        ]
-        if cut:
-            worst = max(row.optimality for row in cut)
+        cut = [fit.history[-1] for fit in fits if not fit.converged]
+        worst = max((row.optimality for row in cut), default=0.0)
+        # a search that no step improves has ended at a kink, not too early
+        if cut and worst > self.tol and max(row.iteration for row in cut) >= self.max_iter:
             warnings.warn(
                 f"stopped after {self.max_iter} iterations with optimality {worst:.1e}; raise max_iter, tol or alpha",
                 ConvergenceWarning,

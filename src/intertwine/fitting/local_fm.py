@@ -17,11 +17,15 @@ from intertwine.solvers.lbfgs import LBFGS
 from intertwine.structures.coding import AbstractCoding, GaussianCoding
 from intertwine.structures.local_fm import LocalFM, LocalFMParams
 
-__all__ = ["Batch", "LocalFMFit", "LocalFMSettings", "Stochastic", "fit_local_fm"]
+__all__ = ["Batch", "Descent", "LocalFMFit", "LocalFMSettings", "Stochastic", "fit_local_fm"]
+
+
+_SMALLEST_BATCH = 8
+_STEPS = 50  # of an epoch, at least, as far as rows allow
 
 
 class Stochastic(NamedTuple):
-    """Mini-batch descent for so many epochs."""
+    """Mini-batch descent for so many epochs; batches are smaller where an epoch would have only a few."""
 
     n_epochs: int
     learning_rate: float
@@ -33,6 +37,17 @@ class Batch(NamedTuple):
 
     max_iter: int
     tol: float
+
+
+class Descent(NamedTuple):
+    """How the objective is minimised: by mini-batches, on all rows, or both.
+
+    With both, mini-batches come first where the objective jumps as anchors move, and L-BFGS then finishes the experts
+    between fixed anchors; where nothing jumps, L-BFGS does it all.
+    """
+
+    stochastic: Stochastic | None
+    batch: Batch | None
 
 
 class LocalFMSettings(NamedTuple):
@@ -50,8 +65,8 @@ class LocalFMSettings(NamedTuple):
         Dimension of the learnt space that distances are measured in; 0: none.
     learns_anchors : bool
         Also moves the learnt space.
-    alpha : float
-    descent : Stochastic or Batch
+    alpha, alpha_anchors : float
+    descent : Descent
     """
 
     n_anchors: int
@@ -62,7 +77,8 @@ class LocalFMSettings(NamedTuple):
     n_latent: int
     learns_anchors: bool
     alpha: float
-    descent: Stochastic | Batch
+    alpha_anchors: float
+    descent: Descent
 
 
 class LocalFMFit(NamedTuple):
@@ -122,7 +138,9 @@ def fit_local_fm(
     start = start_of(machine, X, loss.sample_weight, projection, settings.gamma, rng)
     learns = settings.learns_anchors
     moves_space = learns and projection.shape[1] > 0
-    problem = LocalFMProblem(loss, X, machine, start, settings.alpha, learns, moves_space)
+    problem = LocalFMProblem(
+        loss, X, machine, start, settings.alpha, settings.alpha_anchors, learns, moves_space
+    )
     params, history, converged = _descend(problem, start, settings.descent, rng, callbacks)
     return LocalFMFit(machine, params, problem.offset, history, converged)
 
@@ -140,10 +158,36 @@ def _latent_space(loss, X, settings, rng, callbacks) -> NDArray:
 
 
 def _descend(problem, start, descent, rng, callbacks) -> tuple[LocalFMParams, list[Iteration], bool]:
-    if isinstance(descent, Stochastic):
-        solver = LocalFMDescent(*descent, seed=int(rng.integers(2**31)))
-        result = minimize(problem, solver, start, max_iter=descent.n_epochs, callbacks=callbacks)
-        return result.params, result.history, result.converged
-    packed = problem.pack(start)
-    result = minimize(problem, LBFGS(descent.tol), packed, max_iter=descent.max_iter, callbacks=callbacks)
-    return problem.unpack(result.params), result.history, result.converged
+    params, history, converged = start, [], True
+    stochastic, batch = descent
+    if stochastic is not None and (batch is None or problem.jumps):
+        size = min(stochastic.batch_size, max(_SMALLEST_BATCH, problem.n_rows // _STEPS))
+        solver = LocalFMDescent(
+            stochastic.n_epochs, stochastic.learning_rate, size, seed=int(rng.integers(2**31))
+        )
+        result = minimize(problem, solver, start, max_iter=stochastic.n_epochs, callbacks=callbacks)
+        params, history = result.params, result.history
+        problem = problem.with_fixed_anchors(params)
+    if batch is not None:
+        counted = _Counted(history[-1] if history else None, callbacks)
+        result = minimize(
+            problem, LBFGS(batch.tol), problem.pack(params), max_iter=batch.max_iter, callbacks=[counted]
+        )
+        params, converged = problem.unpack(result.params), result.converged
+        history = history + counted.rows
+    return params, history, converged
+
+
+class _Counted:
+    """Callback that counts on from the last iteration of what came before."""
+
+    def __init__(self, last: Iteration | None, callbacks: Sequence[Callback]) -> None:
+        self.rows: list[Iteration] = []
+        self._count, self._seconds = (0, 0.0) if last is None else (last.iteration + 1, last.seconds)
+        self._callbacks = callbacks
+
+    def __call__(self, row: Iteration, state: Any) -> bool:
+        row = row._replace(iteration=self._count + row.iteration, seconds=self._seconds + row.seconds)
+        self.rows.append(row)
+        answers = [callback(row, state) for callback in self._callbacks]
+        return any(answer is True for answer in answers)

@@ -151,7 +151,7 @@ class _Epoch:
             projection[:] = X.T @ machine.coordinate_slopes(at, blend, slopes)
             step_rows(
                 tables[2], projection, self._moments[2], np.unique(X.indices), time, rate, alpha,
-                self._problem.projection_start,
+                self._problem.start.projection,
             )  # fmt: skip
         step_rows(tables[0], intercepts, self._moments[0], everything, time, rate, alpha)
         step_rows(tables[1], experts, self._moments[1], self._touched[:n_touched], time, rate, alpha)
@@ -161,4 +161,14 @@ class _Epoch:
                 *coordinates, nearest, counts, slopes, distances,
                 rate, self._energy, SQUARE_FADING, correction, *self._anchors,
             )  # fmt: skip
+            if self._problem.alpha_anchors:
+                self._pull_anchors(rate, correction)
         return loss.value(scores) * loss.total_weight
+
+    def _pull_anchors(self, rate: float, correction: float) -> None:
+        """A step toward where the anchors began, in the units of the others; it costs all their coordinates."""
+        size = np.sqrt(self._energy / correction)
+        share = rate * self._problem.alpha_anchors / np.where(size > 0, size, np.inf)
+        rows = self._anchors.rows
+        rows -= np.minimum(share, 1.0)[:, None] * (rows - self._problem.start.anchors)
+        self._anchors = Anchors.of(rows)

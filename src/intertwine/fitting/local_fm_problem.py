@@ -1,7 +1,11 @@
-"""What a local factorization machine minimises: L(offset + f) + ½ alpha (‖intercepts‖² + ‖experts‖² + ‖P − P₀‖²)."""
+"""What a local factorization machine minimises.
+
+L(offset + f) + ½ alpha (‖intercepts‖² + ‖experts‖² + ‖P − P₀‖²) + ½ alpha_anchors ‖Z − Z₀‖²
+"""
 
 from __future__ import annotations
 
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -16,7 +20,8 @@ __all__ = ["LocalFMProblem"]
 class LocalFMProblem:
     """Smooth problem over the parameters that are learnt, as one vector.
 
-    Smooth as far as the coding is: Gaussian weights jump where an anchor enters or leaves a row's list.
+    Smooth as far as the coding is: with anchors that move, Gaussian weights jump where one enters or leaves a row's
+    list, and a line search does not get past a jump.
 
     Parameters
     ----------
@@ -24,9 +29,9 @@ class LocalFMProblem:
     X : scipy.sparse.csr_array of shape (n, p)
     machine : LocalFM
     start : LocalFMParams
-        Values of what is not learnt; the projection is pulled toward its start.
-    alpha : float
-        Strength of the penalty.
+        Values of what is not learnt; projection and anchors are pulled toward their start.
+    alpha, alpha_anchors : float
+        Strengths of the penalties.
     learns_anchors, learns_projection : bool
     """
 
@@ -37,6 +42,7 @@ class LocalFMProblem:
         machine: LocalFM,
         start: LocalFMParams,
         alpha: float,
+        alpha_anchors: float,
         learns_anchors: bool,
         learns_projection: bool,
     ) -> None:
@@ -44,11 +50,23 @@ class LocalFMProblem:
         self.X = X
         self.machine = machine
         self.alpha = alpha
+        self.alpha_anchors = alpha_anchors
         self.learns_anchors = learns_anchors
         self.learns_projection = learns_projection
         self.offset = loss.start_score()
-        self.projection_start = start.projection
-        self._start = start
+        self.start = start
+
+    @property
+    def jumps(self) -> bool:
+        """Whether the objective has jumps."""
+        return self.machine.coding.jumps and self.learns_anchors
+
+    def with_fixed_anchors(self, params: LocalFMParams) -> LocalFMProblem:
+        """The smooth problem of the experts that is left where ``params`` have the anchors."""
+        fixed = copy(self)
+        fixed.start = params
+        fixed.learns_anchors = fixed.learns_projection = False
+        return fixed
 
     @property
     def n_rows(self) -> int:
@@ -69,10 +87,10 @@ class LocalFMProblem:
         """The parameters that a vector stands for."""
         found, begin = {}, 0
         for name in self._learnt:
-            like = getattr(self._start, name)
+            like = getattr(self.start, name)
             found[name] = vector[begin : begin + like.size].reshape(like.shape)
             begin += like.size
-        return self._start._replace(**found)
+        return self.start._replace(**found)
 
     def scores(self, params: LocalFMParams) -> NDArray:
         """Scores of all rows, offset included."""
@@ -93,12 +111,14 @@ class LocalFMProblem:
         scores = self.offset + blend.scores
         if not np.isfinite(scores).all():
             raise FloatingPointError("scores overflow")
-        drift = params.projection - self.projection_start
+        drift, shift = params.projection - self.start.projection, params.anchors - self.start.anchors
         squares = sum(float((part**2).sum()) for part in (params.intercepts, params.experts, drift))
+        penalty = 0.5 * self.alpha * squares + 0.5 * self.alpha_anchors * float((shift**2).sum())
         pulled = self.machine.pull_back(params, self.X, rows, blend, self.loss.gradient(scores))
         gradient = pulled._replace(
             intercepts=pulled.intercepts + self.alpha * params.intercepts,
             experts=pulled.experts + self.alpha * params.experts,
+            anchors=pulled.anchors + self.alpha_anchors * shift,
             projection=pulled.projection + self.alpha * drift,
         )
-        return self.loss.value(scores) + 0.5 * self.alpha * squares, self.pack(gradient)
+        return self.loss.value(scores) + penalty, self.pack(gradient)

@@ -56,6 +56,8 @@ class AbstractCoding(ABC):
         Most anchors that a row may use.
     """
 
+    jumps: bool  # whether weights jump where an anchor enters or leaves the list
+
     def __init__(self, n_neighbors: int) -> None:
         self.n_neighbors = n_neighbors
 
@@ -105,6 +107,8 @@ class GaussianCoding(AbstractCoding):
     (array([[0.75, 0.25]]), array([2], dtype=int32))
     """
 
+    jumps = True
+
     def weigh(self, scaled):
         weights = np.exp(scaled[:, :1] - scaled)
         weights /= weights.sum(axis=1, keepdims=True)
@@ -124,6 +128,8 @@ class AdaptiveCoding(AbstractCoding):
     >>> weights.round(3), counts
     (array([[0.535, 0.465, 0.   ]]), array([2], dtype=int32))
     """
+
+    jumps = False
 
     def weigh(self, scaled):
         weights, counts = np.zeros_like(scaled), np.empty(len(scaled), dtype=np.int32)

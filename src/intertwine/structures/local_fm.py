@@ -188,7 +188,7 @@ class LocalFM(AbstractStructure):
         self, params: LocalFMParams, rows: Rows, coordinates: Rows, anchors: Anchors | None = None
     ) -> Blend:
         """Score rows, with what `pull_back` needs; ``anchors`` take the place of those of ``params``."""
-        n, size = len(rows[0]) - 1, min(self.coding.n_neighbors, self.n_anchors)
+        n, size = len(rows.indptr) - 1, min(self.coding.n_neighbors, self.n_anchors)
         if anchors is None:
             anchors = Anchors.of(params.anchors)
         nearest, distances = np.empty((n, size), dtype=np.int32), np.empty((n, size))

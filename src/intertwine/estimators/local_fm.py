@@ -40,8 +40,8 @@ _PARAMETERS = """
         Weights of the nearest anchors: exp(−gamma d) normalised, d the squared distance; or those of k*-NN, where the
         number of anchors with any weight is chosen for every row.
     n_neighbors : int, default=None
-        Most anchors that a row uses; None: 5 in Gaussian coding, whose weights jump where an anchor enters a row's
-        list, and all in adaptive coding.
+        Most anchors that a row uses; None: 5 in Gaussian coding, 20 in adaptive coding, which takes fewer by itself.
+        Gaussian weights jump where an anchor enters a row's list.
     gamma : float or "scale", default="scale"
         Factor of the squared distances between scaled rows and anchors: the larger, the fewer experts answer a row. In
         adaptive coding it is the ratio L/C. "scale": one over the mean squared distance to the neighbors at the start.

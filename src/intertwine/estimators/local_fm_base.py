@@ -34,11 +34,8 @@ from intertwine.validation import check_column_selection, check_features
 __all__ = ["AbstractLocalFM"]
 
 _BATCH_WORK = 5e6  # products of one evaluation up to which all rows at once are quicker than mini-batches
-# and how many neighbors are usual: k*-NN chooses by itself
-_CODINGS: dict[str, tuple[type, int | None]] = {
-    "gaussian": (GaussianCoding, 5),
-    "adaptive": (AdaptiveCoding, None),
-}
+# and how many neighbors are usual: k*-NN chooses by itself, seldom as many as may be looked at
+_CODINGS: dict[str, tuple[type, int]] = {"gaussian": (GaussianCoding, 5), "adaptive": (AdaptiveCoding, 20)}
 _ROWS = 32768  # scored at a time, so that a large prediction needs little beside its rows
 _COUNT = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
@@ -129,7 +126,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
     def _settings(self, X) -> LocalFMSettings:
         """The public parameters in the terms of the fit; X is scaled."""
         coding, usual = _CODINGS[self.coding]
-        n_neighbors = min(self.n_neighbors or usual or self.n_anchors, self.n_anchors)
+        n_neighbors = min(self.n_neighbors or usual, self.n_anchors)
         work = X.nnz * n_neighbors * (1 + self.n_components)
         self.solver_ = self.solver
         if self.solver == "auto":

@@ -3,8 +3,7 @@
     python benchmarks/fm_local.py [--data banana ijcnn1] [--methods DO …] [--seeds 5] [--quick]
 
 Every candidate's cross-validated loss is kept beside the results, so that a reader can see what was tried; test rows
-are seen once, by the chosen candidate. Times are those of the processor, one thread. INTERTWINE_DATA names the folder
-of data.
+are seen once, by the chosen candidate. Times are those of the processor, one thread.
 """
 
 from __future__ import annotations
@@ -13,21 +12,18 @@ import _machine  # noqa: F401  (before numpy: it cleans the environment)
 
 # isort: split
 import argparse
-import bz2
 import itertools
 import json
-import os
 import time
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 from _results import Results, all_rows, markdown, named, with_error, write_table
-from sklearn.datasets import load_svmlight_file
 from sklearn.metrics import log_loss
 from sklearn.model_selection import StratifiedKFold
 
-from intertwine import LocalFMClassifier
+from intertwine import LocalFMClassifier, datasets
 from intertwine.resources import thread_limit
 
 NAME = "fm_local"
@@ -41,34 +37,25 @@ PUBLISHED = {
 
 @dataclass(frozen=True)
 class Split:
-    """Training and test rows; outcomes are −1 and +1."""
+    """Training and test rows."""
 
-    X: np.ndarray
+    X: Any
     y: np.ndarray
-    X_test: np.ndarray
+    X_test: Any
     y_test: np.ndarray
 
 
-def banana(folder: Path) -> Split:
-    """The authors' split, 3,533 rows for training and 1,767 for the test."""
-    parts = [
-        np.genfromtxt(folder / f"banana_llfm_{part}.csv.gz", delimiter=",", skip_header=1)
-        for part in ("train", "test")
-    ]
-    return Split(*(np.ascontiguousarray(columns) for part in parts for columns in (part[:, :2], part[:, 2])))
+def load(data: str) -> Split:
+    """The split of the paper: the authors' of Banana, the challenge's of IJCNN1."""
+    if data == "banana":
+        table = datasets.fetch_banana(split="llfm", download_if_missing=False)
+    else:
+        table = datasets.fetch_ijcnn1(download_if_missing=False)
+    parts = table.train, table.test
+    return Split(*(array[rows] for rows in parts for array in (table.data, table.target)))
 
 
-def ijcnn1(folder: Path) -> Split:
-    """LIBSVM's split, 49,990 rows for training and 91,701 for the test."""
-    arrays = []
-    for part in ("trn", "tst"):
-        with bz2.open(folder / f"ijcnn1.{part}.bz2") as stream:
-            X, y = load_svmlight_file(stream, n_features=22)
-        arrays += [X.toarray(), y]
-    return Split(*arrays)
-
-
-LOADERS = {"banana": banana, "ijcnn1": ijcnn1}
+NAMES = tuple(PUBLISHED)
 FOLDS = {"banana": 5, "ijcnn1": 3}
 
 
@@ -114,7 +101,7 @@ def cross_validated(split: Split, settings: dict, n_folds: int) -> list[float]:
     folds = StratifiedKFold(n_folds, shuffle=True, random_state=0).split(split.X, split.y)
     return [
         loss_of(
-            LocalFMClassifier(**settings, random_state=0).fit(split.X[train], split.y[train]),
+            LocalFMClassifier(**settings, tol=1e-5, random_state=0).fit(split.X[train], split.y[train]),
             split.X[test], split.y[test],
         )
         for train, test in folds
@@ -124,7 +111,7 @@ def cross_validated(split: Split, settings: dict, n_folds: int) -> list[float]:
 def measure(split: Split, settings: dict, seed: int) -> dict:
     """Fit on all training rows, judge on the test rows."""
     began = time.process_time()
-    model = LocalFMClassifier(**settings, random_state=seed).fit(split.X, split.y)
+    model = LocalFMClassifier(**settings, tol=1e-5, random_state=seed).fit(split.X, split.y)
     fitted = time.process_time()
     probability = model.predict_proba(split.X_test)
     predicted = time.process_time()
@@ -155,12 +142,12 @@ def tune(results: Results, data: str, method: str, split: Split, quick: bool) ->
 def run(names: list[str], methods: list[str] | None, seeds: int, quick: bool) -> None:
     """Tune and measure; rows that are in the file already are kept."""
     results = Results(named(NAME, quick), "ours", KEY)
-    folder = Path(os.environ.get("INTERTWINE_DATA", "data")) / "fm"
     for data in names:
-        if not folder.exists():
-            print(f"{data}: absent; INTERTWINE_DATA names the folder that has fm/")
+        try:
+            split = load(data)
+        except FileNotFoundError as absent:
+            print(f"{data}: absent. {absent}")
             continue
-        split = LOADERS[data](folder)
         # compile before anything is timed
         LocalFMClassifier(n_anchors=3, coding="adaptive", solver="adam", n_epochs=1).fit(
             split.X[:300], split.y[:300]
@@ -193,7 +180,7 @@ def table(quick: bool) -> None:
     header = ["data", "method", "logloss, paper", "logloss", "accuracy %, paper", "accuracy %"]
     header += ["train logloss", "neighbors", "fit, s", "predict, × FM"]
     body = []
-    for data in LOADERS:
+    for data in NAMES:
         plain = [row["predict_seconds"] for row in rows if (row["data"], row["method"]) == (data, "FM")]
         for method in dict.fromkeys(row["method"] for row in rows if row["data"] == data):
             own = [row for row in rows if (row["data"], row["method"]) == (data, method)]
@@ -214,7 +201,7 @@ def table(quick: bool) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--data", nargs="+", choices=list(LOADERS), default=list(LOADERS))
+    parser.add_argument("--data", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--methods", nargs="+")
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--quick", action="store_true", help="two candidates, one seed, Banana only")

@@ -15,6 +15,7 @@ TITLES = {
     "litlvm_optimiser": "Against the paper's optimiser",
     "litlvm_compatibility": "A map of compatible donors and recipients",
     "fm_ratings": "Ratings: MovieLens 100k",
+    "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.
 PICTURES = {

@@ -183,7 +183,7 @@ def test_a_local_machine_learns_what_a_plain_one_cannot():
     X, f = table(400)
     local = LocalFMRegressor(n_anchors=8, n_components=2, random_state=0).fit(X[:300], f[:300])
     plain = LocalFMRegressor(n_anchors=1, n_components=2, random_state=0).fit(X[:300], f[:300])
-    assert local.score(X[300:], f[300:]) > 0.9 > plain.score(X[300:], f[300:])
+    assert local.score(X[300:], f[300:]) > 0.8 > plain.score(X[300:], f[300:])
 
 
 @quiet

@@ -70,7 +70,7 @@ _PARAMETERS = """
         Passes over the rows of mini-batches.
     max_iter : int, default=200
         Iterations of L-BFGS.
-    tol : float, default=1e-05
+    tol : float, default=0.0001
         L-BFGS ends when the decrease of the objective that is still in sight, relative, falls below it.
     random_state : int, RandomState or None, default=None
         k-means, random factors, order of the rows. The same seed gives the same fit, whatever the number of threads.
@@ -85,6 +85,8 @@ _PARAMETERS = """
         Anchors in the units of the features (or of the latent space).
     gamma_ : float
     solver_ : str
+    converged_ : bool
+        Whether every descent ended by itself, not at its last iteration.
     history_ : frame
         machine, iteration, value, optimality, seconds.
     n_iter_, n_features_in_ : int
@@ -189,7 +191,7 @@ class LocalFMClassifier(ClassifierMixin, AbstractLocalFM):
     >>> rng = np.random.default_rng(0)
     >>> X = rng.standard_normal((400, 2))
     >>> y = np.where(np.hypot(*X.T) < 1, "near", "far")
-    >>> model = LocalFMClassifier(coding="adaptive", random_state=0).fit(X, y)
+    >>> model = LocalFMClassifier(coding="adaptive", alpha=1e-3, random_state=0).fit(X, y)
     >>> bool(model.score(X, y) > 0.95)
     True
     """

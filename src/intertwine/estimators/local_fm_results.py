@@ -184,8 +184,14 @@ class LocalFMResults:
         return float(np.mean([float(fit.params.gamma) for _, fits in self._machines for fit in fits]))
 
     @property
+    def converged_(self) -> bool:
+        """Whether every descent ended by itself, not at its last iteration."""
+        check_is_fitted(self, "_machines")
+        return all(fit.converged for _, fits in self._machines for fit in fits)
+
+    @property
     def n_iter_(self) -> int:
-        """Iterations or epochs of the longest fit."""
+        """Iterations of the longest fit, epochs of mini-batches included."""
         check_is_fitted(self, "_machines")
         return max(fit.history[-1].iteration for _, fits in self._machines for fit in fits)
 

@@ -92,7 +92,8 @@ class LocalFMFit(NamedTuple):
         Added to the scores of the machine.
     history : list of Iteration
     converged : bool
-        Always true of a stochastic descent that came to the end of its schedule.
+        Whether the descent ended by itself (where no step leads down, a kink included), not at its last iteration. A
+        stochastic one always comes to the end of its schedule.
     """
 
     machine: LocalFM
@@ -173,7 +174,8 @@ def _descend(problem, start, descent, rng, callbacks) -> tuple[LocalFMParams, li
         result = minimize(
             problem, LBFGS(batch.tol), problem.pack(params), max_iter=batch.max_iter, callbacks=[counted]
         )
-        params, converged = problem.unpack(result.params), result.converged
+        params = problem.unpack(result.params)
+        converged = result.converged or len(result.history) <= batch.max_iter
         history = history + counted.rows
     return params, history, converged
 

@@ -120,10 +120,10 @@ def _held_out(study: Study, predictions: dict[str, NDArray[Any]] | None) -> Iter
 
 def _descent(study: Study) -> Iterator[Caution]:
     estimator = study.estimator
-    if estimator.solver_ == "lbfgs" and estimator.n_iter_ >= estimator.max_iter:
+    if not estimator.converged_:
         yield Caution(
             "Not fully converged",
-            f"The descent was cut off after {estimator.n_iter_:,} iterations; raise max_iter. With a penalty this "
+            f"The descent was cut off after {estimator.max_iter:,} iterations; raise max_iter. With a penalty this "
             "small, held-out predictions often lose nothing by it.",
         )
 

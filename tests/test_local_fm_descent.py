@@ -110,11 +110,36 @@ def test_rows_that_were_left_out_step_as_rows_without_a_gradient():
 
 
 def test_a_penalty_owed_for_steps_left_out_is_paid_at_once():
-    table, other = np.full((1, 1), 2.0), np.full((1, 1), 2.0)
-    center = np.full((1, 1), 0.5)
-    step_rows(table, np.zeros((1, 1)), RowMoments.of(table), np.array([0]), 3, 0.1, 0.2, center)
-    step_rows(other, np.full((1, 1), 0.2 * 3 * 1.5), RowMoments.of(other), np.array([0]), 3, 0.1, 0.0)
-    np.testing.assert_allclose(table, other)
+    table, center = np.full((1, 1), 2.0), np.full((1, 1), 0.5)
+    moments = RowMoments.of(table)
+    step_rows(table, np.zeros((1, 1)), moments, np.array([0]), 3, 0.1, 0.2, center)
+    assert moments.first[0, 0] == pytest.approx((1 - FADING) * 0.2 * 3 * 1.5)
+    assert table[0, 0] < 2.0
+
+
+def test_every_epoch_has_a_shuffle_of_its_own(monkeypatch):
+    orders = []
+    take = LogisticLoss.take
+    monkeypatch.setattr(LogisticLoss, "take", lambda self, rows: orders.append(rows) or take(self, rows))
+    objective, start, _ = problem(GaussianCoding(2))
+    minimize(objective, LocalFMDescent(2, 0.05, N, seed=7), start, max_iter=2)
+    first, _, second, _ = orders  # of each epoch: all rows, then its only batch
+    assert sorted(first) == sorted(second) == list(range(N))
+    assert not np.array_equal(first, second)
+
+
+def test_steps_fade_to_nothing_at_the_end_of_the_schedule():
+    objective, start, _ = problem(GaussianCoding(2))
+    solver = LocalFMDescent(4, 0.05, N, seed=7)
+    states = [solver.init(objective, start)]
+    for _ in range(4):
+        states.append(solver.step(objective, states[-1]))
+    lengths = [
+        np.abs(after.params.intercepts - before.params.intercepts).max()
+        for before, after in zip(states[:-1], states[1:], strict=True)
+    ]
+    assert lengths[0] == pytest.approx(0.05, rel=1e-4)
+    assert lengths[3] < 1.05 * 0.05 / 4
 
 
 @pytest.mark.parametrize("latent", [0, 3])
@@ -202,6 +227,7 @@ def test_scaling_centers_dense_columns_and_only_divides_sparse_ones():
     np.testing.assert_array_equal(
         FeatureScaling.of(thin, np.ones(2)).apply(thin).toarray(), [[0, 1, 0], [1, 0, 0]]
     )
+    assert not FeatureScaling.of(thin, np.ones(2)).center.any()
     np.testing.assert_array_equal(thin.toarray(), [[0.0, 2.0, 0.0], [0.5, 0.0, 0.0]])
     np.testing.assert_array_equal(FeatureScaling.none(3).apply(X).toarray(), X)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -135,8 +137,7 @@ def test_steps_fade_to_nothing_at_the_end_of_the_schedule():
     for _ in range(4):
         states.append(solver.step(objective, states[-1]))
     lengths = [
-        np.abs(after.params.intercepts - before.params.intercepts).max()
-        for before, after in zip(states[:-1], states[1:], strict=True)
+        np.abs(after.params.intercepts - before.params.intercepts).max() for before, after in pairwise(states)
     ]
     assert lengths[0] == pytest.approx(0.05, rel=1e-4)
     assert lengths[3] < 1.05 * 0.05 / 4

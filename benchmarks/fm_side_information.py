@@ -1,4 +1,4 @@
-"""Factorization machines on MovieLens 100K with all that is known of users, films and dates; RMSE on the official splits.
+"""Factorization machines on MovieLens 100K with all that is known of users, films and dates: RMSE by official split.
 
     python -m benchmarks.fm_side_information [--quick] [--only ours|peers] [--splits u1 u2 u3 u4 u5 ua]
 

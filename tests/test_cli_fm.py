@@ -82,6 +82,16 @@ def test_ordered_classes_keep_the_order_of_their_numbers(folder, tmp_path):
     assert np.corrcoef(out["prediction"], ratings()["stars"])[0, 1] > 0.8
 
 
+def test_a_chain_that_has_not_settled_is_remarked_on(folder, tmp_path):
+    path = tmp_path / "m.intertwine"
+    roles = [*ROLES, "--model", "fm", "--components", 2, "--output", path]
+    done = works("fit", folder / "ratings.csv", *roles, "--sweeps", 20)
+    told = " ".join(done.stderr.split())
+    assert "the chain had not settled after 20 sweeps" in told
+    assert "--sweeps 80 would make the pairs surer" in told
+    assert TableModel.load(path).estimator.n_iter_ == 20
+
+
 def test_machines_stand_beside_what_can_hold_the_table(folder, tmp_path, monkeypatch):
     monkeypatch.setattr(families, "_MOST_ENTRIES", 10_000)
     roles = [*ROLES, "--model", "fm", "--components", 2, "--cv", 2, "--quick", "--jobs", 1]
@@ -119,6 +129,7 @@ def test_files_of_before_there_were_families_still_load(folder, tmp_path):
 
 MISTAKES = {
     "unknown model": ([*ROLES, "--model", "fn"], "no model 'fn'; there are interactions, fm, local-fm"),
+    "sweeps of another": ([*ROLES, "--sweeps", 50], "--sweeps is for --model fm, not for interactions"),
     "flag of another": (
         [*ROLES, "--components", 3],
         "--components is for --model fm and local-fm, not for inter",

@@ -148,6 +148,8 @@ def test_levels_that_were_never_seen_are_average_ones():
         mean, std = model.predict(X[~kept], return_std=True)
     assert std.mean() > model.predict(X[kept], return_std=True)[1].mean()
     assert np.abs(mean - y.mean()).mean() < y.std()
+    assert "x5" not in set(model.top_interactions(3000)[["feature_1", "feature_2"]].to_numpy().ravel())
+    assert "x5" in model.top_interactions(3, features=[5, 50])["term"][0]
 
 
 def test_a_chain_that_has_not_settled_says_so():

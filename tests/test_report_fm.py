@@ -12,8 +12,10 @@ from test_report import Page, pictures
 from intertwine import FMClassifier, FMRegressor, LocalFMClassifier, LocalFMRegressor
 from intertwine.compare import FACTORIZATION, MAIN_EFFECTS, Comparison, RegressionTask
 from intertwine.pipelines import TablePreprocessor
+from intertwine.plots import LatentMapDisplay
 from intertwine.report import Study, build_report, write_report
 from intertwine.report.machine_findings import find_strongest, levels_of, one_inside_the_other
+from intertwine.report.picture import scratch_axes
 
 
 def quiet(estimator, X, y):
@@ -87,12 +89,21 @@ def test_the_strongest_pair_stands_there_with_its_rows(page, study):
     assert "From latent structure" not in page.text
 
 
+def test_levels_to_come_are_in_no_table_and_no_map(study):
+    shown = LatentMapDisplay.from_estimator(study.estimator, ax=scratch_axes())
+    assert len(shown.features) == len(study.names) - 2
+    pairs = study.estimator.top_interactions(5000)
+    assert not any("unseen" in term for term in pairs["term"])
+
+
 def test_how_well_and_how_sure_is_said(page, study):
     assert "R² 0.610" in page.text
     assert "Pairs of features help: +0.303" in page.text
     error = np.sqrt(np.mean((study.y - study.comparison.out_of_fold["mean"]) ** 2))
     assert f"off by {error:.3f} (root mean square)" in page.text
     assert "60 sweeps less a burn-in of 12" in page.text
+    assert "make_interaction_pipeline( FMRegressor(max_iter=60, n_components=2, random_state=0)," in page.text
+    assert "categorical=['user', 'film']" in page.text
     assert f"scale reduction {study.estimator.scale_reduction_:.3f}" in page.text
 
 

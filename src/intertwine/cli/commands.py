@@ -87,6 +87,9 @@ Components = Annotated[
     int | None,
     typer.Option(min=1, help="fm, local-fm: factors of each column; 10 and 5.", show_default=False),
 ]
+Sweeps = Annotated[
+    int | None, typer.Option(min=10, help="fm: sweeps of the sampler; 500.", show_default=False)
+]
 Ordinal = Annotated[bool, typer.Option("--ordinal", help="fm: the target's numbers are ordered classes.")]
 Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
 Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
@@ -120,6 +123,7 @@ def fit(
     model: Model = "interactions",
     components: Components = None,
     ordinal: Ordinal = False,
+    sweeps: Sweeps = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
         Path | None,
@@ -144,7 +148,7 @@ def fit(
     _require_folder(output)
     _require_folder(report)
     roles = _roles(target, time, event, entry, task, drop, categorical)
-    problem = _pose(data, roles, _family(model, components, ordinal))
+    problem = _pose(data, roles, _family(model, components, ordinal, sweeps))
     describe(problem, screen)
     fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
     screen.interactions(fitted.estimator)
@@ -203,6 +207,7 @@ def compare(
     model: Model = "interactions",
     components: Components = None,
     ordinal: Ordinal = False,
+    sweeps: Sweeps = None,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
@@ -218,7 +223,7 @@ def compare(
     screen = Screen()
     _require_folder(output)
     roles = _roles(target, time, event, entry, task, drop, categorical)
-    problem = _pose(data, roles, _family(model, components, ordinal))
+    problem = _pose(data, roles, _family(model, components, ordinal, sweeps))
     describe(problem, screen)
     comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
     screen.scores(comparison)
@@ -326,18 +331,18 @@ def _roles(
     }
 
 
-def _family(model: str, components: int | None, ordinal: bool) -> Any:
+def _family(model: str, components: int | None, ordinal: bool, sweeps: int | None) -> Any:
     from intertwine.compare import FAMILIES
 
     if model not in FAMILIES:
         raise Mistake(f"no model {model!r}; {did_you_mean(model, FAMILIES)}")
-    given = {"n_components": components, "ordinal": ordinal or None}
+    flags = {"n_components": "--components", "ordinal": "--ordinal", "max_iter": "--sweeps"}
+    given = {"n_components": components, "ordinal": ordinal or None, "max_iter": sweeps}
     settings = {name: value for name, value in given.items() if value is not None}
     for name in settings:
         able = [family.name for family in FAMILIES.values() if name in family().settings()]
         if model not in able:
-            flag = "--ordinal" if name == "ordinal" else "--components"
-            raise Mistake(f"{flag} is for --model {' and '.join(able)}, not for {model}")
+            raise Mistake(f"{flags[name]} is for --model {' and '.join(able)}, not for {model}")
     return FAMILIES[model](**settings)
 
 

@@ -62,6 +62,8 @@ def fit_problem(
         if checkpoint is not None and checkpoint.exists():
             screen.note(f"what is done is kept in {checkpoint}; the same command goes on from there")
         raise
+    for remark in family.remarks(model.estimator):
+        screen.note(remark)
     # of this run, not of the model
     model.estimator.set_params(
         **{name: value for name, value in {"verbose": False, "checkpoint": None}.items() if name in known}

@@ -3,7 +3,7 @@
 from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
-from intertwine.compare.families import FAMILIES, AbstractFamily, InteractionsFamily, Shape
+from intertwine.compare.families import FAMILIES, SETTLED, AbstractFamily, InteractionsFamily, Shape
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
@@ -13,6 +13,7 @@ __all__ = [
     "FAMILIES",
     "MAIN_EFFECTS",
     "OURS",
+    "SETTLED",
     "AbstractFamily",
     "AbstractTask",
     "ClassificationTask",

@@ -23,6 +23,7 @@ from intertwine.pipelines import TablePreprocessor
 
 __all__ = [
     "FAMILIES",
+    "SETTLED",
     "AbstractFamily",
     "Contest",
     "FactorizationFamily",
@@ -30,6 +31,9 @@ __all__ = [
     "LocalFactorizationFamily",
     "Shape",
 ]
+
+#: Potential scale reduction up to which a chain is taken at its word.
+SETTLED = 1.1
 
 _MOST_ENTRIES = 5_000_000  # of a dense table that rivals are fitted on many times
 _MOST_KERNEL_ROWS = 5_000
@@ -123,6 +127,10 @@ class AbstractFamily(ABC):
     ) -> Contest:
         """Collect the estimator and what one would use instead."""
 
+    @abstractmethod
+    def remarks(self, fitted: Any) -> list[str]:
+        """What a user who sees no report should hear of a fitted estimator."""
+
     def chosen(self, fitted: Any) -> Any:
         """The model that a fitted estimator is about: the one that its search picked, or itself."""
         return fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
@@ -156,6 +164,10 @@ class InteractionsFamily(AbstractFamily):
         """Build the estimator of the task that picks all its hyperparameters."""
         return task.interaction_model(cv=cv, quick=quick, random_state=random_state)
 
+    def remarks(self, fitted: Any) -> list[str]:
+        """None: how far from the optimum it is, the report says."""
+        return []
+
     def contest(
         self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
     ) -> Contest:
@@ -173,11 +185,13 @@ class FactorizationFamily(AbstractFamily):
     n_components : int, default=10
     ordinal : bool, default=False
         Classes are ordered.
+    max_iter : int, default=None
+        Sweeps of the sampler; None: as many as the estimator makes, or fewer where time is short.
 
     Examples
     --------
     >>> FactorizationFamily(n_components=4).settings()
-    {'n_components': 4, 'ordinal': False}
+    {'n_components': 4, 'ordinal': False, 'max_iter': None}
     """
 
     name = "fm"
@@ -186,13 +200,14 @@ class FactorizationFamily(AbstractFamily):
     most_levels = None
     unseen = "an average level"
 
-    def __init__(self, n_components: int = 10, ordinal: bool = False) -> None:
+    def __init__(self, n_components: int = 10, ordinal: bool = False, max_iter: int | None = None) -> None:
         self.n_components = n_components
         self.ordinal = ordinal
+        self.max_iter = max_iter
 
     def settings(self) -> dict[str, Any]:
-        """Number of components, and whether classes are ordered."""
-        return {"n_components": self.n_components, "ordinal": self.ordinal}
+        """Number of components, whether classes are ordered, sweeps."""
+        return {"n_components": self.n_components, "ordinal": self.ordinal, "max_iter": self.max_iter}
 
     def preprocessor(self, shape: Shape) -> TablePreprocessor:
         """Sparse columns, with one for levels to come."""
@@ -204,12 +219,23 @@ class FactorizationFamily(AbstractFamily):
         """Build the sampler, which learns its strengths with its coefficients and has nothing to pick."""
         from intertwine.estimators.fm import FMClassifier, FMRegressor
 
-        settings: dict[str, Any] = {"n_components": self.n_components, "random_state": random_state}
-        if quick:
-            settings["max_iter"] = _QUICK_SWEEPS
+        settings: dict[str, Any] = {
+            "n_components": self.n_components,
+            "random_state": random_state,
+            "max_iter": _QUICK_SWEEPS if quick and self.max_iter is None else self.max_iter,
+        }
         if task.name == "regression":
             return FMRegressor(**settings)
         return FMClassifier(ordinal=self.ordinal, **settings)
+
+    def remarks(self, fitted: Any) -> list[str]:
+        """That the chain had not settled."""
+        if fitted.scale_reduction_ <= SETTLED:
+            return []
+        return [
+            f"the chain had not settled after {fitted.n_iter_} sweeps (scale reduction {fitted.scale_reduction_:.2f}; "
+            f"up to {SETTLED} is good): --sweeps {4 * fitted.n_iter_} would make the pairs surer"
+        ]
 
     def contest(
         self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
@@ -273,6 +299,10 @@ class LocalFactorizationFamily(AbstractFamily):
         stratified = task.name == "classification"
         scoring = partial(_score, task)
         return tuned(machine, grid, cv=cv, random_state=random_state, scoring=scoring, stratified=stratified)
+
+    def remarks(self, fitted: Any) -> list[str]:
+        """None: how far from the optimum it is, the report says."""
+        return []
 
     def contest(
         self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int

@@ -285,7 +285,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         ----------
         k : int, default=20
         features : sequence of names or positions, default=None
-            Look among these only. All by default, which compares p²/2 pairs.
+            Look among these only. By default among all that were not zero in every row, which compares p²/2 pairs.
 
         Returns
         -------
@@ -301,7 +301,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
             For an unknown feature, or a model without pairs.
         """
         check_is_fitted(self, "_models")
-        chosen = np.arange(self.n_features_in_) if features is None else self._positions(features)
+        chosen = np.flatnonzero(self._seen) if features is None else self._positions(features)
         if self.n_components == 0:
             raise ValueError("n_components=0: the model has no interactions")
         tables = []

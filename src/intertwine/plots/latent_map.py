@@ -12,6 +12,7 @@ from intertwine.frames import make_frame
 from intertwine.plots._labels import draw_labels
 from intertwine.plots._results import asked_of, columns_of, leading_features
 from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.validation.values import is_reserved
 
 __all__ = ["LatentMapDisplay"]
 
@@ -141,7 +142,8 @@ class LatentMapDisplay:
         if vectors.shape[1] == 0:
             raise ValueError("the estimator has no factors: fit it with n_components > 0")
         names = getattr(estimator, "feature_names_in_", [f"x{j}" for j in range(len(vectors))])
-        return cls(vectors=vectors, features=[str(name) for name in names], n_labels=n_labels)
+        kept = [j for j, name in enumerate(names) if not is_reserved(name)]
+        return cls(vectors=vectors[kept], features=[str(names[j]) for j in kept], n_labels=n_labels)
 
     @classmethod
     def from_frame(

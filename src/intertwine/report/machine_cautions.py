@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from intertwine.compare import SETTLED
 from intertwine.report.cautions import Caution, calibrated, not_causes
 from intertwine.report.findings import Findings
 from intertwine.report.machine_findings import FEW_ROWS, levels_of, one_inside_the_other
@@ -16,8 +17,6 @@ from intertwine.report.study import Study
 from intertwine.report.words import count, listed
 
 __all__ = ["local_cautions", "machine_cautions"]
-
-_SETTLED = 1.1  # potential scale reduction up to which a chain is taken at its word
 
 
 def machine_cautions(
@@ -58,11 +57,11 @@ def _chain(study: Study) -> Iterator[Caution]:
             "One set of coefficients",
             "This solver finds an optimum and gives no standard errors; solver='gibbs' does.",
         )
-    elif reduction > _SETTLED:
+    elif reduction > SETTLED:
         yield Caution(
             "The chain had not settled",
             f"The potential scale reduction is {reduction:.2f} after {study.estimator.n_iter_:,} sweeps, where up to "
-            f"{_SETTLED} is good: single coefficients and their deviations would still change. Predictions are averages"
+            f"{SETTLED} is good: single coefficients and their deviations would still change. Predictions are averages"
             " over the draws and suffer less. More sweeps (max_iter) help.",
         )
 

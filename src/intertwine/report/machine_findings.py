@@ -13,7 +13,7 @@ from scipy import sparse
 from intertwine.plots._results import columns_of
 from intertwine.report.findings import Findings, InteractionRow
 from intertwine.report.study import Study
-from intertwine.validation.values import UNSEEN_LEVEL
+from intertwine.validation.values import is_reserved
 
 __all__ = ["FEW_ROWS", "Levels", "find_strongest", "levels_of", "one_inside_the_other"]
 
@@ -102,9 +102,9 @@ def levels_of(study: Study) -> list[Levels]:
     count = np.diff(columns.indptr)
     groups: dict[str, list[int]] = {}
     for j, name in enumerate(study.names):
-        column, is_level, level = name.partition("=")
+        column, is_level, _ = name.partition("=")
         values = columns.data[columns.indptr[j] : columns.indptr[j + 1]]
-        if is_level and level.strip("()") != UNSEEN_LEVEL and np.all(values == 1):
+        if is_level and not is_reserved(name) and np.all(values == 1):
             groups.setdefault(column, []).append(j)
     return [
         Levels(column, [study.names[j] for j in places], count[places]) for column, places in groups.items()
@@ -134,7 +134,7 @@ def _together(columns: sparse.csc_array, first: int, second: int) -> int:
 
 def _n_pairs(study: Study) -> int:
     """Pairs of columns that can occur together, times the classes that have their own."""
-    names = [name for name in study.names if name.partition("=")[2].strip("()") != UNSEEN_LEVEL]
+    names = [name for name in study.names if not is_reserved(name)]
     groups: dict[str, int] = {}
     for name in names:
         column, is_level, _ = name.partition("=")

@@ -18,6 +18,7 @@ from intertwine.report.picture import Picture
 from intertwine.report.study import Study
 from intertwine.report.tables import Table
 from intertwine.report.words import compact, plus_minus
+from intertwine.validation.values import is_reserved
 
 __all__ = ["Section", "code_of", "facts_of", "fit_settings", "headline_of", "unit_of", "versions_of"]
 
@@ -112,8 +113,16 @@ def unit_of(study: Study) -> str:
 
 
 def code_of(study: Study) -> str:
-    """The lines that fit the same model again."""
+    """The lines that fit the same model again, with the preparation of the table where names tell of it."""
     estimator = study.estimator
+    prepared = [name.partition("=")[0] for name in study.names if is_reserved(name)]
+    if prepared:
+        step = _call(estimator).replace("\n", "\n    ")
+        return (
+            f"from intertwine import {type(estimator).__name__}, make_interaction_pipeline\n\n"
+            f"model = make_interaction_pipeline(\n    {step},\n    categorical={prepared},\n    sparse_output=True,\n"
+            '    unseen="column",\n).fit(table, y)'
+        )
     name = type(estimator).__name__
     lines = [f"from intertwine import {name}", "", f"model = {_call(estimator)}.fit(X, y)"]
     if study.chosen is not estimator:

@@ -93,7 +93,7 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
         )
     constant = low == high
     if names is not None:
-        constant = constant & ~np.fromiter(map(_is_reserved, names), bool, low.size)
+        constant = constant & ~np.fromiter(map(is_reserved, names), bool, low.size)
     if constant.any():
         warnings.warn(
             f"X is constant in {columns_where(constant, names)}; {idle}",
@@ -102,7 +102,14 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
         )
 
 
-def _is_reserved(name: Any) -> bool:
+def is_reserved(name: Any) -> bool:
+    """Whether a column is kept for levels to come.
+
+    Examples
+    --------
+    >>> is_reserved("site=unseen"), is_reserved("site=north")
+    (True, False)
+    """
     return str(name).rstrip(")").endswith(("=" + UNSEEN_LEVEL, "=(" + UNSEEN_LEVEL))
 
 

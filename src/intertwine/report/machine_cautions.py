@@ -24,6 +24,7 @@ def machine_cautions(
 ) -> list[Caution]:
     """Collect the points that apply to one machine."""
     points = [*_chain(study), *_few_rows(study), *_unseen(study), *_inside(study, findings)]
+    points += _of_levels(findings)
     points += _held_out(study, predictions)
     points += [Caution("Data preparation", note) for note in study.notes]
     points.append(
@@ -98,6 +99,16 @@ def _inside(study: Study, findings: Findings) -> Iterator[Caution]:
             f"{count(len(nested), 'pair')} among the strongest {'is' if len(nested) == 1 else 'are'} of levels of which"
             f" one includes the other ({listed(told, limit=3)}): that interaction is as well an effect of the rarer"
             " one alone.",
+        )
+
+
+def _of_levels(findings: Findings) -> Iterator[Caution]:
+    if any("=" in row.first and "=" in row.second for row in findings.interactions):
+        yield Caution(
+            "Levels have no zero",
+            "Where every row has one level of each of two columns, only differences between pairs are determined: a part "
+            "that all levels of a column share could as well stand in the effects of single levels. Compare pairs of "
+            "the same columns with one another, rather than one pair with zero.",
         )
 
 

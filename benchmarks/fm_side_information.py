@@ -95,7 +95,12 @@ def ours(parts: dict) -> np.ndarray:
     X = sparse.csr_array(sparse.hstack(blocks, format="csr"))
     groups = np.repeat(np.arange(len(blocks)), [block.shape[1] for block in blocks])
     model = FMRegressor(
-        n_components=N_FACTORS, feature_groups=groups, max_iter=N_SWEEPS, n_samples=400, random_state=0
+        solver="gibbs",
+        n_components=N_FACTORS,
+        feature_groups=groups,
+        max_iter=N_SWEEPS,
+        n_samples=400,
+        random_state=0,
     )
     return model.fit(X[parts["train"]], parts["y"][parts["train"]]).predict(X[parts["test"]])
 

@@ -35,7 +35,7 @@ _FIT = {"gibbs": fit_gibbs, "als": fit_als, "adagrad": fit_adagrad}
 _SWEEPS = {"gibbs": 500, "als": 200, "adagrad": 100}
 _TOLERANCE = {"gibbs": 0.0, "als": 1e-6, "adagrad": 1e-3}
 _BURN_IN_SHARE = 5  # of the sweeps, one in five
-_CHAIN = 2e12  # products that "auto" lets a chain take: about half an hour
+_CHAIN = 1e13  # products that "auto" lets a chain take: two or three hours, less where rows repeat
 _DRAWS = 2e9  # bytes of draws that "auto" lets it keep
 _LARGEST_MIXING = 1.2
 

@@ -258,3 +258,23 @@ def test_a_penalty_may_grow_with_how_often_a_feature_occurs():
     top, rare = often >= np.quantile(often, 0.8), often <= np.quantile(often, 0.2)
     gain = np.linalg.norm(steep.components_, axis=1) - np.linalg.norm(flat.components_, axis=1)
     assert gain[rare].mean() > gain[top].mean()
+
+
+def test_pairs_of_levels_are_deviations_from_what_all_levels_share():
+    """A common part of all factors of a category is a main effect of the others; predictions do not tell it."""
+    rng = np.random.default_rng(0)
+    a, b = rng.integers(4, size=400), rng.integers(3, size=400)
+    X = np.hstack([np.eye(4)[a], np.eye(3)[b]])
+    cells = rng.standard_normal((4, 3))
+    y = cells[a, b] + 1e-3 * rng.standard_normal(400)
+    model = FMRegressor(n_components=4, solver="als", alpha=1e-9, random_state=0, max_iter=3000, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        model.fit(X, y)
+    weight_a, weight_b = np.bincount(a) / 400, np.bincount(b) / 400
+    # double centring with the shares of the levels
+    expected = cells - weight_a @ cells - (cells @ weight_b)[:, None] + weight_a @ cells @ weight_b
+    top = model.top_interactions(12)
+    found = np.zeros((4, 3))
+    for first, second, value in zip(top["feature_1"], top["feature_2"], top["estimate"], strict=True):
+        found[int(first[1:]), int(second[1:]) - 4] = value
+    np.testing.assert_allclose(found, expected, atol=0.02)

@@ -115,7 +115,7 @@ def test_what_to_be_careful_about_is_found(tmp_path):
     build_report(model, X, y, path=tmp_path / "r.html")
     text = Page(tmp_path / "r.html").text
     assert "The chain had not settled" in text
-    assert "Levels have no zero" in text
+    assert "Levels are compared with their average" in text
     assert "levels of rare" in text
     assert "A level of user, film and rare that was not among these rows counts as an average one" in text
     assert "Pairs of features help" not in text

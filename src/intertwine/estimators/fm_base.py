@@ -22,11 +22,10 @@ from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape, colum
 from intertwine.fitting.fm_adagrad import fit_adagrad
 from intertwine.fitting.fm_als import fit_als
 from intertwine.fitting.fm_gibbs import fit_gibbs
-from intertwine.fitting.fm_pairs import aligned_factors, pair_moments, strongest_pairs
+from intertwine.fitting.fm_pairs import aligned_factors, categories_of, pair_moments, strongest_pairs
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
 from intertwine.resources import require_memory, thread_limit
-from intertwine.structures.fm_sweep import exclusive_runs
 from intertwine.validation import check_features
 
 __all__ = ["AbstractFM"]
@@ -154,7 +153,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         if self.feature_groups is None:
             return np.zeros(p, dtype=np.intp)
         if isinstance(self.feature_groups, str):
-            runs = self._exclusive
+            runs = self._categories.run
             alone = np.bincount(runs)[runs] == 1
             return np.unique(np.where(alone, -1, runs), return_inverse=True)[1]
         given = np.asarray(self.feature_groups)
@@ -174,7 +173,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
 
     def _fit_models(self, rows, X, contrasts, solver: str, sample_weight, data) -> None:
         """Fit and publish: ``contrasts`` are (label, function that fits one model)."""
-        self._exclusive = exclusive_runs(sparse.csc_array(rows))
+        self._categories = categories_of(rows, sample_weight)
         settings = self._settings(solver, self._groups(rows))
         _require_memory(rows, settings, len(contrasts), solver)
         models = []
@@ -276,7 +275,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
     def components_(self) -> np.ndarray:
         """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast."""
         check_is_fitted(self, "_models")
-        return aligned_factors(self._models[0][1])
+        return aligned_factors(self._models[0][1], self._categories)
 
     def top_interactions(self, k: int = 20, features=None) -> Any:
         """The strongest interactions ⟨v_j, v_k⟩.
@@ -293,7 +292,8 @@ class AbstractFM(BaseEstimator, abc.ABC):
             rank, term, feature_1, feature_2, estimate (what the score gains when both features are one; mean over
             the draws), std_error (standard deviation over the draws; NaN where there is one set of coefficients), z.
             Ranked by the size of the effect at typical values of both features. Pairs that never occur together
-            (two levels of one category) are left out; class in multiclass problems.
+            (two levels of one category) are left out; class in multiclass problems. Where every row has one level of a
+            category, estimates are deviations from what all its levels share.
 
         Raises
         ------
@@ -306,13 +306,13 @@ class AbstractFM(BaseEstimator, abc.ABC):
             raise ValueError("n_components=0: the model has no interactions")
         tables = []
         for label, model in self._models:
-            first, second = strongest_pairs(model, chosen, self._exclusive, self._scale, k)
+            first, second = strongest_pairs(model, chosen, self._categories, self._scale, k)
             tables.append(self._pair_table(model, first, second, label))
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         return make_frame(joined, self._frame_library)
 
     def _pair_table(self, model: FMModel, first, second, label) -> dict:
-        estimate, spread = pair_moments(model, first, second)
+        estimate, spread = pair_moments(model, self._categories, first, second)
         errors = spread if model.n_draws > 1 else np.full(len(first), np.nan)
         names = np.array(self._features, dtype=object)
         table = {

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from intertwine.fitting.fm import FMModel, FMShape
+from intertwine.fitting.fm_pairs import Categories
 from intertwine.fitting.fm_stream import AdaGradFit
 from intertwine.fitting.fm_units import Seen
 from intertwine.minimize import Iteration
@@ -36,7 +37,7 @@ def fm_to_state(estimator: Any) -> dict:
         "feature_names_in_": None if names is None else [str(name) for name in names],
         "frame_library": estimator._frame_library,
         "solver_": estimator.solver_,
-        "exclusive": estimator._exclusive,
+        "categories": estimator._categories._asdict(),
         "scale": estimator._scale,
         "seen": estimator._seen,
         "models": [_model_to_state(model) for _, model in estimator._models],
@@ -52,7 +53,7 @@ def fm_from_state(cls: type, state: dict) -> Any:
         estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
     estimator._frame_library = state["frame_library"]
     estimator.solver_ = state["solver_"]
-    estimator._exclusive, estimator._scale = state["exclusive"], state["scale"]
+    estimator._categories, estimator._scale = Categories(**state["categories"]), state["scale"]
     estimator._seen = state["seen"]
     estimator._set_extra_state(state["extra"])
     models = [_model_from_state(model) for model in state["models"]]

@@ -16,6 +16,7 @@ from intertwine.estimators.progress import progress
 from intertwine.fitting.fm import FMShape
 from intertwine.fitting.fm_adagrad import adagrad_settings, model_of, structure_of
 from intertwine.fitting.fm_chunks import labelled_rows
+from intertwine.fitting.fm_pairs import Categories
 from intertwine.fitting.fm_stream import AdaGradFit, fit_chunks, update
 from intertwine.fitting.fm_units import AbstractRowLoss, LogisticRows, SquaredRows
 from intertwine.frames import frame_library
@@ -96,9 +97,8 @@ class AbstractStreams(AbstractFM):
         self._models = [(label, model_of(fit, shape)) for label, fit in fits]
         self._scale = np.sqrt(np.where(seen.counts > 0, seen.squares / np.maximum(seen.counts, 1), 1.0))
         self._seen = seen.counts > 0
-        self._exclusive = np.arange(
-            seen.counts.size
-        )  # which features exclude each other, a stream does not tell
+        # which features exclude each other, a stream does not tell
+        self._categories = Categories(np.arange(seen.counts.size), np.zeros(seen.counts.size))
 
     def _seed(self) -> int:
         return int(check_random_state(self.random_state).randint(2**31))

@@ -2,30 +2,85 @@
 
 from __future__ import annotations
 
+from typing import Any, NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from intertwine.fitting.fm import FMModel
+from intertwine.structures.fm_sweep import exclusive_runs
 
-__all__ = ["aligned_factors", "pair_moments", "strongest_pairs"]
+__all__ = ["Categories", "aligned_factors", "categories_of", "pair_moments", "strongest_pairs"]
 
 _SCREENING_DRAWS = 16  # that choose the candidates; all draws judge them
 _CANDIDATES = 20  # per pair asked for
 _ENTRIES = 1 << 22  # of a block of pairs in memory
 
 
-def pair_moments(model: FMModel, first, second) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+class Categories(NamedTuple):
+    """Which features are levels of one category.
+
+    Where every row has exactly one level of a category, factors v_j + c for all of them say the same as v_j: the rest
+    goes into the linear weights of the other features. Pairs are therefore told for factors whose mean over the rows is
+    zero in each such category, as interactions are in an analysis of variance.
+
+    Attributes
+    ----------
+    run : ndarray of int, shape (p,)
+        Features with the same number never occur together.
+    share : ndarray of shape (p,)
+        Share of the rows that have this level, in categories of which every row has one; zero elsewhere.
+    """
+
+    run: NDArray[np.intp]
+    share: NDArray[np.float64]
+
+    def centred(self, factors: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Factors (p, k) about their mean in each complete category."""
+        count = int(self.run[-1]) + 1
+        means = np.zeros((count, factors.shape[1]))
+        np.add.at(means, self.run, self.share[:, None] * factors)
+        complete = np.bincount(self.run, weights=self.share, minlength=count) > 0
+        return factors - np.where(complete[:, None], means, 0.0)[self.run]
+
+
+def categories_of(rows: Any, weight: NDArray[np.float64]) -> Categories:
+    """Find the categories among neighbouring columns.
+
+    Examples
+    --------
+    >>> two = np.array([[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [1.0, 0.0, 0.0]])  # one of two levels, and a lone column
+    >>> categories_of(two, np.ones(3))
+    Categories(run=array([0, 0, 1]), share=array([0.66666667, 0.33333333, 0.        ]))
+    """
+    columns = sparse.csc_array(rows)
+    run = exclusive_runs(columns)
+    held = (columns != 0).astype(float).T @ weight / weight.sum()
+    of_column = np.repeat(np.arange(len(run)), np.diff(columns.indptr))
+    low, high = np.full(run[-1] + 1, np.inf), np.full(run[-1] + 1, -np.inf)
+    np.minimum.at(low, run[of_column], columns.data)
+    np.maximum.at(high, run[of_column], columns.data)
+    several = np.bincount(run) > 1
+    complete = several & (np.bincount(run, weights=held) > 1 - 1e-9) & (low == high)
+    return Categories(run, np.where(complete[run], held, 0.0))
+
+
+def pair_moments(
+    model: FMModel, categories: Categories, first, second
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and standard deviation over the draws of ⟨v_j, v_k⟩ for given pairs, in the outcome's units."""
     mean, square = np.zeros(len(first)), np.zeros(len(first))
     for number, params in enumerate(model.params(), start=1):
-        value = np.einsum("ic,ic->i", params.factors[first], params.factors[second])
+        factors = categories.centred(params.factors)
+        value = np.einsum("ic,ic->i", factors[first], factors[second])
         change = value - mean
         mean += change / number
         square += change * (value - mean)
     return model.spread * mean, model.spread * np.sqrt(square / model.n_draws)
 
 
-def strongest_pairs(model: FMModel, features, exclusive, scale, k: int):
+def strongest_pairs(model: FMModel, features, categories: Categories, scale, k: int):
     """Positions of the k pairs of the largest mean effect |⟨v_j, v_k⟩| s_j s_k.
 
     Parameters
@@ -33,8 +88,8 @@ def strongest_pairs(model: FMModel, features, exclusive, scale, k: int):
     model : FMModel
     features : ndarray of int
         Among which to look.
-    exclusive : ndarray of int, shape (p,)
-        Features with the same number never occur together: they have no interaction.
+    categories : Categories
+        Features of one category have no interaction.
     scale : ndarray of shape (p,)
         Typical sizes s of the features.
     k : int
@@ -45,7 +100,8 @@ def strongest_pairs(model: FMModel, features, exclusive, scale, k: int):
     """
     draws = np.linspace(0, model.n_draws - 1, min(_SCREENING_DRAWS, model.n_draws)).astype(int)
     begin = int(model.shape.linear)
-    V = model.tables[draws][:, features, begin : begin + model.shape.n_components]
+    V = model.tables[draws][:, :, begin : begin + model.shape.n_components].astype(np.float64)
+    V = np.stack([categories.centred(factors)[features] for factors in V])
     # the mean over draws of ⟨v_j, v_k⟩ is one inner product of all draws side by side
     wide = np.concatenate(list(V), axis=1) * (scale[features] / np.sqrt(len(draws)))[:, None]
     wanted = k if len(draws) == model.n_draws else k * _CANDIDATES
@@ -54,7 +110,7 @@ def strongest_pairs(model: FMModel, features, exclusive, scale, k: int):
         stop = min(start + size, len(features))
         values = np.abs(wide[start:stop] @ wide.T)
         a, b = np.arange(start, stop)[:, None], np.arange(len(features))[None, :]
-        values[(b <= a) | (exclusive[features[a]] == exclusive[features[b]])] = -1.0
+        values[(b <= a) | (categories.run[features[a]] == categories.run[features[b]])] = -1.0
         best = np.argpartition(values, -min(wanted, values.size), axis=None)[-min(wanted, values.size) :]
         rows, columns = np.unravel_index(best, values.shape)
         found.append((values[rows, columns], rows + start, columns))
@@ -62,17 +118,17 @@ def strongest_pairs(model: FMModel, features, exclusive, scale, k: int):
     order = np.argsort(-strength, kind="stable")[:wanted]
     order = order[strength[order] >= 0]
     first, second = features[first[order]], features[second[order]]
-    mean, _ = pair_moments(model, first, second)
+    mean, _ = pair_moments(model, categories, first, second)
     order = np.argsort(-np.abs(mean) * scale[first] * scale[second], kind="stable")[:k]
     return first[order], second[order]
 
 
-def aligned_factors(model: FMModel) -> NDArray[np.float64]:
+def aligned_factors(model: FMModel, categories: Categories) -> NDArray[np.float64]:
     """Mean of the factors over the draws (p, k), each turned to the last, in principal axes.
 
     Factors are known up to a rotation; the model sees ⟨v_j, v_k⟩ only.
     """
-    draws = [params.factors for params in model.params()]
+    draws = [categories.centred(params.factors) for params in model.params()]
     reference = draws[-1]
     mean = np.zeros_like(reference)
     for factors in draws:

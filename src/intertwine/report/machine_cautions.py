@@ -105,10 +105,9 @@ def _inside(study: Study, findings: Findings) -> Iterator[Caution]:
 def _of_levels(findings: Findings) -> Iterator[Caution]:
     if any("=" in row.first and "=" in row.second for row in findings.interactions):
         yield Caution(
-            "Levels have no zero",
-            "Where every row has one level of each of two columns, only differences between pairs are determined: a part"
-            " that all levels of a column share could as well stand in the effects of single levels. Compare pairs of "
-            "the same columns with one another, rather than one pair with zero.",
+            "Levels are compared with their average",
+            "Where every row has one level of a column, the estimate of a pair is its deviation from what all levels of "
+            "that column share, weighted by their rows; the shared part is in the effects of single levels.",
         )
 
 

@@ -106,8 +106,8 @@ def _of_levels(findings: Findings) -> Iterator[Caution]:
     if any("=" in row.first and "=" in row.second for row in findings.interactions):
         yield Caution(
             "Levels are compared with their average",
-            "Where every row has one level of a column, the estimate of a pair is its deviation from what all levels of "
-            "that column share, weighted by their rows; the shared part is in the effects of single levels.",
+            "Where every row has one level of a column, the estimate of a pair is its deviation from what all levels of"
+            " that column share, weighted by their rows; the shared part is in the effects of single levels.",
         )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
+import polars as pl
 import pytest
 from scipy import sparse
 from scipy.stats import norm
@@ -142,7 +144,9 @@ def test_huge_and_tiny_columns_are_as_good_as_others(solver):
 def test_levels_that_were_never_seen_are_average_ones():
     X, y, _ = ratings(n=600)
     kept = X[:, [5]].toarray().ravel() == 0
-    with pytest.warns(UserWarning, match=r"constant in columns \[5\]; nothing can be learnt about them"):
+    with pytest.warns(
+        UserWarning, match=r"constant in columns \[5\]; they cannot be told from the intercept"
+    ):
         model = FMRegressor(n_components=2, max_iter=100, random_state=0).fit(X[kept], y[kept])
     with pytest.warns(UserWarning, match=r"rows have features that were zero in every row of fit \(x5\)"):
         mean, std = model.predict(X[~kept], return_std=True)
@@ -156,7 +160,8 @@ def test_a_chain_that_has_not_settled_says_so():
     X, y, _ = ratings()
     with pytest.warns(ConvergenceWarning, match="raise max_iter"):
         FMRegressor(n_components=4, max_iter=12, random_state=0, init_scale=3.0).fit(X, y)
-    assert scale_reduction(np.zeros(3)) == 1.0
+    assert scale_reduction(np.zeros(3)) == np.inf
+    assert scale_reduction(np.zeros(40)) == 1.0
 
 
 def test_a_warm_start_goes_on_where_the_last_fit_was():
@@ -278,3 +283,66 @@ def test_pairs_of_levels_are_deviations_from_what_all_levels_share():
     for first, second, value in zip(top["feature_1"], top["feature_2"], top["estimate"], strict=True):
         found[int(first[1:]), int(second[1:]) - 4] = value
     np.testing.assert_allclose(found, expected, atol=0.02)
+
+
+def test_weights_that_are_shares_are_told_to_be_few_rows():
+    X, y, _ = ratings(n=200)
+    with pytest.warns(
+        UserWarning, match="sums to 1 over 200 rows: a posterior reads a weight as a number of rows"
+    ):
+        FMRegressor(n_components=1, max_iter=20).fit(X, y, np.full(200, 1 / 200))
+
+
+def test_ordered_categories_keep_their_order():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 2))
+    grades = np.array(["low", "mid", "high"])[
+        np.digitize(2 * X[:, 0] + rng.standard_normal(300), [-1.0, 1.0])
+    ]
+    settings = {"ordinal": True, "n_components": 1, "max_iter": 60, "random_state": 0}
+    ordered = pd.Series(pd.Categorical(grades, ["low", "mid", "high"], ordered=True))
+    model = FMClassifier(**settings).fit(X, ordered)
+    assert model.classes_.tolist() == ["low", "mid", "high"]
+    assert model.score(X, grades) > 0.7
+    enum = FMClassifier(**settings).fit(X, pl.Series(grades, dtype=pl.Enum(["low", "mid", "high"])))
+    np.testing.assert_array_equal(enum.predict_proba(X), model.predict_proba(X))
+    with pytest.warns(UserWarning, match=r"classes are text, taken in the order \['high', 'low', 'mid'\]"):
+        FMClassifier(**settings).fit(X, grades)
+
+
+@pytest.mark.parametrize("n_classes", [2, 3])
+def test_classes_are_started_from_their_last_fit(n_classes):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((200, 3))
+    y = np.digitize(X[:, 0], np.linspace(-0.5, 0.5, n_classes - 1))
+    model = FMClassifier(solver="als", warm_start=True, max_iter=5, random_state=0, n_components=1, tol=0.0)
+    with pytest.warns(ConvergenceWarning):
+        first = model.fit(X, y).history_["objective"].to_numpy()
+    with pytest.warns(ConvergenceWarning):
+        second = model.fit(X, y).history_["objective"].to_numpy()
+    assert second[0] < first[4]
+
+
+def test_constant_columns_are_in_no_pair():
+    rng = np.random.default_rng(0)
+    X = np.column_stack([rng.standard_normal((200, 3)), np.ones(200)])
+    with pytest.warns(UserWarning, match="constant in columns"):
+        model = FMRegressor(solver="als", n_components=2, random_state=0).fit(X, X[:, 0] + X[:, 1] * X[:, 2])
+    assert len(model.top_interactions(9)) == 3
+
+
+def test_what_cannot_be_asked_of_pairs():
+    X, y, _ = ratings(n=100)
+    model = FMRegressor(n_components=1, solver="als").fit(X, y)
+    with pytest.raises(TypeError, match="k must be a positive integer"):
+        model.top_interactions(1.5)
+    with pytest.raises(ValueError, match="k must be a positive integer, got -1"):
+        model.top_interactions(-1)
+    with pytest.raises(TypeError, match="True, which is neither a name nor a position"):
+        model.top_interactions(features=[True, False])
+    with pytest.raises(ValueError, match="fewer than two features"):
+        model.top_interactions(features=[])
+    with pytest.raises(ValueError, match="rescale it"):
+        FMRegressor().fit(X, 1e-200 * y)
+    with pytest.raises(TypeError, match="neither all integers nor all text"):
+        FMRegressor(feature_groups=np.full(70, np.nan)).fit(X, y)

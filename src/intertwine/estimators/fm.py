@@ -26,6 +26,7 @@ from intertwine.validation import (
     check_classification_target,
     check_regression_target,
     check_weights,
+    order_classes,
     restored_on_failure,
 )
 
@@ -96,6 +97,10 @@ class FMRegressor(RegressorMixin, RegressionStreams):
             rows, target, weights = rows[kept], target[kept], weights[kept]
             center = float(np.average(target, weights=weights)) if self.fit_intercept else 0.0
             spread = float(np.sqrt(np.average((target - center) ** 2, weights=weights)))
+            if not spread > 0:
+                raise ValueError(
+                    "y does not vary over the rows that have weight, or too little to compute with: rescale it"
+                )
             standard = (target - center) / spread
             solver = self._solver_for(rows)
             response = GaussianResponse(standard, weights)
@@ -236,13 +241,17 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
             rows = self._read(X, reset=True)
             weights = check_weights(sample_weight, rows.shape[0], X)
             codes, self.classes_ = check_classification_target(y, X, weights)
+            if self.ordinal:
+                codes, self.classes_ = order_classes(y, codes, self.classes_)
             kept = weights > 0
             rows, codes, weights = rows[kept], codes[kept], weights[kept]
             self._ordered = bool(self.ordinal) and len(self.classes_) > 2
             solver = "gibbs" if self.ordinal else self._solver_for(rows)
             contrasts = [
-                (label, self._contrast(solver, rows, codes, weights, number))
-                for number, label in zip(self._contrast_numbers(), self._labels(), strict=True)
+                (label, self._contrast(solver, rows, codes, weights, number, place))
+                for place, (number, label) in enumerate(
+                    zip(self._contrast_numbers(), self._labels(), strict=True)
+                )
             ]
             self._fit_models(rows, X, contrasts, solver, weights, (rows, codes, weights))
         return self
@@ -252,7 +261,7 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         tags.classifier_tags.poor_score = bool(self.ordinal)  # on classes that have no order
         return tags
 
-    def _contrast(self, solver, rows, codes, weights, number):
+    def _contrast(self, solver, rows, codes, weights, number, place):
         """A function that fits one contrast: a class against the rest, or all classes in order."""
         if self._ordered:
             ordered = OrdinalProbitResponse(codes, len(self.classes_), weights)
@@ -262,9 +271,9 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         loss = LogisticLoss(sign, weights)
         if solver == "gibbs":
             probit = ProbitResponse(sign, weights)
-            return self._fitter(solver, rows, loss, probit, float(ndtri(share)), (0.0, 1.0), number)
+            return self._fitter(solver, rows, loss, probit, float(ndtri(share)), (0.0, 1.0), place)
         logistic = LogisticResponse(sign, weights)
-        return self._fitter(solver, rows, loss, logistic, loss.start_score(), (0.0, 1.0), number)
+        return self._fitter(solver, rows, loss, logistic, loss.start_score(), (0.0, 1.0), place)
 
     def _contrast_numbers(self) -> list[int]:
         if len(self.classes_) == 2:

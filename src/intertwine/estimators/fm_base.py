@@ -13,16 +13,18 @@ import threadpoolctl
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.fm_parameters import FM_CONSTRAINTS
+from intertwine.estimators.fm_results import FMResults
 from intertwine.estimators.fm_state import fm_from_state, fm_to_state
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape, column_scale
 from intertwine.fitting.fm_adagrad import fit_adagrad
 from intertwine.fitting.fm_als import fit_als
 from intertwine.fitting.fm_gibbs import fit_gibbs
-from intertwine.fitting.fm_pairs import aligned_factors, categories_of, pair_moments, strongest_pairs
+from intertwine.fitting.fm_pairs import categories_of
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
 from intertwine.resources import require_memory, thread_limit
@@ -39,7 +41,7 @@ _DRAWS = 2e9  # bytes of draws that "auto" lets it keep
 _LARGEST_MIXING = 1.2
 
 
-class AbstractFM(BaseEstimator, abc.ABC):
+class AbstractFM(FMResults, BaseEstimator, abc.ABC):
     """Factorization machine; see the final classes for the parameters."""
 
     _parameter_constraints: dict = FM_CONSTRAINTS
@@ -111,7 +113,7 @@ class AbstractFM(BaseEstimator, abc.ABC):
         return tags
 
     def _read(self, X, *, reset: bool):
-        idle = "nothing can be learnt about them"
+        idle = "they cannot be told from the intercept"
         return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
 
     def _solver_for(self, rows) -> str:
@@ -161,13 +163,15 @@ class AbstractFM(BaseEstimator, abc.ABC):
             raise ValueError(
                 f"feature_groups has shape {given.shape}, expecting one group for each of {p} features"
             )
+        if given.dtype.kind not in "biuU":
+            raise TypeError("feature_groups holds groups that are neither all integers nor all text")
         return np.unique(given, return_inverse=True)[1]
 
-    def _fitter(self, solver, rows, loss, response, start_score, scale_of_y, number):
-        """A function that fits one model, from the last one where that is asked for."""
+    def _fitter(self, solver, rows, loss, response, start_score, scale_of_y, place):
+        """A function that fits the model at ``place``, from the last one there where that is asked for."""
         previous = None
-        if self.warm_start and hasattr(self, "_models") and number < len(self._models):
-            previous = self._models[number if len(self._models) > 1 else 0][1]
+        if self.warm_start and hasattr(self, "_models") and place < len(self._models):
+            previous = self._models[place][1]
         outcome = FMOutcome(loss, response, start_score, *scale_of_y)
         return partial(_FIT[solver], rows, outcome, previous)
 
@@ -176,6 +180,8 @@ class AbstractFM(BaseEstimator, abc.ABC):
         self._categories = categories_of(rows, sample_weight)
         settings = self._settings(solver, self._groups(rows))
         _require_memory(rows, settings, len(contrasts), solver)
+        if solver == "gibbs":
+            _warn_of_small_weights(sample_weight)
         models = []
         limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)
         with limits as n_threads, watched(self, data) as watch, threadpoolctl.threadpool_limits(1, "blas"):
@@ -184,12 +190,16 @@ class AbstractFM(BaseEstimator, abc.ABC):
                 if len(contrasts) > 1:
                     watch.progress.section(f"class {label}")
                 rng = np.random.default_rng(seed)
-                models.append((label, _guarded(fit, settings, rng, watch, n_threads)))
+                models.append((label, _guarded(partial(fit, settings, rng, watch, n_threads), solver)))
         self.solver_ = solver
         self._frame_library = frame_library(X)
         self._models = models
         self._scale = column_scale(rows, sample_weight)
         self._seen = np.asarray((rows != 0).sum(axis=0)).ravel() > 0
+        low, high = (
+            min_max_axis(rows, axis=0) if sparse.issparse(rows) else (rows.min(axis=0), rows.max(axis=0))
+        )
+        self._varies = high > low
         self._warn_of_mixing(settings.max_iter)
 
     def _warn_of_mixing(self, max_iter: int) -> None:
@@ -217,17 +227,16 @@ class AbstractFM(BaseEstimator, abc.ABC):
                 names = ", ".join(str(self._features[j]) for j in unseen[used][:5])
                 more = " and others" if used.sum() > 5 else ""
                 warnings.warn(
-                    f"{n_rows} rows have features that were zero in every row of fit ({names}{more}); "
-                    "these count as an average feature of their group",
+                    f"{n_rows} rows have features that were zero in every row of fit ({names}{more}); these "
+                    + (
+                        "count as an average feature of their group"
+                        if self.solver_ == "gibbs"
+                        else "add nothing"
+                    ),
                     UserWarning,
                     stacklevel=3,
                 )
         return rows
-
-    @property
-    def _features(self) -> list:
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
     @property
     def n_iter_(self) -> int:
@@ -271,75 +280,6 @@ class AbstractFM(BaseEstimator, abc.ABC):
             table["class"] = np.concatenate(labels)
         return make_frame(table, self._frame_library)
 
-    @property
-    def components_(self) -> np.ndarray:
-        """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast."""
-        check_is_fitted(self, "_models")
-        return aligned_factors(self._models[0][1], self._categories)
-
-    def top_interactions(self, k: int = 20, features=None) -> Any:
-        """The strongest interactions ⟨v_j, v_k⟩.
-
-        Parameters
-        ----------
-        k : int, default=20
-        features : sequence of names or positions, default=None
-            Look among these only. By default among all that were not zero in every row, which compares p²/2 pairs.
-
-        Returns
-        -------
-        frame
-            rank, term, feature_1, feature_2, estimate (what the score gains when both features are one; mean over
-            the draws), std_error (standard deviation over the draws; NaN where there is one set of coefficients), z.
-            Ranked by the size of the effect at typical values of both features. Pairs that never occur together
-            (two levels of one category) are left out; class in multiclass problems. Where every row has one level of a
-            category, estimates are deviations from what all its levels share.
-
-        Raises
-        ------
-        ValueError
-            For an unknown feature, or a model without pairs.
-        """
-        check_is_fitted(self, "_models")
-        chosen = np.flatnonzero(self._seen) if features is None else self._positions(features)
-        if self.n_components == 0:
-            raise ValueError("n_components=0: the model has no interactions")
-        tables = []
-        for label, model in self._models:
-            first, second = strongest_pairs(model, chosen, self._categories, self._scale, k)
-            tables.append(self._pair_table(model, first, second, label))
-        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
-        return make_frame(joined, self._frame_library)
-
-    def _pair_table(self, model: FMModel, first, second, label) -> dict:
-        estimate, spread = pair_moments(model, self._categories, first, second)
-        errors = spread if model.n_draws > 1 else np.full(len(first), np.nan)
-        names = np.array(self._features, dtype=object)
-        table = {
-            "rank": np.arange(1, len(first) + 1),
-            "term": np.array(
-                [f"{names[a]} × {names[b]}" for a, b in zip(first, second, strict=True)], object
-            ),
-            "feature_1": names[first],
-            "feature_2": names[second],
-            "estimate": estimate,
-            "std_error": errors,
-            "z": np.divide(estimate, errors, out=np.full(len(first), np.nan), where=errors > 0),
-        }
-        if len(self._models) > 1:
-            table["class"] = np.full(len(first), label)
-        return table
-
-    def _positions(self, features) -> np.ndarray:
-        names = {name: j for j, name in enumerate(self._features)}
-        found = []
-        for feature in features:
-            position = names.get(feature) if isinstance(feature, str) else feature
-            if position is None or not 0 <= position < self.n_features_in_:
-                raise ValueError(f"{feature!r} is not a feature")
-            found.append(int(position))
-        return np.unique(np.array(found, dtype=np.intp))
-
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
 
@@ -361,14 +301,26 @@ class AbstractFM(BaseEstimator, abc.ABC):
         return fm_from_state(cls, state)
 
 
-def _guarded(fit, settings, rng, watch, n_threads) -> FMModel:
+def _guarded(fit, solver: str) -> FMModel:
+    remedy = "rescale y or sample_weight" if solver == "gibbs" else "rescale y, or choose another alpha"
     try:
-        model = fit(settings, rng, watch, n_threads)
+        model = fit()
     except FloatingPointError as error:
-        raise ValueError(f"overflow: {error}; rescale y, or raise alpha") from error
+        raise ValueError(f"overflow: {error}; {remedy}") from error
     if not np.isfinite(model.tables).all():
-        raise ValueError("overflow: coefficients are not finite; rescale X or y, or raise alpha")
+        raise ValueError(f"overflow: coefficients are not finite; rescale X, {remedy}")
     return model
+
+
+def _warn_of_small_weights(weight: np.ndarray) -> None:
+    """Weights are numbers of rows to a posterior: shares that sum to one would be a single row."""
+    if weight.sum() < 0.5 * weight.size:
+        warnings.warn(
+            f"sample_weight sums to {weight.sum():.3g} over {weight.size} rows: a posterior reads a weight as a number"
+            " of rows, and so few leave it wide; if the weights are no such numbers, divide them by their mean",
+            UserWarning,
+            stacklevel=5,
+        )
 
 
 def _require_memory(rows, settings: FMSettings, n_models: int, solver: str) -> None:

@@ -106,6 +106,6 @@ FM_PARAMETERS = """
 FM_CLASSIFIER_PARAMETERS = FM_PARAMETERS.replace(
     "    n_components : int, default=10",
     """    ordinal : bool, default=False
-        The classes are ordered, as sorted; needs "gibbs".
+        The classes are ordered: numbers by size, an ordered categorical as it says; needs "gibbs".
     n_components : int, default=10""",
 )

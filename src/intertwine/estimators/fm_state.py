@@ -40,6 +40,7 @@ def fm_to_state(estimator: Any) -> dict:
         "categories": estimator._categories._asdict(),
         "scale": estimator._scale,
         "seen": estimator._seen,
+        "varies": estimator._varies,
         "models": [_model_to_state(model) for _, model in estimator._models],
         "extra": estimator._extra_state(),
     }
@@ -54,7 +55,7 @@ def fm_from_state(cls: type, state: dict) -> Any:
     estimator._frame_library = state["frame_library"]
     estimator.solver_ = state["solver_"]
     estimator._categories, estimator._scale = Categories(**state["categories"]), state["scale"]
-    estimator._seen = state["seen"]
+    estimator._seen, estimator._varies = state["seen"], state["varies"]
     estimator._set_extra_state(state["extra"])
     models = [_model_from_state(model) for model in state["models"]]
     estimator._models = list(zip(estimator._labels(), models, strict=True))

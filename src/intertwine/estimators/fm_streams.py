@@ -96,7 +96,7 @@ class AbstractStreams(AbstractFM):
         self.solver_ = "adagrad"
         self._models = [(label, model_of(fit, shape)) for label, fit in fits]
         self._scale = np.sqrt(np.where(seen.counts > 0, seen.squares / np.maximum(seen.counts, 1), 1.0))
-        self._seen = seen.counts > 0
+        self._seen = self._varies = seen.counts > 0
         # which features exclude each other, a stream does not tell
         self._categories = Categories(np.arange(seen.counts.size), np.zeros(seen.counts.size))
 

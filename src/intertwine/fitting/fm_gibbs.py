@@ -154,7 +154,7 @@ def scale_reduction(trace: NDArray[np.float64]) -> float:
     """
     length = len(trace) // 4
     if length < 2:
-        return 1.0
+        return float("inf")  # too short to tell
     parts = trace[: 4 * length].reshape(4, length)
     within = float(parts.var(axis=1, ddof=1).mean())
     between = float(parts.mean(axis=1).var(ddof=1))

@@ -135,5 +135,6 @@ def aligned_factors(model: FMModel, categories: Categories) -> NDArray[np.float6
         left, _, right = np.linalg.svd(factors.T @ reference)
         mean += factors @ (left @ right) / len(draws)
     axes = np.linalg.svd(mean, full_matrices=False)[2]
-    turned = mean @ axes.T
+    turned = np.zeros_like(mean)
+    turned[:, : len(axes)] = mean @ axes.T  # fewer axes than factors where features are few
     return turned * np.sqrt(model.spread) * np.where(turned.sum(axis=0) < 0, -1.0, 1.0)

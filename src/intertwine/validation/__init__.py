@@ -11,6 +11,7 @@ from intertwine.validation.targets import (
     check_class_sizes,
     check_classification_target,
     check_regression_target,
+    order_classes,
 )
 from intertwine.validation.weights import check_weights, rows_that_count
 
@@ -30,6 +31,7 @@ __all__ = [
     "check_unpenalized_rank",
     "check_weights",
     "eager_frame",
+    "order_classes",
     "restored_on_failure",
     "rows_that_count",
     "survival_target",

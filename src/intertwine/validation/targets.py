@@ -1,7 +1,9 @@
 """The target of a regression and of a classification."""
 
+import warnings
 from typing import Any
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
@@ -100,6 +102,52 @@ def check_classification_target(
         weights = np.bincount(codes, weights=sample_weight, minlength=classes.size)
         if (weightless := weights == 0).any():
             raise ValueError(f"sample_weight is zero for the whole of classes {listed(classes[weightless])}")
+    return codes, classes
+
+
+def order_classes(
+    y: Any, codes: NDArray[np.intp], classes: NDArray[Any]
+) -> tuple[NDArray[np.intp], NDArray[Any]]:
+    """Put classes into their own order, where they bring one.
+
+    Parameters
+    ----------
+    y : array-like or Series of shape (n,)
+        As the user passed it: an ordered categorical, or a polars Enum, says the order of its labels.
+    codes : ndarray of shape (n,), int
+    classes : ndarray of shape (n_classes,)
+        Sorted.
+
+    Returns
+    -------
+    codes, classes
+        Anew.
+
+    Warns
+    -----
+    UserWarning
+        When the classes are text without an order.
+
+    Examples
+    --------
+    >>> import pandas as pd
+    >>> y = pd.Series(pd.Categorical(["low", "high", "mid"], ["low", "mid", "high"], ordered=True))
+    >>> order_classes(y, np.array([1, 0, 2]), np.array(["high", "low", "mid"], dtype=object))
+    (array([0, 2, 1]), array(['low', 'mid', 'high'], dtype=object))
+    """
+    column = nw.from_native(y, series_only=True, pass_through=True)
+    known: list[Any] = []
+    if isinstance(column, nw.Series) and isinstance(column.dtype, nw.Enum):  # ordered, in pandas too
+        known = list(column.dtype.categories)
+    order = [place for label in known for place in np.flatnonzero(classes == label)]
+    if len(order) == classes.size:
+        return np.argsort(order)[codes], classes[order]
+    if classes.dtype.kind not in "biuf":
+        warnings.warn(
+            f"classes are text, taken in the order {listed(classes)}; pass an ordered categorical, or numbers",
+            UserWarning,
+            stacklevel=4,
+        )
     return codes, classes
 
 

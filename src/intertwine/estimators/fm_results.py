@@ -1,0 +1,107 @@
+"""What every fitted factorization machine can be asked about its features."""
+
+from __future__ import annotations
+
+from numbers import Integral
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.results import check_count
+from intertwine.fitting.fm import FMModel
+from intertwine.fitting.fm_pairs import Categories, aligned_factors, pair_moments, strongest_pairs
+from intertwine.frames import make_frame
+
+__all__ = ["FMResults"]
+
+
+class FMResults:
+    """Readings of ``_models``: one fitted machine for each class contrast (one otherwise)."""
+
+    _models: list
+    _categories: Categories
+    _scale: np.ndarray
+    _varies: np.ndarray
+    _frame_library: str | None
+    n_components: int
+    n_features_in_: int
+
+    @property
+    def _features(self) -> list:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+
+    @property
+    def components_(self) -> np.ndarray:
+        """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast."""
+        check_is_fitted(self, "_models")
+        return aligned_factors(self._models[0][1], self._categories)
+
+    def top_interactions(self, k: int = 20, features=None) -> Any:
+        """The strongest interactions ⟨v_j, v_k⟩.
+
+        Parameters
+        ----------
+        k : int, default=20
+        features : sequence of names or positions, default=None
+            Look among these only. By default among all that were not the same in every row, which compares p²/2 pairs.
+
+        Returns
+        -------
+        frame
+            rank, term, feature_1, feature_2, estimate (what the score gains when both features are one; mean over
+            the draws), std_error (standard deviation over the draws; NaN where there is one set of coefficients), z.
+            Ranked by the size of the effect at typical values of both features. Pairs that never occur together
+            (two levels of one category) are left out; class in multiclass problems. Where every row has one level of a
+            category, estimates are deviations from what all its levels share.
+
+        Raises
+        ------
+        ValueError
+            For an unknown feature, or a model without pairs.
+        """
+        check_is_fitted(self, "_models")
+        check_count(k, "k")
+        if self.n_components == 0:
+            raise ValueError("n_components=0: the model has no interactions")
+        chosen = np.flatnonzero(self._varies) if features is None else self._positions(features)
+        tables = []
+        for label, model in self._models:
+            first, second = strongest_pairs(model, chosen, self._categories, self._scale, k)
+            tables.append(self._pair_table(model, first, second, label))
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return make_frame(joined, self._frame_library)
+
+    def _pair_table(self, model: FMModel, first, second, label) -> dict:
+        estimate, spread = pair_moments(model, self._categories, first, second)
+        errors = spread if model.n_draws > 1 else np.full(len(first), np.nan)
+        names = np.array(self._features, dtype=object)
+        table = {
+            "rank": np.arange(1, len(first) + 1),
+            "term": np.array(
+                [f"{names[a]} × {names[b]}" for a, b in zip(first, second, strict=True)], object
+            ),
+            "feature_1": names[first],
+            "feature_2": names[second],
+            "estimate": estimate,
+            "std_error": errors,
+            "z": np.divide(estimate, errors, out=np.full(len(first), np.nan), where=errors > 0),
+        }
+        if len(self._models) > 1:
+            table["class"] = np.full(len(first), label)
+        return table
+
+    def _positions(self, features) -> np.ndarray:
+        names = {name: j for j, name in enumerate(self._features)}
+        found = []
+        for feature in features:
+            if isinstance(feature, bool | np.bool_) or not isinstance(feature, str | Integral):
+                raise TypeError(f"features holds {feature!r}, which is neither a name nor a position")
+            position = names.get(feature) if isinstance(feature, str) else int(feature)
+            if position is None or not 0 <= position < self.n_features_in_:
+                raise ValueError(f"{feature!r} is not a feature")
+            found.append(int(position))
+        if len(set(found)) < 2:
+            raise ValueError("features names fewer than two features, which have no pair")
+        return np.unique(np.array(found, dtype=np.intp))

@@ -1,6 +1,9 @@
 """Streams, files and later rows at the factorization machines: the same as the table they are cut from."""
 
+import warnings
+
 import numpy as np
+import pandas as pd
 import pytest
 from scipy import sparse
 from sklearn.datasets import dump_svmlight_file
@@ -184,6 +187,47 @@ def test_bad_outcomes_in_streams():
         FMClassifier(**SETTINGS).fit_stream([(np.eye(3), [1, 1, 1])])
     with pytest.raises(ValueError, match="ordinal=True needs solver='gibbs'"):
         FMClassifier(ordinal=True, **SETTINGS).fit_stream([(np.eye(3), [0, 1, 2])])
+
+
+def framed(size=60):
+    X, y = table()
+    frame = pd.DataFrame(X.toarray(), columns=list("abcdef"))
+    return frame, y, [(frame[a : a + size], y[a : a + size]) for a in range(0, 120, size)]
+
+
+@pytest.mark.parametrize("kept", [list, iter])
+def test_the_columns_of_frames_keep_their_names(kept):
+    frame, y, chunks = framed()
+    model = FMRegressor(**SETTINGS).fit_stream(kept(chunks))
+    assert model.feature_names_in_.tolist() == list("abcdef")
+    assert model.top_interactions(1)["term"][0] == "b × c"
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model.predict(frame)
+    with pytest.raises(ValueError, match="same order"):
+        model.partial_fit(frame[list("bacdef")], y)
+    arrays = [(X.to_numpy(), y) for X, y in chunks]
+    assert not hasattr(model.fit_stream(kept(arrays)), "feature_names_in_")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda frame: frame[list("bacdef")], "chunk 2: .*Column 0 is 'b', expected 'a'"),
+        (lambda frame: frame.rename(columns={"c": "z"}), r"chunk 2: .*missing \['c'\], unexpected \['z'\]"),
+        (lambda frame: frame[list("abcde")], r"chunk 2: .*missing \['f'\]"),
+        (lambda frame: frame.to_numpy(), "chunk 2: X has no column names, those of chunk 1 are"),
+    ],
+)
+@pytest.mark.parametrize("make", [FMRegressor, FMClassifier])
+def test_chunks_with_other_columns_are_refused(make, change, words):
+    _, _, ((X, y), (later, more)) = framed()
+    chunks = [(X, classes_of(y)), (change(later), classes_of(more))]
+    with pytest.raises(ValueError, match=f"(?s){words}"):
+        make(**SETTINGS).fit_stream(chunks)
+    if not hasattr(change(later), "columns"):
+        with pytest.raises(ValueError, match=r"chunk 2: X has column names \['a', .*but chunk 1 has none"):
+            make(**SETTINGS).fit_stream(chunks[::-1])
 
 
 @pytest.mark.parametrize("make", [FMRegressor, FMClassifier])

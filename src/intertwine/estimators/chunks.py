@@ -13,9 +13,11 @@ from scipy import sparse
 from sklearn.utils.validation import check_array
 
 from intertwine.fitting.fm_chunks import Chunk, labelled_rows
-from intertwine.validation import check_weights
+from intertwine.frames import frame_library
+from intertwine.validation import check_numeric_columns, check_weights, eager_frame
 from intertwine.validation.values import Extremes, check_values
 from intertwine.validation.vectors import raveled
+from intertwine.validation.wording import listed
 
 __all__ = ["CheckedChunks", "CodedChunks", "checked_column", "reread"]
 
@@ -31,10 +33,19 @@ class CheckedChunks:
     chunks : iterable of (X, y) or (X, y, sample_weight)
     outcome : callable
         Reads y.
+
+    Attributes
+    ----------
+    columns : list of str or None
+        Names of the columns of the first chunk, once it was read: all others must have them in that order.
+    frame_library : str or None
+        Library of its frame.
     """
 
     def __init__(self, chunks: Iterable[tuple], outcome: Callable[[Any], np.ndarray]) -> None:
         self._chunks, self._outcome = chunks, outcome
+        self.columns: list[str] | None = None
+        self.frame_library: str | None = None
 
     @property
     def lie_in_memory(self) -> bool:
@@ -45,6 +56,10 @@ class CheckedChunks:
         for number, chunk in enumerate(self._chunks, start=1):
             try:
                 X, y, *weight = chunk
+                columns = _column_names(X)
+                if number == 1:
+                    self.columns, self.frame_library = columns, frame_library(X)
+                _check_same_columns(columns, self.columns)
                 X = check_array(X, accept_sparse="csr", dtype=np.float64, ensure_all_finite=False)
                 check_values(Extremes.of(X), X.shape[0], None)
                 checked = (
@@ -55,6 +70,36 @@ class CheckedChunks:
             except (ValueError, TypeError) as error:
                 raise type(error)(f"chunk {number}: {error}") from error
             yield checked
+
+
+def _column_names(X: Any) -> list[str] | None:
+    """Names of a frame of numbers; None without a frame, or with names that are no text."""
+    frame = eager_frame(X)
+    if frame is None:
+        return None
+    check_numeric_columns(frame)
+    return list(frame.columns) if all(isinstance(name, str) for name in frame.columns) else None
+
+
+def _check_same_columns(columns: list[str] | None, first: list[str] | None) -> None:
+    """Refuse columns that are not those of the first chunk, and say which."""
+    if columns == first:
+        return
+    if first is None:
+        raise ValueError(f"X has column names {listed(columns or [])}, but chunk 1 has none")
+    if columns is None:
+        raise ValueError(f"X has no column names, those of chunk 1 are {listed(first)}")
+    missing = [name for name in first if name not in set(columns)]
+    unexpected = [name for name in columns if name not in set(first)]
+    if missing or unexpected:
+        parts = [("missing", missing), ("unexpected", unexpected)]
+        told = ", ".join(f"{what} {listed(names)}" for what, names in parts if names)
+        raise ValueError(f"the columns should be those of chunk 1: {told}")
+    place = next(j for j, name in enumerate(columns) if name != first[j])
+    raise ValueError(
+        "the columns should be in the order of those of chunk 1. "
+        f"Column {place} is {columns[place]!r}, expected {first[place]!r}"
+    )
 
 
 def checked_column(read: Callable[[Any], np.ndarray], y: Any, X: Any) -> np.ndarray:

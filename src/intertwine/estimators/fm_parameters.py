@@ -73,7 +73,8 @@ FM_PARAMETERS = """
         "gibbs": draws that are kept, evenly spaced, 4 p (1 + k) bytes each.
     tol : float, default=None
         "als": stop once a sweep lowers the objective by less than this share; None: 1e-6. "adagrad": once three epochs
-        together lower it, or the loss of the rows held out, by less than this share; None: 1e-3.
+        together lower it, or the loss of the rows held out, by less than this share and by less than a tenth of all
+        that was gained since the start; None: 1e-3.
     init_scale : float, default=0.1
         Standard deviation of the factors at the start; "adagrad" finds its own.
     learning_rate : float, default=0.1

@@ -57,10 +57,15 @@ class AbstractStreams(AbstractFM):
                 before = self._progress_of(number, settings.shape) if self.warm_start else None
                 chosen = adagrad_settings(settings, n_threads)
                 fits.append((label, fit_chunks(loss, chunks, structure, chosen, seed, before, shown)))
-        self.__dict__.pop("feature_names_in_", None)
-        self._frame_library = None
         self._publish(fits, settings.shape)
         self._warn_of_mixing(settings.max_iter)
+
+    def _name_columns(self, read: CheckedChunks) -> None:
+        """Take the names of the columns from chunks that were read."""
+        self.__dict__.pop("feature_names_in_", None)
+        if read.columns is not None:
+            self.feature_names_in_ = np.array(read.columns, dtype=object)
+        self._frame_library = read.frame_library
 
     def _update(self, loss: AbstractRowLoss, chunks: list, like: Any) -> None:
         """One pass over new rows for each of ``chunks``: (label, Chunk)."""
@@ -115,9 +120,9 @@ class RegressionStreams(AbstractStreams):
         Parameters
         ----------
         chunks : iterable of (X, y) or (X, y, sample_weight)
-            Arrays or sparse matrices, of which later ones may be wider. ``intertwine.io.LibsvmFile(path)`` reads a
-            file. Anything but a list or tuple is iterated once and kept in a temporary folder for the epochs, 12 bytes
-            an entry: reading text takes many times as long as learning from it.
+            Arrays or sparse matrices, of which later ones may be wider, or frames with the same columns.
+            ``intertwine.io.LibsvmFile(path)`` reads a file. Anything but a list or tuple is iterated once and kept in
+            a temporary folder for the epochs, 12 bytes an entry: reading text takes many times as long as learning.
 
         Returns
         -------
@@ -147,8 +152,10 @@ class RegressionStreams(AbstractStreams):
         >>> bool(model.score(X, y) > 0.95)
         True
         """
-        with restored_on_failure(self), reread(CheckedChunks(chunks, _numbers)) as checked:
+        read = CheckedChunks(chunks, _numbers)
+        with restored_on_failure(self), reread(read) as checked:
             self._fit_stream(SquaredRows(), [("", CodedChunks(checked, np.asarray))])
+            self._name_columns(read)
         return self
 
     @available_if(_is_adagrad)
@@ -199,9 +206,9 @@ class ClassificationStreams(AbstractStreams):
         Parameters
         ----------
         chunks : iterable of (X, y) or (X, y, sample_weight)
-            Arrays or sparse matrices, of which later ones may be wider. ``intertwine.io.LibsvmFile(path)`` reads a
-            file. Anything but a list or tuple is iterated once and kept in a temporary folder for the epochs, 12 bytes
-            an entry: reading text takes many times as long as learning from it.
+            Arrays or sparse matrices, of which later ones may be wider, or frames with the same columns.
+            ``intertwine.io.LibsvmFile(path)`` reads a file. Anything but a list or tuple is iterated once and kept in
+            a temporary folder for the epochs, 12 bytes an entry: reading text takes many times as long as learning.
 
         Returns
         -------
@@ -219,13 +226,15 @@ class ClassificationStreams(AbstractStreams):
         ConvergenceWarning
             When more epochs are needed.
         """
-        with restored_on_failure(self), reread(CheckedChunks(chunks, _labels)) as checked:
+        read = CheckedChunks(chunks, _labels)
+        with restored_on_failure(self), reread(read) as checked:
             found = [np.unique(y) for _, y, _ in checked]
             if not found:
                 raise ValueError("the stream has no chunks")
             self._begin(check_classification_target(np.concatenate(found), None)[1])
             streams = [(label, CodedChunks(checked, partial(_sign, label))) for label in self._labels()]
             self._fit_stream(LogisticRows(), streams)
+            self._name_columns(read)
         return self
 
     @available_if(_is_adagrad)

@@ -18,6 +18,7 @@ from intertwine.structures.fm import FactorizationMachine, FMParams
 __all__ = ["AdaGradSettings", "Passes"]
 
 _FIRST_SQUARE = 0.1  # G before the first row, in squared gradients of a row that is wrong by one unit
+_FAR_WORSE = 2.0  # than a constant, as a multiple of its loss: passes that exceed it diverge
 _FIRST_SHARE = 0.01  # of the spread of the scores that factors make up before the first row
 
 
@@ -89,9 +90,13 @@ class Passes:
         self._loss, self._training, self._held_out = loss, training, held_out
         self._structure, self._settings, self._seed = structure, settings, seed
         self._seen, self._window = seen, window
-        self._units = Units.of(seen, loss)
+        self._intercept = settings.rates[0] != 0.0
+        self._units = Units.of(seen, loss, self._intercept)
         self._strengths = np.array(settings.strengths)
         self.judges = held_out is not None
+        self.constant_value = self._value_of_constant()
+        # a few rows held out may all lie near the constant: then the training rows say what is usual
+        self.far_worse = _FAR_WORSE * max(self.constant_value, loss.constant(seen, self._intercept))
 
     def start(self, before: Point | None, was_met: NDArray[np.bool_]) -> Point:
         """Where an earlier fit ended; near zero for features (or all) that it has not met.
@@ -110,7 +115,7 @@ class Passes:
         pair, triple = units.small_factors(_FIRST_SHARE, k, k3)
         uses = np.array(settings.rates) != 0.0
         params = FMParams(
-            self._loss.start(seen) if uses[0] else 0.0,
+            self._loss.start(seen, self._intercept),
             np.zeros(p),
             uses[2] * pair[:, None] * noise[:, :k],
             uses[3] * triple[:, None] * noise[:, k:],
@@ -128,9 +133,7 @@ class Passes:
 
     def first_value(self, point: Point) -> float:
         """Judge the start; without rows held out, by what a constant would do: that takes no pass."""
-        if self._held_out is None:
-            return self._loss.constant(self._seen)
-        return self._judged(point.params, self._held_out)
+        return self.constant_value if self._held_out is None else self._judged(point.params, self._held_out)
 
     def visit(self, point: Point, learning_rate: float) -> tuple[Point, float]:
         """Pass over all rows once."""
@@ -160,6 +163,13 @@ class Passes:
         penalty = self._units.penalty(self._strengths, params[1:])
         value = total / n_rows + penalty if self._held_out is None else self._judged(params, self._held_out)
         return Point(params, squares, number), value
+
+    def _value_of_constant(self) -> float:
+        loss, rows, seen = self._loss, self._held_out, self._seen
+        if rows is None:
+            return loss.constant(seen, self._intercept)
+        constant = np.full(rows.y.size, loss.start(seen, self._intercept))
+        return float(loss.bind(rows.y, rows.weight).value(constant))
 
     def _judged(self, params: FMParams, rows: Chunk) -> float:
         scores = self._structure.score(params, widened(rows.X, params.linear.size))

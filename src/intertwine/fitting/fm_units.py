@@ -1,10 +1,10 @@
 """What rows say about units, so that steps and penalties of AdaGrad have them.
 
 The size of a feature is the root of its mean square over the rows that have it; the unit of a loss is the standard
-deviation of the outcome for squared error and one for log-odds. Linear weights then have unit c / size with c that of
-the loss, factors of pairs √c / size and factors of triples ∛c / size. Steps in these units are the same whether a
-length is in metres or in micrometres, and nothing has to be rescaled and scaled back: the model stays in the units of
-the user.
+deviation of the outcome for squared error (without an intercept, its root mean square) and one for log-odds. Linear
+weights then have unit c / size with c that of the loss, factors of pairs √c / size and factors of triples ∛c / size.
+Steps in these units are the same whether a length is in metres or in micrometres, and nothing has to be rescaled and
+scaled back: the model stays in the units of the user.
 """
 
 from __future__ import annotations
@@ -91,6 +91,13 @@ class Seen(NamedTuple):
         return self.center + float(self.moments[1] / self.moments[0])
 
     @property
+    def size(self) -> float:
+        """Root mean square of the outcome; one where it is zero."""
+        shift = self.moments[1] / self.moments[0]
+        variance = max(float(self.moments[2] / self.moments[0] - shift * shift), 0.0)
+        return float(np.hypot(self.mean, np.sqrt(variance))) or 1.0
+
+    @property
     def spread(self) -> float:
         """Standard deviation of the outcome; one where it is constant."""
         shift = self.moments[1] / self.moments[0]
@@ -105,15 +112,15 @@ class AbstractRowLoss(ABC):
     bind: Callable[..., AbstractLoss]
 
     @abstractmethod
-    def unit(self, seen: Seen) -> float:
-        """Unit of the scores."""
+    def unit(self, seen: Seen, intercept: bool) -> float:
+        """Unit of the scores; ``intercept`` tells whether a constant is fitted, else it is zero."""
 
     @abstractmethod
-    def start(self, seen: Seen) -> float:
+    def start(self, seen: Seen, intercept: bool) -> float:
         """Constant score with the smallest loss."""
 
     @abstractmethod
-    def constant(self, seen: Seen) -> float:
+    def constant(self, seen: Seen, intercept: bool) -> float:
         """Loss of that score."""
 
 
@@ -124,14 +131,14 @@ class SquaredRows(AbstractRowLoss):
     visit = staticmethod(squared_pass)
     bind = SquaredLoss
 
-    def unit(self, seen):
-        return seen.spread
+    def unit(self, seen, intercept):
+        return seen.spread if intercept else seen.size
 
-    def start(self, seen):
-        return seen.mean
+    def start(self, seen, intercept):
+        return seen.mean if intercept else 0.0
 
-    def constant(self, seen):
-        return 0.5 * seen.spread**2
+    def constant(self, seen, intercept):
+        return 0.5 * self.unit(seen, intercept) ** 2
 
 
 @final
@@ -141,14 +148,14 @@ class LogisticRows(AbstractRowLoss):
     visit = staticmethod(logistic_pass)
     bind = LogisticLoss
 
-    def unit(self, seen):
+    def unit(self, seen, intercept):
         return 1.0
 
-    def start(self, seen):
-        return float(2.0 * np.arctanh(self._margin(seen)))
+    def start(self, seen, intercept):
+        return float(2.0 * np.arctanh(self._margin(seen))) if intercept else 0.0
 
-    def constant(self, seen):
-        odds = self._margin(seen)
+    def constant(self, seen, intercept):
+        odds = self._margin(seen) if intercept else 0.0
         return float(-0.5 * ((1.0 + odds) * np.log1p(odds) + (1.0 - odds) * np.log1p(-odds)) + np.log(2.0))
 
     @staticmethod
@@ -181,9 +188,9 @@ class Units(NamedTuple):
     row_length: float
 
     @classmethod
-    def of(cls, seen: Seen, loss: AbstractRowLoss) -> Units:
+    def of(cls, seen: Seen, loss: AbstractRowLoss, intercept: bool = True) -> Units:
         """Take the units from what was seen."""
-        unit, met = loss.unit(seen), np.maximum(seen.counts, 1)
+        unit, met = loss.unit(seen, intercept), np.maximum(seen.counts, 1)
         sizes = np.where(seen.squares > 0.0, np.sqrt(seen.squares / met), 1.0)
         shares = np.where(seen.counts > 0, seen.counts / seen.n_rows, 1.0)
         row_length = float(np.sqrt(max(seen.counts.sum() / seen.n_rows, 1.0)))

@@ -8,6 +8,8 @@ from intertwine.solvers.base import AbstractSolver
 
 __all__ = ["AdaGrad", "AdaGradState", "Point"]
 
+_LAST_SHARE = 0.1  # of the whole descent: while the last passes make up more of it, the run is on its way
+
 
 class Point(NamedTuple):
     """All that the next pass depends on: a run resumed from it repeats itself to the bit.
@@ -42,6 +44,8 @@ class AdaGradState(NamedTuple):
         Where the next pass goes on.
     best : tuple of float
         Best value after each pass of this run, that of the start first.
+    reference : float
+        Value at the start of the first run; for a later run, that of a constant.
     """
 
     params: Any
@@ -49,6 +53,7 @@ class AdaGradState(NamedTuple):
     optimality: float
     point: Point
     best: tuple[float, ...]
+    reference: float
 
 
 @final
@@ -56,8 +61,9 @@ class AdaGrad(AbstractSolver):
     """Passes of steps whose lengths shrink with the gradients met so far.
 
     Accepts *streamed* problems: ``visit(point, learning_rate)`` gives the point after one more pass (its argument is
-    left as it is) and the value there, ``first_value(point)`` that before any; ``judges`` tells whether values are
-    those of rows held out, which passes may come to harm.
+    left as it is) and the value there, ``first_value(point)`` that before any, ``constant_value`` that of the best
+    constant, ``far_worse`` one that only passes which diverge exceed; ``judges`` tells whether values are those of rows
+    held out, which passes may come to harm.
 
     The iterates are not averaged. On held-out ratings (MovieLens 100K) an average over the last ten passes gains .003
     where the learning rate is three times too long, and nothing (±.0005) where it is right.
@@ -69,7 +75,9 @@ class AdaGrad(AbstractSolver):
     learning_rate : float
         Length of the first steps, in units that the problem explains.
     tol : float
-        The run has converged once ``patience`` passes together gained no more than this, relative to the value.
+        The run has converged once ``patience`` passes together gained no more than this, relative to the value, and
+        less than a tenth of all that was gained since the first start. Without the latter, a large value that passes
+        can hardly lower would end a run there; what is no better than its start has never converged.
     patience : int, default=3
     """
 
@@ -80,16 +88,25 @@ class AdaGrad(AbstractSolver):
 
     def init(self, problem, params):
         value = problem.first_value(params)
-        return AdaGradState(params.params, value, float("inf"), params, (value,))
+        reference = problem.constant_value if params.n_passes else value
+        return AdaGradState(params.params, value, float("inf"), params, (value,), reference)
 
     def step(self, problem, state):
         point, value = problem.visit(state.point, self.learning_rate)
+        # rows held out may get far worse by overfitting, after they got better: the best is kept
+        hopeful = problem.judges and state.best[-1] < state.reference
+        if not (hopeful or value <= problem.far_worse):
+            raise ValueError(f"overflow at epoch {point.n_passes}; lower learning_rate")
         keeps = problem.judges and value >= state.best[-1]
         params = state.params if keeps else point.params
         best = (*state.best, min(value, state.best[-1]))
         gain = best[max(len(best) - 1 - self.patience, 0)] - best[-1]
-        return AdaGradState(params, value, gain / max(abs(best[-1]), 1e-300), point, best)
+        optimality = gain / max(abs(best[-1]), 1e-300)
+        return AdaGradState(params, value, optimality, point, best, state.reference)
 
     def converged(self, state):
         """Tell whether the last ``patience`` passes gained next to nothing."""
-        return len(state.best) > self.patience and bool(state.optimality <= self.tol)
+        if len(state.best) <= self.patience or not state.optimality <= self.tol:
+            return False
+        gain = state.best[-1 - self.patience] - state.best[-1]
+        return bool(gain < _LAST_SHARE * (state.reference - state.best[-1]))

@@ -15,6 +15,8 @@ TITLES = {
     "litlvm_optimiser": "Against the paper's optimiser",
     "litlvm_compatibility": "A map of compatible donors and recipients",
     "fm_ratings": "Ratings: MovieLens 100k",
+    "fm_side_information": "Ratings with all that is known of users, films and dates",
+    "fm_speed": "Factorization machines: time of an iteration, and how it grows",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.

@@ -100,3 +100,34 @@ class AdaGrad(RatingPeer):
 
     def score(self, X):
         return self._model.predict(one_hot(X))
+
+
+class Local(RatingPeer):
+    """LocalFMRegressor with distances in a learnt latent space; a single anchor is a plain machine, fitted alike."""
+
+    grid = product(n_epochs=(20,), n_anchors=(5,), alpha=(5e-5, 1e-4))
+
+    def run(self, X, y, n_epochs, n_anchors, alpha):
+        from intertwine import LocalFMRegressor
+
+        model = LocalFMRegressor(
+            space="latent",
+            n_components=N_COMPONENTS,
+            n_anchors=n_anchors,
+            alpha=alpha,
+            solver="adam",
+            n_epochs=n_epochs,
+            random_state=self.seed,
+        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            self._model = model.fit(one_hot(X), y)
+
+    def score(self, X):
+        return self._model.predict(one_hot(X))
+
+
+class OneExpert(Local):
+    """The same with one expert: what being local adds is the difference."""
+
+    grid = product(n_epochs=(20,), n_anchors=(1,), alpha=(5e-5, 1e-4))

@@ -21,6 +21,8 @@ METHODS: dict[str, Method] = {
     "intertwine, Gibbs, ordinal": _method(_our_ratings.Ordinal),
     "intertwine, ALS": _method(_our_ratings.LeastSquares),
     "intertwine, AdaGrad": _method(_our_ratings.AdaGrad),
+    "intertwine, local FM in a latent space, 5 experts": _method(_our_ratings.Local),
+    "intertwine, the same with 1 expert": _method(_our_ratings.OneExpert),
     "xLearn, AdaGrad": _method(XLearn, from_registry=True),
     "Vowpal Wabbit, --rank": _method(VowpalWabbit, from_registry=True),
 }

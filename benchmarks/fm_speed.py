@@ -75,7 +75,8 @@ def fitted(task: dict, X, y, n_iter: int):
 
     common = {"n_components": factors, "max_iter": n_iter, "random_state": 0, "tol": 0.0}
     if method == "local":
-        return LocalFMRegressor(n_anchors=task["anchors"], **common).fit(X, y)
+        local = LocalFMRegressor(n_anchors=task["anchors"], solver="adam", n_epochs=n_iter, **common)
+        return local.fit(X, y)
     solver = OURS[method.removeprefix("intertwine, ")]
     return FMRegressor(solver=solver, n_samples=1, n_jobs=task["threads"], **common).fit(X, y)
 

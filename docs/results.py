@@ -26,6 +26,8 @@ PICTURES = {
     "litlvm_simulation_transition": "RMSE by number of features: without a tie the error jumps where the parameters, "
     "1 + p + p(p−1)/2, come to outnumber the 2000 rows; with it, it grows.",
     "litlvm_scale_growth": "Seconds of a fit by number of features and of rows.",
+    "fm_speed_growth": "Seconds of an iteration of factorization machines by rows, entries of a row, factors, and "
+    "anchors of local machines; one thread.",
     "litlvm_compatibility_maps": "Maps of antigens: the truth, principal components, the latent distance model, and "
     "principal components of untied pairs.",
 }

@@ -200,9 +200,10 @@ def picture(name: str, rows: list[dict]) -> None:
 
     matplotlib.use("Agg")
     import matplotlib.pyplot as plt
+    from matplotlib.ticker import NullLocator
 
     axes_names = {"rows": "rows", "entries": "entries of a row", "factors": "factors k", "anchors": "anchors"}
-    figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=False)
+    figure, panels = plt.subplots(1, 4, figsize=(13, 3.4), sharey=True)
     for panel, (axis, label) in zip(panels, axes_names.items(), strict=True):
         others = {key: value for key, value in DEFAULTS.items() if key != axis}
         if axis == "anchors":
@@ -213,6 +214,12 @@ def picture(name: str, rows: list[dict]) -> None:
         if here:
             _figures.draw_curves(_figures.curves(here, axis, "cpu_seconds", "method"), panel)
         panel.set(xscale="log", yscale="log", xlabel=label)
+        sizes = sorted({row[axis] for row in here})
+        panel.set_xticks(
+            sizes, [f"{size:,}" if size < 1000 else f"{size:.0e}" for size in sizes], minor=False
+        )
+        panel.xaxis.set_minor_locator(NullLocator())
+        panel.set_ylim(5e-4, 10)
     panels[0].set_ylabel("seconds an iteration")
     panels[0].legend(fontsize=7)
     _figures.save(figure, f"{name}_growth")

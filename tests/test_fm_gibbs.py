@@ -346,3 +346,15 @@ def test_what_cannot_be_asked_of_pairs():
         FMRegressor().fit(X, 1e-200 * y)
     with pytest.raises(TypeError, match="neither all integers nor all text"):
         FMRegressor(feature_groups=np.full(70, np.nan)).fit(X, y)
+
+
+def test_many_rows_are_predicted_in_parts(monkeypatch):
+    from intertwine.fitting import fm
+
+    X, y, _ = ratings(n=100)
+    model = FMRegressor(n_components=2, max_iter=20, random_state=0).fit(X, y)
+    classifier = FMClassifier(n_components=2, max_iter=20, random_state=0).fit(X, y > 3)
+    whole = model.predict(X, return_std=True), classifier.predict_proba(X)
+    monkeypatch.setattr(fm, "_ROWS", 7)
+    np.testing.assert_array_equal(model.predict(X, return_std=True), whole[0])
+    np.testing.assert_array_equal(classifier.predict_proba(X), whole[1])

@@ -15,6 +15,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import pair_terms
 from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.model_head import head_of, take_features
 from intertwine.estimators.progress import progress, warn_if_unconverged
 from intertwine.estimators.results import InteractionResults, check_count
 from intertwine.estimators.solver_choice import choose_solver
@@ -246,22 +247,11 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
 
     def _to_state(self) -> dict:
         check_is_fitted(self, "_models")
-        params = self.get_params(deep=False)
-        if isinstance(params["random_state"], np.random.RandomState):
-            params["random_state"] = None
-        params["checkpoint"] = None  # a place on this machine
-        names = getattr(self, "feature_names_in_", None)
-        extra = self._extra_state()
-        return {
-            "class": type(self).__name__,
-            "params": params,
-            "n_features_in_": int(self.n_features_in_),
-            "feature_names_in_": None if names is None else [str(name) for name in names],
-            "frame_library": self._frame_library,
+        return head_of(self) | {
             "solver_reason_": self.solver_reason_,
             "labels": [str(label) for label, _ in self._models],
             "models": [model_to_state(model) for _, model in self._models],
-            "extra": extra,
+            "extra": self._extra_state(),
         }
 
     @abc.abstractmethod
@@ -279,11 +269,8 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
 
 def load_estimator_state(estimator, state: dict):
     """Fill a freshly constructed estimator from a file's state."""
-    estimator.n_features_in_ = state["n_features_in_"]
-    if state["feature_names_in_"] is not None:
-        estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+    take_features(estimator, state)
     estimator.solver_reason_ = state["solver_reason_"]
-    estimator._frame_library = state["frame_library"]
     models = [model_from_state(model) for model in state["models"]]
     estimator._set_extra_state(state["extra"])
     labels = getattr(estimator, "_class_labels", state["labels"])

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from intertwine.estimators.model_head import head_of, take_features
 from intertwine.fitting.fm import FMModel, FMShape
 from intertwine.fitting.fm_pairs import Categories
 from intertwine.fitting.fm_stream import AdaGradFit
@@ -18,24 +19,14 @@ from intertwine.structures.fm import FMParams
 __all__ = ["fm_from_state", "fm_to_state"]
 
 _ARRAYS = ("intercepts", "tables", "noise", "thresholds", "history")
-_PLACES = ("random_state", "checkpoint")  # of this process and this machine
 
 
 def fm_to_state(estimator: Any) -> dict:
     """State of a fitted factorization machine."""
-    params = estimator.get_params(deep=False)
-    if isinstance(params["random_state"], np.random.RandomState):
-        params["random_state"] = None
-    params["checkpoint"] = None
-    if params["feature_groups"] is not None and not isinstance(params["feature_groups"], str):
-        params["feature_groups"] = np.asarray(params["feature_groups"])
-    names = getattr(estimator, "feature_names_in_", None)
-    return {
-        "class": type(estimator).__name__,
-        "params": params,
-        "n_features_in_": int(estimator.n_features_in_),
-        "feature_names_in_": None if names is None else [str(name) for name in names],
-        "frame_library": estimator._frame_library,
+    groups = estimator.feature_groups
+    if groups is not None and not isinstance(groups, str):
+        groups = np.asarray(groups)
+    return head_of(estimator, feature_groups=groups) | {
         "solver_": estimator.solver_,
         "categories": estimator._categories._asdict(),
         "scale": estimator._scale,
@@ -49,10 +40,7 @@ def fm_to_state(estimator: Any) -> dict:
 def fm_from_state(cls: type, state: dict) -> Any:
     """The estimator that ``fm_to_state`` wrote; it predicts the same to the bit."""
     estimator = cls(**state["params"])
-    estimator.n_features_in_ = state["n_features_in_"]
-    if state["feature_names_in_"] is not None:
-        estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
-    estimator._frame_library = state["frame_library"]
+    take_features(estimator, state)
     estimator.solver_ = state["solver_"]
     estimator._categories, estimator._scale = Categories(**state["categories"]), state["scale"]
     estimator._seen, estimator._varies = state["seen"], state["varies"]

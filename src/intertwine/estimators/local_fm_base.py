@@ -21,6 +21,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.local_fm_results import LocalFMResults
 from intertwine.estimators.local_fm_state import fit_from_state, fit_to_state
+from intertwine.estimators.model_head import head_of, take_features
 from intertwine.estimators.progress import progress
 from intertwine.fitting.feature_scaling import FeatureScaling
 from intertwine.fitting.local_fm import Batch, Descent, LocalFMFit, LocalFMSettings, Stochastic, fit_local_fm
@@ -218,18 +219,8 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
 
     def _to_state(self) -> dict:
         check_is_fitted(self, "_machines")
-        params = self.get_params(deep=False)
-        if isinstance(params["random_state"], np.random.RandomState):
-            params["random_state"] = None
-        if not isinstance(params["space"], str):
-            params["space"] = np.asarray(params["space"]).tolist()
-        names = getattr(self, "feature_names_in_", None)
-        return {
-            "class": type(self).__name__,
-            "params": params,
-            "n_features_in_": int(self.n_features_in_),
-            "feature_names_in_": None if names is None else [str(name) for name in names],
-            "frame_library": self._frame_library,
+        space = self.space if isinstance(self.space, str) else np.asarray(self.space).tolist()
+        return head_of(self, space=space) | {
             "solver_": self.solver_,
             "scaling": self._scaling._asdict(),
             "machines": [[fit_to_state(fit) for fit in fits] for _, fits in self._machines],
@@ -247,11 +238,8 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
     @classmethod
     def _from_state(cls, state: dict):
         estimator = cls(**state["params"])
-        estimator.n_features_in_ = state["n_features_in_"]
-        if state["feature_names_in_"] is not None:
-            estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+        take_features(estimator, state)
         estimator.solver_ = state["solver_"]
-        estimator._frame_library = state["frame_library"]
         estimator._scaling = FeatureScaling(**state["scaling"])
         labels = estimator._set_extra_state(state["extra"])
         machines = [[fit_from_state(fit) for fit in fits] for fits in state["machines"]]

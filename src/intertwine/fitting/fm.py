@@ -170,19 +170,36 @@ class FMModel:
 
     def moments(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Mean and standard deviation of the scores over the draws, in the outcome's units (n,)."""
+        parts = [self._moments(rows) for rows in _in_parts(X)]
+        mean, deviation = (np.concatenate(part) for part in zip(*parts, strict=True))
+        return self.center + self.spread * mean, self.spread * deviation
+
+    def _moments(self, X: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         mean, square = np.zeros(X.shape[0]), np.zeros(X.shape[0])
         for number, scores in enumerate(self.scores(X), start=1):
             change = scores - mean
             mean += change / number
             square += change * (scores - mean)
-        return self.center + self.spread * mean, self.spread * np.sqrt(square / self.n_draws)
+        return mean, np.sqrt(square / self.n_draws)
 
     def mean_of(self, X: Any, transform) -> NDArray[np.float64]:
         """Mean over the draws of ``transform(scores, number of the draw)``."""
-        total: Any = 0.0
-        for number, scores in enumerate(self.scores(X)):
-            total = total + transform(scores, number)
-        return total / self.n_draws
+        return np.concatenate(
+            [
+                sum(transform(scores, number) for number, scores in enumerate(self.scores(rows)))
+                / self.n_draws
+                for rows in _in_parts(X)
+            ]
+        )
+
+
+def _in_parts(X: Any) -> Iterator[Any]:
+    """The rows, so many at a time that the sums of their factors stay small."""
+    if X.shape[0] <= _ROWS:
+        yield X
+        return
+    for start in range(0, X.shape[0], _ROWS):
+        yield X[start : start + _ROWS]
 
 
 def column_scale(X: Any, weight: NDArray[np.float64]) -> NDArray[np.float64]:

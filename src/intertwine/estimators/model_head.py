@@ -1,0 +1,47 @@
+"""What the model files of all families begin with: which estimator it was, its parameters, and the features it saw."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+__all__ = ["head_of", "take_features"]
+
+
+def head_of(estimator: Any, **replaced: Any) -> dict[str, Any]:
+    """First entries of a fitted estimator's state.
+
+    Parameters
+    ----------
+    estimator : estimator
+        With ``n_features_in_`` and ``_frame_library``.
+    **replaced
+        Parameters in a form that a file can hold.
+
+    Returns
+    -------
+    dict
+        A generator of random numbers is left out, and so is the place of a checkpoint: both belong to this machine.
+    """
+    params = estimator.get_params(deep=False) | replaced
+    if isinstance(params["random_state"], np.random.RandomState):
+        params["random_state"] = None
+    if "checkpoint" in params:
+        params["checkpoint"] = None
+    names = getattr(estimator, "feature_names_in_", None)
+    return {
+        "class": type(estimator).__name__,
+        "params": params,
+        "n_features_in_": int(estimator.n_features_in_),
+        "feature_names_in_": None if names is None else [str(name) for name in names],
+        "frame_library": estimator._frame_library,
+    }
+
+
+def take_features(estimator: Any, state: dict[str, Any]) -> None:
+    """Set on a new estimator what `head_of` wrote of the features."""
+    estimator.n_features_in_ = state["n_features_in_"]
+    if state["feature_names_in_"] is not None:
+        estimator.feature_names_in_ = np.array(state["feature_names_in_"], dtype=object)
+    estimator._frame_library = state["frame_library"]

@@ -239,7 +239,7 @@ def test_two_levels_of_one_category_do_not_interact():
     assert ((first < 40) & (second >= 40)).all()
 
 
-def test_auto_samples_where_that_takes_minutes(monkeypatch):
+def test_auto_samples_unless_that_takes_hours(monkeypatch):
     from intertwine.estimators import fm_base
 
     X, y, _ = ratings(n=200)

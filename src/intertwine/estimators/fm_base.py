@@ -117,7 +117,7 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
         return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
 
     def _solver_for(self, rows) -> str:
-        """The solver asked for; "auto" samples where a chain takes minutes and its draws fit into memory."""
+        """The solver asked for; "auto" samples unless a chain would take hours or its draws much memory."""
         if self.solver != "auto":
             return self.solver
         width = 1 + self.n_components * (self.order - 1)

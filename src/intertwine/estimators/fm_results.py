@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.results import check_count
 from intertwine.fitting.fm import FMModel
 from intertwine.fitting.fm_pairs import Categories, aligned_factors, pair_moments, strongest_pairs
@@ -16,7 +17,7 @@ from intertwine.frames import make_frame
 __all__ = ["FMResults"]
 
 
-class FMResults:
+class FMResults(NamedFeatures):
     """Readings of ``_models``: one fitted machine for each class contrast (one otherwise)."""
 
     _models: list
@@ -28,13 +29,11 @@ class FMResults:
     n_features_in_: int
 
     @property
-    def _features(self) -> list:
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
-
-    @property
     def components_(self) -> np.ndarray:
-        """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast."""
+        """Factors (p, k) in principal axes, averaged over the draws; of the first class contrast.
+
+        Where every row has one level of a category, about the mean of its levels, as in ``top_interactions``.
+        """
         check_is_fitted(self, "_models")
         return aligned_factors(self._models[0][1], self._categories)
 

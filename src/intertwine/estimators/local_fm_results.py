@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import pair_terms
+from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.results import check_count
 from intertwine.fitting.feature_scaling import FeatureScaling
 from intertwine.fitting.local_fm import LocalFMFit
@@ -20,7 +21,7 @@ __all__ = ["LocalFMResults"]
 _BLOCK = 512  # features whose products with all others are ranked at a time
 
 
-class LocalFMResults:
+class LocalFMResults(NamedFeatures):
     """Readings of ``_machines``: for each class contrast (one otherwise), a list of fitted machines.
 
     The machines of an ensemble are numbered one after the other: expert ``i`` of machine ``e`` is ``e · m + i``.
@@ -31,11 +32,6 @@ class LocalFMResults:
     _frame_library: str | None
     _unit: float = 1.0
     n_features_in_: int
-
-    @property
-    def _features(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
     def _fits(self, label) -> list[LocalFMFit]:
         check_is_fitted(self, "_machines")

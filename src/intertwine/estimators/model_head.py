@@ -1,4 +1,4 @@
-"""What the model files of all families begin with: which estimator it was, its parameters, and the features it saw."""
+"""What all families know of themselves: the names of their features, and what their model files begin with."""
 
 from __future__ import annotations
 
@@ -6,7 +6,18 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["head_of", "take_features"]
+__all__ = ["NamedFeatures", "head_of", "take_features"]
+
+
+class NamedFeatures:
+    """Names of the features of a fitted estimator: those of its frame, or x0, x1, … without one."""
+
+    n_features_in_: int
+
+    @property
+    def _features(self) -> list:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
 
 def head_of(estimator: Any, **replaced: Any) -> dict[str, Any]:

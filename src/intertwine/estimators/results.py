@@ -9,6 +9,7 @@ import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import Interaction, main_effects, pair_table, why_no_errors
+from intertwine.estimators.model_head import NamedFeatures
 from intertwine.fitting.feature_pairs import pair_estimates, ranked_pairs
 from intertwine.fitting.latent_search import SearchIteration, history_table
 from intertwine.frames import make_frame
@@ -25,7 +26,7 @@ def check_count(value, name: str) -> None:
         raise ValueError(f"{name} must be a positive integer, got {value}")
 
 
-class InteractionResults:
+class InteractionResults(NamedFeatures):
     """Tables and coefficients, read from ``_models``: one fitted model for each class contrast (one otherwise).
 
     A class that mixes this in provides ``_models`` (list of (label, InteractionModel)), ``_frame_library`` and
@@ -35,11 +36,6 @@ class InteractionResults:
     _models: list
     _frame_library: str | None
     n_features_in_: int
-
-    @property
-    def _features(self):
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
 
     def _position(self, feature) -> int:
         if isinstance(feature, str):

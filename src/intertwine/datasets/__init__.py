@@ -3,7 +3,9 @@
 from intertwine.datasets.compatibility import simulate_compatibility
 from intertwine.datasets.curved_classes import fetch_banana, fetch_ijcnn1
 from intertwine.datasets.movielens import fetch_movielens_100k
+from intertwine.datasets.movielens_1m import fetch_movielens_1m
 from intertwine.datasets.netflix import load_netflix5k5k
+from intertwine.datasets.rating_files import fetch_jester5k, fetch_yelp_core40
 from intertwine.datasets.real import (
     fetch_bodyfat,
     fetch_clean1,
@@ -15,6 +17,7 @@ from intertwine.datasets.real import (
     fetch_wisconsin,
 )
 from intertwine.datasets.simulate import simulate_latent_distance, simulate_low_rank, simulate_survival
+from intertwine.datasets.simulate_many_ratings import simulate_many_ratings
 from intertwine.datasets.simulate_ratings import simulate_ratings
 
 __all__ = [
@@ -26,13 +29,17 @@ __all__ = [
     "fetch_gametes",
     "fetch_hill_valley",
     "fetch_ijcnn1",
+    "fetch_jester5k",
+    "fetch_movielens_1m",
     "fetch_movielens_100k",
     "fetch_tecator",
     "fetch_wisconsin",
+    "fetch_yelp_core40",
     "load_netflix5k5k",
     "simulate_compatibility",
     "simulate_latent_distance",
     "simulate_low_rank",
+    "simulate_many_ratings",
     "simulate_ratings",
     "simulate_survival",
 ]

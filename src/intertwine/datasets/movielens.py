@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
-from intertwine.datasets.published_file import PublishedFile, read_published
+from intertwine.datasets.published_file import PublishedFile, read_limited, read_published
 from intertwine.frames import make_frame
 
 __all__ = ["fetch_movielens_100k"]
@@ -146,7 +146,9 @@ def _read_archive(path: Path) -> dict[str, bytes]:
 
 def _read_zip(path: Path) -> dict[str, bytes]:
     with zipfile.ZipFile(path) as archive:
-        return {name: _limited(archive.open(f"ml-100k/{name}"), name) for name in _MEMBERS}
+        return {
+            name: read_limited(archive.open(f"ml-100k/{name}"), name, _LARGEST_MEMBER) for name in _MEMBERS
+        }
 
 
 def _read_tar(path: Path) -> dict[str, bytes]:
@@ -155,17 +157,8 @@ def _read_tar(path: Path) -> dict[str, bytes]:
         for member in archive:
             name = member.name.removeprefix("./").removeprefix("ml-100k/")
             if name in _MEMBERS and member.isfile():
-                found[name] = _limited(archive.extractfile(member), name)
+                found[name] = read_limited(archive.extractfile(member), name, _LARGEST_MEMBER)
     return {name: found[name] for name in _MEMBERS}
-
-
-def _limited(stream: Any, name: str) -> bytes:
-    """Content of a member; what claims to be far larger than the original is not read."""
-    with stream:
-        text = stream.read(_LARGEST_MEMBER + 1)
-    if len(text) > _LARGEST_MEMBER:
-        raise ValueError(f"{name} is too large")
-    return text
 
 
 def _digest(members: dict[str, bytes]) -> str:

@@ -12,11 +12,11 @@ import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar, final
+from typing import Any, Generic, TypeVar, final
 
 from intertwine.datasets.store import keep_in_cache, places
 
-__all__ = ["PublishedFile", "read_published"]
+__all__ = ["PublishedFile", "read_limited", "read_published"]
 
 Content = TypeVar("Content")
 _TIMEOUT_SECONDS = 60
@@ -82,6 +82,33 @@ def read_published(file: PublishedFile[Content], *, download_if_missing: bool = 
         return _download(file)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(_how_to_get(file, f" Tried: {error}.")) from error
+
+
+def read_limited(stream: Any, name: str, largest: int) -> bytes:
+    """Content of an archive's member; what claims to be far larger than the original is not read.
+
+    Parameters
+    ----------
+    stream : file
+        Closed afterwards.
+    name : str
+    largest : int
+        Bytes.
+
+    Returns
+    -------
+    bytes
+
+    Raises
+    ------
+    ValueError
+        When there are more bytes than that.
+    """
+    with stream:
+        text = stream.read(largest + 1)
+    if len(text) > largest:
+        raise ValueError(f"{name} is too large")
+    return text
 
 
 def _read(path: Path, file: PublishedFile[Content]) -> Content:

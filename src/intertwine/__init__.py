@@ -21,6 +21,7 @@ _ESTIMATORS = {
     "InteractionCoxPHCV": "intertwine.estimators.interactions_cv",
     "InteractionRegressor": "intertwine.estimators.interactions",
     "InteractionRegressorCV": "intertwine.estimators.interactions_cv",
+    "LatentFactorModel": "intertwine.estimators.latent_factors",
     "LocalFMClassifier": "intertwine.estimators.local_fm",
     "LocalFMRegressor": "intertwine.estimators.local_fm",
 }

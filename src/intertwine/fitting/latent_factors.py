@@ -9,9 +9,10 @@ from numpy.typing import NDArray
 
 from intertwine.structures.mapping import MAPPINGS
 
-__all__ = ["FactorModel", "FactorSettings", "NewIdPrior", "scores_of_pairs"]
+__all__ = ["FactorModel", "FactorSettings", "NewIdPrior", "scores_of_pairs", "variance_of_pairs"]
 
 _PAIRS = 1 << 18  # whose factors are gathered at once
+_FEW = 1 << 13  # whose covariances are
 
 
 class FactorSettings(NamedTuple):
@@ -68,7 +69,7 @@ class NewIdPrior(NamedTuple):
 
     Attributes
     ----------
-    mean : ndarray of shape (d,)
+    mean : ndarray of shape (n_draws, d)
     precision : ndarray of shape (d, d)
         In units of the residual variance: that of a ridge beside half the sum of squared errors.
     power : float
@@ -91,7 +92,7 @@ class FactorModel(NamedTuple):
     items : ndarray of shape (n_draws, n_items, d)
     intercepts : ndarray of shape (n_draws,)
         Beside the mean outcome.
-    user_weights, item_weights : ndarray of shape (·, d)
+    user_weights, item_weights : ndarray of shape (n_draws, ·, d)
         Coefficients of side features.
     user_prior, item_prior : NewIdPrior
     user_covariance, item_covariance : ndarray of shape (n_users, d, d) and (n_items, d, d), or None
@@ -151,3 +152,35 @@ def scores_of_pairs(
             scores[part] += users[u, 0]
             scores[part] += items[i, 0]
     return scores
+
+
+def variance_of_pairs(
+    model: FactorModel, user_codes: NDArray, item_codes: NDArray, settings: FactorSettings
+) -> NDArray[np.float64]:
+    """Variance of the scores of some pairs under a posterior of independent rows, noise left out.
+
+    Parameters
+    ----------
+    model : FactorModel
+        With covariances of both sides.
+    user_codes, item_codes : ndarray of int, shape (n,)
+    settings : FactorSettings
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    first = int(settings.biases)
+    variance = np.empty(len(user_codes))
+    sides = (model.users[0], model.user_covariance), (model.items[0], model.item_covariance)
+    for start in range(0, len(variance), _FEW):
+        part = slice(start, start + _FEW)
+        (p, P), (q, Q) = (
+            (table[codes[part]].copy(), covariance[codes[part]].astype(float))  # type: ignore[index]
+            for (table, covariance), codes in zip(sides, (user_codes, item_codes), strict=True)
+        )
+        total = np.einsum("nij,nij->n", P[:, first:, first:], Q[:, first:, first:])
+        p[:, :first], q[:, :first] = 1.0, 1.0  # the slope of a bias
+        total += np.einsum("ni,nij,nj->n", q, P, q) + np.einsum("ni,nij,nj->n", p, Q, p)
+        variance[part] = total
+    return variance

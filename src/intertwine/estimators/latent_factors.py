@@ -1,0 +1,276 @@
+"""Latent factors of users and items: how somebody will rate what they have not rated yet.
+
+r̂ = μ + b_u + c_i + ⟨φ(p_u), φ(q_i)⟩
+"""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Self, final
+
+import numpy as np
+import threadpoolctl
+from scipy import sparse
+from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.estimators.docstring import with_parameters
+from intertwine.estimators.latent_factors_parameters import FACTOR_CONSTRAINTS, FACTOR_PARAMETERS
+from intertwine.estimators.latent_factors_solvers import (
+    SOLVERS,
+    require_factor_memory,
+    settings_of,
+    solver_of,
+)
+from intertwine.estimators.latent_factors_state import factors_from_state, factors_to_state
+from intertwine.estimators.latent_factors_updates import FactorUpdates, require_finite
+from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.rating_data import RatedPairs, merged_duplicates, pairs_of_matrix, read_pairs
+from intertwine.fitting.side_features import joined_features, rated_features
+from intertwine.frames import frame_library
+from intertwine.io import save_state
+from intertwine.resources import thread_limit
+from intertwine.structures.ratings import RatingTable
+from intertwine.validation import check_weights, restored_on_failure
+from intertwine.validation.ratings import check_rating_scale, check_ratings
+
+__all__ = ["LatentFactorModel"]
+
+
+@final
+@with_parameters(FACTOR_PARAMETERS)
+class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
+    """Latent-factor model of ratings: X says who rated what, y how.
+
+    X has a row per rating and two columns, user and item: integers or text, in an array or a frame; further columns
+    may describe users and items. A sparse matrix (users × items) holds both X and y.
+
+    {parameters}
+
+    References
+    ----------
+    Y. Koren, R. Bell & C. Volinsky, Matrix Factorization Techniques for Recommender Systems (2009). J. Wang et al.,
+    sharpness-aware second-order latent factor models (arXiv 2512.16277). Y. J. Lim & Y. W. Teh, Variational Bayesian
+    Approach to Movie Rating Prediction (2007).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> import pandas as pd
+    >>> from intertwine import LatentFactorModel
+    >>> rng = np.random.default_rng(0)
+    >>> taste, kind = rng.standard_normal(60), rng.standard_normal(40)
+    >>> user, item = np.divmod(rng.permutation(60 * 40)[:1200], 40)
+    >>> stars = 3 + taste[user] * kind[item] + 0.1 * rng.standard_normal(1200)
+    >>> X = pd.DataFrame({"user": user, "film": [f"film {i}" for i in item]})
+    >>> model = LatentFactorModel(n_components=2, random_state=0).fit(X[:1000], stars[:1000])
+    >>> bool(model.score(X[1000:], stars[1000:]) > 0.9)
+    True
+    >>> model.recommend([7], k=3).columns.tolist()
+    ['user', 'rank', 'film', 'prediction']
+    """
+
+    _parameter_constraints: dict = FACTOR_CONSTRAINTS
+
+    def __init__(
+        self,
+        *,
+        n_components=20,
+        solver="auto",
+        biases=True,
+        mapping="identity",
+        implicit=False,
+        user_column=0,
+        item_column=1,
+        user_features=(),
+        item_features=(),
+        rating_scale=None,
+        duplicates="error",
+        alpha=None,
+        alpha_features=None,
+        frequency_power=None,
+        rho=0.0,
+        sharpness="perturbed",
+        damping=60.0,
+        cg_iter=20,
+        max_iter=None,
+        n_burn_in=None,
+        n_samples=100,
+        tol=None,
+        init_scale=None,
+        learning_rate=0.005,
+        validation_fraction=None,
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+        checkpoint=None,
+    ):
+        self.n_components = n_components
+        self.solver = solver
+        self.biases = biases
+        self.mapping = mapping
+        self.implicit = implicit
+        self.user_column = user_column
+        self.item_column = item_column
+        self.user_features = user_features
+        self.item_features = item_features
+        self.rating_scale = rating_scale
+        self.duplicates = duplicates
+        self.alpha = alpha
+        self.alpha_features = alpha_features
+        self.frequency_power = frequency_power
+        self.rho = rho
+        self.sharpness = sharpness
+        self.damping = damping
+        self.cg_iter = cg_iter
+        self.max_iter = max_iter
+        self.n_burn_in = n_burn_in
+        self.n_samples = n_samples
+        self.tol = tol
+        self.init_scale = init_scale
+        self.learning_rate = learning_rate
+        self.validation_fraction = validation_fraction
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.checkpoint = checkpoint
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, sample_weight=None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or frame (n, p), or sparse matrix (n_users, n_items)
+            A row per rating, with the columns user and item; or all ratings as the stored entries of a matrix.
+        y : array-like (n,)
+            Ratings; left out with a sparse matrix.
+        sample_weight : array-like (n,), default=None
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input that cannot be used; the message names columns or rows.
+        MemoryError
+            Before anything too large is allocated.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When more iterations are needed.
+        """
+        solver = solver_of(self)
+        with restored_on_failure(self):
+            X, y = self._with_ratings(X, y)
+            pairs = read_pairs(self, X, None)
+            users, items, y, weight = self._ratings_of(pairs, X, y, sample_weight)
+            center = float(np.average(y, weights=weight))
+            spread = float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
+            if not spread > 0:
+                raise ValueError(
+                    "y does not vary over the ratings that have weight: there is nothing to explain"
+                )
+            self._sides = pairs.users, pairs.items
+            self._center, self._spread = center, spread
+            self._frame_library = frame_library(X)
+            n_users, n_items = len(pairs.users.ids), len(pairs.items.ids)
+            settings = settings_of(self, solver)
+            require_factor_memory(settings, solver, n_users, n_items, len(y))
+            table, order = RatingTable.build(users, items, n_users, n_items)
+            table = self._described(table, pairs)
+            target, weight = (y[order] - center) / spread, weight[order]
+            limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)
+            data = (users, items, y, weight, table.user_features, table.item_features)
+            with (
+                limits as n_threads,
+                watched(self, data) as watch,
+                threadpoolctl.threadpool_limits(1, "blas"),
+            ):
+                rng = np.random.default_rng(seed_of(self, watch))
+                try:
+                    model = SOLVERS[solver](table, target, weight, settings, rng, watch, n_threads)
+                except FloatingPointError as error:
+                    raise ValueError(f"overflow: {error}; rescale y or sample_weight") from error
+            require_finite(model, solver)
+            self.solver_ = solver
+            self._settings, self._model = settings, model
+            self._n_fitted = n_users, n_items
+            self._seen = table.user_starts, table.item_of
+            self._counts = (
+                np.bincount(users, weight[np.argsort(order)], n_users),
+                np.bincount(items, weight[np.argsort(order)], n_items),
+            )
+        if not model.converged:
+            warnings.warn(
+                f"{solver!r} stopped after {len(model.history)} iterations before it had settled; raise max_iter",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _with_ratings(self, X, y) -> tuple[Any, Any]:
+        """X with a row per rating, and the ratings."""
+        if not sparse.issparse(X):
+            if y is None:
+                raise ValueError(
+                    "fit requires y to be passed, but the target y is None; X has the columns user, item"
+                )
+            return X, y
+        if y is not None:
+            raise TypeError(
+                "a sparse matrix X holds the ratings of users (rows) for items (columns): leave y out; "
+                "or pass dense pairs of user and item with y"
+            )
+        return pairs_of_matrix(X)
+
+    def _ratings_of(self, pairs: RatedPairs, X, y, sample_weight):
+        """Codes, ratings and weights, each pair once unless repeated measurements are kept; zero weights left out."""
+        weight = check_weights(sample_weight, pairs.columns.n_rows, X)
+        target = check_ratings(y, X)
+        check_rating_scale(target, self.rating_scale)
+        users, items, target, weight = merged_duplicates(pairs, target, weight, self.duplicates)
+        kept = weight > 0
+        return (
+            (users, items, target, weight)
+            if kept.all()
+            else (users[kept], items[kept], target[kept], weight[kept])
+        )
+
+    def _described(self, table: RatingTable, pairs: RatedPairs) -> RatingTable:
+        """The table with what is known of users and items."""
+        told = [
+            side.features_of(pairs.columns, codes)
+            for side, codes in ((pairs.users, pairs.user_codes), (pairs.items, pairs.item_codes))
+        ]
+        if self.implicit:
+            told[0] = joined_features(
+                told[0], rated_features(table.user_starts, table.item_of, table.n_items)
+            )
+            told[1] = joined_features(
+                told[1], rated_features(table.item_starts, table.user_of, table.n_users)
+            )
+        return table._replace(user_features=told[0], item_features=told[1])
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError, PermissionError, OSError
+        """
+        check_is_fitted(self, "_model")
+        save_state(path, factors_to_state(self))
+
+    @classmethod
+    def _from_state(cls, state: dict) -> LatentFactorModel:
+        return factors_from_state(cls, state)

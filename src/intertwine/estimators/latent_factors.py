@@ -174,7 +174,7 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
             spread = float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
             if not spread > 0:
                 raise ValueError(
-                    "y does not vary over the ratings that have weight: there is nothing to explain"
+                    f"y does not vary over the {len(y)} sample(s) that have weight: there is nothing to explain"
                 )
             self._sides = pairs.users, pairs.items
             self._center, self._spread = center, spread
@@ -213,6 +213,11 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
                 stacklevel=2,
             )
         return self
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.regressor_tags.poor_score = True  # on numbers that are no ids
+        return tags
 
     def _with_ratings(self, X, y) -> tuple[Any, Any]:
         """X with a row per rating, and the ratings."""

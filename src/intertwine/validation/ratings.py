@@ -56,7 +56,7 @@ class Columns:
     def values(self, position: int) -> NDArray[Any]:
         """One column (n,)."""
         if self._frame is not None:
-            column = self._frame[self.names[position]]
+            column = self._frame[:, position]
             return (column.cast(nw.String) if is_categorical(column.dtype) else column).to_numpy()
         assert self._array is not None
         return self._array[:, position]
@@ -180,7 +180,7 @@ def _objects(array: NDArray[Any], name: str) -> NDArray[Any]:
     except (ValueError, TypeError):
         numbers = array
     if numbers.dtype.kind not in "biuf" or numbers.ndim != 1:
-        raise TypeError(f"{name} ids are {type(array[0]).__name__} objects; turn them into text or integers")
+        raise TypeError(f"{name} ids: argument must be a string or a number, not {type(array[0]).__name__!r}")
     return numbers
 
 

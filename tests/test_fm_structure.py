@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 
-from intertwine.structures import fm_running, fm_short, fm_sweep
+from intertwine.structures import fm_patterns, fm_running, fm_short, fm_sweep
 from intertwine.structures.fm import FactorizationMachine, FMParams, stacked, unstacked
+from intertwine.structures.fm_patterns import PatternedRows, find_patterns, segments_of
 
 
 def drawn(seed, p=6, k=3, k3=2, n=9):
@@ -138,7 +139,7 @@ def test_a_sweep_with_running_sums_is_the_conditionals_one_after_the_other(
     rng = np.random.default_rng(0)
     X, groups = mixed_table(rng)
     sweep = fm_running.RunningSums(X, 3, k3, linear, groups, n_threads)
-    ways = {"repeated": any(b.patterns is not None for b in sweep._blocks)}
+    ways = {"repeated": any(b.repeated is not None for b in sweep._blocks)}
     ways["exclusive"] = any(b.exclusive for b in sweep._blocks)
     assert ways == {"repeated": k3 == 0, "exclusive": True}
     y, weight = rng.standard_normal(200), rng.random(200)
@@ -174,3 +175,42 @@ def test_a_conditional_that_overflows_is_an_error(make):
     improper = fm_sweep.GaussianPriors(groups, np.zeros((1, 2)), np.full((1, 2), -1e3))
     with pytest.raises(FloatingPointError, match="overflowed"):
         sweep.run(running, table, improper, np.zeros((2, 2)))
+
+
+@pytest.mark.parametrize("k3", [0, 2])
+def test_scores_from_patterns_are_those_row_by_row(k3):
+    rng = np.random.default_rng(3)
+    X, groups = mixed_table(rng)
+    patterns = find_patterns(X, segments_of(groups), 60)
+    assert [one.features.tolist() for one in patterns] == [[0, 1, 2, 3, 4]]
+    params = FMParams(0.3, *(rng.standard_normal((15, width)) for width in (1, 3, k3)))
+    params = params._replace(linear=params.linear[:, 0])
+    expected = FactorizationMachine(3, k3).score(params, X)
+    np.testing.assert_allclose(PatternedRows(X, patterns).score(params), expected, rtol=1e-12, atol=1e-12)
+
+
+def test_columns_that_say_the_same_of_a_row_are_one_pattern():
+    rng = np.random.default_rng(4)
+    users, films = rng.integers(6, size=300), rng.integers(8, size=300)
+    of_user, of_film = rng.standard_normal((6, 3)), rng.standard_normal((8, 3))
+    X = np.hstack([np.eye(6)[users], np.eye(8)[films], of_user[users], of_film[films]])
+    segment = np.repeat([0, 1, 2, 3], [6, 8, 3, 3])
+    found = find_patterns(sparse.csr_array(X), segment, 60)
+    assert [one.rows.shape for one in found] == [(6, 9), (8, 11)]
+    for one in found:
+        np.testing.assert_array_equal(one.rows.toarray()[one.of_row], X[:, one.features])
+
+
+def test_rows_whose_hashes_agree_by_chance_are_no_pattern(monkeypatch):
+    X = sparse.csr_array(np.arange(1.0, 16.0).reshape(5, 3))
+    monkeypatch.setattr(fm_patterns.kernels, "hash_segments", lambda *arrays: None)
+    assert find_patterns(X, np.zeros(3, dtype=int), 5) == []
+
+
+def test_rows_that_repeat_themselves_without_factors():
+    rng = np.random.default_rng(5)
+    X, groups = mixed_table(rng)
+    sweep = fm_running.RunningSums(X, 0, 0, True, groups)
+    assert any(block.repeated is not None for block in sweep._blocks)
+    y, weight = rng.standard_normal(200), rng.random(200)
+    sweeps_in_some_way(sweep, X, groups, y, weight, rng, FactorizationMachine(0), True)

@@ -28,6 +28,7 @@ from intertwine.validation import (
     check_weights,
     order_classes,
     restored_on_failure,
+    rows_that_count,
 )
 
 __all__ = ["FMClassifier", "FMRegressor"]
@@ -94,7 +95,7 @@ class FMRegressor(RegressorMixin, RegressionStreams):
             weights = check_weights(sample_weight, rows.shape[0], X)
             target = check_regression_target(y, X, weights)
             kept = weights > 0
-            rows, target, weights = rows[kept], target[kept], weights[kept]
+            rows, target, weights = rows_that_count(rows, kept), target[kept], weights[kept]
             center = float(np.average(target, weights=weights)) if self.fit_intercept else 0.0
             spread = float(np.sqrt(np.average((target - center) ** 2, weights=weights)))
             if not spread > 0:
@@ -130,7 +131,7 @@ class FMRegressor(RegressorMixin, RegressionStreams):
         """
         rows = self._rows_to_predict(X)
         model = self._models[0][1]
-        mean, spread = model.moments(rows)
+        mean, spread = model.moments(rows, self._segment)
         if not return_std:
             return mean
         if model.noise.size == 0:
@@ -244,7 +245,7 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
             if self.ordinal:
                 codes, self.classes_ = order_classes(y, codes, self.classes_)
             kept = weights > 0
-            rows, codes, weights = rows[kept], codes[kept], weights[kept]
+            rows, codes, weights = rows_that_count(rows, kept), codes[kept], weights[kept]
             self._ordered = bool(self.ordinal) and len(self.classes_) > 2
             solver = "gibbs" if self.ordinal else self._solver_for(rows)
             contrasts = [
@@ -298,14 +299,14 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
     def _shares(self, rows) -> list[np.ndarray]:
         """Probability of each contrast, averaged over the draws."""
         link = ndtr if self.solver_ == "gibbs" else expit
-        return [model.mean_of(rows, lambda f, s: link(f)) for _, model in self._models]
+        return [model.mean_of(rows, lambda f, s: link(f), self._segment) for _, model in self._models]
 
     def predict_proba(self, X) -> np.ndarray:
         """Class probabilities (n, n_classes), averaged over the draws."""
         rows = self._rows_to_predict(X)
         if self._ordered:
             model = self._models[0][1]
-            return model.mean_of(rows, lambda f, s: _ordered_shares(f, model.thresholds[s]))
+            return model.mean_of(rows, lambda f, s: _ordered_shares(f, model.thresholds[s]), self._segment)
         shares = self._shares(rows)
         if len(shares) == 1:
             return np.column_stack([1.0 - shares[0], shares[0]])

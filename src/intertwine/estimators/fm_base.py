@@ -13,7 +13,6 @@ import threadpoolctl
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils.sparsefuncs import min_max_axis
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.fm_parameters import FM_CONSTRAINTS
@@ -28,7 +27,9 @@ from intertwine.fitting.fm_pairs import categories_of
 from intertwine.frames import frame_library, make_frame
 from intertwine.io import save_state
 from intertwine.resources import require_memory, thread_limit
+from intertwine.structures.fm_patterns import segments_of
 from intertwine.validation import check_features
+from intertwine.validation.values import Extremes
 
 __all__ = ["AbstractFM"]
 
@@ -45,6 +46,7 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
     """Factorization machine; see the final classes for the parameters."""
 
     _parameter_constraints: dict = FM_CONSTRAINTS
+    _segment: np.ndarray | None = None  # runs of columns of one group, where rows may repeat themselves
 
     def __init__(
         self,
@@ -149,9 +151,8 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
             deterministic=bool(self.deterministic),
         )
 
-    def _groups(self, rows) -> np.ndarray:
-        """Group of each feature, numbered from zero."""
-        p = rows.shape[1]
+    def _groups(self, p: int) -> np.ndarray:
+        """Group of each of p features, numbered from zero."""
         if self.feature_groups is None:
             return np.zeros(p, dtype=np.intp)
         if isinstance(self.feature_groups, str):
@@ -178,7 +179,8 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
     def _fit_models(self, rows, X, contrasts, solver: str, sample_weight, data) -> None:
         """Fit and publish: ``contrasts`` are (label, function that fits one model)."""
         self._categories = categories_of(rows, sample_weight)
-        settings = self._settings(solver, self._groups(rows))
+        settings = self._settings(solver, self._groups(rows.shape[1]))
+        self._segment = segments_of(settings.groups)
         _require_memory(rows, settings, len(contrasts), solver)
         if solver == "gibbs":
             _warn_of_small_weights(sample_weight)
@@ -195,10 +197,8 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
         self._frame_library = frame_library(X)
         self._models = models
         self._scale = column_scale(rows, sample_weight)
-        self._seen = np.asarray((rows != 0).sum(axis=0)).ravel() > 0
-        low, high = (
-            min_max_axis(rows, axis=0) if sparse.issparse(rows) else (rows.min(axis=0), rows.max(axis=0))
-        )
+        low, high = Extremes.of(rows)
+        self._seen = (low != 0) | (high != 0)
         self._varies = high > low
         self._warn_of_mixing(settings.max_iter)
 

@@ -15,6 +15,7 @@ from intertwine.minimize import Iteration
 from intertwine.solvers.adagrad import Point
 from intertwine.structures._fm_sgd_kernels import Squares
 from intertwine.structures.fm import FMParams
+from intertwine.structures.fm_patterns import segments_of
 
 __all__ = ["fm_from_state", "fm_to_state"]
 
@@ -45,6 +46,7 @@ def fm_from_state(cls: type, state: dict) -> Any:
     estimator._categories, estimator._scale = Categories(**state["categories"]), state["scale"]
     estimator._seen, estimator._varies = state["seen"], state["varies"]
     estimator._set_extra_state(state["extra"])
+    estimator._segment = segments_of(estimator._groups(estimator.n_features_in_))
     models = [_model_from_state(model) for model in state["models"]]
     estimator._models = list(zip(estimator._labels(), models, strict=True))
     return estimator

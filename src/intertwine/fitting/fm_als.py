@@ -12,6 +12,7 @@ from intertwine.fitting.fm import (
     FMOutcome,
     FMSettings,
     column_scale,
+    presence,
     scaled_columns,
     start_point,
 )
@@ -80,7 +81,7 @@ class _PenalisedLoss:
 
 def _frequency(X, weight) -> NDArray[np.float64]:
     """Weight of the rows that hold each feature, over that of the average feature; not quite zero anywhere."""
-    held = (X != 0).astype(float).T @ weight
+    held = presence(X).T @ weight
     return np.maximum(held / held[held > 0].mean(), _RAREST) if held.any() else np.ones(X.shape[1])
 
 

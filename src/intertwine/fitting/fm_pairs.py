@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from intertwine.fitting.fm import FMModel
+from intertwine.fitting.fm import FMModel, presence
 from intertwine.structures.fm_sweep import exclusive_runs
 
 __all__ = ["Categories", "aligned_factors", "categories_of", "pair_moments", "strongest_pairs"]
@@ -56,11 +56,13 @@ def categories_of(rows: Any, weight: NDArray[np.float64]) -> Categories:
     """
     columns = sparse.csc_array(rows)
     run = exclusive_runs(columns)
-    held = (columns != 0).astype(float).T @ weight / weight.sum()
-    of_column = np.repeat(np.arange(len(run)), np.diff(columns.indptr))
+    held = presence(columns).T @ weight / weight.sum()
+    filled = np.flatnonzero(np.diff(columns.indptr))
     low, high = np.full(run[-1] + 1, np.inf), np.full(run[-1] + 1, -np.inf)
-    np.minimum.at(low, run[of_column], columns.data)
-    np.maximum.at(high, run[of_column], columns.data)
+    if filled.size:
+        starts = columns.indptr[filled]
+        np.minimum.at(low, run[filled], np.minimum.reduceat(columns.data, starts))
+        np.maximum.at(high, run[filled], np.maximum.reduceat(columns.data, starts))
     several = np.bincount(run) > 1
     complete = several & (np.bincount(run, weights=held) > 1 - 1e-9) & (low == high)
     return Categories(run, np.where(complete[run], held, 0.0))

@@ -19,25 +19,36 @@ from scipy import sparse
 
 from intertwine.structures import _fm_kernels as kernels
 from intertwine.structures import _fm_repeated as repeated
+from intertwine.structures.fm import FMParams, unstacked
+from intertwine.structures.fm_patterns import PatternedRows, Patterns, find_patterns, segments_of
 from intertwine.structures.fm_sweep import THREADS, WORTH_THREADS, AbstractFMSweep, exclusive_runs
 
 __all__ = ["RunningSums"]
 
+_SHARE = 2  # of the rows: a pattern costs d² numbers, a row d
 
-class _Patterns(NamedTuple):
-    """A block's different rows, and who has them."""
 
-    columns: sparse.csc_array  # different rows × columns of the block
-    of_row: NDArray[np.intp]
+class _Repeated(NamedTuple):
+    """Columns in which rows repeat themselves, as the kernels take them."""
+
+    features: NDArray[np.intp]
+    columns: sparse.csc_array  # different rows × features
     pointer: NDArray[np.intp]  # where the members of each pattern begin
     members: NDArray[np.intp]
+
+    @classmethod
+    def of(cls, patterns: Patterns) -> _Repeated:
+        count = patterns.rows.shape[0]
+        order = np.argsort(patterns.of_row, kind="stable")
+        pointer = np.concatenate([[0], np.cumsum(np.bincount(patterns.of_row, minlength=count))])
+        return cls(patterns.features, patterns.rows.tocsc(), pointer.astype(np.intp), order)
 
 
 class _Block(NamedTuple):
     begin: int
     end: int
     exclusive: bool
-    patterns: _Patterns | None
+    repeated: _Repeated | None
 
 
 class _Running(NamedTuple):
@@ -59,20 +70,25 @@ class RunningSums(AbstractFMSweep):
     linear : bool
         Whether the table begins with a column of linear weights.
     groups : ndarray of int, shape (p,)
-        Blocks never reach across two groups.
+        Exclusive blocks never reach across two groups.
     n_threads : int, default=1
         More than one lets exclusive and repeated blocks be drawn by all threads that numba has been given.
     """
 
     def __init__(self, X, n_components, n_triple_components, linear, groups, n_threads=1):
         super().__init__(X, n_components, n_triple_components, linear, n_threads)
-        pairs_only = n_triple_components == 0
-        self._blocks = list(_blocks(self.rows, self.columns, groups, self.width, pairs_only))
+        patterns: list[Patterns] = []
+        if n_triple_components == 0:
+            most = _SHARE * self.rows.shape[0] // self.width
+            patterns = find_patterns(self.rows, segments_of(groups), most)
+        self._patterned = PatternedRows(self.rows, patterns) if patterns else None
+        others = self.rows if self._patterned is None else self._patterned.others
+        self.columns = others.tocsc()
+        self._blocks = sorted(_blocks(self.columns, groups, patterns), key=lambda block: block.begin)
 
     def scores(self, table):
-        if self._has_patterns:
-            linear, q, squares = self._sums(table)
-            return linear + 0.5 * ((q**2).sum(axis=1) - squares)
+        if self._patterned is not None:
+            return self._patterned.score(self._params(table))
         X, scores = self.rows, np.zeros(self.rows.shape[0])
         arguments = (X.indptr, X.indices, X.data, table, self.n_linear, self.n_components, scores)
         if self.parallel and X.nnz >= WORTH_THREADS:
@@ -84,50 +100,30 @@ class RunningSums(AbstractFMSweep):
 
     def begin(self, table):
         """Return residual, root of the weight, q, q₃, s₃ of every row (n, 2 + k + 2 k₃), and the targets."""
-        n, a = self.rows.shape[0], self.n_linear + self.n_components
-        if self._has_patterns:
-            sums = self._sums(table)[1]
+        n, params = self.rows.shape[0], self._params(table)
+        if self._patterned is not None:
+            sums = self._patterned.sums(params)[:, 1:]
         else:
-            pairs, triples = (
-                np.ascontiguousarray(table[:, self.n_linear : a]),
-                np.ascontiguousarray(table[:, a:]),
-            )
-            sums = np.hstack([self.rows @ pairs, self.rows @ triples, self.rows.power(2) @ triples**2])
+            squares = self.rows.power(2) @ params.triples**2
+            sums = np.hstack([self.rows @ params.factors, self.rows @ params.triples, squares])
         return _Running(np.column_stack([np.zeros((n, 2)), sums]), np.zeros(n))
+
+    def _params(self, table) -> FMParams:
+        full = table if self.n_linear else np.hstack([np.zeros((len(table), 1)), table])
+        return unstacked(0.0, full, self.n_components)
 
     def replace(self, running, target, fitted, weight):
         running.target[:] = target
         running.state[:, kernels.RESIDUAL] = target - fitted
         running.state[:, kernels.ROOT_WEIGHT] = np.sqrt(weight)
 
-    @property
-    def _has_patterns(self) -> bool:
-        return any(block.patterns is not None for block in self._blocks)
-
-    def _sums(self, table):
-        """Linear part (n,), q (n, k) and Σ_f s_f (n,), each pattern computed once."""
-        n = self.rows.shape[0]
-        linear, q, squares = np.zeros(n), np.zeros((n, self.n_components)), np.zeros(n)
-        for block in self._blocks:
-            part = table[block.begin : block.end]
-            if block.patterns is None:
-                X, of_row = self.columns[:, block.begin : block.end], slice(None)
-            else:
-                X, of_row = block.patterns.columns, block.patterns.of_row
-            factors = np.ascontiguousarray(part[:, self.n_linear :])
-            q += (X @ factors)[of_row]
-            squares += (X.power(2) @ (factors**2).sum(axis=1))[of_row]
-            if self.n_linear:
-                linear += (X @ part[:, 0])[of_row]
-        return linear, q, squares
-
     def run(self, running, table, priors, noise):
         settings = (self.n_linear, self.n_components, priors.group, priors.mean, priors.precision, noise)
         columns = (self.columns.indptr, self.columns.indices, self.columns.data)
         state = running.state
         for block in self._blocks:
-            if block.patterns is not None:
-                proper = self._run_patterns(block, table, state, priors, noise)
+            if block.repeated is not None:
+                proper = self._run_repeated(block.repeated, table, state, priors, noise)
             elif block.exclusive and self.parallel:
                 with THREADS:
                     proper = kernels.redraw_exclusive_columns(
@@ -139,70 +135,49 @@ class RunningSums(AbstractFMSweep):
                 raise FloatingPointError("a conditional distribution has overflowed")
         return running.target - state[:, kernels.RESIDUAL]
 
-    def _run_patterns(self, block, table, state, priors, noise):
-        k, (columns, _, pointer, members) = self.n_components, block.patterns
-        own = columns @ table[block.begin : block.end, self.n_linear :]
-        before = own.copy()
-        moments, cross = np.empty((len(own), 1 + k, 1 + k)), np.empty((len(own), 1 + k))
-        gain, shift = np.zeros(len(own)), np.zeros((len(own), 1 + k))
-        gather, scatter = repeated.sum_over_members, repeated.pass_to_members
-        if self.parallel:
-            gather, scatter = repeated.sum_over_members_in_parallel, repeated.pass_to_members_in_parallel
+    def _run_repeated(self, block, table, state, priors, noise):
+        k, (features, columns, pointer, members) = self.n_components, block
+        own = columns @ np.ascontiguousarray(table[features, self.n_linear :])
+        before, count, wide = own.copy(), len(own), -(-k // repeated.LANES) * repeated.LANES
+        vectors, matrices = np.empty((count, 2 * (1 + k))), np.empty((count, k, wide))
+        gain, moved = np.zeros(count), np.zeros((count, k))
+        gathered = (pointer, members, own, state, vectors, matrices)
+        passed = (pointer, members, before, gain, moved, state)
         with THREADS:
-            gather(pointer, members, k, state, moments, cross)
+            if self.parallel:
+                repeated.sum_over_members_in_parallel(min(kernels.PARTS, count), *gathered)
+            else:
+                repeated.sum_over_members(*gathered)
             proper = repeated.redraw_repeated(
-                block.begin, columns.indptr, columns.indices, columns.data, table, self.n_linear,
-                priors.group, priors.mean, priors.precision, noise, own, moments, cross, gain, shift,
+                features, columns.indptr, columns.indices, columns.data, table, self.n_linear,
+                priors.group, priors.mean, priors.precision, noise, own, vectors, matrices, gain, moved,
             )  # fmt: skip
-            scatter(pointer, members, before, k, gain, shift, state)
+            if self.parallel:
+                repeated.pass_to_members_in_parallel(min(kernels.PARTS, count), *passed)
+            else:
+                repeated.pass_to_members(*passed)
         return proper
 
 
-def _blocks(rows, columns, groups, width, pairs_only):
+def _blocks(columns, groups, patterns):
     """Cut the columns into the longest blocks that can be drawn in one of the three ways."""
-    runs, plain = exclusive_runs(columns), None
-    begin, p = 0, columns.shape[1]
-    while begin < p:
-        end_of_group = begin + _same(groups[begin:])
-        end = begin + _same(runs[begin:end_of_group])
-        patterns = (
-            _patterns(rows[:, begin:end_of_group], width) if end < end_of_group and pairs_only else None
-        )
-        end = end_of_group if patterns is not None else end
-        worth_threads = int(columns.indptr[end] - columns.indptr[begin]) >= WORTH_THREADS
-        block = _Block(begin, end, end - begin > 1 and worth_threads, patterns)
-        begin = end
-        if not block.exclusive and patterns is None:
-            plain = block if plain is None else plain._replace(end=end)
+    shared = np.zeros(columns.shape[1], dtype=bool)
+    for one in patterns:
+        shared[one.features] = True
+        yield _Block(int(one.features[0]), int(one.features[0]), False, _Repeated.of(one))
+    runs = exclusive_runs(columns)
+    changes = [np.diff(labels) != 0 for labels in (runs, groups, shared)]
+    cuts = np.flatnonzero(np.logical_or.reduce(changes)) + 1
+    plain = None
+    for begin, end in zip([0, *cuts], [*cuts, columns.shape[1]], strict=True):
+        exclusive = end - begin > 1 and int(columns.indptr[end] - columns.indptr[begin]) >= WORTH_THREADS
+        if not (exclusive or shared[begin]):
+            plain = _Block(begin, end, False, None) if plain is None else plain._replace(end=end)
             continue
         if plain is not None:
             yield plain
             plain = None
-        yield block
+        if exclusive and not shared[begin]:
+            yield _Block(begin, end, True, None)
     if plain is not None:
         yield plain
-
-
-def _same(labels: NDArray) -> int:
-    """How many entries at the beginning equal the first."""
-    return int(np.argmin(np.append(labels == labels[0], False)))
-
-
-def _patterns(part: sparse.csr_array, width: int) -> _Patterns | None:
-    """The different rows of a block, where they are so few that working on them pays."""
-    n = part.shape[0]
-    if part.nnz <= 2 * n:
-        return None
-    found: dict[bytes, int] = {}
-    pattern = np.empty(n, dtype=np.intp)
-    most = 2 * n // width  # a pattern costs d² numbers, a row d
-    for i in range(n):
-        entries = slice(part.indptr[i], part.indptr[i + 1])
-        key = part.indices[entries].tobytes() + part.data[entries].tobytes()
-        pattern[i] = found.setdefault(key, len(found))
-        if len(found) > most:
-            return None
-    first = np.unique(pattern, return_index=True)[1]
-    order = np.argsort(pattern, kind="stable")
-    pointer = np.concatenate([[0], np.cumsum(np.bincount(pattern, minlength=len(first)))])
-    return _Patterns(sparse.csc_array(part[first]), pattern, pointer.astype(np.intp), order.astype(np.intp))

@@ -42,6 +42,7 @@ class ShortRows(AbstractFMSweep):
 
     def __init__(self, X, n_components, linear, groups, n_threads=1):
         super().__init__(X, n_components, 0, linear, n_threads)
+        self.columns = self.rows.tocsc()
         self._features, self._entries = _padded(self.rows)
         self._partners, self._values = _partners(self.rows, self._features, self._entries)
         runs = exclusive_runs(self.columns)

@@ -54,7 +54,6 @@ class AbstractFMSweep(ABC):
 
     def __init__(self, X, n_components: int, n_triple_components: int, linear: bool, n_threads: int) -> None:
         self.rows = X if sparse.issparse(X) else sparse.csr_array(X)
-        self.columns = self.rows.tocsc()
         self.n_components = n_components
         self.n_triple_components = n_triple_components
         self.n_linear = int(linear)

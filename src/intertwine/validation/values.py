@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
-from sklearn.utils.sparsefuncs import min_max_axis
 
 from intertwine.validation.wording import columns_where
 
@@ -30,8 +29,21 @@ class Extremes(NamedTuple):
         """Take them from a dense or sparse matrix of shape (n, p)."""
         with np.errstate(invalid="ignore"):
             if sparse.issparse(X):
-                return cls(*min_max_axis(X, axis=0))
+                return cls(*_sparse_extremes(X))
             return cls(X.min(axis=0), X.max(axis=0))
+
+
+def _sparse_extremes(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
+    """Extremes of the columns of a CSR matrix in one pass: scikit-learn's turn it to columns, twice."""
+    n, p = X.shape
+    columns = X.indices.astype(np.intp)
+    low, high = np.full(p, np.inf, X.dtype), np.full(p, -np.inf, X.dtype)
+    np.minimum.at(low, columns, X.data)
+    np.maximum.at(high, columns, X.data)
+    some_zero = np.bincount(columns, minlength=p) < n
+    low[some_zero] = np.minimum(low[some_zero], 0)
+    high[some_zero] = np.maximum(high[some_zero], 0)
+    return low, high
 
 
 def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) -> None:

@@ -25,7 +25,7 @@ LAYERS = (
     ("mixed_model", "objective", "restricted_problem", "basis", "tables"),
     ("coefficients", "pair_problem", "preparation", "elbo", "networks"),
     ("dense_pair_problem",),
-    ("minimize",),
+    ("minimize", "risk"),
     ("solvers",),
     ("sparse_path",),
     ("selection",),

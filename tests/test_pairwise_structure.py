@@ -63,11 +63,19 @@ def test_chunks_of_rows_and_blocks_of_features_change_nothing(monkeypatch, order
     X, v = np.asarray(rng.standard_normal((101, 70)), order=order), rng.standard_normal(101)
     theta, weight = symmetric(rng.standard_normal(70 * 69 // 2), 70), rng.uniform(size=101)
     structure = Pairwise(random_scaling(rng, 70))
-    whole = structure.score(theta, X), structure.pullback(theta, X, v), structure.squared_norms(X, weight)
+    whole = (
+        structure.score(theta, X),
+        structure.pullback(theta, X, v),
+        structure.squared_norms(None, X, weight),
+    )
     assert len(list(structure.pullback_blocks(X, v))) == 2
     monkeypatch.setattr(pairwise_module, "_ROWS", 17)
     monkeypatch.setattr(pairwise_module, "_ENTRIES", 70 * 16)
-    parts = structure.score(theta, X), structure.pullback(theta, X, v), structure.squared_norms(X, weight)
+    parts = (
+        structure.score(theta, X),
+        structure.pullback(theta, X, v),
+        structure.squared_norms(None, X, weight),
+    )
     assert len(list(structure.pullback_blocks(X, v))) == 5
     for a, b in zip(whole, parts, strict=True):
         np.testing.assert_allclose(a, b, atol=1e-10)
@@ -107,7 +115,7 @@ def test_squared_norms(scaled):
     X, weight = rng.standard_normal((30, 5)), rng.uniform(size=30)
     scaling = random_scaling(rng, 5) if scaled else None
     expected = weight @ explicit_products(X, scaling) ** 2
-    found = Pairwise(scaling).squared_norms(X, weight)[np.triu_indices(5, 1)]
+    found = Pairwise(scaling).squared_norms(None, X, weight)[np.triu_indices(5, 1)]
     np.testing.assert_allclose(found, expected, rtol=1e-10)
 
 

@@ -81,7 +81,7 @@ class DensePairProblem:
         """Return an upper bound of the diagonal of the loss's Hessian, exact when the rows do not interact."""
         weight = self.loss.curvature(scores).majorizer()
         linear = np.einsum("ci,i,ci->c", self._design.linear_t, weight, self._design.linear_t, optimize=True)
-        return self.flatten(linear, self._structure.squared_norms(self._features, weight))
+        return self.flatten(linear, self._structure.squared_norms(None, self._features, weight))
 
     def _flat_penalty(self, problem: PairProblem) -> ElasticNet:
         penalty, p = problem.penalty, self._design.n_features

@@ -22,7 +22,15 @@ class AbstractStructure(ABC):
     * pushforward is the directional derivative of score.
 
     A structure sees features only, never outcomes.
+
+    Attributes
+    ----------
+    degree : int or None
+        Largest degree of the scores as polynomials along a line θ + t v, where that is one or two. A squared loss is
+        then an exact quartic in t, and Hessian products need nothing but pullbacks.
     """
+
+    degree: int | None = None
 
     @abstractmethod
     def init(self, X: NDArray, rng: np.random.Generator) -> Any:

@@ -88,6 +88,7 @@ class FactorizationMachine(AbstractStructure):
     def __init__(self, n_components: int, n_triple_components: int = 0) -> None:
         self.n_components = n_components
         self.n_triple_components = n_triple_components
+        self.degree = 2 if n_triple_components == 0 else None
 
     def init(self, X: Rows, rng: np.random.Generator) -> FMParams:
         """Zero weights, factors near zero: at zero itself no product has a derivative."""
@@ -140,6 +141,25 @@ class FactorizationMachine(AbstractStructure):
             X.T @ v,
             X.T @ (column * q) - V * (X2.T @ v)[:, None],
             0.5 * (X.T @ (column * (q3**2 - s3))) - U * (X2.T @ (column * q3)) + U**2 * (X3.T @ v)[:, None],
+        )
+
+    def squared_norms(self, params: FMParams, X: Rows, weight: NDArray[np.float64]) -> FMParams:
+        """Σ_i w_i (∂f_i/∂θ)², shaped as the parameters: the diagonal of a Gauss-Newton matrix."""
+        X2, X3, X4 = _power(X, 2), _power(X, 3), _power(X, 4)
+        X5, X6 = _power(X, 5), _power(X, 6)
+        q, _, q3, s3, _ = _sums(params, X)
+        V, U, column = params.factors, params.triples, weight[:, None]
+        # ∂f/∂u = x (a − q₃ (u x) + (u x)²) with a = ½ (q₃² − s₃): its square by powers of x
+        a = 0.5 * (q3**2 - s3)
+        return FMParams(
+            float(weight.sum()),
+            X2.T @ weight,
+            X2.T @ (column * q**2) - 2.0 * V * (X3.T @ (column * q)) + V**2 * (X4.T @ weight)[:, None],
+            X2.T @ (column * a**2)
+            - 2.0 * U * (X3.T @ (column * a * q3))
+            + U**2 * (X4.T @ (column * (q3**2 + 2.0 * a)))
+            - 2.0 * U**3 * (X5.T @ (column * q3))
+            + U**4 * (X6.T @ weight)[:, None],
         )
 
 

@@ -106,6 +106,8 @@ class Pairwise(AbstractStructure):
     array([14.,  8.])
     """
 
+    degree = 1
+
     def __init__(self, scaling: ProductScaling | None = None) -> None:
         self.scaling = scaling
 
@@ -167,8 +169,11 @@ class Pairwise(AbstractStructure):
                 block /= self.scaling.scale[start:stop, start:]
             yield start, block
 
-    def squared_norms(self, X: NDArray, weight: NDArray) -> NDArray:
-        """Return Σ_i w_i (product_jk,i)² for all pairs, shape (p, p): the diagonal of a Gauss-Newton matrix."""
+    def squared_norms(self, params: NDArray | None, X: NDArray, weight: NDArray) -> NDArray:
+        """Return Σ_i w_i (product_jk,i)² for all pairs, shape (p, p): the diagonal of a Gauss-Newton matrix.
+
+        The map is linear: ``params`` play no part.
+        """
         squares = np.square(X)
         second = _weighted_gram(squares, squares, weight, np.empty((X.shape[1], X.shape[1])))
         if self.scaling is None:

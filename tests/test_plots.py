@@ -1,6 +1,7 @@
 """Displays: made from an estimator, their data as a frame, drawn the same again, labels that do not collide."""
 
 import inspect
+import warnings
 
 import matplotlib
 import numpy as np
@@ -10,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
+from small_tables import ratings
 
 from intertwine import (
     FMClassifier,
@@ -18,6 +20,7 @@ from intertwine import (
     InteractionCoxPH,
     InteractionRegressor,
     InteractionRegressorCV,
+    LatentFactorModel,
     LocalFMClassifier,
     LocalFMRegressor,
     make_interaction_pipeline,
@@ -48,14 +51,25 @@ def fitted():
     cox = InteractionCoxPH(alpha=0.05, latent=None).fit(X, times)
     machine = FMRegressor(n_components=3, max_iter=40, random_state=0).fit(X, y)
     local = LocalFMRegressor(n_anchors=5, n_components=2, max_iter=20, tol=0.1, random_state=0).fit(X, y)
+    seen = ratings(400, n_users=25, n_films=12)
+    pairs, stars = seen[["user", "film"]], seen["rating"]
+    tastes = LatentFactorModel(
+        n_components=2, solver="gibbs", max_iter=30, n_samples=10, duplicates="keep", random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # a chain this short has not settled
+        tastes.fit(pairs[:300], stars[:300])
     return {
         "CalibrationDisplay": (classes, X, ill),
         "CoefficientPathDisplay": (number, X, y),
+        "ConvergenceDisplay": (tastes,),
         "CoverageDisplay": (machine, X, y),
+        "ErrorByActivityDisplay": (tastes, pairs[300:], stars[300:]),
         "ExpertMapDisplay": (local, X),
         "InteractionForestDisplay": (number,),
         "InteractionHeatmapDisplay": (number,),
         "InteractionSurfaceDisplay": (number, X, ("dose", "flow")),
+        "ItemMapDisplay": (tastes,),
         "LatentMapDisplay": (number,),
         "ObservedPredictedDisplay": (number, X, y),
         "PathDisplay": (chosen,),
@@ -168,6 +182,7 @@ def test_labels_never_collide_and_never_leave_the_frame(boxes):
 
 OF_INTERACTIONS = {
     "CoefficientPathDisplay": 2,
+    "ConvergenceDisplay": 0,
     "ExpertMapDisplay": 1,
     "InteractionForestDisplay": 0,
     "InteractionHeatmapDisplay": 0,
@@ -191,6 +206,7 @@ def test_an_estimator_of_another_kind_is_refused(name, fitted):
     [
         ("CalibrationDisplay", ["ObservedPredictedDisplay", "SurvivalCurvesDisplay", None], "classifiers"),
         ("ObservedPredictedDisplay", ["CalibrationDisplay", "SurvivalCurvesDisplay", None], "regressors"),
+        ("ErrorByActivityDisplay", ["CoverageDisplay", None], "LatentFactorModel"),
         ("SurvivalCurvesDisplay", ["CalibrationDisplay", "ObservedPredictedDisplay", None], "Cox estimators"),
     ],
 )

@@ -89,8 +89,31 @@ class FactorResults(FactorPredictions):
         return self._similar(1, items, k)
 
     def similar_users(self, users, k: int = 10) -> Any:
-        """The users whose factors point the same way; see ``similar_items``."""
+        """The `k` users whose factors point the same way as those of `users`; see ``similar_items``."""
         return self._similar(0, users, k)
+
+    def activity(self, X) -> Any:
+        """How much is known of the user and of the item of each row.
+
+        Parameters
+        ----------
+        X : array-like or frame (n, p)
+            Columns as in fit.
+
+        Returns
+        -------
+        frame
+            User, item, and the number of ratings of each in the fit: none for ids that were not in it.
+        """
+        check_is_fitted(self, "_model")
+        pairs = self._read(X)
+        table = {}
+        for side, codes in enumerate((pairs.user_codes, pairs.item_codes)):
+            known = self._counts[side]
+            name = self._column_names()[side]
+            table[name] = (pairs.users, pairs.items)[side].ids.labels[codes]
+            table[f"{name}_ratings"] = np.append(known, 0.0)[np.minimum(codes, len(known))]
+        return make_frame(table, self._frame_library)
 
     def _similar(self, side: int, labels, k: int) -> Any:
         check_is_fitted(self, "_model")
@@ -192,6 +215,18 @@ class FactorResults(FactorPredictions):
         """Ids of items (n_items,)."""
         check_is_fitted(self, "_model")
         return self._sides[1].ids.labels
+
+    @property
+    def user_counts_(self) -> np.ndarray:
+        """Ratings of each user (n_users,): their weights, added up."""
+        check_is_fitted(self, "_model")
+        return self._counts[0]
+
+    @property
+    def item_counts_(self) -> np.ndarray:
+        """Ratings of each item (n_items,): their weights, added up."""
+        check_is_fitted(self, "_model")
+        return self._counts[1]
 
     @property
     def user_factors_(self) -> np.ndarray:

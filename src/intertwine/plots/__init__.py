@@ -6,11 +6,14 @@ imported on drawing only.
 """
 
 from intertwine.plots._style import DARK, LIGHT, Palette
+from intertwine.plots.activity import ErrorByActivityDisplay
 from intertwine.plots.calibration import CalibrationDisplay, ObservedPredictedDisplay
+from intertwine.plots.convergence import ConvergenceDisplay
 from intertwine.plots.coverage import CoverageDisplay
 from intertwine.plots.expert_map import ExpertMapDisplay
 from intertwine.plots.forest import InteractionForestDisplay
 from intertwine.plots.heatmap import InteractionHeatmapDisplay
+from intertwine.plots.item_map import ItemMapDisplay
 from intertwine.plots.latent_map import LatentMapDisplay
 from intertwine.plots.path import CoefficientPathDisplay, PathDisplay
 from intertwine.plots.surface import InteractionSurfaceDisplay
@@ -22,11 +25,14 @@ __all__ = [
     "LIGHT",
     "CalibrationDisplay",
     "CoefficientPathDisplay",
+    "ConvergenceDisplay",
     "CoverageDisplay",
+    "ErrorByActivityDisplay",
     "ExpertMapDisplay",
     "InteractionForestDisplay",
     "InteractionHeatmapDisplay",
     "InteractionSurfaceDisplay",
+    "ItemMapDisplay",
     "LatentMapDisplay",
     "ObservedPredictedDisplay",
     "Palette",

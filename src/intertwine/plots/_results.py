@@ -7,6 +7,7 @@ from typing import Any
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.utils.validation import check_is_fitted
 
 from intertwine.validation.wording import listed
 
@@ -16,6 +17,7 @@ __all__ = [
     "columns_of",
     "gives_sizes",
     "leading_features",
+    "require_factors",
     "require_method",
     "score_path",
     "top_pairs",
@@ -59,6 +61,22 @@ def require_method(estimator: Any, name: str, whom: str) -> None:
     _refuse_class(estimator)
     if not hasattr(estimator, name):
         raise TypeError(f"{type(estimator).__name__} has no {name}; this picture is for {whom}")
+
+
+def require_factors(estimator: Any) -> None:
+    """Refuse what is no latent-factor model, or not fitted.
+
+    Raises
+    ------
+    TypeError, NotFittedError
+    """
+    _refuse_class(estimator)
+    if not hasattr(type(estimator), "item_factors_"):
+        raise TypeError(
+            f"{type(estimator).__name__} has no factors of users and items; this picture is for LatentFactorModel "
+            "(of a pipeline its last step, pipeline[-1])"
+        )
+    check_is_fitted(estimator)
 
 
 def class_column(estimator: Any, label: Any) -> int:

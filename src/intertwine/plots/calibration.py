@@ -16,6 +16,8 @@ __all__ = ["CalibrationDisplay", "ObservedPredictedDisplay", "wilson_interval"]
 
 # What only estimators of other kinds have, and what draws those.
 _OTHER_KINDS = {"classes_": "CalibrationDisplay", "predict_survival_function": "SurvivalCurvesDisplay"}
+_MOST_DOTS = 8000
+_MOST_BANDS, _FEWEST_IN_BANDS = 12, 100  # values, rows
 
 
 def wilson_interval(share: Any, count: Any) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -265,8 +267,15 @@ class ObservedPredictedDisplay:
         low = float(min(self.observed.min(), self.predicted.min()))
         high = float(max(self.observed.max(), self.predicted.max()))
         alpha = float(np.clip(60 / np.sqrt(max(self.observed.size, 1)) / 4, 0.12, 0.6))
+        shown = _some(self.observed.size)
         dots = self.ax_.scatter(
-            self.predicted, self.observed, s=14, color=palette.series[0], alpha=alpha, linewidths=0, zorder=2
+            self.predicted[shown],
+            _spread_apart(self.observed)[shown],
+            s=14,
+            color=palette.series[0],
+            alpha=alpha,
+            linewidths=0,
+            zorder=2,
         )
         dots.set_rasterized(self.observed.size > 200)
         self.ax_.plot(
@@ -289,3 +298,18 @@ class ObservedPredictedDisplay:
         self.ax_.set(xlabel="predicted", ylabel="observed")
         self.ax_.legend(loc="upper left", fontsize="small")
         return self
+
+
+def _some(n: int) -> NDArray[np.intp]:
+    """Rows that are drawn, evenly spaced among all: more dots than that are ink without news."""
+    return np.unique(np.linspace(0, n - 1, min(n, _MOST_DOTS)).astype(int))
+
+
+def _spread_apart(observed: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Heights of the dots: where outcomes are a few values, such as stars, each is a band and not a line."""
+    values = np.unique(observed)
+    if not 2 < values.size <= _MOST_BANDS or observed.size < _FEWEST_IN_BANDS:
+        return observed
+    # multiples of the golden ratio fill the band evenly, without a random number
+    place = np.arange(observed.size) * 0.6180339887498949 % 1.0 - 0.5
+    return observed + 0.55 * float(np.diff(values).min()) * place

@@ -64,8 +64,10 @@ FACTOR_PARAMETERS = """
         Map of the raw factors ("gauss_newton"): the others keep them bounded, or positive.
     implicit : bool, default=False
         Let users be described by what they rated, and items by who rated them, besides how.
-    user_column, item_column : str or int, default=0, 1
-        Columns of X, by name or position.
+    user_column : str or int, default=0
+        Column of X with the users, by name or position.
+    item_column : str or int, default=1
+        Column of X with the items.
     user_features, item_features : sequence of str or int, default=()
         Columns of X that describe users, and items: numbers, or labels. All rows of an id must agree. They let the
         model say something of ids without ratings. Columns that are named nowhere are ignored, with a warning.

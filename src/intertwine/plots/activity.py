@@ -70,7 +70,7 @@ class ErrorByActivityDisplay:
     def from_estimator(
         cls, estimator: Any, X: Any, y: Any, *, n_bins: int = 6, ax: Any = None, palette: Palette = LIGHT
     ) -> Self:
-        """Draw the errors of a fitted latent-factor model on ratings `y` of pairs `X` that it was not fitted on.
+        """Draw the errors of `estimator`, a fitted latent-factor model, on ratings `y` of other pairs `X`.
 
         The number of ratings is that in its fit: none for an id that was not in it. `n_bins` is the number of groups.
 

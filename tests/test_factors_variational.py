@@ -1,18 +1,20 @@
 """Posteriors and optima of latent factors: against slow sums over ratings, and the laws they obey."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
 from intertwine.fitting.factors_als import fit_als_factors
-from intertwine.fitting.factors_fold_in import fold_in_rows
 from intertwine.fitting.factors_variational import fit_variational
-from intertwine.fitting.latent_factors import FactorSettings, NewIdPrior, scores_of_pairs
+from intertwine.fitting.fold_in import Batch, OtherSide, fold_in
+from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs, variance_of_pairs
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.feature_ridge import FeatureRidge
 from intertwine.solvers.rated_sides import RatedSides
 from intertwine.solvers.variational import VariationalFactors
-from intertwine.structures.factor_moments import Moments, RatedRows, predictive_variance
+from intertwine.structures.factor_moments import Moments, RatedRows
 from intertwine.structures.ratings import RatingTable
 
 K = 2
@@ -80,11 +82,15 @@ def test_conditionals_are_the_sums_over_ratings(rng, biases, weighted):
         np.testing.assert_allclose(
             found.log_determinants[u], np.linalg.slogdet(gram)[1], rtol=1e-10, atol=1e-12
         )
-    variance = predictive_variance(
-        found.moments.means, means, found.moments.covariances(), spread, users, items, biases
-    )
     shown = settings(biases=biases)
-    errors = (y - scores_of_pairs(found.moments.means, means, users, items, shown)) ** 2 + variance
+    model = SimpleNamespace(
+        users=found.moments.means[None],
+        items=means[None],
+        user_covariance=found.moments.covariances(),
+        item_covariance=spread,
+    )
+    errors = (y - scores_of_pairs(model.users[0], means, users, items, shown)) ** 2
+    errors += variance_of_pairs(model, users, items, shown)
     np.testing.assert_allclose(
         found.errors, np.bincount(users, w * errors, minlength=12), rtol=1e-9, atol=1e-10
     )
@@ -300,59 +306,40 @@ def test_the_predictive_deviation_covers(rng):
     model = fit(fit_variational, table.take(kept), y[kept], None, settings(max_iter=60))
     u, i = users[~kept], items[~kept]
     score = scores_of_pairs(model.users[0], model.items[0], u, i, settings())
-    variance = predictive_variance(
-        model.users[0], model.items[0], model.user_covariance, model.item_covariance, u, i
-    )
+    variance = variance_of_pairs(model, u, i, settings())
     z = (y[~kept] - score) / np.sqrt(variance + model.noise**2)
     assert 0.92 < np.mean(np.abs(z) < 1.96) < 0.98
     assert 0.45 < model.noise < 0.55
     assert variance.min() > 0
 
 
-def test_new_rows_are_those_of_a_fit_and_batches_add_up(rng):
+@pytest.mark.parametrize("solver", [fit_variational, fit_als_factors])
+def test_folding_in_gives_the_rows_of_the_fit(rng, solver):
     table, y, weight, *_ = ratings(rng, weighted=True)
-    model = fit(fit_variational, table, y, weight, settings(max_iter=300, tol=0.0))
-    rows, _ = RatedRows.both(table, y, weight, True)
-    told = (model.items[0], model.item_covariance, model.user_prior, model.noise)
-    found = fold_in_rows(rows, *told)
-    np.testing.assert_allclose(found.means, model.users[0], atol=5e-3)
-    np.testing.assert_allclose(found.covariances, model.user_covariance, atol=2e-3)
-    starts, partner = table.user_starts, table.item_of
-    half = [RatedRows(starts[:1].repeat(2), partner, y, weight, True)]
-    cut = (starts[0] + starts[1]) // 2
-    assert cut > starts[0]
-    for begin, end in ((starts[0], cut), (cut, starts[1])):
-        part = slice(begin, end)
-        half.append(RatedRows(np.array([0, end - begin]), partner[part], y[part], weight[part], True))
-    untold = fold_in_rows(half[0], *told)
-    np.testing.assert_allclose(untold.means[0], model.user_prior.mean, atol=1e-12)
-    twice = fold_in_rows(half[2], *told, known=fold_in_rows(half[1], *told))
-    np.testing.assert_allclose(twice.means[0], found.means[0], rtol=1e-8, atol=1e-10)
-    np.testing.assert_allclose(twice.covariances[0], found.covariances[0], rtol=1e-8, atol=1e-10)
-
-
-def test_new_rows_of_a_point_model_are_its_optimum(rng):
-    table, y, weight, *_ = ratings(rng, weighted=True)
-    chosen = settings(max_iter=2000, tol=1e-15, alpha=0.3)
-    model = fit(fit_als_factors, table, y, weight, chosen)
-    rows, _ = RatedRows.both(table, y, weight, True)
-    found = fold_in_rows(rows, model.items[0], None, model.user_prior, model.noise)
-    np.testing.assert_allclose(found.means, model.users[0], atol=1e-4)
+    chosen = settings(max_iter=200, alpha=0.3)
+    model = fit(solver, table, y, weight, chosen)
+    batch = Batch(table.user_starts, table.item_of, y, weight)
+    other = OtherSide(model.items, model.item_covariance, model.intercepts)
+    counts = np.add.reduceat(weight, table.user_starts[:-1])
+    precision = counts[:, None, None] ** model.user_prior.power * model.user_prior.precision
+    prior_means = np.broadcast_to(model.user_prior.mean, model.users.shape)
+    rows, found = fold_in(batch, other, prior_means, precision, chosen)
+    np.testing.assert_allclose(rows, model.users, atol=5e-3)
+    if solver is fit_variational:
+        covariance = model.noise**2 * np.linalg.inv(found)
+        np.testing.assert_allclose(covariance, model.user_covariance, atol=2e-3)
 
 
 @pytest.mark.parametrize("solver", [fit_variational, fit_als_factors])
-def test_a_fit_goes_on_where_it_was(rng, solver):
-    table, y, *_ = ratings(rng, features=True)
-    first = fit(solver, table, y, None, settings(max_iter=200))
-    more = fit(solver, table, y, None, settings(max_iter=1), previous=first)
-    np.testing.assert_allclose(more.users, first.users, atol=0.1)
-    # and with ids that came since
-    users, items = table.users, table.item_of
-    grown, order = RatingTable.build(np.append(users, 12), np.append(items, 9), 13, 10)
-    after = fit(solver, grown, np.append(y, 0.5)[order], None, settings(max_iter=1), previous=first)
-    assert after.users.shape == (1, 13, K + 1)
-    assert after.items.shape == (1, 10, K + 1)
-    assert np.isfinite(after.users).all()
+def test_ratings_held_out_say_when_to_stop(rng, solver):
+    table, y, *_ = ratings(rng, m=60, n=40, share=0.3, noise=1.0)
+    chosen = settings(n_components=8, alpha=1.0, frequency_power=0.0, max_iter=200, validation_fraction=0.2)
+    model = fit(solver, table, y, None, chosen)
+    errors = model.history[:, 2]
+    assert model.converged
+    assert len(errors) < 200
+    assert np.argmin(errors) == len(errors) - 5
+    assert np.isfinite(errors).all()
 
 
 @pytest.mark.parametrize("solver", [fit_variational, fit_als_factors])
@@ -383,7 +370,7 @@ def test_a_constant_outcome_is_fitted(rng):
     assert np.isfinite(model.noise)
 
 
-def test_nothing_that_holds_a_coefficient_is_an_error(rng):
+def test_nothing_that_holds_a_coefficient_is_an_error():
     rows = RatedRows(np.array([0, 0]), np.zeros(0, np.int32), np.zeros(0), np.zeros(0), True)
     with pytest.raises(FloatingPointError, match="not positive definite"):
-        fold_in_rows(rows, np.ones((1, 2)), None, NewIdPrior(np.zeros(2), np.zeros((2, 2)), 0.0), 1.0)
+        rows.conditional(Moments.of(np.ones((1, 2))), np.zeros(2), np.zeros((2, 2)))

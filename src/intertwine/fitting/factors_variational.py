@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.fitting.factors_sweeps import learnt_from, sweep
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import minimize
 from intertwine.solvers.rated_sides import RatedSides
-from intertwine.solvers.variational import FactorPosterior, FactorPrior, VariationalFactors, feature_strength
+from intertwine.solvers.variational import FactorPosterior, FactorPrior, VariationalFactors
 from intertwine.structures.factor_moments import Moments
 from intertwine.structures.ratings import RatingTable
 
@@ -24,12 +24,11 @@ def fit_variational(
     rng: np.random.Generator,
     watch: Watch,
     n_threads: int = 1,
-    previous: FactorModel | None = None,
 ) -> FactorModel:
     """Find the factorized posterior of the rows, and the priors and the noise that the ratings speak for.
 
-    No strength is to be chosen: of the settings only ``n_components``, ``biases``, ``max_iter``, ``tol`` and
-    ``init_scale`` are read. A weight counts as that many ratings.
+    No strength is to be chosen: of the settings only ``n_components``, ``biases``, ``max_iter``, ``tol``,
+    ``init_scale`` and ``validation_fraction`` are read. A weight counts as that many ratings.
 
     Parameters
     ----------
@@ -41,38 +40,37 @@ def fit_variational(
     rng : numpy.random.Generator
     watch : Watch
     n_threads : int, default=1
-    previous : FactorModel, optional
-        Whose posterior to start from; ids it does not know start at its prior.
 
     Returns
     -------
     FactorModel
+        Its covariances are those of the rows; side features' coefficients count as known.
 
     Raises
     ------
     FloatingPointError
         When numbers overflow.
     """
+    data = learnt_from(X, y, weight, settings, rng)
     # factors and priors of order one whatever the unit of the ratings: a bias has their unit, a factor its root
-    unit = float(np.sqrt(np.average(y**2, weights=weight))) or 1.0
+    unit = float(np.sqrt(np.average(data.outcome**2, weights=data.weight))) or 1.0
     units = np.full(settings.width, np.sqrt(unit))
     units[: int(settings.biases)] = unit
-    sides = RatedSides.build(X, y / unit, weight, settings.biases, n_threads=n_threads)
-    start = VariationalFactors.start(sides, settings.n_components, settings.init_scale, rng)
-    if previous is not None:
-        start = _continued(sides, start, previous, unit, units)
-    result = minimize(
-        sides,
-        VariationalFactors(settings.tol),
-        start,
-        max_iter=settings.max_iter,
-        callbacks=[watch.progress.iteration],
+    sides = RatedSides.build(
+        data.table, data.outcome / unit, data.weight, settings.biases, n_threads=n_threads
     )
-    found: FactorPosterior = result.params
-    history = [(row.iteration, row.value, np.nan, float(row.iteration)) for row in result.history[1:]]
+    solver = VariationalFactors(settings.tol)
+    start = solver.start(sides, settings.n_components, settings.init_scale, rng)
+
+    def tables_of(params: FactorPosterior):
+        return params.users.means * units, params.items.means * units
+
+    swept = sweep(sides, solver, start, tables_of, data, settings, watch)
+    found: FactorPosterior = swept.params
+    users, items = tables_of(found)
     return FactorModel(
-        users=(found.users.means * units)[None],
-        items=(found.items.means * units)[None],
+        users=users[None],
+        items=items[None],
         intercepts=np.zeros(1),
         user_weights=found.user_prior.regression.weights * units,
         item_weights=found.item_prior.regression.weights * units,
@@ -81,8 +79,8 @@ def fit_variational(
         user_covariance=_scaled_covariances(found.users, units),
         item_covariance=_scaled_covariances(found.items, units),
         noise=unit * found.noise_precision**-0.5,
-        history=np.array(history, dtype=float).reshape(-1, 4),
-        converged=result.converged,
+        history=swept.history,
+        converged=swept.converged,
     )
 
 
@@ -93,44 +91,3 @@ def _published(prior: FactorPrior, noise_precision: float, unit: float, units: N
 
 def _scaled_covariances(moments: Moments, units: NDArray) -> NDArray[np.float32]:
     return (moments.covariances() * np.outer(units, units)).astype(np.float32)
-
-
-def _continued(
-    sides: RatedSides, start: FactorPosterior, previous: FactorModel, unit: float, units: NDArray
-) -> FactorPosterior:
-    """Return the posterior of an earlier fit in the units of this one, with rows for the ids that are new."""
-    noise = (previous.noise / unit) ** 2
-
-    def side_of(side, fresh: FactorPrior, table, covariance, told: NewIdPrior, weights):
-        d = units.size
-        precision = told.precision * np.outer(units, units) / (noise * unit**2)
-        old = fresh.regression.weights
-        kept = side.features.at(told.mean / units, weights / units if weights.shape == old.shape else old)
-        means = np.array(np.broadcast_to(kept.expected, (side.rows.n_rows, d)))
-        spread = np.array(np.broadcast_to(np.linalg.inv(precision), (side.rows.n_rows, d, d)))
-        known = min(len(table), len(means))
-        means[:known] = table[:known] / units
-        if covariance is not None:
-            spread[:known] = covariance[:known] / np.outer(units, units)
-        strength = fresh.strength
-        if side.features.n_features:
-            strength = feature_strength(side, kept.weights, precision, strength)
-        return Moments.of(means, spread), FactorPrior(kept, precision, strength)
-
-    users, user_prior = side_of(
-        sides.users,
-        start.user_prior,
-        previous.users[-1],
-        previous.user_covariance,
-        previous.user_prior,
-        previous.user_weights,
-    )
-    items, item_prior = side_of(
-        sides.items,
-        start.item_prior,
-        previous.items[-1],
-        previous.item_covariance,
-        previous.item_prior,
-        previous.item_weights,
-    )
-    return FactorPosterior(users, items, user_prior, item_prior, 1.0 / noise)

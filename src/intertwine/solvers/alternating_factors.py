@@ -54,14 +54,11 @@ class FactorPointState(NamedTuple):
         Objective; infinite before the first sweep.
     optimality : float
         Share of the objective by which the last sweep lowered it; infinite before the second.
-    squares : float
-        Weighted sum of squared errors.
     """
 
     params: FactorPoint
     value: float
     optimality: float
-    squares: float
 
 
 @final
@@ -98,7 +95,7 @@ class AlternatingFactors(AbstractSolver):
 
     def init(self, problem: RatedSides, params: FactorPoint) -> FactorPointState:
         """Return the state at ``params``."""
-        return FactorPointState(params, float("inf"), float("inf"), float("inf"))
+        return FactorPointState(params, float("inf"), float("inf"))
 
     def step(self, problem: RatedSides, state: FactorPointState) -> FactorPointState:
         """Return the state after one sweep: users, then items."""
@@ -106,7 +103,7 @@ class AlternatingFactors(AbstractSolver):
         items, item_penalty, squares = self._updated(problem.items, state.params.items, users)
         value = 0.5 * squares + user_penalty + item_penalty
         decrease = (state.value - value) / max(abs(value), 1e-300)
-        return FactorPointState(FactorPoint(users, items), value, decrease, squares)
+        return FactorPointState(FactorPoint(users, items), value, decrease)
 
     def _updated(
         self, side: RatedSide, rows: FactorRows, others: FactorRows

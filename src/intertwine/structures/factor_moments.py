@@ -15,9 +15,7 @@ from intertwine.structures import _factor_moments as kernels
 from intertwine.structures.fm_sweep import THREADS, WORTH_THREADS
 from intertwine.structures.ratings import RatingTable
 
-__all__ = ["Conditional", "Moments", "RatedRows", "predictive_variance"]
-
-_PAIRS = 1 << 14  # whose covariances are gathered at once
+__all__ = ["Conditional", "Moments", "RatedRows"]
 
 
 class Moments(NamedTuple):
@@ -200,51 +198,3 @@ class RatedRows:
         if not proper:
             raise FloatingPointError("a conditional precision is not positive definite")
         return Conditional(Moments(means, packed), errors, log_determinants)
-
-
-def predictive_variance(
-    users: NDArray,
-    items: NDArray,
-    user_covariance: NDArray,
-    item_covariance: NDArray,
-    user_codes: NDArray,
-    item_codes: NDArray,
-    biases: bool = True,
-) -> NDArray[np.float64]:
-    """Variance of the score of some pairs whose rows are independent; add that of the noise for a rating's.
-
-    Parameters
-    ----------
-    users, items : ndarray of shape (n_users, d) and (n_items, d)
-        Means.
-    user_covariance, item_covariance : ndarray of shape (n_users, d, d) and (n_items, d, d)
-    user_codes, item_codes : ndarray of int, shape (n,)
-    biases : bool, default=True
-
-    Returns
-    -------
-    ndarray of shape (n,)
-
-    Examples
-    --------
-    One factor with means 2 and 3 and variances .1 and .2: 3²·.1 + 2²·.2 + .1·.2.
-
-    >>> pair = np.array([0])
-    >>> means, variances = (np.array([[2.0]]), np.array([[3.0]])), (np.array([[[0.1]]]), np.array([[[0.2]]]))
-    >>> predictive_variance(*means, *variances, pair, pair, biases=False).round(6)
-    array([1.72])
-    """
-    first = int(biases)
-    variance = np.empty(len(user_codes))
-    for start in range(0, len(variance), _PAIRS):
-        part = slice(start, start + _PAIRS)
-        u, i = user_codes[part], item_codes[part]
-        of_user, of_item = user_covariance[u].astype(np.float64), item_covariance[i].astype(np.float64)
-        user_slopes, item_slopes = items[i].astype(np.float64), users[u].astype(np.float64)
-        if biases:
-            user_slopes[:, 0] = item_slopes[:, 0] = 1.0
-        found = np.einsum("nd,nde,ne->n", user_slopes, of_user, user_slopes, optimize=True)
-        found += np.einsum("nd,nde,ne->n", item_slopes, of_item, item_slopes, optimize=True)
-        found += np.einsum("nde,nde->n", of_user[:, first:, first:], of_item[:, first:, first:])
-        variance[part] = found
-    return variance

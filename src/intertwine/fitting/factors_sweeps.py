@@ -1,0 +1,118 @@
+"""Sweeps of an alternating solver over users and items, until they settle or ratings held out say to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.fitting.early_stopping import EarlyStopping, hold_out
+from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
+from intertwine.fitting.watch import Watch
+from intertwine.minimize import minimize
+from intertwine.structures.ratings import RatingTable
+
+__all__ = ["LearntFrom", "Swept", "learnt_from", "sweep"]
+
+_PATIENCE = 4  # sweeps without a gain on the ratings held out
+
+
+class LearntFrom(NamedTuple):
+    """Ratings that a fit learns from, and those by which it stops.
+
+    Attributes
+    ----------
+    table : RatingTable
+    outcome, weight : ndarray of shape (n_ratings,)
+    held : RatingTable or None
+    held_outcome, held_weight : ndarray
+    """
+
+    table: RatingTable
+    outcome: NDArray[np.float64]
+    weight: NDArray[np.float64]
+    held: RatingTable | None
+    held_outcome: NDArray[np.float64]
+    held_weight: NDArray[np.float64]
+
+
+def learnt_from(
+    X: RatingTable,
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
+    settings: FactorSettings,
+    rng: np.random.Generator,
+) -> LearntFrom:
+    """Hold out ``validation_fraction`` of the ratings."""
+    y = np.asarray(y, dtype=np.float64)
+    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
+    if not settings.validation_fraction:
+        return LearntFrom(X, y, weight, None, np.zeros(0), np.zeros(0))
+    parts = hold_out(X, settings.validation_fraction, rng)
+    kept = parts.kept
+    return LearntFrom(parts.train, y[kept], weight[kept], parts.held, y[~kept], weight[~kept])
+
+
+class Swept(NamedTuple):
+    """Where sweeps ended.
+
+    Attributes
+    ----------
+    params : NamedTuple
+        At the end, or where ratings held out were predicted best.
+    history : ndarray of shape (n_iter, 4)
+        Iteration, objective, root mean squared error of the ratings held out (NaN without), passes over the data.
+    converged : bool
+    """
+
+    params: Any
+    history: NDArray[np.float64]
+    converged: bool
+
+
+def sweep(
+    problem: Any,
+    solver: Any,
+    start: Any,
+    tables_of: Callable[[Any], tuple[NDArray, NDArray]],
+    data: LearntFrom,
+    settings: FactorSettings,
+    watch: Watch,
+) -> Swept:
+    """Run a solver.
+
+    Parameters
+    ----------
+    problem, solver, start : object
+        See `intertwine.minimize.minimize`.
+    tables_of : callable
+        Parameters to the tables of users and items, in the unit of the ratings.
+    data : LearntFrom
+    settings : FactorSettings
+    watch : Watch
+    """
+    callbacks: list[Any] = [watch.progress.iteration]
+    stopping = None
+    if data.held is not None:
+        held = data.held
+        users = held.users
+
+        def error(params):
+            scores = scores_of_pairs(*tables_of(params), users, held.item_of, settings)
+            return np.sqrt(np.average((scores - data.held_outcome) ** 2, weights=data.held_weight))
+
+        stopping = EarlyStopping(error, _PATIENCE)
+        callbacks.append(stopping)
+    result = minimize(problem, solver, start, max_iter=settings.max_iter, callbacks=callbacks)
+    errors = [np.nan] * len(result.history) if stopping is None else stopping.errors
+    history = [
+        (row.iteration, row.value, error, row.iteration)  # a sweep is a pass
+        for row, error in zip(result.history[1:], errors[1:], strict=True)
+    ]
+    return Swept(
+        result.params if stopping is None else stopping.best,
+        np.array(history, dtype=float).reshape(-1, 4),
+        result.converged or (stopping is not None and len(history) < settings.max_iter),
+    )

@@ -14,6 +14,7 @@ import sys
 import time
 import warnings
 
+import _factor_methods
 import _methods
 import _rating_methods
 import numpy as np
@@ -46,7 +47,7 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in ("X", "y", "folds")}
-    method = (_methods.METHODS | _rating_methods.METHODS)[method_name]
+    method = (_methods.METHODS | _rating_methods.METHODS | _factor_methods.METHODS)[method_name]
     method.warm_up(arrays)
     start = peak_mb()
     allow_processor(limit_s)

@@ -17,6 +17,8 @@ TITLES = {
     "fm_ratings": "Ratings: MovieLens 100k",
     "fm_side_information": "Ratings with all that is known of users, films and dates",
     "fm_speed": "Factorization machines: time of an iteration, and how it grows",
+    "latent_factors": "Latent factors: MovieLens 1M, beside the libraries people use",
+    "latent_scale": "Latent factors: up to 10⁸ ratings, and the best items of everybody",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.
@@ -28,6 +30,7 @@ PICTURES = {
     "litlvm_scale_growth": "Seconds of a fit by number of features and of rows.",
     "fm_speed_growth": "Seconds of an iteration of factorization machines by rows, entries of a row, factors, and "
     "anchors of local machines; one thread.",
+    "latent_scale_growth": "Latent factors: nanoseconds of a pass for each rating, by number of ratings; one thread.",
     "litlvm_compatibility_maps": "Maps of antigens: the truth, principal components, the latent distance model, and "
     "principal components of untied pairs.",
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -11,6 +12,7 @@ from intertwine.estimators.latent_factors_predictions import FactorPredictions
 from intertwine.estimators.results import check_count
 from intertwine.fitting.principal_factors import principal_factors
 from intertwine.fitting.top_k import top_k
+from intertwine.fitting.top_k_index import ProductIndex
 from intertwine.frames import make_frame
 from intertwine.resources import thread_limit
 from intertwine.structures.mapping import MAPPINGS
@@ -18,6 +20,10 @@ from intertwine.validation.ratings import id_values
 from intertwine.validation.wording import listed
 
 __all__ = ["FactorResults"]
+
+Hidden = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
+
+_FEW_LEFT_OUT = 256  # items that a filter may leave out of a search by index
 
 
 class FactorResults(FactorPredictions):
@@ -27,7 +33,16 @@ class FactorResults(FactorPredictions):
     _counts: tuple[np.ndarray, np.ndarray]
     n_jobs: int | None
 
-    def recommend(self, users=None, k: int = 10, *, exclude_seen: bool = True, items=None, exclude=()) -> Any:
+    def recommend(
+        self,
+        users=None,
+        k: int = 10,
+        *,
+        exclude_seen: bool = True,
+        items=None,
+        exclude=(),
+        search: str = "exact",
+    ) -> Any:
         """The items that users will rate highest.
 
         Parameters
@@ -41,6 +56,10 @@ class FactorResults(FactorPredictions):
             Recommend among these only; None: all.
         exclude : sequence of ids, default=()
             Recommend none of these.
+        search : {"exact", "index"}, default="exact"
+            "index" looks only at items near the user and finds nearly all of the best ten (needs faiss:
+            ``pip install 'intertwine[index]'``). It pays from about 100,000 items on, where it answers three times
+            as fast, and more so beyond. Where filters leave out many items, the search is exact all the same.
 
         Returns
         -------
@@ -51,24 +70,37 @@ class FactorResults(FactorPredictions):
         ------
         ValueError
             For ids that are not in the fit.
+        ImportError
+            For an index without faiss.
         """
         check_is_fitted(self, "_model")
         check_count(k, "k")
+        if search not in ("exact", "index"):
+            raise ValueError(f"search={search!r} must be 'exact' or 'index'")
         of_users = self._known(0, users)
         among = np.setdiff1d(self._known(1, items), self._known(1, exclude))
         queries, candidates = self._stacked()
-        place = np.full(len(self._sides[1].ids), -1)
-        place[among] = np.arange(len(among))
-        excluded = self._seen_positions(of_users, place) if exclude_seen else None
+        queries, n_items = queries[of_users], len(candidates)
+        by_index = search == "index" and n_items - len(among) <= _FEW_LEFT_OUT
+        offered = np.arange(n_items) if by_index else among
+        place = np.full(n_items, -1)
+        place[offered] = np.arange(len(offered))
+        hidden = self._seen_positions(of_users, place) if exclude_seen else None
         with thread_limit(1 if self.n_jobs is None else self.n_jobs) as n_threads:
-            found, products = top_k(queries[of_users], candidates[among], k, excluded, n_threads > 1)
+            if by_index:
+                left_out = np.setdiff1d(offered, among)
+                found, products = self._item_index(candidates).top_k(
+                    queries, min(k, len(among)), _also(hidden, left_out), n_threads
+                )
+            else:
+                found, products = top_k(queries, candidates[among], k, hidden, n_threads > 1)
         kept = found >= 0
         prediction = self._clipped(self._center + self._spread * products[kept])
         user_name, item_name = self._column_names()
         table = {
             user_name: self._sides[0].ids.labels[np.repeat(of_users, kept.sum(axis=1))],
             "rank": (np.nonzero(kept)[1] + 1),
-            item_name: self._sides[1].ids.labels[among[found[kept]]],
+            item_name: self._sides[1].ids.labels[offered[found[kept]]],
             "prediction": prediction,
         }
         return make_frame(table, self._frame_library)
@@ -163,6 +195,14 @@ class FactorResults(FactorPredictions):
             return rows[columns >= 0], columns[columns >= 0]
 
         return positions
+
+    def _item_index(self, candidates: np.ndarray) -> ProductIndex:
+        """Of all items; kept until the model changes."""
+        model, index = getattr(self, "_index", (None, None))
+        if model is not self._model or index is None:
+            index = ProductIndex(candidates)
+            self._index = self._model, index
+        return index
 
     def _stacked(self) -> tuple[np.ndarray, np.ndarray]:
         """Vectors whose inner products are the scores, averaged over all draws."""
@@ -261,3 +301,17 @@ class FactorResults(FactorPredictions):
         """Residual standard deviation, in units of the ratings."""
         check_is_fitted(self, "_model")
         return self._spread * self._model.noise
+
+
+def _also(hidden: Hidden | None, everywhere: np.ndarray) -> Hidden | None:
+    """Hide some candidates from every query, besides what is hidden from each."""
+    if not everywhere.size:
+        return hidden
+
+    def positions(begin: int, end: int) -> tuple[np.ndarray, np.ndarray]:
+        rows, columns = np.divmod(np.arange((end - begin) * len(everywhere)), len(everywhere))
+        pairs = [(rows, everywhere[columns])] + ([] if hidden is None else [hidden(begin, end)])
+        both = np.unique(np.concatenate([np.stack(pair) for pair in pairs], axis=1), axis=1)
+        return both[0], both[1]
+
+    return positions

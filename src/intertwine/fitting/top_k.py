@@ -11,9 +11,10 @@ from numpy.typing import NDArray
 
 from intertwine.structures.fm_sweep import THREADS
 
-__all__ = ["top_k"]
+__all__ = ["in_order", "top_k"]
 
-_ENTRIES = 1 << 24  # products held at once
+_QUERIES, _CANDIDATES = 256, 4096  # products held at once: 4 MiB, which a processor keeps near
+_RUN = 64  # products that are compared at once
 
 
 def top_k(
@@ -49,55 +50,97 @@ def top_k(
            [1, 2]])
     """
     k = min(k, len(candidates))
-    found = np.empty((len(queries), k), dtype=np.int64)
+    found = np.full((len(queries), k), -1, dtype=np.int64)
     products = np.full((len(queries), k), -np.inf)
-    narrow = np.ascontiguousarray(candidates.T, dtype=np.float32)
-    size = max(1, _ENTRIES // max(len(candidates), 1))
-    for begin in range(0, len(queries), size):
-        end = min(begin + size, len(queries))
-        block = queries[begin:end].astype(np.float32) @ narrow
-        if excluded is not None:
-            block[excluded(begin, end)] = -np.inf
-        if parallel:
-            with THREADS:
-                _largest_in_parallel(block, found[begin:end])
-        else:
-            _largest(block, found[begin:end])
-        exact = np.einsum("md,mkd->mk", queries[begin:end], candidates[found[begin:end]], dtype=np.float64)
-        exact[found[begin:end] < 0] = -np.inf
-        order = np.argsort(-exact, axis=1, kind="stable")
-        found[begin:end] = np.take_along_axis(found[begin:end], order, axis=1)
-        products[begin:end] = np.take_along_axis(exact, order, axis=1)
+    tiles = [
+        np.ascontiguousarray(candidates[first : first + _CANDIDATES].T, dtype=np.float32)
+        for first in range(0, len(candidates), _CANDIDATES)
+    ]
+    for begin in range(0, len(queries), _QUERIES):
+        block = slice(begin, min(begin + _QUERIES, len(queries)))
+        if k:
+            hidden = None if excluded is None else excluded(block.start, block.stop)
+            _search(queries[block].astype(np.float32), tiles, hidden, found[block], parallel)
+        found[block], products[block] = in_order(queries[block], candidates, found[block])
     return found, products
 
 
+def in_order(
+    queries: NDArray[Any], candidates: NDArray[Any], found: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
+    """Candidates found for each query by their products in double precision; those that are −1 last, with −∞.
+
+    Parameters
+    ----------
+    queries : ndarray of shape (m, d)
+    candidates : ndarray of shape (n, d)
+    found : ndarray of int, shape (m, k)
+
+    Returns
+    -------
+    found : ndarray of int, shape (m, k)
+    products : ndarray of shape (m, k)
+    """
+    products = np.einsum("md,mkd->mk", queries, candidates[found], dtype=np.float64)
+    products[found < 0] = -np.inf
+    order = np.argsort(-products, axis=1, kind="stable")
+    return np.take_along_axis(found, order, axis=1), np.take_along_axis(products, order, axis=1)
+
+
+def _search(queries, tiles, hidden, found, parallel: bool) -> None:
+    best = np.full(found.shape, -np.inf, dtype=np.float32)
+    if hidden is not None:
+        rows, columns = hidden
+        by_column = np.argsort(columns, kind="stable")
+        rows, columns = rows[by_column], columns[by_column]
+        cuts = np.searchsorted(columns, np.arange(len(tiles) + 1) * _CANDIDATES)
+    for number, tile in enumerate(tiles):
+        scores, first = queries @ tile, number * _CANDIDATES
+        if hidden is not None:
+            part = slice(cuts[number], cuts[number + 1])
+            scores[rows[part], columns[part] - first] = -np.inf
+        if parallel:
+            with THREADS:
+                _keep_largest_in_parallel(scores, first, best, found)
+        else:
+            _keep_largest(scores, first, best, found)
+
+
+@njit(cache=True, nogil=True, fastmath={"reassoc", "nnan", "nsz"})
+def _largest(scores, first, end):
+    largest = scores[first]
+    for j in range(first, end):
+        largest = max(largest, scores[j])
+    return largest
+
+
 @njit(cache=True, nogil=True)
-def _largest_of_row(scores, found):
-    """Positions of the largest scores, the best first; earlier ones among equals. −1 where scores are −∞."""
+def _keep_largest_of_row(scores, first, best, found):
+    """Put in their places the scores that are larger than what was kept; earlier ones stay before equals."""
     k = found.size
-    best = np.full(k, -np.inf, dtype=scores.dtype)
-    found[:] = -1
-    if k == 0:
-        return
     least = best[k - 1]
-    for j in range(scores.size):
-        score = scores[j]
-        if score > least:
-            place = k - 1
-            while place > 0 and best[place - 1] < score:
-                best[place], found[place] = best[place - 1], found[place - 1]
-                place -= 1
-            best[place], found[place] = score, j
-            least = best[k - 1]
+    for begin in range(0, scores.size, _RUN):
+        end = min(begin + _RUN, scores.size)
+        if _largest(scores, begin, end) <= least:  # true of nearly all, and quickly told
+            continue
+        for j in range(begin, end):
+            score = scores[j]
+            if score > least:
+                place = k - 1
+                while place > 0 and best[place - 1] < score:
+                    best[place], found[place] = best[place - 1], found[place - 1]
+                    place -= 1
+                best[place], found[place] = score, first + j
+                least = best[k - 1]
 
 
 @njit(cache=True, nogil=True)
-def _largest(scores, found):
+def _keep_largest(scores, first, best, found):
     for row in range(scores.shape[0]):
-        _largest_of_row(scores[row], found[row])
+        _keep_largest_of_row(scores[row], first, best[row], found[row])
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def _largest_in_parallel(scores, found):
+def _keep_largest_in_parallel(scores, first, best, found):
     for row in prange(scores.shape[0]):
-        _largest_of_row(scores[row], found[row])
+        _keep_largest_of_row(scores[row], first, best[row], found[row])

@@ -27,7 +27,7 @@ from intertwine.structures.factor_moments import Conditional, Moments
 
 __all__ = ["FactorPosterior", "FactorPrior", "VariationalFactors", "VariationalState", "feature_strength"]
 
-_RIDGE_STEPS = 2  # of conjugate gradients in a half sweep; the coefficients start where they were
+_RIDGE_STEPS = 4  # of conjugate gradients in a half sweep; the coefficients start where they were
 _STRENGTH_STEPS = 10  # of the fixed point for γ
 _WEAK = 1e-3  # rows' worth of unit variance that keep a precision from growing without end
 _WEAK_STRENGTH = 1e-4  # the same for γ, per mean square of a row of features

@@ -128,11 +128,14 @@ def test_files_of_before_there_were_families_still_load(folder, tmp_path):
 
 
 MISTAKES = {
-    "unknown model": ([*ROLES, "--model", "fn"], "no model 'fn'; there are interactions, fm, local-fm"),
+    "unknown model": (
+        [*ROLES, "--model", "fn"],
+        "no model 'fn'; there are interactions, fm, local-fm, latent-factors",
+    ),
     "sweeps of another": ([*ROLES, "--sweeps", 50], "--sweeps is for --model fm, not for interactions"),
     "flag of another": (
         [*ROLES, "--components", 3],
-        "--components is for --model fm and local-fm, not for inter",
+        "--components is for --model fm, local-fm and latent-factors, not for inter",
     ),
     "order of another": ([*ROLES, "--model", "local-fm", "--ordinal"], "--ordinal is for --model fm"),
     "too many levels": (

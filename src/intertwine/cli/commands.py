@@ -10,7 +10,35 @@ from typing import Annotated, Any
 
 import typer
 
+from intertwine.cli.given import family_of, pose_file, require_folder, roles_of
 from intertwine.cli.mistakes import Mistake, did_you_mean, one_line
+from intertwine.cli.options import (
+    Categorical,
+    Components,
+    Data,
+    Drop,
+    Duplicates,
+    Entry,
+    Event,
+    Folds,
+    Implicit,
+    Item,
+    ItemFeatures,
+    Jobs,
+    Model,
+    Ordinal,
+    Quick,
+    Scale,
+    Seed,
+    Solver,
+    Sweeps,
+    Target,
+    Task,
+    Time,
+    User,
+    UserFeatures,
+)
+from intertwine.cli.recommend import recommend
 from intertwine.cli.show import Screen
 
 __all__ = ["application", "run"]
@@ -49,54 +77,6 @@ def _friendly(command: Callable[..., None]) -> Callable[..., None]:
     return guarded
 
 
-Data = Annotated[
-    Path, typer.Argument(help="Table with a header: .csv, .tsv (also .gz) or .parquet.", show_default=False)
-]
-Target = Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)]
-Time = Annotated[
-    str | None,
-    typer.Option(help="Survival: column with the time to the event or to censoring.", show_default=False),
-]
-Event = Annotated[
-    str | None,
-    typer.Option(
-        help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.",
-        show_default=False,
-    ),
-]
-Entry = Annotated[
-    str | None,
-    typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False),
-]
-Task = Annotated[str, typer.Option(help="auto, regression, classification or survival.")]
-Drop = Annotated[
-    list[str] | None, typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False)
-]
-Categorical = Annotated[
-    list[str] | None,
-    typer.Option(help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False),
-]
-Model = Annotated[
-    str,
-    typer.Option(
-        help="interactions: every pair of columns; fm: factorization machine, for labels of many levels; "
-        "local-fm: one for each part of the table."
-    ),
-]
-Components = Annotated[
-    int | None,
-    typer.Option(min=1, help="fm, local-fm: factors of each column; 10 and 5.", show_default=False),
-]
-Sweeps = Annotated[
-    int | None, typer.Option(min=10, help="fm: sweeps of the sampler; 500.", show_default=False)
-]
-Ordinal = Annotated[bool, typer.Option("--ordinal", help="fm: the target's numbers are ordered classes.")]
-Folds = Annotated[int, typer.Option(min=2, max=50, help="Folds of the cross-validation.")]
-Quick = Annotated[bool, typer.Option("--quick", help="Smaller grids and fewer bootstrap refits.")]
-Seed = Annotated[int, typer.Option(min=0, help="Seed of everything random.")]
-Jobs = Annotated[int, typer.Option(min=-1, help="Processes; -1: one for each core.")]
-
-
 @application.callback(invoke_without_command=True)
 def _main(
     context: typer.Context,
@@ -124,6 +104,14 @@ def fit(
     components: Components = None,
     ordinal: Ordinal = False,
     sweeps: Sweeps = None,
+    user: User = None,
+    item: Item = None,
+    user_features: UserFeatures = None,
+    item_features: ItemFeatures = None,
+    implicit: Implicit = False,
+    solver: Solver = None,
+    scale: Scale = None,
+    duplicates: Duplicates = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
         Path | None,
@@ -142,16 +130,30 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model of how features interact, and save it."""
-    from intertwine.cli.work import compare_problem, describe, fit_problem, study_of, write_studies
+    from intertwine.cli.work import compare_problem, describe, fit_problem, heading, study_of, write_studies
 
     screen = Screen()
-    _require_folder(output)
-    _require_folder(report)
-    roles = _roles(target, time, event, entry, task, drop, categorical)
-    problem = _pose(data, roles, _family(model, components, ordinal, sweeps))
+    require_folder(output)
+    require_folder(report)
+    roles = roles_of(target, time, event, entry, task, drop, categorical)
+    family = family_of(
+        model,
+        n_components=components,
+        ordinal=ordinal or None,
+        max_iter=sweeps,
+        user=user,
+        item=item,
+        user_features=user_features,
+        item_features=item_features,
+        implicit=implicit or None,
+        solver=solver,
+        rating_scale=scale,
+        duplicates=duplicates,
+    )
+    problem = pose_file(data, roles, family)
     describe(problem, screen)
     fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
-    screen.interactions(fitted.estimator)
+    screen.findings(fitted.estimator)
     if report is not None:
         fitted.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         screen.scores(fitted.comparison)
@@ -159,7 +161,7 @@ def fit(
     screen.say(f"model: {output}")
     if report is not None:
         study = study_of(fitted, problem, title=data.stem, n_bootstrap=10 if quick else 30)
-        write_studies([study], report, screen, title=f"What interacts in {data.name}")
+        write_studies([study], report, screen, title=heading(fitted, data))
 
 
 @application.command()
@@ -208,6 +210,14 @@ def compare(
     components: Components = None,
     ordinal: Ordinal = False,
     sweeps: Sweeps = None,
+    user: User = None,
+    item: Item = None,
+    user_features: UserFeatures = None,
+    item_features: ItemFeatures = None,
+    implicit: Implicit = False,
+    solver: Solver = None,
+    scale: Scale = None,
+    duplicates: Duplicates = None,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
@@ -221,9 +231,23 @@ def compare(
     from intertwine.cli.work import compare_problem, describe
 
     screen = Screen()
-    _require_folder(output)
-    roles = _roles(target, time, event, entry, task, drop, categorical)
-    problem = _pose(data, roles, _family(model, components, ordinal, sweeps))
+    require_folder(output)
+    roles = roles_of(target, time, event, entry, task, drop, categorical)
+    family = family_of(
+        model,
+        n_components=components,
+        ordinal=ordinal or None,
+        max_iter=sweeps,
+        user=user,
+        item=item,
+        user_features=user_features,
+        item_features=item_features,
+        implicit=implicit or None,
+        solver=solver,
+        rating_scale=scale,
+        duplicates=duplicates,
+    )
+    problem = pose_file(data, roles, family)
     describe(problem, screen)
     comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
     screen.scores(comparison)
@@ -248,16 +272,17 @@ def report(
 ) -> None:
     """Write an HTML report on a fitted model."""
     from intertwine.cli.table_model import TableModel
-    from intertwine.cli.work import study_of, write_studies
+    from intertwine.cli.work import heading, study_of, write_studies
 
     screen = Screen()
-    _require_folder(output)
+    require_folder(output)
     fitted = TableModel.load(model)
-    problem = None if data is None else _pose(data, fitted.roles, fitted.family)
+    problem = None if data is None else pose_file(data, fitted.roles, fitted.family)
     study = study_of(fitted, problem, title=model.stem if data is None else data.stem)
-    write_studies(
-        [study], output, screen, title=f"What interacts in {model.name if data is None else data.name}"
-    )
+    write_studies([study], output, screen, title=heading(fitted, model if data is None else data))
+
+
+application.command()(_friendly(recommend))
 
 
 @application.command()
@@ -309,58 +334,3 @@ def reproduce(
         found = reproduce_paper(paper, folder, quick=quick, n_jobs=jobs, on_plan=on_plan)
     screen.say(as_markdown(paper, found, quick=quick))
     screen.say(f"page: {folder / name}.html")
-
-
-def _roles(
-    target: str | None,
-    time: str | None,
-    event: str | None,
-    entry: str | None,
-    task: str,
-    drop: list[str] | None,
-    categorical: list[str] | None,
-) -> dict[str, Any]:
-    return {
-        "target": target,
-        "time": time,
-        "event": event,
-        "entry": entry,
-        "task": task,
-        "drop": _spread(drop),
-        "categorical": _spread(categorical),
-    }
-
-
-def _family(model: str, components: int | None, ordinal: bool, sweeps: int | None) -> Any:
-    from intertwine.compare import FAMILIES
-
-    if model not in FAMILIES:
-        raise Mistake(f"no model {model!r}; {did_you_mean(model, FAMILIES)}")
-    flags = {"n_components": "--components", "ordinal": "--ordinal", "max_iter": "--sweeps"}
-    given = {"n_components": components, "ordinal": ordinal or None, "max_iter": sweeps}
-    settings = {name: value for name, value in given.items() if value is not None}
-    for name in settings:
-        able = [family.name for family in FAMILIES.values() if name in family().settings()]
-        if model not in able:
-            raise Mistake(f"{flags[name]} is for --model {' and '.join(able)}, not for {model}")
-    return FAMILIES[model](**settings)
-
-
-def _pose(data: Path, roles: dict[str, Any], family: Any) -> Any:
-    from intertwine.cli.problem import pose
-    from intertwine.cli.reading import read_table_file
-
-    return pose(read_table_file(data), **roles, family=family)
-
-
-def _spread(names: list[str] | None) -> list[str]:
-    """Names given one by one or with commas between them."""
-    return [part.strip() for name in names or [] for part in name.split(",") if part.strip()]
-
-
-def _require_folder(path: Path | None) -> None:
-    """Fail before the work, not after it."""
-    if path is not None and not path.resolve().parent.is_dir():
-        raise Mistake(f"there is no folder {path.parent}")
-    if path is not None and path.is_dir():
-        raise Mistake(f"{path} is a folder; name a file in it")

@@ -23,7 +23,7 @@ from intertwine.compare import (
 )
 from intertwine.validation import survival_target
 
-__all__ = ["TASKS", "Problem", "pose"]
+__all__ = ["TASKS", "Problem", "complete_rows", "is_number", "numbers_of", "pose", "refuse_dates"]
 
 TASKS = {task.name: task for task in (RegressionTask(), ClassificationTask(), SurvivalTask())}
 
@@ -100,13 +100,13 @@ def pose(
     if chosen.name not in family.tasks:
         raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
-        table = _complete(table, [n for n in (time, event_column, entry) if n is not None], notes)
+        table = complete_rows(table, [n for n in (time, event_column, entry) if n is not None], notes)
         y = _survival(table, str(time), str(event_column), event_value, entry)
     else:
-        table = _complete(table, [str(target)], notes)
+        table = complete_rows(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target), ordered)
     X = _features(table.drop(columns=[*roles, *drop]), categorical, notes, family)
-    labels = [name for name in X.columns if name in categorical or not _is_number(X[name])]
+    labels = [name for name in X.columns if name in categorical or not is_number(X[name])]
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
         notes.append(
@@ -160,7 +160,7 @@ def _task(
     if levels == 1:
         raise Mistake(f"{target!r} is {values.iloc[0]} in every row: there is nothing to predict")
     refuse_typos(values, target, _if_few(values, "say --task classification"))
-    if not _is_number(values) or levels == 2:
+    if not is_number(values) or levels == 2:
         return TASKS["classification"]
     if levels <= 10 and bool((values == values.round()).all()):
         ordinal = ", or --ordinal" if "ordinal" in family.settings() else ""
@@ -171,7 +171,14 @@ def _task(
     return TASKS["regression"]
 
 
-def _complete(table: pd.DataFrame, columns: list[str], notes: list[str]) -> pd.DataFrame:
+def complete_rows(table: pd.DataFrame, columns: list[str], notes: list[str]) -> pd.DataFrame:
+    """Rows that have all of `columns`; how many have not is noted.
+
+    Raises
+    ------
+    Mistake
+        When none has.
+    """
     known = table[columns].notna().all(axis=1)
     missing = int((~known).sum())
     if missing == len(table):
@@ -191,18 +198,18 @@ def _survival(
             raise Mistake(
                 f"{event!r} is never {value!r}; {did_you_mean(value, sorted(set(_spelled(table[event]))))}"
             )
-    elif not _is_number(happened) and not pd.api.types.is_bool_dtype(happened):
+    elif not is_number(happened) and not pd.api.types.is_bool_dtype(happened):
         levels = sorted(set(_spelled(happened)))
         raise Mistake(
             f"{event!r} holds text; say which value is the event, e.g. --event {event}={levels[-1]}"
         )
-    elif _is_number(happened) and not set(happened.unique()) <= {0, 1}:
+    elif is_number(happened) and not set(happened.unique()) <= {0, 1}:
         levels = sorted(set(_spelled(happened)))
         raise Mistake(
             f"{event!r} holds {', '.join(levels[:6])}; say which value is the event, e.g. --event {event}={levels[-1]}"
         )
     for name in (time, entry):
-        if name is not None and not _is_number(table[name]):
+        if name is not None and not is_number(table[name]):
             refuse_typos(table[name], name)
             raise Mistake(f"{name!r} holds text or dates; times must be numbers in one unit")
     return survival_target(
@@ -214,14 +221,7 @@ def _survival(
 
 def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> NDArray[Any]:
     if task.name == "regression":
-        if not _is_number(values):
-            refuse_typos(values, name)
-            raise Mistake(
-                f"{name!r} holds text, not numbers: choose another target, or --task classification"
-            )
-        if values.nunique() == 1:
-            raise Mistake(f"{name!r} is {values.iloc[0]} in every row: there is nothing to predict")
-        return values.to_numpy(float)
+        return numbers_of(values, name, ", or --task classification")
     counts = _spelled(values).value_counts()
     if counts.size < 2:
         raise Mistake(f"{name!r} is {counts.index[0]!r} in every row: there is nothing to tell apart")
@@ -232,9 +232,25 @@ def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> 
             f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; "
             "cross-validation needs at least 3 of each"
         )
-    if ordered and not _is_number(values):
+    if ordered and not is_number(values):
         raise Mistake(f"{name!r} holds text, whose order is not known; --ordinal needs numbers")
     return values.to_numpy() if ordered else _spelled(values).to_numpy(dtype=object).astype(str)
+
+
+def numbers_of(values: pd.Series, name: str, otherwise: str = "") -> NDArray[np.float64]:
+    """A column of numbers that differ.
+
+    Raises
+    ------
+    Mistake
+        Otherwise, with what else to do.
+    """
+    if not is_number(values):
+        refuse_typos(values, name)
+        raise Mistake(f"{name!r} holds text, not numbers: choose another target{otherwise}")
+    if values.nunique() == 1:
+        raise Mistake(f"{name!r} is {values.iloc[0]} in every row: there is nothing to predict")
+    return values.to_numpy(float)
 
 
 def _features(
@@ -248,23 +264,33 @@ def _features(
         X = X.drop(columns=empty)
     for name in X.columns:
         values = X[name]
-        if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-            raise Mistake(
-                f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
-            )
+        refuse_dates(values, name)
         if name not in categorical:
             as_labels = f"treat it as labels with --categorical {_quoted(name)}"
             refuse_typos(values, name, _if_few(values, as_labels))
-        if name in categorical or not _is_number(values):
+        if name in categorical or not is_number(values):
             _refuse_levels(values, name, family)
     infinite = [
         name
         for name in X.columns
-        if _is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()
+        if is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()
     ]
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
     return X
+
+
+def refuse_dates(values: pd.Series, name: str) -> None:
+    """Refuse a column of dates.
+
+    Raises
+    ------
+    Mistake
+    """
+    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
+        raise Mistake(
+            f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
+        )
 
 
 def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None:
@@ -285,7 +311,8 @@ def _if_few(values: pd.Series, advice: str) -> str:
     return advice if values.nunique() <= _MOST_LEVELS else ""
 
 
-def _is_number(values: pd.Series) -> bool:
+def is_number(values: pd.Series) -> bool:
+    """Whether a column holds numbers, and not truth values."""
     return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
 
 

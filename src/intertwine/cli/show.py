@@ -120,6 +120,30 @@ class Screen:
         ):
             self.note(text)
 
+    def findings(self, estimator: Any) -> None:
+        """Print what a fitted model found, in a table: its strongest interactions, or the levels of items."""
+        if hasattr(type(estimator), "item_factors_"):
+            self.levels(estimator)
+        else:
+            self.interactions(estimator)
+
+    def levels(self, estimator: Any, k: int = 10) -> None:
+        """Print the items that are rated highest, other things being equal."""
+        level, counts = estimator.item_biases_, estimator.item_counts_
+        factors = int(estimator.item_factors_.shape[1])
+        self.say(
+            f"{factors} factors, by {estimator.solver_} in {estimator.n_iter_} iterations; average rating "
+            f"{number(estimator.intercept_, 3)}, deviation from the prediction {number(estimator.noise_, 3)}"
+        )
+        if not estimator.biases:
+            return
+        table = _table("The items rated highest, users being equal")
+        for name in ("item", "level", "ratings"):
+            table.add_column(name, justify="left" if name == "item" else "right", overflow="fold")
+        for i in np.argsort(-level, kind="stable")[:k]:
+            table.add_row(_plain(str(estimator.items_[i])), signed(float(level[i]), 2), f"{counts[i]:,.0f}")
+        self.output.print(table)
+
     def interactions(self, estimator: Any, k: int = 10) -> None:
         """Print the largest interactions."""
         columns = columns_of(estimator.top_interactions(k))
@@ -173,11 +197,35 @@ class Screen:
                 style="bold" if mine else None,
             )
         self.output.print(table)
+        if comparison.errors:
+            self._errors(comparison)
+
+    def _errors(self, comparison: Comparison) -> None:
+        """Print how far predictions are off, the best model first."""
+        table = _table("How far off, in the unit of the target, ± standard error")
+        table.add_column("model", no_wrap=True)
+        for name in comparison.errors:
+            table.add_column(name, justify="right", no_wrap=True)
+        folds = comparison.scores.shape[1]
+        for i in sorted(range(len(comparison.names)), key=lambda i: -comparison.mean[i]):
+            cells = []
+            for values in comparison.errors.values():
+                error = float(values[i].std(ddof=1) / np.sqrt(folds))
+                decimals = decimals_of([error], [float(values[i].mean())])
+                cells.append(plus_minus(float(values[i].mean()), error, max(decimals, 3)))
+            table.add_row(comparison.names[i], *cells, style="bold" if i == 0 else None)
+        self.output.print(table)
 
 
 def _table(title: str) -> Table:
     return Table(
-        title=title, title_justify="left", title_style="bold", box=None, pad_edge=False, header_style="dim"
+        title=title,
+        title_justify="left",
+        title_style="bold",
+        box=None,
+        pad_edge=False,
+        header_style="dim",
+        min_width=len(title),  # or it would be broken over the columns
     )
 
 

@@ -12,14 +12,19 @@ import pandas as pd
 
 import intertwine
 from intertwine.cli.mistakes import Mistake
-from intertwine.cli.preprocessing_state import preprocessor_from_state, preprocessor_to_state, standard_units
+from intertwine.cli.preparation import AbstractPreparation, TablePreparation
 from intertwine.cli.problem import TASKS, Problem
+from intertwine.cli.rating_table import RatingPreparation
 from intertwine.cli.reading import is_named_like_a_table
-from intertwine.cli.typos import refuse_typos
-from intertwine.compare import FAMILIES, AbstractFamily, AbstractTask, Comparison, InteractionsFamily
+from intertwine.compare import (
+    FAMILIES,
+    AbstractFamily,
+    AbstractTask,
+    Comparison,
+    InteractionsFamily,
+    LatentFactorsFamily,
+)
 from intertwine.io import load_state, save_state
-from intertwine.pipelines import TablePreprocessor
-from intertwine.tables import as_level
 
 __all__ = ["TableModel"]
 
@@ -32,7 +37,8 @@ class TableModel:
 
     Attributes
     ----------
-    preprocessor : TablePreprocessor
+    preparation : AbstractPreparation
+        How tables are read.
     estimator : fitted interaction estimator
     task : AbstractTask
     target : str
@@ -47,7 +53,7 @@ class TableModel:
 
     def __init__(
         self,
-        preprocessor: TablePreprocessor,
+        preparation: AbstractPreparation,
         estimator: Any,
         task: AbstractTask,
         target: str,
@@ -56,7 +62,7 @@ class TableModel:
         notes: list[str],
         comparison: Comparison | None = None,
     ) -> None:
-        self.preprocessor = preprocessor
+        self.preparation = preparation
         self.estimator = estimator
         self.task = task
         self.target = target
@@ -67,41 +73,27 @@ class TableModel:
 
     @classmethod
     def fit(cls, problem: Problem, estimator: Any, roles: dict[str, Any]) -> TableModel:
-        """Fit the preprocessing of the problem's family, and `estimator`, which the family may wrap in a search."""
+        """Fit the preparation of the problem's table, and `estimator`, which its family may wrap in a search."""
         family = problem.family
-        preprocessor = family.preprocessor(problem.shape)
-        X = preprocessor.fit_transform(problem.X)
+        preparation: AbstractPreparation
+        if isinstance(family, LatentFactorsFamily):
+            preparation = RatingPreparation.of(problem.X, family)
+            X: Any = problem.X
+        else:
+            preprocessor = family.preprocessor(problem.shape)
+            X = preprocessor.fit_transform(problem.X)
+            preparation = TablePreparation(preprocessor, family.unseen)
         fitted = family.chosen(estimator.fit(X, problem.y))
-        return cls(preprocessor, fitted, problem.task, problem.target, roles, family, problem.notes)
+        return cls(preparation, fitted, problem.task, problem.target, roles, family, problem.notes)
 
-    @property
-    def units(self) -> dict[str, tuple[float, float]]:
-        """Mean and standard deviation of the columns that were standardised."""
-        return standard_units(self.preprocessor)
-
-    def features(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The columns that the estimator saw, from a table as it stands in a file."""
-        wanted = [*self.preprocessor.numeric_, *self.preprocessor.categorical_]
-        absent = [name for name in wanted if name not in table.columns]
-        if absent:
-            raise Mistake(
-                f"the table lacks {', '.join(map(repr, absent[:12]))}, which the model was fitted on"
-            )
-        for name in self.preprocessor.numeric_:
-            refuse_typos(table[name], name)
-        for name, levels in self.preprocessor.levels_.items():
-            unknown = sorted({as_level(level) for level in table[name].dropna()} - set(levels))
-            if unknown:
-                counts = f"those rows count as {self.family.unseen}"
-                warnings.warn(f"{_unseen(name, unknown)}: {counts}", stacklevel=2)
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", "Found unknown categories")  # said above, by name
-            return self.preprocessor.transform(table[wanted])
+    def features(self, table: pd.DataFrame) -> Any:
+        """What the estimator saw, of a table as it stands in a file."""
+        return self.preparation.features(table)
 
     def predict(self, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
         X = self.features(table)
-        self._warn_of_gaps(table)
+        self.preparation.warn_of_gaps(table)
         with warnings.catch_warnings():
             # that levels are new was said by their names
             warnings.filterwarnings("ignore", r".* features that were zero in every row of fit")
@@ -129,19 +121,6 @@ class TableModel:
             columns |= {f"survival_at_{time:g}": survival[:, i] for i, time in enumerate(sorted(times))}
         return pd.DataFrame(columns, index=table.index)
 
-    def _warn_of_gaps(self, table: pd.DataFrame) -> None:
-        """Say which missing values were replaced, and by what."""
-        levels = self.preprocessor.levels_
-        missing = {name: int(table[name].isna().sum()) for name in [*self.preprocessor.numeric_, *levels]}
-        for by, names in {
-            "the median of the rows that the model was fitted on": self.preprocessor.numeric_,
-            "a level of its own": [name for name in levels if "missing" in levels[name]],
-            self.family.unseen: [name for name in levels if "missing" not in levels[name]],
-        }.items():
-            gaps = [f"{name} ({missing[name]})" for name in names if missing[name]]
-            if gaps:
-                warnings.warn(f"missing values count as {by}: {', '.join(gaps[:12])}", stacklevel=3)
-
     def save(self, path: Path) -> None:
         """Write one model file; nothing in it can be executed."""
         save_state(
@@ -149,7 +128,7 @@ class TableModel:
             {
                 "class": _KIND,
                 "version": intertwine.__version__,
-                "preprocessor": preprocessor_to_state(self.preprocessor),
+                "preprocessor": self.preparation.to_state(),
                 "estimator": _state_of(self.estimator),
                 "task": self.task.name,
                 "target": self.target,
@@ -185,21 +164,20 @@ class TableModel:
         family = state.get(
             "family", {"name": InteractionsFamily.name, "settings": {}}
         )  # older files have no other
+        known = FAMILIES[family["name"]](**family["settings"])
+        prepared = state["preprocessor"]
         return cls(
-            preprocessor_from_state(state["preprocessor"]),
+            RatingPreparation.from_state(prepared)
+            if isinstance(known, LatentFactorsFamily)
+            else TablePreparation.from_state(prepared, known.unseen),
             _estimator_from(state["estimator"]),
             task,
             state["target"],
             state["roles"],
-            FAMILIES[family["name"]](**family["settings"]),
+            known,
             list(state["notes"]),
             _comparison_from_state(state["comparison"], task),
         )
-
-
-def _unseen(name: str, levels: list[str]) -> str:
-    shown = ", ".join(map(repr, levels[:5])) + (" and others" if len(levels) > 5 else "")
-    return f"{name!r} holds {shown}, which the model was not fitted on"
 
 
 def _state_of(estimator: Any) -> dict[str, Any]:
@@ -225,6 +203,7 @@ def _comparison_to_state(comparison: Comparison | None) -> dict[str, Any] | None
         "seconds": comparison.seconds,
         "test_share": comparison.test_share,
         "settings": comparison.settings,
+        "errors": comparison.errors,
     }
 
 
@@ -238,4 +217,5 @@ def _comparison_from_state(state: dict[str, Any] | None, task: AbstractTask) -> 
         state["seconds"],
         test_share=state["test_share"],
         settings=state["settings"],
+        errors=state.get("errors"),
     )

@@ -12,11 +12,20 @@ from intertwine.cli.mistakes import Mistake
 from intertwine.cli.problem import Problem
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import Comparison, compare_models
+from intertwine.compare import Comparison, LatentFactorsFamily, compare_models
 from intertwine.report import Study, write_report
 from intertwine.report.words import listed
 
-__all__ = ["FOLDS", "QUICK_FOLDS", "compare_problem", "describe", "fit_problem", "study_of", "write_studies"]
+__all__ = [
+    "FOLDS",
+    "QUICK_FOLDS",
+    "compare_problem",
+    "describe",
+    "fit_problem",
+    "heading",
+    "study_of",
+    "write_studies",
+]
 
 # Folds in which a model chooses its settings.
 FOLDS, QUICK_FOLDS = 5, 3
@@ -25,6 +34,15 @@ FOLDS, QUICK_FOLDS = 5, 3
 def describe(problem: Problem, screen: Screen) -> None:
     """Say in a line what was read, and in notes what was done to it."""
     n, p = problem.X.shape
+    if isinstance(problem.family, LatentFactorsFamily):
+        users, items = (int(problem.X[name].nunique()) for name in problem.family.columns[:2])
+        screen.say(
+            f"{n:,} ratings of {items:,} items by {users:,} users, {n / users / items:.2%} of all pairs; "
+            f"{problem.target} from {problem.y.min():,.4g} to {problem.y.max():,.4g}"
+        )
+        for note in problem.notes:
+            screen.note(note)
+        return
     if problem.task.name == "survival":
         target = f"{int(problem.y['event'].sum()):,} events"
     elif problem.task.name == "classification":
@@ -101,6 +119,12 @@ def compare_problem(
         )
 
 
+def heading(model: TableModel, path: Path) -> str:
+    """Title of a report on one model."""
+    asked = "Who rates what how in" if isinstance(model.family, LatentFactorsFamily) else "What interacts in"
+    return f"{asked} {path.name}"
+
+
 def study_of(
     model: TableModel,
     problem: Problem | None,
@@ -122,7 +146,7 @@ def study_of(
         comparison=model.comparison,
         notes=tuple(model.notes),
         n_bootstrap=n_bootstrap,
-        units=model.units,
+        units=model.preparation.units,
     )
 
 

@@ -3,7 +3,9 @@
 from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
-from intertwine.compare.families import FAMILIES, SETTLED, AbstractFamily, InteractionsFamily, Shape
+from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
+from intertwine.compare.family import AbstractFamily, Shape
+from intertwine.compare.latent_factors import LEVELS, LatentFactorsFamily
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
@@ -11,6 +13,7 @@ from intertwine.compare.task_of import task_of
 __all__ = [
     "FACTORIZATION",
     "FAMILIES",
+    "LEVELS",
     "MAIN_EFFECTS",
     "OURS",
     "SETTLED",
@@ -19,6 +22,7 @@ __all__ = [
     "ClassificationTask",
     "Comparison",
     "InteractionsFamily",
+    "LatentFactorsFamily",
     "RegressionTask",
     "Shape",
     "SurvivalTask",

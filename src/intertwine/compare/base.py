@@ -62,6 +62,10 @@ class AbstractTask(ABC):
         """Score predictions of rows with target `y`."""
 
     @abstractmethod
+    def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
+        """How far predictions are off in the target's own unit, by name; empty where there is no such unit."""
+
+    @abstractmethod
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build our estimator, which picks all its hyperparameters itself."""
 

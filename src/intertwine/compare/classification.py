@@ -74,6 +74,10 @@ class ClassificationTask(AbstractTask):
         columns = range(1, 2) if classes.size == 2 else range(classes.size)
         return float(np.mean([roc_auc_score(y == classes[c], prediction["score"][:, c]) for c in columns]))
 
+    def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
+        """None: there is no unit."""
+        return {}
+
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionClassifierCV`."""
         from intertwine.estimators.interactions_cv import InteractionClassifierCV

@@ -40,6 +40,8 @@ class Comparison:
         Rows of a test fold over rows of a training fold.
     settings : (m,) array, optional
         How many settings each model chose from.
+    errors : dict of str to (m, folds) array, optional
+        How far predictions of each model are off, in the target's own unit: "RMSE" and "MAE" of numbers.
     out_of_fold : dict of arrays, optional
         Predictions of the first model for every row, from the fold that held it out.
 
@@ -51,7 +53,7 @@ class Comparison:
         difference is paired by fold, and its standard error is corrected for the overlap of the training sets
         (Nadeau and Bengio, 2003): without the correction it is too small by half or more.
     fold_frame : frame
-        ``model``, ``fold``, ``score``, ``seconds``.
+        ``model``, ``fold``, ``score``, the errors by name, ``seconds``.
 
     Examples
     --------
@@ -72,6 +74,7 @@ class Comparison:
         *,
         test_share: float,
         settings: NDArray[Any] | None = None,
+        errors: Mapping[str, NDArray[np.float64]] | None = None,
         out_of_fold: dict[str, NDArray[Any]] | None = None,
     ) -> None:
         self.task = task
@@ -80,13 +83,12 @@ class Comparison:
         self.seconds = np.asarray(seconds, dtype=float)
         self.test_share = test_share
         self.settings = np.ones(len(names), int) if settings is None else np.asarray(settings).astype(int)
+        self.errors = {name: np.asarray(values, dtype=float) for name, values in (errors or {}).items()}
         self.out_of_fold = out_of_fold
         n_folds = self.scores.shape[1]
         self.mean = self.scores.mean(axis=1)
         self.std_error = self.scores.std(axis=1, ddof=1) / np.sqrt(n_folds)
-        paired = self.scores - self.scores[0]
-        self.difference = paired.mean(axis=1)
-        self.difference_std_error = paired.std(axis=1, ddof=1) * np.sqrt(1 / n_folds + test_share)
+        self.difference, self.difference_std_error = self.paired(self.scores)
         self.frame = make_frame(
             {
                 "model": np.array(self.names, dtype=object),
@@ -103,9 +105,16 @@ class Comparison:
                 "model": np.repeat(np.array(self.names, dtype=object), n_folds),
                 "fold": np.tile(np.arange(1, n_folds + 1), len(self.names)),
                 "score": self.scores.ravel(),
+                **{name: values.ravel() for name, values in self.errors.items()},
                 "seconds": self.seconds.ravel(),
             }
         )
+
+    def paired(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Mean difference of figures (m, folds) to those of the first model, and its corrected standard error."""
+        apart = values - values[0]
+        n_folds = values.shape[1]
+        return apart.mean(axis=1), apart.std(axis=1, ddof=1) * np.sqrt(1 / n_folds + self.test_share)
 
 
 def compare_models(
@@ -163,6 +172,7 @@ def compare_models(
     splits = task.splits(y, n_splits, random_state)
     shape = (len(models), n_splits)
     scores, seconds, tried = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)
+    errors: dict[str, NDArray[np.float64]] = {}
     kept: dict[str, NDArray[Any]] = {}
     said: Counter[str] = Counter()
     # Folds outside, models inside: a slow spell of the machine hits all models alike.
@@ -179,6 +189,8 @@ def compare_models(
             outcome.score,
             outcome.settings,
         )
+        for name, value in outcome.errors.items():
+            errors.setdefault(name, np.full(shape, np.nan))[row, fold] = value
         if row == 0:
             said.update(outcome.warnings)
             for key, values in outcome.prediction.items():
@@ -195,6 +207,7 @@ def compare_models(
         seconds,
         test_share=share,
         settings=np.median(tried, axis=1),
+        errors=errors,
         out_of_fold=kept,
     )
 
@@ -203,6 +216,7 @@ class _Outcome(NamedTuple):
     """One model on one fold."""
 
     score: float
+    errors: dict[str, float]
     seconds: float
     settings: int
     prediction: dict[str, NDArray[Any]]
@@ -234,7 +248,14 @@ def _held_out(
         for warning in caught
         if issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)
     }
-    return _Outcome(task.score(y[test], prediction), seconds, settings_tried(fitted), prediction, heard)
+    return _Outcome(
+        task.score(y[test], prediction),
+        task.errors(y[test], prediction),
+        seconds,
+        settings_tried(fitted),
+        prediction,
+        heard,
+    )
 
 
 def _rows(X: Any, index: NDArray[np.intp]) -> Any:

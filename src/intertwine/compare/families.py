@@ -1,17 +1,13 @@
-"""Families of models: how each wants a table prepared, which estimator it is, and what it is compared with."""
+"""The families of models that the command line knows."""
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
-from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar, NamedTuple, final
+from typing import Any, final
 
-import pandas as pd
-from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 
-from intertwine.compare._tuning import spells_out_pairs, tuned
+from intertwine.compare._tuning import tuned
 from intertwine.compare.base import (
     ALL_PAIRS,
     FACTORIZATION,
@@ -19,17 +15,16 @@ from intertwine.compare.base import (
     LOCAL,
     AbstractTask,
 )
+from intertwine.compare.family import AbstractFamily, Contest, Shape
+from intertwine.compare.latent_factors import LatentFactorsFamily
 from intertwine.pipelines import TablePreprocessor
 
 __all__ = [
     "FAMILIES",
     "SETTLED",
-    "AbstractFamily",
-    "Contest",
     "FactorizationFamily",
     "InteractionsFamily",
     "LocalFactorizationFamily",
-    "Shape",
 ]
 
 #: Potential scale reduction up to which a chain is taken at its word.
@@ -38,102 +33,6 @@ SETTLED = 1.1
 _MOST_ENTRIES = 5_000_000  # of a dense table that rivals are fitted on many times
 _MOST_KERNEL_ROWS = 5_000
 _QUICK_SWEEPS, _QUICK_BATCHES = 150, 60
-
-
-class Shape(NamedTuple):
-    """What of a table decides how it can be fitted.
-
-    Attributes
-    ----------
-    n_rows : int
-    numeric, categorical : list of str
-        Columns taken as numbers and as labels.
-    n_columns : int
-        Of numbers and of levels, each level a column.
-    """
-
-    n_rows: int
-    numeric: Sequence[str]
-    categorical: Sequence[str]
-    n_columns: int
-
-    @classmethod
-    def of(cls, X: pd.DataFrame, numeric: Sequence[str], categorical: Sequence[str]) -> Shape:
-        """That of a table as it stands in a file."""
-        levels = sum(int(X[name].nunique(dropna=False)) for name in categorical)
-        return cls(len(X), list(numeric), list(categorical), len(numeric) + levels)
-
-    @property
-    def wide(self) -> bool:
-        """Whether products of columns cannot be columns of their own."""
-        return not spells_out_pairs(self.n_columns)
-
-
-class Contest(NamedTuple):
-    """Models to compare, the one under study first.
-
-    Attributes
-    ----------
-    models : dict of str to estimator
-    preprocessor : transformer or None
-        In front of every model; None where each brings its own.
-    left_out : list of str
-        Names of the models that could not hold the table.
-    """
-
-    models: dict[str, Any]
-    preprocessor: Any
-    left_out: list[str]
-
-
-class AbstractFamily(ABC):
-    """One kind of model.
-
-    Attributes
-    ----------
-    name : str
-        What ``--model`` calls it.
-    title : str
-        What tables call it.
-    tasks : tuple of str
-        Names of the tasks it can do.
-    most_levels : int or None
-        Levels that a column of labels may have; None: as many as leave several rows for each.
-    unseen : str
-        What a level unseen at fit counts as.
-    """
-
-    name: ClassVar[str]
-    title: ClassVar[str]
-    tasks: ClassVar[tuple[str, ...]]
-    most_levels: ClassVar[int | None]
-    unseen: ClassVar[str]
-
-    @abstractmethod
-    def settings(self) -> dict[str, Any]:
-        """Arguments that make it again."""
-
-    @abstractmethod
-    def preprocessor(self, shape: Shape) -> TablePreprocessor:
-        """Build what turns the table into features."""
-
-    @abstractmethod
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
-        """Build the estimator, which picks its hyperparameters in `cv` folds where it picks any."""
-
-    @abstractmethod
-    def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
-    ) -> Contest:
-        """Collect the estimator and what one would use instead."""
-
-    @abstractmethod
-    def remarks(self, fitted: Any) -> list[str]:
-        """What a user who sees no report should hear of a fitted estimator."""
-
-    def chosen(self, fitted: Any) -> Any:
-        """The model that a fitted estimator is about: the one that its search picked, or itself."""
-        return fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
 
 
 @final
@@ -319,7 +218,8 @@ class LocalFactorizationFamily(AbstractFamily):
 
 
 FAMILIES: dict[str, type[AbstractFamily]] = {
-    family.name: family for family in (InteractionsFamily, FactorizationFamily, LocalFactorizationFamily)
+    family.name: family
+    for family in (InteractionsFamily, FactorizationFamily, LocalFactorizationFamily, LatentFactorsFamily)
 }
 
 

@@ -39,6 +39,8 @@ from intertwine.compare.base import (
 
 __all__ = ["RegressionTask"]
 
+_POSTERIOR = ("gibbs", "variational")  # solvers whose predictions have a standard deviation
+
 
 class RegressionTask(AbstractTask):
     """A number as target; the score is R².
@@ -58,9 +60,9 @@ class RegressionTask(AbstractTask):
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
 
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
-        """Return ``mean`` (n,) and, where draws from a posterior give it, the predictive ``std`` (n,)."""
+        """Return ``mean`` (n,) and, where a posterior gives it, the predictive ``std`` (n,)."""
         last = model[-1] if isinstance(model, Pipeline) else model
-        if getattr(last, "solver_", None) == "gibbs":
+        if getattr(last, "solver_", None) in _POSTERIOR:
             mean, std = model.predict(X, return_std=True)
             return {"mean": np.asarray(mean, dtype=float), "std": np.asarray(std, dtype=float)}
         return {"mean": np.asarray(model.predict(X), dtype=float).ravel()}
@@ -68,6 +70,11 @@ class RegressionTask(AbstractTask):
     def score(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> float:
         """Return R²."""
         return float(r2_score(y, prediction["mean"]))
+
+    def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
+        """Return the root mean squared and the mean absolute error."""
+        off = np.asarray(y, dtype=float) - prediction["mean"]
+        return {"RMSE": float(np.sqrt(np.mean(off**2))), "MAE": float(np.mean(np.abs(off)))}
 
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionRegressorCV`."""

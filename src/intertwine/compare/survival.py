@@ -59,6 +59,10 @@ class SurvivalTask(AbstractTask):
         entry = y["entry"] if "entry" in (y.dtype.names or ()) else None
         return float(concordance_index(y["time"], y["event"], prediction["risk"], entry=entry))
 
+    def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
+        """None: there is no unit."""
+        return {}
+
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionCoxPHCV`."""
         from intertwine.estimators.interactions_cv import InteractionCoxPHCV

@@ -103,6 +103,12 @@ class FactorPredictions:
         return int(self._model.history[-1, 0]) if len(self._model.history) else 0
 
     @property
+    def converged_(self) -> bool:
+        """Whether the solver had settled when it stopped."""
+        check_is_fitted(self, "_model")
+        return bool(self._model.converged)
+
+    @property
     def history_(self) -> Any:
         """One row per iteration: objective, root mean squared error of the ratings held out, passes over the data."""
         check_is_fitted(self, "_model")

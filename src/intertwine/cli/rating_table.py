@@ -1,0 +1,216 @@
+"""Tables of ratings: which column is what, ids as numbers or as text, and what cannot be read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+import pandas as pd
+
+from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.preparation import AbstractPreparation, require_columns
+from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of, refuse_dates
+from intertwine.compare import LatentFactorsFamily, RegressionTask
+from intertwine.tables import as_level
+
+__all__ = ["RatingPreparation", "pose_ratings"]
+
+_MOST_SHOWN = 5
+_NUMBERS, _TEXT = "numbers", "text"
+
+
+def pose_ratings(table: pd.DataFrame, *, roles: dict[str, Any], family: LatentFactorsFamily) -> Problem:
+    """Pick ratings, users, items and what is told of them out of `table`.
+
+    Without a choice, users are in the first column and items in the second, the target and dropped ones left out.
+
+    Raises
+    ------
+    Mistake
+        For columns that do not exist, ratings that are no numbers, ids that are missing, and pairs that occur twice.
+    """
+    table = table.rename(columns=str).reset_index(drop=True)
+    target = _target_name(table, roles)
+    for name in (*roles["drop"], *family.columns):
+        _require(table, name)
+    others = [name for name in table.columns if name != target and name not in roles["drop"]]
+    if target in family.columns or set(roles["drop"]) & set(family.columns):
+        raise Mistake(
+            "a column is named twice: as the target or dropped, and as user, item or one of their features"
+        )
+    notes: list[str] = []
+    user, item = _ids(others, family)
+    if family.user is None or family.item is None:
+        notes.append(f"Users are in {user!r}, items in {item!r}; --user and --item say otherwise.")
+    chosen = LatentFactorsFamily(**(family.settings() | {"user": user, "item": item}))
+    idle = [name for name in others if name not in chosen.columns]
+    if idle:
+        notes.append(f"Columns that say nothing of users or items were ignored: {', '.join(idle[:12])}.")
+    table = complete_rows(table, [target], notes)
+    y = numbers_of(table[target], target)
+    _refuse_off_scale(table[target], y, target, family.rating_scale)
+    for side, name in (("--user", user), ("--item", item)):
+        _refuse_gaps(table[name], name, f"a rating needs both ids (see {side}); drop those rows")
+    for name in chosen.columns[2:]:
+        _refuse_gaps(table[name], name, "fill it in, or do not name it as a feature")
+    preparation = RatingPreparation.of(table, chosen)
+    X = preparation.features(table)
+    _refuse_repeated(X, user, item, chosen.duplicates)
+    labels = [name for name in X.columns if name in (user, item) or not is_number(X[name])]
+    numbers = [name for name in X.columns if name not in labels]
+    return Problem(
+        X.reset_index(drop=True),
+        y,
+        RegressionTask(),
+        target,
+        numbers,
+        labels,
+        chosen,
+        [*notes, *preparation.notes],
+    )
+
+
+@final
+class RatingPreparation(AbstractPreparation):
+    """The columns of a table of ratings.
+
+    Parameters
+    ----------
+    kinds : dict of str to str
+        Of users, items and features in this order, "numbers" or "text".
+    notes : sequence of str
+    """
+
+    def __init__(self, kinds: dict[str, str], notes: Sequence[str] = ()) -> None:
+        self.kinds = kinds
+        self.notes = list(notes)
+
+    @classmethod
+    def of(cls, table: pd.DataFrame, family: LatentFactorsFamily) -> RatingPreparation:
+        """That of a table to be fitted on."""
+        kinds, notes = {}, []
+        for name in family.columns:
+            values = table[name]
+            refuse_dates(values, name)
+            kinds[name] = _NUMBERS if pd.api.types.is_numeric_dtype(values) else _TEXT
+            told = _numbers_among_text(values)
+            if told:
+                notes.append(f"{name!r} holds text in {told} among numbers: all of it was taken as text.")
+        return cls(kinds, notes)
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any]) -> RatingPreparation:
+        """That of a model file."""
+        return cls(dict(state["ratings"]))
+
+    def to_state(self) -> dict[str, Any]:
+        """Kinds of the columns."""
+        return {"ratings": self.kinds}
+
+    @property
+    def units(self) -> dict[str, tuple[float, float]]:
+        """None are standardised here."""
+        return {}
+
+    def features(self, table: pd.DataFrame) -> pd.DataFrame:
+        """Users, items and what is told of them, each as it was in the fit."""
+        require_columns(table, list(self.kinds))
+        columns = {}
+        for name, kind in self.kinds.items():
+            _refuse_gaps(table[name], name, "drop those rows, or fill it in")
+            columns[name] = _as_text(table[name]) if kind == _TEXT else _as_numbers(table[name], name)
+        return pd.DataFrame(columns, index=table.index)
+
+    def warn_of_gaps(self, table: pd.DataFrame) -> None:
+        """There are none: rows with gaps were refused."""
+
+
+def _target_name(table: pd.DataFrame, roles: dict[str, Any]) -> str:
+    given = [f"--{name}" for name in ("time", "event", "entry") if roles[name] is not None]
+    if roles["categorical"]:
+        given.append("--categorical")
+    if given:
+        raise Mistake(f"{', '.join(given)}: not for --model latent-factors")
+    if roles["task"] not in ("auto", "regression"):
+        raise Mistake(f"--model latent-factors is for regression, not for {roles['task']}")
+    if roles["target"] is None:
+        raise Mistake("say which column holds the ratings: --target NAME")
+    _require(table, roles["target"])
+    return roles["target"]
+
+
+def _require(table: pd.DataFrame, name: str) -> None:
+    if name not in table.columns:
+        raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
+
+
+def _ids(names: list[str], family: LatentFactorsFamily) -> tuple[str, str]:
+    """Columns of users and items."""
+    free = [name for name in names if name not in family.columns]
+    user = family.user or (free.pop(0) if free else None)
+    item = family.item or (free.pop(0) if free else None)
+    if user is None or item is None:
+        raise Mistake("a table of ratings needs a column of users and one of items besides the target")
+    if user == item:
+        raise Mistake(f"--user and --item are both {user!r}")
+    return user, item
+
+
+def _refuse_off_scale(given: pd.Series, y: np.ndarray, name: str, scale: Sequence[float] | None) -> None:
+    if scale is None:
+        return
+    outside = (y < scale[0]) | (y > scale[1])
+    if outside.any():
+        raise Mistake(
+            f"{name!r} is {y[outside][0]:g} in {_rows(given.index[outside])}, outside --scale "
+            f"{scale[0]:g},{scale[1]:g}"
+        )
+
+
+def _refuse_gaps(values: pd.Series, name: str, advice: str) -> None:
+    missing = values.isna()
+    if missing.any():
+        raise Mistake(f"{name!r} is missing in {_rows(values.index[missing])}: {advice}")
+
+
+def _refuse_repeated(X: pd.DataFrame, user: str, item: str, duplicates: str) -> None:
+    again = X.duplicated([user, item])
+    if duplicates == "error" and again.any():
+        raise Mistake(
+            f"{int(again.sum()):,} ratings are of a pair of {user!r} and {item!r} that was rated before, in "
+            f"{_rows(X.index[again])}: say --duplicates mean, last or keep"
+        )
+
+
+def _rows(index: pd.Index) -> str:
+    """Rows of a file, counted from 1 below the header."""
+    shown = ", ".join(str(row + 1) for row in index[:_MOST_SHOWN])
+    more = f" and {len(index) - _MOST_SHOWN:,} more" if len(index) > _MOST_SHOWN else ""
+    return f"row{'s' if len(index) > 1 else ''} {shown}{more}"
+
+
+def _numbers_among_text(values: pd.Series) -> str:
+    """Where a column of text does not hold numbers, if nearly everywhere it does."""
+    if pd.api.types.is_numeric_dtype(values):
+        return ""
+    wrong = pd.to_numeric(values.astype(object), errors="coerce").isna()
+    return _rows(values.index[wrong]) if 0 < wrong.sum() <= 0.1 * len(values) else ""
+
+
+def _as_text(values: pd.Series) -> pd.Series:
+    return values.astype(object).map(as_level).astype(object)
+
+
+def _as_numbers(values: pd.Series, name: str) -> pd.Series:
+    if not pd.api.types.is_numeric_dtype(values):
+        numbers = pd.to_numeric(values.astype(object), errors="coerce")
+        if (wrong := numbers.isna()).any():
+            first = values[wrong].iloc[0]
+            raise Mistake(
+                f"{name!r} holds text in {_rows(values.index[wrong])} ({first!r}), where the model was fitted on "
+                "numbers"
+            )
+        values = numbers
+    whole = pd.api.types.is_float_dtype(values) and bool((values == np.floor(values)).all())
+    return values.astype("int64") if whole else values

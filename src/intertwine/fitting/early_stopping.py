@@ -3,59 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple, final
+from typing import Any, final
 
-import numpy as np
-from numpy.typing import NDArray
-
-from intertwine.structures.ratings import RatingTable
+from intertwine.fitting.held_out_ratings import HeldOut, hold_out
 
 __all__ = ["EarlyStopping", "HeldOut", "hold_out"]
-
-
-class HeldOut(NamedTuple):
-    """Ratings to learn from and ratings to stop by, both in the order of their tables.
-
-    Attributes
-    ----------
-    train, held : RatingTable
-    kept : ndarray of bool, shape (n_ratings,)
-        Which of all ratings are learnt from.
-    """
-
-    train: RatingTable
-    held: RatingTable
-    kept: NDArray[np.bool_]
-
-
-def hold_out(X: RatingTable, fraction: float, rng: np.random.Generator) -> HeldOut:
-    """Hold out some ratings at random; an id's only rating is never held out.
-
-    Parameters
-    ----------
-    X : RatingTable
-    fraction : float
-        Share of the ratings; at least one is held out and one kept, where there are two.
-    rng : numpy.random.Generator
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> X, _ = RatingTable.build(np.repeat(np.arange(5), 4), np.tile(np.arange(4), 5), 5, 4)
-    >>> parts = hold_out(X, 0.1, np.random.default_rng(0))
-    >>> parts.train.n_ratings, parts.held.n_ratings
-    (18, 2)
-    """
-    chosen = rng.choice(X.n_ratings, max(1, round(fraction * X.n_ratings)), replace=False)
-    users, items = X.users[chosen], X.item_of[chosen]
-    # the first of those drawn stays where all of an id's ratings were drawn: nothing would be known of it
-    for codes, counts in ((users, X.user_counts), (items, X.item_counts)):
-        _, first = np.unique(codes, return_index=True)
-        alone = first[np.bincount(codes, minlength=len(counts))[codes[first]] >= counts[codes[first]]]
-        chosen[alone] = -1
-    kept = np.ones(X.n_ratings, dtype=bool)
-    kept[chosen[chosen >= 0]] = False
-    return HeldOut(X.take(kept), X.take(~kept), kept)
 
 
 @final

@@ -22,6 +22,8 @@ class EarlyStopping:
         Iterations without a gain before stopping.
     tol : float, default=1e-5
         Relative gain that counts as one.
+    n_least : int, default=0
+        Iterations before the first that may be the last: near a saddle nothing improves for a while.
 
     Attributes
     ----------
@@ -43,8 +45,10 @@ class EarlyStopping:
     (3.0, 3)
     """
 
-    def __init__(self, error: Callable[[Any], float], patience: int, tol: float = 1e-5) -> None:
-        self._error, self.patience, self.tol = error, patience, tol
+    def __init__(
+        self, error: Callable[[Any], float], patience: int, tol: float = 1e-5, n_least: int = 0
+    ) -> None:
+        self._error, self.patience, self.tol, self.n_least = error, patience, tol, n_least
         self.best: Any = None
         self.least, self.iteration = float("inf"), 0
         self.errors: list[float] = []
@@ -57,7 +61,7 @@ class EarlyStopping:
         self._since = 0 if error < self.least * (1.0 - self.tol) or self.best is None else self._since + 1
         if error < self.least or self.best is None:
             self.best, self.least, self.iteration = params, error, iteration
-        return self._since >= self.patience
+        return self._since >= self.patience and iteration >= self.n_least
 
     def __call__(self, row: Any, state: Any) -> bool:
         """As a `intertwine.minimize.Callback`."""

@@ -138,7 +138,11 @@ class Injected(AbstractSharpness):
         return Model(here.gradient + self.rho * curvature(unit), product, line, 1.0, 2.0)
 
 
-SHARPNESS = {"perturbed": Perturbed, "perturbed_gradient": PerturbedGradient, "injected": Injected}
+SHARPNESS: dict[str, Callable[[float], AbstractSharpness]] = {
+    "perturbed": Perturbed,
+    "perturbed_gradient": PerturbedGradient,
+    "injected": Injected,
+}
 
 
 def _curvature(at: AbstractExpansion, exact: bool) -> Product:

@@ -1,0 +1,154 @@
+"""The Gauss-Newton fit of latent factors: what it finds, when it stops, how it goes on."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from intertwine.fitting.factors_gauss_newton import EarlyStop, fit_gauss_newton, rated_subspace, solver_for
+from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
+from intertwine.fitting.watch import UNWATCHED
+from intertwine.solvers.gauss_newton import GaussNewton
+from intertwine.solvers.preconditioners import NoPreconditioner
+from intertwine.structures.ratings import RatingTable
+
+SETTINGS = FactorSettings(n_components=3, alpha=0.05, damping=1.0, cg_iter=5, validation_fraction=0.1)
+
+
+def simulated(n_users=60, n_items=40, noise=0.3, seed=0):
+    rng = np.random.default_rng(seed)
+    P, Q = rng.standard_normal((n_users, 2)), rng.standard_normal((n_items, 2))
+    cells = rng.permutation(n_users * n_items)
+    users, items = cells // n_items, cells % n_items
+    y = (P[users] * Q[items]).sum(axis=1) + noise * rng.standard_normal(len(cells))
+    y = (y - y.mean()) / y.std()
+    half = len(cells) // 2
+    X, order = RatingTable.build(users[:half], items[:half], n_users, n_items)
+    return X, y[:half][order], users[half:], items[half:], y[half:]
+
+
+def fitted(X, y, settings=SETTINGS, seed=0, **more):
+    return fit_gauss_newton(X, y, None, settings, np.random.default_rng(seed), UNWATCHED, **more)
+
+
+def error_of(model, users, items, y, settings=SETTINGS):
+    scores = model.intercepts[0] + scores_of_pairs(model.users[0], model.items[0], users, items, settings)
+    return np.sqrt(np.mean((y - scores) ** 2))
+
+
+def test_patterns_are_found():
+    X, y, users, items, left = simulated()
+    model = fitted(X, y)
+    assert error_of(model, users, items, left) < 0.4
+    assert model.noise < 0.4
+    assert model.converged
+
+
+@pytest.mark.parametrize(("mapping", "most"), [("sigmoid", 0.97), ("softplus", 0.5)])
+def test_mapped_factors_are_fitted(mapping, most):
+    X, y, users, items, left = simulated()
+    settings = SETTINGS._replace(mapping=mapping, alpha=0.01, damping=1.0, cg_iter=10)
+    assert error_of(fitted(X, y, settings), users, items, left, settings) < most
+
+
+@pytest.mark.parametrize("sharpness", ["perturbed", "perturbed_gradient", "injected"])
+def test_sharpness_is_fitted(sharpness):
+    X, y, users, items, left = simulated()
+    settings = SETTINGS._replace(rho=0.1, sharpness=sharpness, max_iter=30)
+    assert error_of(fitted(X, y, settings), users, items, left) < 0.5
+
+
+def test_history_counts_iterations_and_passes():
+    X, y, *_ = simulated()
+    history = fitted(X, y).history
+    np.testing.assert_array_equal(history[:, 0], np.arange(1, len(history) + 1))
+    assert (np.diff(history[:, 3]) > 0).all()
+    n_final = EarlyStop().n_final
+    assert np.isfinite(history[:-n_final, 2]).all()
+    assert np.isnan(history[-n_final:, 2]).all()
+
+
+def test_stopping_keeps_the_best():
+    X, y, *_ = simulated(noise=2.0)
+    model = fitted(X, y, stop=EarlyStop(patience=3, n_final=0))
+    errors = model.history[:, 2]
+    assert len(errors) < SETTINGS.max_iter
+    assert np.argmin(errors) < len(errors) - 1
+
+
+def test_without_ratings_held_out_the_descent_goes_on_to_the_optimum():
+    X, y, *_ = simulated()
+    settings = SETTINGS._replace(validation_fraction=0.0, max_iter=300, tol=1e-10)
+    plain = fitted(X, y, settings, solver=GaussNewton(1e-10, cg_iter=50, cg_tol=1e-3))
+    again = fitted(X, y, settings, seed=1, solver=GaussNewton(1e-10, cg_iter=50, cg_tol=1e-3))
+    assert plain.converged
+    assert plain.history[-1, 1] == pytest.approx(again.history[-1, 1], rel=1e-3)
+
+
+def test_a_fit_goes_on_from_an_earlier_one():
+    X, y, users, items, _ = simulated()
+    model = fitted(X, y)
+    settings = SETTINGS._replace(validation_fraction=0.0, max_iter=1)
+    more = fitted(X, y, settings, previous=model)
+    assert more.intercepts == model.intercepts
+    before, after = (scores_of_pairs(m.users[0], m.items[0], users, items, SETTINGS) for m in (model, more))
+    np.testing.assert_allclose(before, after, atol=0.5)
+
+
+def test_side_features_enter_the_totals_and_are_continued():
+    X, y, users, items, _ = simulated()
+    rng = np.random.default_rng(0)
+    described = X._replace(user_features=sparse.csr_array(rng.standard_normal((60, 3))))
+    model = fitted(described, y)
+    assert model.user_weights.shape == (3, SETTINGS.width)
+    assert model.user_weights.any()
+    again = fitted(described, y, SETTINGS._replace(validation_fraction=0.0, max_iter=1), previous=model)
+    before, after = (scores_of_pairs(m.users[0], m.items[0], users, items, SETTINGS) for m in (model, again))
+    np.testing.assert_allclose(before, after, atol=0.5)
+
+
+def test_ids_without_ratings_are_like_the_average():
+    X, y, *_ = simulated()
+    X = X._replace(n_users=61, user_starts=np.append(X.user_starts, X.user_starts[-1]))
+    model = fitted(X, y)
+    np.testing.assert_array_equal(model.users[0, -1], model.user_prior.mean)
+    scores = model.intercepts[0] + scores_of_pairs(
+        model.users[0], model.items[0], np.full(40, 60), np.arange(40), SETTINGS
+    )
+    assert abs(scores.mean()) < 0.3  # in standard deviations about the mean
+
+
+def test_weights_count_as_repetitions():
+    X, y, *_ = simulated(30, 20)
+    settings = SETTINGS._replace(validation_fraction=0.0, max_iter=5, frequency_power=0.0)
+    doubled = fit_gauss_newton(
+        X, y, np.full(len(y), 2.0), settings._replace(alpha=0.1, damping=20.0), np.random.default_rng(0), UNWATCHED,
+        solver=GaussNewton(0.0, damping=20.0),
+    )  # fmt: skip
+    plain = fitted(X, y, settings._replace(damping=20.0), solver=GaussNewton(0.0, damping=10.0))
+    np.testing.assert_allclose(doubled.users, plain.users, atol=1e-8)
+
+
+def test_any_solver_may_be_given():
+    X, y, users, items, left = simulated()
+    authors = GaussNewton(
+        1e-5, damping=1.0, adaptive=False, line_search=False, preconditioner=NoPreconditioner(), cg_iter=20
+    )
+    model = fitted(X, y, solver=authors)
+    assert error_of(model, users, items, left) < 0.4
+    assert not solver_for(SETTINGS).line_search
+
+
+def test_the_same_seed_gives_the_same_model():
+    X, y, *_ = simulated()
+    np.testing.assert_array_equal(fitted(X, y).users, fitted(X, y).users)
+
+
+def test_the_pattern_of_who_rated_what():
+    users, items = map(np.concatenate, zip(*[np.nonzero(np.kron(np.eye(2), np.ones((6, 5))))], strict=True))
+    X, _ = RatingTable.build(users, items, 12, 10)
+    of_users, of_items = rated_subspace(X, 2, 0.0, np.random.default_rng(0))
+    # two groups that share nothing: one place for each
+    for rows, size in ((of_users, 6), (of_items, 5)):
+        np.testing.assert_allclose(rows[:size], np.tile(rows[0], (size, 1)), atol=1e-6)
+        assert np.linalg.norm(rows[0] - rows[-1]) > 0.5
+        np.testing.assert_allclose((rows**2).mean(axis=0), 1.0)

@@ -230,7 +230,7 @@ def test_least_squares_end_where_the_gradient_is_zero(rng):
     table, y, weight, *codes = ratings(rng, features=True, weighted=True, share=0.6)
     chosen = settings(max_iter=3000, alpha=0.4, alpha_features=0.7, frequency_power=0.5)
     model = fit(fit_als_factors, table, y, weight, chosen)
-    point = [model.users[0], model.items[0], model.user_weights, model.item_weights]
+    point = [model.users[0], model.items[0], model.user_weights[0], model.item_weights[0]]
     value = als_objective(*point, table, y, weight, codes, chosen)
     np.testing.assert_allclose(value, model.history[-1, 1], rtol=1e-9)
     for which in range(4):

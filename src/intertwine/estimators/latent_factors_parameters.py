@@ -77,7 +77,7 @@ FACTOR_PARAMETERS = """
         What a pair that occurs twice becomes: an error, one rating (weights add up), the last, or two measurements.
     alpha : float, default=None
         Ridge strength on an id's coefficients beside half the sum of squared errors, for ratings of variance one;
-        None: the solver's own ("als": 0.08, "gauss_newton" and "sgd": 0.04). "variational" and "gibbs" learn it.
+        None: the solver's own ("als": 1, others 0.04). "variational" and "gibbs" learn it.
     alpha_features : float, default=None
         The same for side features; None: 1.
     frequency_power : float in [0, 1], default=None

@@ -5,20 +5,26 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from intertwine.fitting.factors_als import fit_als_factors
 from intertwine.fitting.factors_gibbs import fit_gibbs_factors
+from intertwine.fitting.factors_sgd import fit_sgd_factors
+from intertwine.fitting.factors_variational import fit_variational
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings
 from intertwine.resources import require_memory
 
 __all__ = ["SOLVERS", "require_factor_memory", "settings_of", "solver_of"]
 
 SOLVERS: dict[str, Callable[..., FactorModel]] = {
+    "variational": fit_variational,
     "gibbs": fit_gibbs_factors,
+    "als": fit_als_factors,
+    "sgd": fit_sgd_factors,
 }
 # what each solver takes where a parameter is None
 _OWN: dict[str, dict[str, Any]] = {
     "variational": {"max_iter": 60, "tol": 1e-4},
     "gibbs": {"max_iter": 300, "tol": 0.0},
-    "als": {"alpha": 0.08, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
+    "als": {"alpha": 1.0, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
     "gauss_newton": {"max_iter": 100, "tol": 1e-5, "init_scale": 0.004, "validation_fraction": 0.05},
     "sgd": {"max_iter": 200, "tol": 1e-5, "validation_fraction": 0.05},
 }
@@ -54,7 +60,7 @@ def solver_of(estimator: Any) -> str:
     second_order = estimator.mapping != "identity" or estimator.rho > 0
     solver = estimator.solver
     if solver == "auto":
-        solver = "gauss_newton" if second_order else "gibbs"
+        solver = "gauss_newton" if second_order else "variational"
     if second_order and solver != "gauss_newton":
         what = f"mapping={estimator.mapping!r}" if estimator.mapping != "identity" else f"rho={estimator.rho}"
         raise ValueError(f"{what} needs solver='gauss_newton', not {solver!r}")

@@ -61,14 +61,14 @@ def fit_als_factors(
     found: FactorPoint = swept.params
     users, items = tables_of(found)
     d = settings.width
-    prior = NewIdPrior(np.zeros(d), settings.alpha * np.eye(d), settings.frequency_power)
+    prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
     scores = scores_of_pairs(users, items, data.table.users, data.table.item_of, settings)
     return FactorModel(
         users=users[None],
         items=items[None],
         intercepts=np.zeros(1),
-        user_weights=found.users.regression.weights,
-        item_weights=found.items.regression.weights,
+        user_weights=found.users.regression.weights[None],
+        item_weights=found.items.regression.weights[None],
         user_prior=prior,
         item_prior=prior,
         user_covariance=None,

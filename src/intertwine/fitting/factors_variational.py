@@ -72,8 +72,8 @@ def fit_variational(
         users=users[None],
         items=items[None],
         intercepts=np.zeros(1),
-        user_weights=found.user_prior.regression.weights * units,
-        item_weights=found.item_prior.regression.weights * units,
+        user_weights=(found.user_prior.regression.weights * units)[None],
+        item_weights=(found.item_prior.regression.weights * units)[None],
         user_prior=_published(found.user_prior, found.noise_precision, unit, units),
         item_prior=_published(found.item_prior, found.noise_precision, unit, units),
         user_covariance=_scaled_covariances(found.users, units),
@@ -86,7 +86,7 @@ def fit_variational(
 
 def _published(prior: FactorPrior, noise_precision: float, unit: float, units: NDArray) -> NewIdPrior:
     precision = prior.precision / np.outer(units, units) * (unit**2 / noise_precision)
-    return NewIdPrior(prior.regression.mean * units, precision, 0.0)
+    return NewIdPrior((prior.regression.mean * units)[None], precision, 0.0)
 
 
 def _scaled_covariances(moments: Moments, units: NDArray) -> NDArray[np.float32]:

@@ -1,0 +1,120 @@
+"""Latent factors by stochastic gradient descent, stopped by ratings that were held out."""
+
+from __future__ import annotations
+
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.fitting.early_stopping import EarlyStopping, hold_out
+from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
+from intertwine.fitting.watch import Watch
+from intertwine.minimize import minimize
+from intertwine.solvers.sgd import FactorTables, StochasticDescent
+from intertwine.structures import _factor_sgd as kernels
+from intertwine.structures.ratings import RatingTable
+
+__all__ = ["fit_sgd_factors"]
+
+_PATIENCE = 3  # epochs
+
+
+@final
+class _Ratings:
+    """Ratings in the order of their users, and what a step over them does."""
+
+    def __init__(self, X: RatingTable, y, weight, settings: FactorSettings, rng: np.random.Generator) -> None:
+        self._rows = X.users, X.item_of, y, weight
+        self._biases = int(settings.biases)
+        counts = (np.maximum(n, 1).astype(float) for n in (X.user_counts, X.item_counts))
+        self._totals = [settings.alpha * n**settings.frequency_power for n in counts]
+        self._each = [
+            total / np.maximum(n, 1)
+            for total, n in zip(self._totals, (X.user_counts, X.item_counts), strict=True)
+        ]
+        self._rng = rng
+
+    def epoch(self, tables: FactorTables, rate: float) -> float:
+        order = self._rng.permutation(len(self._rows[0]))
+        return kernels.epoch(order, *self._rows, *tables, self._biases, *self._each, rate)
+
+    def penalty(self, tables: FactorTables) -> float:
+        return 0.5 * sum(
+            float(total @ (table**2).sum(axis=1)) for total, table in zip(self._totals, tables, strict=True)
+        )
+
+    def error(self, tables: FactorTables) -> float:
+        """Root mean squared error."""
+        squares = kernels.squared_error(*self._rows, *tables, self._biases)
+        return float(np.sqrt(squares / self._rows[3].sum()))
+
+
+def fit_sgd_factors(
+    X: RatingTable,
+    y: NDArray[np.float64],
+    weight: NDArray[np.float64],
+    settings: FactorSettings,
+    rng: np.random.Generator,
+    watch: Watch,
+    n_threads: int = 1,
+) -> FactorModel:
+    """Descend.
+
+    Parameters
+    ----------
+    X : RatingTable
+    y, weight : ndarray of shape (n_ratings,)
+        In the table's order; y about its mean.
+    settings : FactorSettings
+    rng : numpy.random.Generator
+    watch : Watch
+    n_threads : int, default=1
+        Not used: steps follow one another.
+
+    Returns
+    -------
+    FactorModel
+
+    Raises
+    ------
+    FloatingPointError
+        When steps are too long.
+    """
+    train, train_y, train_weight = X, y, weight
+    callbacks = [watch.progress.iteration]
+    stopping = None
+    if settings.validation_fraction > 0 and X.n_ratings > 1:
+        parts = hold_out(X, settings.validation_fraction, rng)
+        train, train_y, train_weight = parts.train, y[parts.kept], weight[parts.kept]
+        if parts.held.n_ratings:
+            held = _Ratings(parts.held, y[~parts.kept], weight[~parts.kept], settings, rng)
+            stopping = EarlyStopping(held.error, _PATIENCE, settings.tol)
+            callbacks.append(stopping)
+    problem = _Ratings(train, train_y, train_weight, settings, rng)
+    d, first = settings.width, int(settings.biases)
+    start = FactorTables(*(settings.init_scale * rng.standard_normal((n, d)) for n in (X.n_users, X.n_items)))
+    for table in start:
+        table[:, :first] = 0.0
+    solver = StochasticDescent(settings.tol if stopping is None else 0.0, settings.learning_rate)
+    result = minimize(problem, solver, start, max_iter=settings.max_iter, callbacks=callbacks)
+    tables = result.params if stopping is None else stopping.best
+    n_epochs = len(result.history) - 1
+    errors = np.full(n_epochs, np.nan) if stopping is None else np.array(stopping.errors[1:])
+    objective = [row.value for row in result.history[1:]]
+    number = np.arange(1.0, n_epochs + 1.0)
+    prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
+    return FactorModel(
+        users=tables.users[None],
+        items=tables.items[None],
+        intercepts=np.zeros(1),
+        user_weights=np.zeros((1, 0, d)),
+        item_weights=np.zeros((1, 0, d)),
+        user_prior=prior,
+        item_prior=prior,
+        user_covariance=None,
+        item_covariance=None,
+        noise=_Ratings(train, train_y, train_weight, settings, rng).error(tables),
+        history=np.column_stack([number, objective, errors, number]),
+        converged=result.converged or n_epochs < settings.max_iter,
+    )

@@ -6,6 +6,7 @@ from scipy import sparse
 
 from intertwine.fitting.factors_gauss_newton import EarlyStop, fit_gauss_newton, rated_subspace, solver_for
 from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
+from intertwine.fitting.rating_rows import LocalRatings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.gauss_newton import GaussNewton
 from intertwine.solvers.preconditioners import NoPreconditioner
@@ -146,7 +147,9 @@ def test_the_same_seed_gives_the_same_model():
 def test_the_pattern_of_who_rated_what():
     users, items = map(np.concatenate, zip(*[np.nonzero(np.kron(np.eye(2), np.ones((6, 5))))], strict=True))
     X, _ = RatingTable.build(users, items, 12, 10)
-    of_users, of_items = rated_subspace(X, 2, 0.0, np.random.default_rng(0))
+    of_users, of_items = rated_subspace(
+        LocalRatings(X, *np.ones((2, X.n_ratings))), 2, 0.0, np.random.default_rng(0)
+    )
     # two groups that share nothing: one place for each
     for rows, size in ((of_users, 6), (of_items, 5)):
         np.testing.assert_allclose(rows[:size], np.tile(rows[0], (size, 1)), atol=1e-6)

@@ -27,7 +27,8 @@ from intertwine.estimators.latent_factors_solvers import (
 from intertwine.estimators.latent_factors_state import factors_from_state, factors_to_state
 from intertwine.estimators.latent_factors_updates import FactorUpdates, require_finite
 from intertwine.estimators.long_work import seed_of, watched
-from intertwine.estimators.rating_data import RatedPairs, merged_duplicates, pairs_of_matrix, read_pairs
+from intertwine.estimators.rating_data import RatedPairs, pairs_of_matrix, read_pairs
+from intertwine.fitting.duplicate_ratings import merged_duplicates
 from intertwine.fitting.side_features import joined_features, rated_features
 from intertwine.frames import frame_library
 from intertwine.io import save_state
@@ -239,7 +240,9 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
         weight = check_weights(sample_weight, pairs.columns.n_rows, X)
         target = check_ratings(y, X)
         check_rating_scale(target, self.rating_scale)
-        users, items, target, weight = merged_duplicates(pairs, target, weight, self.duplicates)
+        users, items, target, weight = merged_duplicates(
+            pairs.user_codes, pairs.item_codes, len(pairs.items.ids), target, weight, self.duplicates
+        )
         kept = weight > 0
         return (
             (users, items, target, weight)

@@ -14,9 +14,9 @@ from sklearn.base import BaseEstimator
 from intertwine.fitting.rating_ids import IdIndex
 from intertwine.fitting.side_features import SideColumn, SideFeatures, one_row_per_id
 from intertwine.validation.ratings import Columns, id_values, read_columns
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.wording import listed
 
-__all__ = ["RatedPairs", "Side", "merged_duplicates", "pairs_of_matrix", "read_pairs"]
+__all__ = ["RatedPairs", "Side", "pairs_of_matrix", "read_pairs"]
 
 
 class Side(NamedTuple):
@@ -137,39 +137,3 @@ def pairs_of_matrix(X: Any) -> tuple[NDArray[np.int64], NDArray[np.float64]]:
     entries = sparse.coo_array(X)
     entries.sum_duplicates()
     return np.column_stack([entries.row, entries.col]).astype(np.int64), entries.data.astype(float)
-
-
-def merged_duplicates(
-    pairs: RatedPairs, y: NDArray[np.float64], weight: NDArray[np.float64], how: str
-) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.float64], NDArray[np.float64]]:
-    """User codes, item codes, ratings and weights with every pair once, unless they are to be kept.
-
-    Raises
-    ------
-    ValueError
-        For pairs that occur twice, where that is not allowed.
-    """
-    users, items = pairs.user_codes, pairs.item_codes
-    if how == "keep":
-        return users, items, y, weight
-    number = users.astype(np.int64) * len(pairs.items.ids) + items
-    order = np.argsort(number, kind="stable")
-    again = number[order][1:] == number[order][:-1]
-    if not again.any():
-        return users, items, y, weight
-    if how == "error":
-        repeated = np.zeros(len(y), dtype=bool)
-        repeated[order[1:][again]] = True
-        raise ValueError(
-            f"{repeated.sum()} pairs of user and item occur more than once, e.g. {rows_where(repeated)}: choose "
-            "duplicates='mean', 'last' or 'keep'"
-        )
-    starts = np.flatnonzero(np.concatenate([[True], ~again]))
-    if how == "last":
-        kept = order[np.concatenate([starts[1:], [len(y)]]) - 1]
-        return users[kept], items[kept], y[kept], weight[kept]
-    total = np.add.reduceat(weight[order], starts)
-    sums = np.add.reduceat((weight * y)[order], starts)
-    kept = order[starts]
-    mean = np.divide(sums, total, out=y[kept].copy(), where=total > 0)
-    return users[kept], items[kept], mean, total

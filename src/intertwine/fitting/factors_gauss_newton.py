@@ -12,27 +12,27 @@ that stays keeps the weaker ones, which are mostly noise, behind. Three things m
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from intertwine.fitting.early_stopping import EarlyStopping, hold_out
+from intertwine.fitting.early_stopping import EarlyStopping
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
+from intertwine.fitting.rating_rows import AbstractRatingRows, LocalRatings
 from intertwine.fitting.watch import Watch
-from intertwine.losses import SquaredLoss
 from intertwine.minimize import Result, minimize
 from intertwine.penalties import ElasticNet
-from intertwine.risk import PenalisedRisk, RowRisk
+from intertwine.risk import PenalisedRisk
 from intertwine.solvers.gauss_newton import GaussNewton
 from intertwine.solvers.preconditioners import BlockDiagonal
 from intertwine.solvers.sharpness import SHARPNESS, AbstractSharpness, Flat
-from intertwine.structures.latent_factors import FactorParams, FactorScores, LatentFactors
+from intertwine.structures.latent_factors import FactorParams, LatentFactors
+from intertwine.structures.linearization import StackedLayout
 from intertwine.structures.mapping import MAPPINGS
 from intertwine.structures.ratings import RatingTable
 
-__all__ = ["EarlyStop", "fit_gauss_newton", "solver_for"]
+__all__ = ["EarlyStop", "descend", "fit_gauss_newton", "solver_for"]
 
 _LEVEL = 3.2  # standard deviations between the mean rating and the level that factors start to explain from
 _SUBSPACE_ITERATIONS = 4
@@ -122,24 +122,44 @@ def fit_gauss_newton(
         When numbers overflow.
     """
     weight = np.ones(len(y)) if weight is None else weight
+    ratings = LocalRatings(X, y, weight, n_threads)
     solver = solver_for(settings, n_threads) if solver is None else solver
+    return descend(ratings, settings, rng, watch, solver, previous, stop, start, level)
+
+
+def descend(
+    ratings: AbstractRatingRows,
+    settings: FactorSettings,
+    rng: np.random.Generator,
+    watch: Watch,
+    solver: GaussNewton,
+    previous: FactorModel | None = None,
+    stop: EarlyStop | None = None,
+    start: FactorParams | None = None,
+    level: float | None = None,
+) -> FactorModel:
+    """The same for ratings wherever they lie, see `fit_gauss_newton`."""
     stop = EarlyStop() if stop is None else stop
     structure = LatentFactors(settings.n_components, settings.biases, MAPPINGS[settings.mapping])
     if level is None:
-        level = _level(structure, y, weight, previous)
-    fit = _Fit(structure, settings, level, n_threads)
+        level = _level(structure, ratings, previous)
+    fit = _Fit(structure, settings, level)
     costs = 0.0
     if start is None:
         costs = _SUBSPACE_ITERATIONS + 0.5 if previous is None else 0.0
-        start = _start(fit, X, rng, previous)
-    theta = fit.scores(X).layout.ravel(start)
+        start = _start(fit, ratings, rng, previous)
+    layout = ratings.layout(structure)
+    theta = layout.ravel(start)
     try:
-        if settings.validation_fraction > 0.0 and X.n_ratings > 1:
-            theta, history, converged = _stopped_early(fit, X, y, weight, theta, solver, stop, rng, watch)
+        parts = None
+        if settings.validation_fraction > 0.0 and ratings.n_ratings > 1:
+            parts = ratings.hold_out(settings.validation_fraction, rng)
+        if parts is not None and parts[1].total_weight > 0.0:
+            theta, history, converged = _stopped_early(fit, ratings, parts, theta, solver, stop, watch)
         else:
             passes: list[float] = []
             result = minimize(
-                fit.risk(X, y, weight),
+                fit.risk(ratings),
                 solver,
                 theta,
                 max_iter=settings.max_iter,
@@ -152,19 +172,17 @@ def fit_gauss_newton(
             raise
         raise FloatingPointError("the loss is not finite") from error
     history[:, 3] += costs
-    scores = fit.scores(X)
-    own = scores.layout.unravel(theta.copy())
+    own = layout.unravel(theta.copy())
     priors = []
-    for table, counts in ((own.users, X.user_counts), (own.items, X.item_counts)):
+    for table, counts in ((own.users, ratings.user_counts), (own.items, ratings.item_counts)):
         # the level is part of the factors: an id without ratings is like the others, not like nobody
         mean = table[counts > 0].mean(axis=0)
         table[counts == 0] = mean
         priors.append(NewIdPrior(mean, settings.alpha * np.eye(settings.width), settings.frequency_power))
-    users, items = scores.totals(scores.layout.ravel(own))
-    squares = weight @ (y + level - scores.score(theta)) ** 2
+    squares = ratings.squares(structure, level)(theta)
     return FactorModel(
-        users=users[None],
-        items=items[None],
+        users=_total(own.users, own.user_weights, ratings.user_features)[None],
+        items=_total(own.items, own.item_weights, ratings.item_features)[None],
         intercepts=np.array([-level]),
         user_weights=own.user_weights,
         item_weights=own.item_weights,
@@ -172,7 +190,7 @@ def fit_gauss_newton(
         item_prior=priors[1],
         user_covariance=None,
         item_covariance=None,
-        noise=float(np.sqrt(squares / weight.sum())),
+        noise=float(np.sqrt(squares / ratings.total_weight)),
         history=history,
         converged=converged,
     )
@@ -181,38 +199,26 @@ def fit_gauss_newton(
 class _Fit:
     """What does not change between the two parts of a fit."""
 
-    def __init__(
-        self, structure: LatentFactors, settings: FactorSettings, level: float, n_threads: int
-    ) -> None:
-        self.structure, self.settings, self.level, self.n_threads = structure, settings, level, n_threads
+    def __init__(self, structure: LatentFactors, settings: FactorSettings, level: float) -> None:
+        self.structure, self.settings, self.level = structure, settings, level
 
-    def scores(self, X: RatingTable) -> FactorScores:
-        return FactorScores(self.structure, X, self.n_threads)
+    def risk(self, ratings: AbstractRatingRows) -> PenalisedRisk:
+        layout = ratings.layout(self.structure)
+        strengths = layout.ravel(_strengths(ratings, layout, self.settings))
+        return PenalisedRisk(ratings.risk(self.structure, self.level), ElasticNet(l2=strengths))
 
-    def risk(self, X: RatingTable, y: NDArray, weight: NDArray) -> PenalisedRisk:
-        scores = self.scores(X)
-        strengths = scores.layout.ravel(_strengths(scores, self.settings))
-        return PenalisedRisk(RowRisk(SquaredLoss(y + self.level, weight), scores), ElasticNet(l2=strengths))
-
-    def error(self, X: RatingTable, y: NDArray, weight: NDArray) -> Callable[[NDArray], float]:
+    def error(self, ratings: AbstractRatingRows) -> Callable[[NDArray], float]:
         """Parameters to the root mean squared error of some ratings."""
-        scores = self.scores(X)
-
-        def error(theta: NDArray) -> float:
-            return float(np.sqrt(weight @ (y + self.level - scores.score(theta)) ** 2 / weight.sum()))
-
-        return error
+        squares = ratings.squares(self.structure, self.level)
+        return lambda theta: float(np.sqrt(squares(theta) / ratings.total_weight))
 
 
-def _stopped_early(fit, X, y, weight, start, solver, stop, rng, watch) -> tuple[NDArray, NDArray, bool]:
-    parts = hold_out(X, fit.settings.validation_fraction, rng)
-    held = ~parts.kept
-    stopping = EarlyStopping(
-        fit.error(parts.held, y[held], weight[held]), stop.patience, fit.settings.tol, stop.n_least
-    )
+def _stopped_early(fit, ratings, parts, start, solver, stop, watch) -> tuple[NDArray, NDArray, bool]:
+    train, held = parts
+    stopping = EarlyStopping(fit.error(held), stop.patience, fit.settings.tol, stop.n_least)
     passes: list[float] = []
     result = minimize(
-        fit.risk(parts.train, y[parts.kept], weight[parts.kept]),
+        fit.risk(train),
         solver,
         start,
         max_iter=fit.settings.max_iter,
@@ -221,13 +227,13 @@ def _stopped_early(fit, X, y, weight, start, solver, stop, rng, watch) -> tuple[
     settled = result.converged or len(result.history) <= fit.settings.max_iter
     history = _rows(result, passes, stopping.errors)
     # what the best iteration was found by costs as much as it saw, and the held out ratings were read through each time
-    share = held.sum() / X.n_ratings
+    share = held.n_ratings / ratings.n_ratings
     history[:, 3] = history[:, 3] * (1.0 - share) + (history[:, 0] + 1.0) * share
     if not stop.n_final:
         return stopping.best, history, settled
     passes = []
     final = minimize(
-        fit.risk(X, y, weight),
+        fit.risk(ratings),
         solver,
         stopping.best,
         max_iter=stop.n_final,
@@ -250,28 +256,34 @@ def _rows(result: Result, passes: list[float], errors: list[float]) -> NDArray[n
     return rows
 
 
-def _strengths(scores: FactorScores, settings: FactorSettings) -> FactorParams:
-    X, d = scores.X, settings.width
+def _total(own: NDArray, weights: NDArray, features: Any) -> NDArray[np.float64]:
+    return own if features is None else own + features @ weights
+
+
+def _strengths(ratings: AbstractRatingRows, layout: StackedLayout, settings: FactorSettings) -> FactorParams:
+    d = settings.width
     own = (
         np.repeat(settings.alpha * np.maximum(counts, 1.0)[:, None] ** settings.frequency_power, d, axis=1)
-        for counts in (X.user_counts, X.item_counts)
+        for counts in (ratings.user_counts, ratings.item_counts)
     )
-    shapes = scores.layout.unravel(np.zeros(scores.size))
+    shapes = layout.unravel(np.zeros(layout.size))
     features = (np.full(part.shape, settings.alpha_features) for part in shapes[2:])
     return FactorParams(*own, *features)
 
 
-def _start(fit: _Fit, X: RatingTable, rng: np.random.Generator, previous: FactorModel | None) -> FactorParams:
+def _start(
+    fit: _Fit, ratings: AbstractRatingRows, rng: np.random.Generator, previous: FactorModel | None
+) -> FactorParams:
     """Factors that say the level, and near it where the pattern of who rated what puts each user and item."""
     settings, structure = fit.settings, fit.structure
-    params, first = structure.init(X, rng), int(settings.biases)
+    params, first = structure.init(ratings, rng), int(settings.biases)
     own = params.users, params.items
     for table in own:
         table[:, first:] *= settings.init_scale
     if previous is not None:
-        _continue(own, params[2:], (X.user_features, X.item_features), previous)
+        _continue(own, params[2:], (ratings.user_features, ratings.item_features), previous)
     elif structure.degree == 2 and settings.n_components:
-        pattern = rated_subspace(X, settings.n_components - 1, settings.damping, rng)
+        pattern = rated_subspace(ratings, settings.n_components - 1, settings.damping, rng)
         for table, positions in zip(own, pattern, strict=True):
             table[:, first] = np.sqrt(fit.level)
             table[:, first + 1 : first + 1 + positions.shape[1]] = settings.init_scale * positions
@@ -289,17 +301,17 @@ def _continue(own, weights, features, previous: FactorModel) -> None:
             table[: len(total)] -= (known @ old)[: len(total)]
 
 
-def _level(structure: LatentFactors, y: NDArray, weight: NDArray, previous: FactorModel | None) -> float:
+def _level(structure: LatentFactors, ratings: AbstractRatingRows, previous: FactorModel | None) -> float:
     """Score that the start explains: ratings are seen as y + level."""
     if previous is not None:
         return -float(previous.intercepts[-1])
     if structure.degree is None:  # mapped factors say something at zero already
         return structure.n_components * float(structure.mapping.value(np.zeros(1))[0]) ** 2
-    return _LEVEL * float(np.sqrt(weight @ y**2 / weight.sum())) if structure.n_components else 0.0
+    return _LEVEL * float(np.sqrt(ratings.square / ratings.total_weight)) if structure.n_components else 0.0
 
 
 def rated_subspace(
-    X: RatingTable, n_components: int, damping: float, rng: np.random.Generator
+    ratings: AbstractRatingRows, n_components: int, damping: float, rng: np.random.Generator
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Leading directions of the pattern of who rated what, of users and items, each of mean square one.
 
@@ -308,7 +320,7 @@ def rated_subspace(
 
     Parameters
     ----------
-    X : RatingTable
+    ratings : AbstractRatingRows
     n_components : int
     damping : float
     rng : numpy.random.Generator
@@ -317,13 +329,13 @@ def rated_subspace(
     -------
     users, items : ndarray of shape (n_users, n_components) and (n_items, n_components)
     """
-    n_components = min(n_components, X.n_items, X.n_users)
-    ones = np.ones(X.n_ratings)
-    rated = sparse.csr_array((ones, X.item_of, X.user_starts), shape=(X.n_users, X.n_items))
-    user_scale, item_scale = ((counts + damping) ** -0.5 for counts in (X.user_counts, X.item_counts))
-    items = rng.standard_normal((X.n_items, n_components))
+    n_components = min(n_components, ratings.n_items, ratings.n_users)
+    user_scale, item_scale = (
+        ((counts + damping) ** -0.5)[:, None] for counts in (ratings.user_counts, ratings.item_counts)
+    )
+    items = rng.standard_normal((ratings.n_items, n_components))
     for _ in range(_SUBSPACE_ITERATIONS):
-        users = user_scale[:, None] * (rated @ (item_scale[:, None] * items))
-        items = np.linalg.qr(item_scale[:, None] * (rated.T @ (user_scale[:, None] * users)))[0]
-    users = user_scale[:, None] * (rated @ (item_scale[:, None] * items))
+        users = user_scale * ratings.by_user(item_scale * items)
+        items = np.linalg.qr(item_scale * ratings.by_item(user_scale * users))[0]
+    users = user_scale * ratings.by_user(item_scale * items)
     return users / np.sqrt(np.mean(users**2, axis=0)), items / np.sqrt(np.mean(items**2, axis=0))

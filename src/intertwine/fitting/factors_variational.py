@@ -90,4 +90,6 @@ def _published(prior: FactorPrior, noise_precision: float, unit: float, units: N
 
 
 def _scaled_covariances(moments: Moments, units: NDArray) -> NDArray[np.float32]:
-    return (moments.covariances() * np.outer(units, units)).astype(np.float32)
+    i, j = np.tril_indices(units.size)
+    packed = (moments.packed * (units[i] * units[j])).astype(np.float32)
+    return moments._replace(packed=packed).covariances()

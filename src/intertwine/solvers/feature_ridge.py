@@ -108,6 +108,8 @@ class FeatureRidge:
         solved = solve(residual)
         direction, size = solved, _inner(residual, solved)
         mean, weights, expected = regression
+        if not self.n_features:
+            n_steps = 1  # is exact: the mean curvature is all there is
         for step in range(n_steps):
             image = self._fitted(*direction)
             pulled = self._scale * (image @ precision)

@@ -6,7 +6,7 @@ side are one computation: a weighted sum of the other side's second moments per 
 
 from __future__ import annotations
 
-from typing import NamedTuple, Self, final
+from typing import Any, NamedTuple, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,11 +46,11 @@ class Moments(NamedTuple):
         i, j = np.tril_indices(d)
         return cls(means, np.ascontiguousarray(np.broadcast_to(covariance, (len(means), d, d))[:, i, j]))
 
-    def covariances(self) -> NDArray[np.float64]:
-        """Covariance of every row (n_rows, d, d)."""
+    def covariances(self) -> NDArray[Any]:
+        """Covariance of every row (n_rows, d, d), in the precision of the packed ones."""
         d = self.means.shape[1]
         i, j = np.tril_indices(d)
-        found = np.empty((len(self.means), d, d))
+        found = np.empty((len(self.means), d, d), dtype=self.packed.dtype)
         found[:, i, j] = found[:, j, i] = self.packed
         return found
 

@@ -10,6 +10,7 @@ from intertwine.fitting.rating_rows import LocalRatings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.gauss_newton import GaussNewton
 from intertwine.solvers.preconditioners import NoPreconditioner
+from intertwine.structures.latent_factors import FactorParams
 from intertwine.structures.ratings import RatingTable
 
 SETTINGS = FactorSettings(n_components=3, alpha=0.05, damping=1.0, cg_iter=5, validation_fraction=0.1)
@@ -137,6 +138,16 @@ def test_any_solver_may_be_given():
     model = fitted(X, y, solver=authors)
     assert error_of(model, users, items, left) < 0.4
     assert not solver_for(SETTINGS).line_search
+
+
+def test_the_start_and_the_level_may_be_given():
+    X, y, *_ = simulated()
+    rng = np.random.default_rng(0)
+    start = FactorParams(*(rng.uniform(0, 0.1, (rows, 3)) for rows in (60, 40)), *np.zeros((2, 0, 3)))
+    settings = SETTINGS._replace(biases=False, max_iter=1, damping=1e9)
+    model = fitted(X, y, settings, start=start, level=2.0, stop=EarlyStop(n_final=0))
+    assert model.intercepts == [-2.0]
+    np.testing.assert_allclose(model.users[0], start.users, atol=1e-4)  # damped so much that nothing moves
 
 
 def test_the_same_seed_gives_the_same_model():

@@ -101,7 +101,7 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
         n_samples=100,
         tol=None,
         init_scale=None,
-        learning_rate=0.005,
+        learning_rate=0.003,
         validation_fraction=None,
         random_state=None,
         n_jobs=None,

@@ -101,7 +101,7 @@ FACTOR_PARAMETERS = """
         Relative gain under which the solver stops; None: its own.
     init_scale : float, default=None
         Size of the factors at the start; None: the solver's own.
-    learning_rate : float, default=0.005
+    learning_rate : float, default=0.003
         "sgd": length of the steps, for ratings of variance one.
     validation_fraction : float, default=None
         Share of the ratings held out to stop by; None: 0.05 for "gauss_newton" and "sgd", none for the others.

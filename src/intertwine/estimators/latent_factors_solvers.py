@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from intertwine.fitting.factors_als import fit_als_factors
+from intertwine.fitting.factors_gauss_newton import fit_gauss_newton
 from intertwine.fitting.factors_gibbs import fit_gibbs_factors
 from intertwine.fitting.factors_sgd import fit_sgd_factors
 from intertwine.fitting.factors_variational import fit_variational
@@ -18,6 +19,7 @@ SOLVERS: dict[str, Callable[..., FactorModel]] = {
     "variational": fit_variational,
     "gibbs": fit_gibbs_factors,
     "als": fit_als_factors,
+    "gauss_newton": fit_gauss_newton,
     "sgd": fit_sgd_factors,
 }
 # what each solver takes where a parameter is None
@@ -26,7 +28,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "gibbs": {"max_iter": 300, "tol": 0.0},
     "als": {"alpha": 1.0, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
     "gauss_newton": {"max_iter": 100, "tol": 1e-5, "init_scale": 0.004, "validation_fraction": 0.05},
-    "sgd": {"max_iter": 200, "tol": 1e-5, "validation_fraction": 0.05},
+    "sgd": {"max_iter": 300, "tol": 1e-5, "init_scale": 0.01, "validation_fraction": 0.05},
 }
 _DEFAULTS = {
     "alpha": 0.04,

@@ -178,14 +178,14 @@ def descend(
         # the level is part of the factors: an id without ratings is like the others, not like nobody
         mean = table[counts > 0].mean(axis=0)
         table[counts == 0] = mean
-        priors.append(NewIdPrior(mean, settings.alpha * np.eye(settings.width), settings.frequency_power))
+        priors.append(NewIdPrior(mean[None], settings.alpha * np.eye(settings.width), settings.frequency_power))
     squares = ratings.squares(structure, level)(theta)
     return FactorModel(
         users=_total(own.users, own.user_weights, ratings.user_features)[None],
         items=_total(own.items, own.item_weights, ratings.item_features)[None],
         intercepts=np.array([-level]),
-        user_weights=own.user_weights,
-        item_weights=own.item_weights,
+        user_weights=own.user_weights[None],
+        item_weights=own.item_weights[None],
         user_prior=priors[0],
         item_prior=priors[1],
         user_covariance=None,

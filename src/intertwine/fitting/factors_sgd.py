@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.early_stopping import EarlyStopping, hold_out
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import minimize
+from intertwine.minimize import Callback, minimize
 from intertwine.solvers.sgd import FactorTables, StochasticDescent
 from intertwine.structures import _factor_sgd as kernels
 from intertwine.structures.ratings import RatingTable
@@ -37,7 +37,11 @@ class _Ratings:
 
     def epoch(self, tables: FactorTables, rate: float) -> float:
         order = self._rng.permutation(len(self._rows[0]))
-        return kernels.epoch(order, *self._rows, *tables, self._biases, *self._each, rate)
+        users, items = tables
+        user_strength, item_strength = self._each
+        return kernels.epoch(
+            order, *self._rows, users, items, self._biases, user_strength, item_strength, rate
+        )
 
     def penalty(self, tables: FactorTables) -> float:
         return 0.5 * sum(
@@ -82,7 +86,7 @@ def fit_sgd_factors(
         When steps are too long.
     """
     train, train_y, train_weight = X, y, weight
-    callbacks = [watch.progress.iteration]
+    callbacks: list[Callback] = [watch.progress.iteration]
     stopping = None
     if settings.validation_fraction > 0 and X.n_ratings > 1:
         parts = hold_out(X, settings.validation_fraction, rng)

@@ -1,6 +1,6 @@
 """One epoch of stochastic gradient steps over ratings, one rating after the other.
 
-    p_u ← p_u − η (w e q_i + λ n_u^(ρ−1) p_u),   q_i ← q_i − η (w e p_u + λ n_i^(ρ−1) q_i),   e = b_u + c_i + ⟨p_u, q_i⟩ − y
+    p_u ← p_u − η (w e q_i + λ n_u^(ρ−1) p_u),   q_i alike,   e = b_u + c_i + ⟨p_u, q_i⟩ − y,
 
 so that over an epoch each id is penalised λ n^ρ.
 """

@@ -12,7 +12,7 @@ from intertwine.compare import latent_factors
 
 pytest.importorskip("pyarrow")
 
-MODEL = ["--target", "rating", "--drop", "stars", "--model", "latent-factors", "--solver", "gibbs"]
+MODEL = ["--target", "rating", "--drop", "stars", "--model", "latent-factors"]
 SMALL = ["--components", 2, "--seed", 0]
 
 
@@ -99,6 +99,14 @@ def test_recommendations_are_what_the_model_says(folder, model, tmp_path):
     rest = works("recommend", model, "--users", 101, "--seen", "-k", 30, "--exclude", "film 1,film 2")
     assert len(rest.stdout.splitlines()) == 29
     assert len(works("recommend", model, "-k", 1).stdout.splitlines()) == 61
+
+
+def test_a_report_reads_the_table_as_the_model_did(folder, model, tmp_path):
+    works("report", model, folder / "ratings.csv", "--output", tmp_path / "r.html")
+    page = (tmp_path / "r.html").read_text(encoding="utf-8")
+    assert "Who rates what how in ratings.csv" in page
+    assert "Errors by activity" in page
+    assert "rating_scale=(1.0, 5.0)" in page.replace("[", "(").replace("]", ")")
 
 
 def test_columns_are_named_and_features_help_new_ids(folder, tmp_path):

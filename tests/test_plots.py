@@ -1,7 +1,6 @@
 """Displays: made from an estimator, their data as a frame, drawn the same again, labels that do not collide."""
 
 import inspect
-import warnings
 
 import matplotlib
 import numpy as np
@@ -53,12 +52,8 @@ def fitted():
     local = LocalFMRegressor(n_anchors=5, n_components=2, max_iter=20, tol=0.1, random_state=0).fit(X, y)
     seen = ratings(400, n_users=25, n_films=12)
     pairs, stars = seen[["user", "film"]], seen["rating"]
-    tastes = LatentFactorModel(
-        n_components=2, solver="gibbs", max_iter=30, n_samples=10, duplicates="keep", random_state=0
-    )
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a chain this short has not settled
-        tastes.fit(pairs[:300], stars[:300])
+    tastes = LatentFactorModel(n_components=2, duplicates="keep", random_state=0)
+    tastes.fit(pairs[:300], stars[:300])
     return {
         "CalibrationDisplay": (classes, X, ill),
         "CoefficientPathDisplay": (number, X, y),

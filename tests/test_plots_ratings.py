@@ -1,7 +1,5 @@
 """Pictures of ratings: what lies on the map, errors against an oracle, lines of several fits."""
 
-import warnings
-
 import matplotlib
 import numpy as np
 import pandas as pd
@@ -22,11 +20,9 @@ def blank():
 
 def fitted(k=2, **changed):
     table = ratings(400, n_users=25, n_films=12)
-    settings = {"solver": "gibbs", "max_iter": 30, "n_samples": 10, "duplicates": "keep", "random_state": 0}
+    settings = {"duplicates": "keep", "random_state": 0}
     model = LatentFactorModel(n_components=k, **(settings | changed))
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # a chain this short has not settled
-        return model.fit(table[["user", "film"]], table["rating"])
+    return model.fit(table[["user", "film"]], table["rating"])
 
 
 @pytest.fixture(scope="module")
@@ -45,6 +41,9 @@ def test_the_map_has_the_factors_and_names_what_was_asked_for(model):
         model, names=["film 3", "film 5"], titles={"film 3": "Alien"}, ax=blank()
     )
     assert {text.get_text() for text in chosen.ax_.texts} == {"Alien", "film 5"}
+    few = plots.ItemMapDisplay.from_estimator(model, names=["film 3"], n_points=4, ax=blank())
+    assert sum(len(dots.get_offsets()) for dots in few.ax_.collections) in (4, 5)
+    assert len(few.frame) == 12
     with pytest.raises(ValueError, match=r"names \['film 99'\] are not"):
         plots.ItemMapDisplay.from_estimator(model, names=["film 99"])
 

@@ -206,13 +206,14 @@ class Screen:
         table.add_column("model", no_wrap=True)
         for name in comparison.errors:
             table.add_column(name, justify="right", no_wrap=True)
-        folds = comparison.scores.shape[1]
+        mean = {name: values.mean(axis=1) for name, values in comparison.errors.items()}
+        error = {
+            name: values.std(axis=1, ddof=1) / np.sqrt(values.shape[1])
+            for name, values in comparison.errors.items()
+        }
+        decimals = {name: max(3, decimals_of(error[name].tolist(), mean[name].tolist())) for name in mean}
         for i in sorted(range(len(comparison.names)), key=lambda i: -comparison.mean[i]):
-            cells = []
-            for values in comparison.errors.values():
-                error = float(values[i].std(ddof=1) / np.sqrt(folds))
-                decimals = decimals_of([error], [float(values[i].mean())])
-                cells.append(plus_minus(float(values[i].mean()), error, max(decimals, 3)))
+            cells = [plus_minus(float(mean[name][i]), float(error[name][i]), decimals[name]) for name in mean]
             table.add_row(comparison.names[i], *cells, style="bold" if i == 0 else None)
         self.output.print(table)
 

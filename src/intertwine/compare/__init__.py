@@ -5,7 +5,7 @@ from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
 from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
 from intertwine.compare.family import AbstractFamily, Shape
-from intertwine.compare.latent_factors import LEVELS, LatentFactorsFamily
+from intertwine.compare.latent_factors import LEVELS, NO_FEATURES, LatentFactorsFamily
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
@@ -15,6 +15,7 @@ __all__ = [
     "FAMILIES",
     "LEVELS",
     "MAIN_EFFECTS",
+    "NO_FEATURES",
     "OURS",
     "SETTLED",
     "AbstractFamily",

@@ -123,8 +123,8 @@ class LatentFactorsFamily(AbstractFamily):
             random_state,
             n_components=self.n_components,
             implicit=self.implicit,
-            user_features=self.user_features,
-            item_features=self.item_features,
+            user_features=tuple(self.user_features),
+            item_features=tuple(self.item_features),
         )
 
     def remarks(self, fitted: Any) -> list[str]:
@@ -162,7 +162,7 @@ class LatentFactorsFamily(AbstractFamily):
         model = LatentFactorModel(
             user_column=self.user or 0,
             item_column=self.item or 1,
-            rating_scale=self.rating_scale,
+            rating_scale=None if self.rating_scale is None else tuple(self.rating_scale),
             duplicates=self.duplicates,
             random_state=random_state,
             solver=solver,

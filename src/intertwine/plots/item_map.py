@@ -38,6 +38,8 @@ class ItemMapDisplay:
         What they are called in the picture.
     n_labels : int, default 15
         How many are named, where `names` does not say which.
+    n_points : int, optional
+        How many are drawn, those with the most ratings; all by default. Named ones always are.
     first, second : str
         Names of the axes.
 
@@ -74,6 +76,7 @@ class ItemMapDisplay:
         names: Sequence[Any] | None = None,
         titles: Mapping[Any, str] | None = None,
         n_labels: int = 15,
+        n_points: int | None = None,
         first: str = "factor 1",
         second: str = "factor 2",
     ) -> None:
@@ -91,6 +94,9 @@ class ItemMapDisplay:
                 raise ValueError(f"names {absent[:5]} are not among the labels")
             places = np.array([place[one] for one in names], dtype=int)
         self._places = places
+        self._drawn = np.zeros(self.x.size, dtype=bool)
+        self._drawn[np.argsort(-self.n_ratings, kind="stable")[:n_points]] = True
+        self._drawn[places] = True
         self.named = self.label[places].tolist()
         self.frame = make_frame(
             {
@@ -111,6 +117,7 @@ class ItemMapDisplay:
         names: Sequence[Any] | None = None,
         titles: Mapping[Any, str] | None = None,
         n_labels: int = 15,
+        n_points: int | None = None,
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
@@ -125,6 +132,8 @@ class ItemMapDisplay:
         titles : mapping of ids to str, optional
             What they are called in the picture.
         n_labels : int, default 15
+        n_points : int, optional
+            How many are drawn, those with the most ratings.
         ax : matplotlib axes, optional
         palette : Palette, default LIGHT
 
@@ -154,6 +163,7 @@ class ItemMapDisplay:
             names=names,
             titles=titles,
             n_labels=n_labels,
+            n_points=n_points,
             second="factor 2" if has_two else "level",
         ).plot(ax, palette=palette)
 
@@ -165,6 +175,7 @@ class ItemMapDisplay:
         names: Sequence[Any] | None = None,
         titles: Mapping[Any, str] | None = None,
         n_labels: int = 15,
+        n_points: int | None = None,
         first: str = "factor 1",
         second: str = "factor 2",
         ax: Any = None,
@@ -172,7 +183,7 @@ class ItemMapDisplay:
     ) -> Self:
         """Draw a frame with ``label``, ``x``, ``y``, and perhaps ``n_ratings`` and ``level``.
 
-        `names`, `titles`, `n_labels`, `first` and `second` as in the class.
+        `names`, `titles`, `n_labels`, `n_points`, `first` and `second` as in the class.
         """
         columns = columns_of(frame)
         return cls(
@@ -184,6 +195,7 @@ class ItemMapDisplay:
             names=names,
             titles=titles,
             n_labels=n_labels,
+            n_points=n_points,
             first=first,
             second=second,
         ).plot(ax, palette=palette)
@@ -191,7 +203,7 @@ class ItemMapDisplay:
     @property
     def figsize(self) -> tuple[float, float]:
         """Size in inches of a figure of its own."""
-        return (5.4, 4.4)
+        return (5.6, 4.6)
 
     def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
         """Draw on `ax`, or on a new figure."""
@@ -203,7 +215,8 @@ class ItemMapDisplay:
         area = _SMALLEST + (_LARGEST - _SMALLEST) * self.n_ratings / max(self.n_ratings.max(), 1e-300)
         named = np.zeros(self.x.size, dtype=bool)
         named[self._places] = True
-        for these, width, height in ((~named, 0.25, 2), (named, 0.9, 3)):
+        others = self._drawn & ~named
+        for these, width, height in ((others, 0.25, 2), (named, 0.9, 3)):
             color: dict[str, Any] = {"color": palette.series[0]}
             if has_level:
                 color = {
@@ -231,7 +244,7 @@ class ItemMapDisplay:
         self.ax_.margins(0.08)
         self.ax_.set(xlabel=self.first, ylabel=self.second)
         # the others are given too: labels keep off them
-        order = np.concatenate([self._places, np.flatnonzero(~named)])
+        order = np.concatenate([self._places, np.flatnonzero(others)])
         self.unlabelled = draw_labels(
             self.ax_,
             np.column_stack([self.x, self.y])[order],

@@ -15,6 +15,7 @@ from intertwine.io import write_atomically
 from intertwine.report.interaction_section import interaction_section
 from intertwine.report.local_section import local_section
 from intertwine.report.machine_section import machine_section
+from intertwine.report.rating_section import RatingSection, rating_section
 from intertwine.report.section import Section
 from intertwine.report.study import Study
 
@@ -36,7 +37,7 @@ def build_report(
     Parameters
     ----------
     estimator : fitted estimator
-        Of interactions, or a factorization machine.
+        Of interactions, a factorization machine, or latent factors of ratings.
     X : frame or (n, p) array, optional
         The features that it was fitted on.  Without data, pictures that need rows are left out.
     y : (n,) array, optional
@@ -124,8 +125,10 @@ def _environment() -> Any:
     )
 
 
-def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section:
-    """The section in the manner of the model: local machines, one machine, or pairs on their own."""
+def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section | RatingSection:
+    """The section in the manner of the model: ratings, local machines, one machine, or pairs on their own."""
+    if hasattr(type(study.estimator), "item_factors_"):
+        return rating_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "responsible_expert"):
         return local_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "components_"):

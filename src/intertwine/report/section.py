@@ -51,6 +51,8 @@ class Section:
     settings : list of lists of (label, value)
     no_scores : str
         Said where there are no scores.
+    kind : str
+        Which template shows it.
     """
 
     id: str
@@ -74,6 +76,7 @@ class Section:
     expert_pictures: Sequence[Picture] = field(default=())
     sureness_pictures: Sequence[Picture] = field(default=())
     no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
+    kind: str = "pairs"
 
 
 def facts_of(study: Study, n_pairs: int) -> list[tuple[str, str]]:

@@ -131,6 +131,9 @@ class Study:
     @property
     def fingerprint(self) -> bytes:
         """Bytes that tell one table of features from another."""
+        native = nw.to_native(self.X, pass_through=True)
+        if not self.is_sparse and np.asarray(native).dtype.kind in "OUS":  # ids of users and items
+            return "\x1f".join(map(str, np.asarray(native).ravel().tolist())).encode()
         if not self.is_sparse:
             return np.ascontiguousarray(self.table).tobytes()
         columns = self.columns

@@ -13,9 +13,10 @@ from intertwine.compare import Comparison
 from intertwine.report.findings import Findings
 from intertwine.report.words import count, decimals_of, number, signed, unsigned
 
-__all__ = ["Table", "interaction_table", "main_effect_table", "score_table"]
+__all__ = ["Table", "error_table", "interaction_table", "main_effect_table", "marks", "score_table"]
 
 _MOST_MAIN_EFFECTS = 15
+_FAR_OFF = 1.08  # times the smallest error, from which on a model has no mark
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Table:
 def score_table(comparison: Comparison) -> Table:
     """Scores of all models, the first one marked, ordered from the best."""
     mean, error = comparison.mean, comparison.std_error
-    low, high, places = _marks(mean, error)
+    low, high, places = marks(mean, error)
     rows = []
     for i in np.argsort(-mean, kind="stable"):
         first = i == 0
@@ -73,6 +74,41 @@ def score_table(comparison: Comparison) -> Table:
     return Table(
         caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric
     )
+
+
+def error_table(comparison: Comparison) -> Table:
+    """Errors of all models in the unit of the target, the first one marked, ordered from the best."""
+    squared, absolute = comparison.errors["RMSE"], comparison.errors["MAE"]
+    n_folds = squared.shape[1]
+    mean, error = squared.mean(axis=1), squared.std(axis=1, ddof=1) / np.sqrt(n_folds)
+    apart, apart_error = comparison.paired(squared)
+    near = mean < _FAR_OFF * mean.min()  # a model far off would squeeze the others together
+    low, high, near_places = marks(mean[near], error[near])
+    places = iter(near_places)
+    place = [next(places) if shown else {"at": ""} for shown in near]
+    decimals = max(3, decimals_of(error.tolist(), mean.tolist()))
+    rows = [
+        {
+            "name": comparison.names[i],
+            "ours": i == 0,
+            "rmse": f"{mean[i]:.{decimals}f}",
+            "std_error": f"{error[i]:.{decimals}f}",
+            "difference": "" if i == 0 else signed(float(apart[i]), decimals),
+            "difference_std_error": "" if i == 0 else f"{apart_error[i]:.{decimals}f}",
+            "mae": f"{absolute[i].mean():.{decimals}f}",
+            "mae_std_error": f"{absolute[i].std(ddof=1) / np.sqrt(n_folds):.{decimals}f}",
+            "r2": f"{round(float(comparison.mean[i]), 3) + 0.0:.3f}".replace("-", "−"),
+            "seconds": number(float(comparison.seconds[i].mean()), 2),
+            **place[i],
+        }
+        for i in np.argsort(mean, kind="stable")
+    ]
+    caption = (
+        f"Root mean squared error (RMSE) and mean absolute error (MAE) on {n_folds} held-out folds, mean and "
+        "standard error; smaller is better. Differences are against this model, paired by fold, their standard error "
+        "corrected for overlapping training parts."
+    )
+    return Table(caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric="RMSE")
 
 
 def interaction_table(
@@ -128,7 +164,7 @@ def main_effect_table(findings: Findings, unit: str, *, curved: bool = False) ->
     """The largest main effects; `curved` says that features were expanded in splines."""
     shown = findings.main_effects[:_MOST_MAIN_EFFECTS]
     estimate, error = np.array([row.estimate for row in shown]), np.array([row.std_error for row in shown])
-    low, high, places = _marks(estimate, 1.96 * np.where(np.isfinite(error), error, 0.0), anchor=0.0)
+    low, high, places = marks(estimate, 1.96 * np.where(np.isfinite(error), error, 0.0), anchor=0.0)
     decimals = decimals_of(error.tolist(), estimate.tolist())
     rows = [
         {
@@ -154,7 +190,7 @@ def main_effect_table(findings: Findings, unit: str, *, curved: bool = False) ->
     return Table(caption=caption, rows=rows, low=number(low, 2), high=number(high, 2), has_class=has_class)
 
 
-def _marks(
+def marks(
     value: NDArray[np.float64], reach: NDArray[np.float64], anchor: float | None = None
 ) -> tuple[float, float, list[dict[str, str]]]:
     """Ends of a scale that holds all intervals (and `anchor`), and where on it each stands, in percent."""

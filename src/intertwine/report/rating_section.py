@@ -1,0 +1,164 @@
+"""The section of a model of ratings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.report.cautions import Caution
+from intertwine.report.figures import held_out_predictions
+from intertwine.report.picture import Picture
+from intertwine.report.rating_cautions import rating_cautions
+from intertwine.report.rating_figures import picture_of_convergence, pictures_of_maps, pictures_of_ratings
+from intertwine.report.rating_findings import Ratings, level_table, neighbour_table, what_moves
+from intertwine.report.rating_verdict import headline, rating_verdict
+from intertwine.report.section import code_of, fit_settings, versions_of
+from intertwine.report.study import Study
+from intertwine.report.tables import Table, error_table, score_table
+from intertwine.report.words import count, number
+
+__all__ = ["RatingSection", "rating_section"]
+
+
+@dataclass(frozen=True)
+class RatingSection:
+    """Everything that the template shows of a study of ratings; what is empty is left out.
+
+    Attributes
+    ----------
+    id, title, about : str
+    facts : list of (label, value)
+    headline, strongest : str
+        For the list of studies at the top.
+    verdict : list of str
+    scores : Table or None
+    has_errors : bool
+        Whether `scores` are errors in the unit of the ratings.
+    no_scores : str
+        Said where there are no scores.
+    fit_pictures : list of Picture
+    moves : list of str
+        What ratings hang on.
+    levels, neighbours : Table or None
+    maps : list of Picture
+    sureness : list of str
+    sureness_pictures : list of Picture
+    cautions : list of Caution
+    code : str
+    settings : list of lists of (label, value)
+    kind : str
+        Which template shows it.
+    """
+
+    id: str
+    title: str
+    about: str
+    facts: list[tuple[str, str]]
+    headline: str
+    strongest: str
+    verdict: list[str]
+    scores: Table | None
+    has_errors: bool
+    fit_pictures: list[Picture]
+    moves: list[str]
+    levels: Table | None
+    neighbours: Table | None
+    maps: list[Picture]
+    sureness: list[str]
+    sureness_pictures: list[Picture]
+    cautions: list[Caution]
+    code: str
+    settings: list[list[tuple[str, str]]]
+    no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
+    kind: str = "ratings"
+
+
+def rating_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> RatingSection:
+    """The section of a latent-factor model."""
+    on_step(f"{study.title}: held-out predictions")
+    predictions = held_out_predictions(study)
+    on_step(f"{study.title}: pictures")
+    ratings = Ratings.of(study)
+    comparison = study.comparison
+    levels = level_table(study, ratings)
+    highest = [row["item"] for row in levels.rows[:3]] if levels else []
+    sentences = rating_verdict(study, predictions, highest)
+    has_errors = comparison is not None and "RMSE" in comparison.errors
+    scores = None
+    if comparison is not None:
+        scores = error_table(comparison) if has_errors else score_table(comparison)
+    return RatingSection(
+        id=identifier,
+        title=study.title,
+        about=study.about,
+        facts=_facts(study, ratings),
+        headline=headline(study, predictions),
+        strongest=sentences[-1] if sentences else "",
+        verdict=sentences,
+        scores=scores,
+        has_errors=has_errors,
+        fit_pictures=[] if predictions is None else pictures_of_ratings(study, ratings, predictions),
+        moves=what_moves(study, ratings),
+        levels=levels,
+        neighbours=neighbour_table(study, ratings),
+        maps=pictures_of_maps(study),
+        sureness=_sureness(study, predictions),
+        sureness_pictures=picture_of_convergence(study),
+        cautions=rating_cautions(study, ratings, predictions),
+        code=code_of(study),
+        settings=[
+            [("components", str(study.estimator.n_components)), *fit_settings(study)],
+            versions_of(study),
+        ],
+    )
+
+
+def _facts(study: Study, ratings: Ratings) -> list[tuple[str, str]]:
+    estimator = study.estimator
+    facts = [("Target", study.target), ("Ratings", f"{ratings.n:,.0f}")]
+    if study.y is not None:
+        facts.append(("Scale", f"{study.y.min():g} to {study.y.max():g}"))
+    facts += [
+        ("Users", f"{ratings.user_counts.size:,}"),
+        ("Items", f"{ratings.item_counts.size:,}"),
+        ("Pairs rated", f"{ratings.density:.2%}"),
+        ("Factors", f"{estimator.item_factors_.shape[1]}"),
+        ("Model", type(estimator).__name__),
+    ]
+    return facts
+
+
+def _sureness(study: Study, predictions: dict[str, NDArray[Any]] | None) -> list[str]:
+    estimator = study.estimator
+    how = {
+        "variational": "The posterior of levels and factors was approximated by independent Gaussians, one for each "
+        "user and item; strengths and noise were learnt from the ratings.",
+        "gibbs": "Levels and factors were drawn from their posterior, with their strengths and the noise.",
+    }.get(estimator.solver_)
+    if how is None:
+        text = (
+            f"The solver ({estimator.solver_}) finds one set of coefficients, and no spread to tell how sure they are: "
+            "solver='variational' and 'gibbs' give one."
+        )
+        return [text, _noise(study)]
+    if predictions is None or "std" not in predictions:
+        return [how, _noise(study)]
+    low, high = np.quantile(predictions["std"], [0.05, 0.95])
+    return [
+        f"{how} {_noise(study)}",
+        f"The standard deviation of a rating that is to come was between {number(float(low), 3)} and "
+        f"{number(float(high), 3)} for nine in ten held-out ratings: the less is known of a user and an item, the "
+        "larger it is.",
+    ]
+
+
+def _noise(study: Study) -> str:
+    iterations = count(study.estimator.n_iter_, "iteration")
+    return (
+        f"After {iterations}, ratings that were fitted deviate by {number(study.estimator.noise_, 3)} from what the "
+        "model says of them."
+    )

@@ -7,8 +7,9 @@ import pytest
 from scipy import sparse
 from scipy.optimize import minimize
 
+from intertwine.structures import _local_fm_kernels as kernels
 from intertwine.structures.coding import AdaptiveCoding, GaussianCoding
-from intertwine.structures.local_fm import LocalFM, LocalFMParams
+from intertwine.structures.local_fm import Anchors, LocalFM, LocalFMParams, Rows
 
 N, P, K, M = 12, 5, 3, 6
 CODINGS = [GaussianCoding(3), GaussianCoding(M), AdaptiveCoding(M)]
@@ -83,7 +84,7 @@ def test_scores_and_codes_are_those_of_the_formula(coding, space):
     scores, weights = written_out(machine, params, X)
     codes = machine.codes(params, X)
     spread = np.zeros((N, M))
-    np.put_along_axis(spread, codes.nearest, codes.weights, axis=1)
+    np.add.at(spread, (np.arange(N)[:, None], codes.nearest), codes.weights)
     tolerance = 1e-6 if isinstance(coding, AdaptiveCoding) else 1e-12  # that of the numerical solution
     np.testing.assert_allclose(spread, weights, atol=tolerance)
     np.testing.assert_allclose(machine.score(params, X), scores, atol=20 * tolerance)
@@ -152,3 +153,21 @@ def test_large_common_distances_lose_no_digits():
     far, _ = AdaptiveCoding(3).weigh(t + 2.0**40)
     np.testing.assert_allclose(far, near, rtol=1e-3)
     np.testing.assert_array_equal(GaussianCoding(3).weigh(t + 2.0**40)[0], GaussianCoding(3).weigh(t)[0])
+
+
+@pytest.mark.parametrize(("n_neighbors", "n_anchors"), [(5, 200), (1, 3), (7, 7), (3, 50), (4, 33)])
+def test_the_nearest_anchors_are_those_of_a_full_sort(n_neighbors, n_anchors):
+    rng = np.random.default_rng(n_anchors)
+    X = sparse.csr_array(rng.standard_normal((60, 9)) * (rng.random((60, 9)) < 0.6))
+    anchors = rng.standard_normal((n_anchors, 9)).round(1)
+    anchors[-1] = anchors[0]  # of two at the same place the first comes first
+    found, distances = np.empty((60, n_neighbors), np.int32), np.empty((60, n_neighbors))
+    for reach in (np.inf, 2.0):
+        kernels.find_nearest(*Rows.of(X), *Anchors.of(anchors), reach, found, distances)
+        squared = ((X.toarray()[:, None] - anchors) ** 2).sum(axis=2)
+        order = np.argsort(squared.round(9), axis=1, kind="stable")[:, :n_neighbors]
+        expected = np.take_along_axis(squared, order, axis=1)
+        near = expected <= expected[:, :1] + 0.999 * reach
+        np.testing.assert_array_equal(found[near], order[near])
+        np.testing.assert_allclose(distances[near], expected[near], atol=1e-12)
+        assert (distances[~near] > (expected[:, :1] + 0.999 * reach + 0 * expected)[~near]).all()

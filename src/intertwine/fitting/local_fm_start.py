@@ -77,7 +77,7 @@ def _factor_spread(X, weights, n_components) -> float:
 def _unit_gamma(coordinates, weights, anchors, n_neighbors) -> float:
     size = min(n_neighbors, len(anchors))
     nearest, distances = np.empty((len(weights), size), dtype=np.int32), np.empty((len(weights), size))
-    kernels.find_nearest(*Rows.of(coordinates), *Anchors.of(anchors), nearest, distances)
+    kernels.find_nearest(*Rows.of(coordinates), *Anchors.of(anchors), np.inf, nearest, distances)
     mean = float(np.average(distances.mean(axis=1), weights=weights))
     return 1.0 / mean if mean > 0 else 1.0
 

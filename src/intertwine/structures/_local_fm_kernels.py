@@ -11,36 +11,99 @@ from numba import njit
 
 _FAST = {"reassoc", "contract"}
 _LONGEST_STEP = 0.5  # of the way to the row
+LANES = 8  # numbers that a processor compares at once
+_CLASSES = 6  # of anchors, for each that is wanted
+_FEW = 5  # anchors within reach, as a rule
 _SMALLEST_SCALE = 1e-4  # below it an anchor is written out anew
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def find_nearest(indptr, indices, data, directions, scale, squares, nearest, distances):
-    """Write the nearest anchors of every row and their squared distances, in rising order."""
+def find_nearest(indptr, indices, data, directions, scale, squares, reach, nearest, distances):
+    """Write the nearest anchors of every row and their squared distances, in rising order.
+
+    Of anchors that lie more than ``reach`` beyond the nearest, some may be missing: places that are left have a
+    distance twice that far.
+
+    Anchors are dealt out into classes, and the smallest distance of each class is found without a branch. Where the
+    ``size`` smallest of these end, the list ends at the latest: only the few classes that begin before are looked at.
+    """
     n_anchors, size = directions.shape[1], nearest.shape[1]
-    dots = np.empty(n_anchors)
+    limited = reach < np.inf
+    wanted = _CLASSES * min(size, _FEW if limited else size)
+    n_classes = -(-min(wanted, n_anchors) // LANES) * LANES
+    n_places = -(-n_anchors // n_classes) * n_classes
+    place_of, twice = np.empty(n_places), -2.0 * scale
+    lowest, order = np.empty(n_classes), np.empty(size)
     for row in range(len(indptr) - 1):
-        own = 0.0
-        dots[:] = 0.0
-        for at in range(indptr[row], indptr[row + 1]):
-            x, direction = data[at], directions[indices[at]]
-            own += x * x
+        own_square = 0.0
+        place_of[:n_anchors] = 0.0
+        place_of[n_anchors:] = np.inf
+        at, end, own_square = indptr[row], indptr[row + 1], 0.0
+        while at + 4 <= end:  # four features in one pass over the anchors
+            x, y, z, w = data[at], data[at + 1], data[at + 2], data[at + 3]
+            of_x, of_y = directions[indices[at]], directions[indices[at + 1]]
+            of_z, of_w = directions[indices[at + 2]], directions[indices[at + 3]]
+            own_square += x * x + y * y + z * z + w * w
             for i in range(n_anchors):
-                dots[i] += x * direction[i]
+                place_of[i] += x * of_x[i] + y * of_y[i] + z * of_z[i] + w * of_w[i]
+            at += 4
+        for left in range(at, end):
+            x, of_x = data[left], directions[indices[left]]
+            own_square += x * x
+            for i in range(n_anchors):
+                place_of[i] += x * of_x[i]
+        for i in range(n_anchors):  # distances short of the row's own square, which orders nothing
+            place_of[i] = squares[i] + twice[i] * place_of[i]
+        for c in range(n_classes):
+            lowest[c] = place_of[c]
+        for begin in range(n_classes, n_places, n_classes):
+            for c in range(n_classes):
+                value = place_of[begin + c]
+                lowest[c] = value if value < lowest[c] else lowest[c]
+        order[:] = np.inf
+        for c in range(n_classes):
+            value = lowest[c]
+            if limited:
+                order[0] = min(order[0], value)
+            elif value < order[size - 1]:
+                place = size - 1
+                while place > 0 and order[place - 1] > value:
+                    order[place] = order[place - 1]
+                    place -= 1
+                order[place] = value
+        last = min(order[size - 1], order[0] + reach)
         filled = 0
-        for i in range(n_anchors):
-            distance = max(own - 2.0 * scale[i] * dots[i] + squares[i], 0.0)
-            if filled < size:
-                filled += 1
-            elif distance >= distances[row, size - 1]:
+        for c in range(n_classes):
+            if not lowest[c] <= last:
                 continue
-            place = filled - 1
-            while place > 0 and distances[row, place - 1] > distance:
-                distances[row, place] = distances[row, place - 1]
-                nearest[row, place] = nearest[row, place - 1]
-                place -= 1
-            distances[row, place] = distance
-            nearest[row, place] = i
+            for i in range(c, n_anchors, n_classes):
+                value = place_of[i]
+                if not value <= last:
+                    continue
+                if filled < size:
+                    filled += 1
+                elif _comes_first(distances[row, size - 1], nearest[row, size - 1], value, i):
+                    continue
+                place = filled - 1
+                while place > 0 and _comes_first(
+                    value, i, distances[row, place - 1], nearest[row, place - 1]
+                ):
+                    distances[row, place] = distances[row, place - 1]
+                    nearest[row, place] = nearest[row, place - 1]
+                    place -= 1
+                distances[row, place] = value
+                nearest[row, place] = i
+        for place in range(filled):
+            distances[row, place] = max(distances[row, place] + own_square, 0.0)
+        for place in range(filled, size):
+            distances[row, place] = distances[row, 0] + 2.0 * reach if filled else np.nan
+            nearest[row, place] = nearest[row, 0] if filled else 0
+
+
+@njit(cache=True, nogil=True, inline="always")
+def _comes_first(distance, anchor, other_distance, other_anchor):
+    """Of anchors as far as one another the first in number comes first."""
+    return distance < other_distance or (distance == other_distance and anchor < other_anchor)
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -65,6 +128,27 @@ def score_experts(indptr, indices, data, nearest, weights, counts, intercepts, e
                 pairs += q[c] * q[c]
             values[row, a] = linear + 0.5 * (pairs - squares)
             total += weights[row, a] * values[row, a]
+        blend[row] = total
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def blend_scores(indptr, indices, data, nearest, weights, counts, intercepts, alone, factors, blend):
+    """Write the blend alone; ``alone`` (m, p, 2) are a feature's linear weight and ½‖v‖²."""
+    q = np.empty(factors.shape[2])
+    for row in range(len(indptr) - 1):
+        total = 0.0
+        for a in range(counts[row]):
+            i = np.uint32(nearest[row, a])
+            value, pairs = intercepts[i], 0.0
+            q[:] = 0.0
+            for at in range(indptr[row], indptr[row + 1]):
+                x, j = data[at], np.uint32(indices[at])
+                value += x * (alone[i, j, 0] - x * alone[i, j, 1])
+                for c in range(factors.shape[2]):
+                    q[c] += x * factors[i, j, c]
+            for c in range(factors.shape[2]):
+                pairs += q[c] * q[c]
+            total += weights[row, a] * (value + 0.5 * pairs)
         blend[row] = total
 
 

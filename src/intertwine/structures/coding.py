@@ -34,7 +34,7 @@ class Codes(NamedTuple):
     nearest : ndarray of int32, shape (n, K)
         Anchors.
     distances : ndarray of shape (n, K)
-        Squared.
+        Squared. Where ``counts`` ends before the list does, what follows need not be the next nearest.
     weights : ndarray of shape (n, K)
         γ, summing to one in every row; zero from ``counts`` on.
     counts : ndarray of int32, shape (n,)
@@ -57,6 +57,9 @@ class AbstractCoding(ABC):
     """
 
     jumps: bool  # whether weights jump where an anchor enters or leaves the list
+    reach: (
+        float  # how much farther than the nearest, in scaled distance, an anchor may be and still have weight
+    )
 
     def __init__(self, n_neighbors: int) -> None:
         self.n_neighbors = n_neighbors
@@ -108,6 +111,7 @@ class GaussianCoding(AbstractCoding):
     """
 
     jumps = True
+    reach = np.inf
 
     def weigh(self, scaled):
         weights = np.exp(scaled[:, :1] - scaled)
@@ -130,6 +134,7 @@ class AdaptiveCoding(AbstractCoding):
     """
 
     jumps = False
+    reach = 1.0  # Σ (λ − t_i)² = 1 leaves no more than one to λ − t_1
 
     def weigh(self, scaled):
         weights, counts = np.zeros_like(scaled), np.empty(len(scaled), dtype=np.int32)

@@ -188,18 +188,21 @@ class LocalFM(AbstractStructure):
         self, params: LocalFMParams, rows: Rows, coordinates: Rows, anchors: Anchors | None = None
     ) -> Blend:
         """Score rows, with what `pull_back` needs; ``anchors`` take the place of those of ``params``."""
-        n, size = len(rows.indptr) - 1, min(self.coding.n_neighbors, self.n_anchors)
-        if anchors is None:
-            anchors = Anchors.of(params.anchors)
-        nearest, distances = np.empty((n, size), dtype=np.int32), np.empty((n, size))
-        kernels.find_nearest(*coordinates, *anchors, nearest, distances)
-        weights, counts = self.coding.weigh(params.gamma * distances)
+        codes = self._code(params, coordinates, Anchors.of(params.anchors) if anchors is None else anchors)
+        nearest, _, weights, counts = codes
+        n, size = nearest.shape
         values, sums, scores = np.zeros((n, size)), np.empty((n, size, self.n_components)), np.empty(n)
-        codes = Codes(nearest, distances, weights, counts)
         kernels.score_experts(
             *rows, nearest, weights, counts, params.intercepts, params.experts, values, sums, scores
         )
         return Blend(scores, codes, values, sums, coordinates)
+
+    def _code(self, params: LocalFMParams, coordinates: Rows, anchors: Anchors) -> Codes:
+        n, size = len(coordinates.indptr) - 1, min(self.coding.n_neighbors, self.n_anchors)
+        nearest, distances = np.empty((n, size), dtype=np.int32), np.empty((n, size))
+        reach = self.coding.reach / float(params.gamma)
+        kernels.find_nearest(*coordinates, *anchors, reach, nearest, distances)
+        return Codes(nearest, distances, *self.coding.weigh(params.gamma * distances))
 
     def slopes(self, params: LocalFMParams, blend: Blend, v: NDArray) -> NDArray:
         """V · ∂f/∂‖u − z_i‖² for every row and its anchors, shape (n, K)."""
@@ -215,17 +218,26 @@ class LocalFM(AbstractStructure):
         return Rows.of(X), Rows.of(coordinates)
 
     def score(self, params, X):
-        parts = [self.blend(params, *rows).scores for rows in self._chunks(params, X)]
-        return np.concatenate(parts)
+        anchors = Anchors.of(params.anchors)
+        alone = np.stack([params.linear, 0.5 * (params.factors**2).sum(axis=2)], axis=2)
+        factors = np.pad(params.factors, ((0, 0), (0, 0), (0, -self.n_components % kernels.LANES)))
+        scores = np.empty(X.shape[0])
+        for start in range(0, X.shape[0], _ROWS):
+            part = slice(start, start + _ROWS)
+            rows, coordinates = self.rows_of(params, X[part])
+            nearest, _, weights, counts = self._code(params, coordinates, anchors)
+            kernels.blend_scores(
+                *rows, nearest, weights, counts, params.intercepts, alone, factors, scores[part]
+            )
+        return scores
 
     def codes(self, params: LocalFMParams, X) -> Codes:
         """Code rows over the anchors."""
-        parts = [self.blend(params, *rows).codes for rows in self._chunks(params, X)]
-        return Codes(*map(np.concatenate, zip(*parts, strict=True)))
-
-    def _chunks(self, params, X):
+        anchors, parts = Anchors.of(params.anchors), []
         for start in range(0, X.shape[0], _ROWS):
-            yield self.rows_of(params, X[start : start + _ROWS])
+            _, coordinates = self.rows_of(params, X[start : start + _ROWS])
+            parts.append(self._code(params, coordinates, anchors))
+        return Codes(*map(np.concatenate, zip(*parts, strict=True)))
 
     def pushforward(self, params, X, direction):
         rows, coordinates = self.rows_of(params, X)

@@ -306,7 +306,9 @@ def test_ordered_categories_keep_their_order():
     assert model.score(X, grades) > 0.7
     enum = FMClassifier(**settings).fit(X, pl.Series(grades, dtype=pl.Enum(["low", "mid", "high"])))
     np.testing.assert_array_equal(enum.predict_proba(X), model.predict_proba(X))
-    with pytest.warns(UserWarning, match=r"classes are text, taken in the order \['high', 'low', 'mid'\]"):
+    with pytest.raises(
+        ValueError, match=r"needs the order of the classes \['high', 'low', 'mid'\]: pass an ordered"
+    ):
         FMClassifier(**settings).fit(X, grades)
 
 

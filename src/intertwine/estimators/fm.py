@@ -15,6 +15,7 @@ from sklearn.utils.metaestimators import available_if
 from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.fm_parameters import FM_CLASSIFIER_PARAMETERS, FM_CONSTRAINTS, FM_PARAMETERS
 from intertwine.estimators.fm_streams import ClassificationStreams, RegressionStreams
+from intertwine.estimators.model_head import classes_from_state, classes_to_state
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.losses.working import (
     GaussianResponse,
@@ -333,12 +334,10 @@ class FMClassifier(ClassifierMixin, ClassificationStreams):
         return probability @ np.asarray(self.classes_, dtype=float)
 
     def _extra_state(self):
-        classes = np.asarray(self.classes_)
-        return {"classes": classes if classes.dtype != object else classes.tolist(), "ordered": self._ordered}
+        return {"classes": classes_to_state(self.classes_), "ordered": self._ordered}
 
     def _set_extra_state(self, extra):
-        classes = extra["classes"]
-        self.classes_ = classes if isinstance(classes, np.ndarray) else np.array(classes, dtype=object)
+        self.classes_ = classes_from_state(extra["classes"])
         self._ordered = extra["ordered"]
 
 

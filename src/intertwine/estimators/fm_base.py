@@ -118,6 +118,12 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
         idle = "they cannot be told from the intercept"
         return check_features(self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=idle)
 
+    def _read_part(self, X, *, reset: bool):
+        """Some rows of a stream: what is constant in them need not be so in others."""
+        return check_features(
+            self, X, reset=reset, allow_sparse=True, dtype=np.float64, idle=None, min_rows=1
+        )
+
     def _solver_for(self, rows) -> str:
         """The solver asked for; "auto" samples unless a chain would take hours or its draws much memory."""
         if self.solver != "auto":

@@ -72,9 +72,33 @@ class FMResults(NamedFeatures):
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         return make_frame(joined, self._frame_library)
 
+    def main_effects(self) -> Any:
+        """Linear weights of the features: term, estimate, std_error, z [, class].
+
+        Per unit of the feature. The standard error is the deviation over the draws, NaN where there is one set of
+        coefficients.
+
+        Raises
+        ------
+        ValueError
+            For a model without linear weights.
+        """
+        check_is_fitted(self, "_models")
+        if not self._models[0][1].shape.linear:
+            raise ValueError("linear=False: the model has no main effects")
+        tables = []
+        for label, model in self._models:
+            weights = model.spread * model.tables[:, :, 0].astype(np.float64)
+            table = {"term": np.array([str(name) for name in self._features], dtype=object)}
+            table |= estimates(weights.mean(axis=0), weights.std(axis=0), model.n_draws)
+            if len(self._models) > 1:
+                table["class"] = np.full(len(table["term"]), label)
+            tables.append(table)
+        joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
+        return make_frame(joined, self._frame_library)
+
     def _pair_table(self, model: FMModel, first, second, label) -> dict:
         estimate, spread = pair_moments(model, self._categories, first, second)
-        errors = spread if model.n_draws > 1 else np.full(len(first), np.nan)
         names = np.array(self._features, dtype=object)
         table = {
             "rank": np.arange(1, len(first) + 1),
@@ -83,10 +107,7 @@ class FMResults(NamedFeatures):
             ),
             "feature_1": names[first],
             "feature_2": names[second],
-            "estimate": estimate,
-            "std_error": errors,
-            "z": np.divide(estimate, errors, out=np.full(len(first), np.nan), where=errors > 0),
-        }
+        } | estimates(estimate, spread, model.n_draws)
         if len(self._models) > 1:
             table["class"] = np.full(len(first), label)
         return table
@@ -104,3 +125,10 @@ class FMResults(NamedFeatures):
         if len(set(found)) < 2:
             raise ValueError("features names fewer than two features, which have no pair")
         return np.unique(np.array(found, dtype=np.intp))
+
+
+def estimates(estimate: np.ndarray, spread: np.ndarray, n_draws: int) -> dict[str, np.ndarray]:
+    """Columns estimate, std_error and z; the last two NaN where there is one set of coefficients."""
+    errors = spread if n_draws > 1 else np.full(len(estimate), np.nan)
+    z = np.divide(estimate, errors, out=np.full(len(estimate), np.nan), where=errors > 0)
+    return {"estimate": estimate, "std_error": errors, "z": z}

@@ -34,7 +34,10 @@ __all__ = ["ClassificationStreams", "RegressionStreams"]
 
 def _is_adagrad(estimator) -> bool:
     if estimator.solver != "adagrad":
-        raise AttributeError(f"only solver='adagrad' learns from streams, not {estimator.solver!r}")
+        raise AttributeError(
+            f"fit_stream and partial_fit need solver='adagrad', not {estimator.solver!r}"
+            + (": 'auto' cannot choose before it has seen all rows" if estimator.solver == "auto" else "")
+        )
     return True
 
 
@@ -100,6 +103,7 @@ class AbstractStreams(AbstractFM):
         self.n_features_in_ = seen.counts.size
         self.solver_ = "adagrad"
         self._models = [(label, model_of(fit, shape)) for label, fit in fits]
+        self._segment = None
         self._scale = np.sqrt(np.where(seen.counts > 0, seen.squares / np.maximum(seen.counts, 1), 1.0))
         self._seen = self._varies = seen.counts > 0
         # which features exclude each other, a stream does not tell
@@ -182,7 +186,7 @@ class RegressionStreams(AbstractStreams):
             first = not hasattr(self, "_models")
             if not first:
                 self._require_progress()
-            rows = self._read(X, reset=first)
+            rows = self._read_part(X, reset=first)
             weights = check_weights(sample_weight, rows.shape[0], X)
             target = finite_numbers(
                 raveled(y, "y"), "y"
@@ -265,7 +269,7 @@ class ClassificationStreams(AbstractStreams):
                 raise ValueError("classes must be passed on the first call to partial_fit")
             if not first:
                 self._require_progress()
-            rows = self._read(X, reset=first)
+            rows = self._read_part(X, reset=first)
             weights = check_weights(sample_weight, rows.shape[0], X)
             if classes is not None:
                 known = check_classification_target(classes, None)[1]

@@ -16,6 +16,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 
 from intertwine.estimators.base import AbstractInteractionEstimator
 from intertwine.estimators.docstring import with_parameters
+from intertwine.estimators.model_head import classes_from_state, classes_to_state
 from intertwine.estimators.survival import SurvivalPredictions, cox_loss, resampled_cox
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.validation import (
@@ -269,13 +270,10 @@ class InteractionClassifier(ClassifierMixin, AbstractInteractionEstimator):
         return LogisticLoss(y, loss.sample_weight)
 
     def _extra_state(self):
-        return {
-            "classes": np.asarray(self.classes_) if self.classes_.dtype != object else self.classes_.tolist()
-        }
+        return {"classes": classes_to_state(self.classes_)}
 
     def _set_extra_state(self, extra):
-        classes = extra["classes"]
-        self.classes_ = classes if isinstance(classes, np.ndarray) else np.array(classes, dtype=object)
+        self.classes_ = classes_from_state(extra["classes"])
         contrasts = [1] if len(self.classes_) == 2 else range(len(self.classes_))
         self._class_labels = [self.classes_[c] for c in contrasts]
 

@@ -15,6 +15,7 @@ from sklearn.base import ClassifierMixin, RegressorMixin, _fit_context
 
 from intertwine.estimators.docstring import with_parameters
 from intertwine.estimators.local_fm_base import AbstractLocalFM
+from intertwine.estimators.model_head import classes_from_state, classes_to_state
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.validation import (
     check_classification_target,
@@ -143,7 +144,9 @@ class LocalFMRegressor(RegressorMixin, AbstractLocalFM):
             For input that cannot be used, the message names columns or rows; for a descent that diverges.
         """
         with restored_on_failure(self):
-            rows = check_features(self, X, reset=True, allow_sparse=True)
+            rows = check_features(
+                self, X, reset=True, allow_sparse=True, alone="every expert is a line in it"
+            )
             weights = check_weights(sample_weight, rows.shape[0], X)
             target = check_regression_target(y, X, weights)
             kept = weights > 0
@@ -217,7 +220,9 @@ class LocalFMClassifier(ClassifierMixin, AbstractLocalFM):
             As in regression; also for a single class.
         """
         with restored_on_failure(self):
-            rows = check_features(self, X, reset=True, allow_sparse=True)
+            rows = check_features(
+                self, X, reset=True, allow_sparse=True, alone="every expert is a line in it"
+            )
             weights = check_weights(sample_weight, rows.shape[0], X)
             codes, self.classes_ = check_classification_target(y, X, weights)
             kept = weights > 0
@@ -254,13 +259,10 @@ class LocalFMClassifier(ClassifierMixin, AbstractLocalFM):
         return self.classes_[chosen]
 
     def _extra_state(self):
-        return {
-            "classes": np.asarray(self.classes_) if self.classes_.dtype != object else self.classes_.tolist()
-        }
+        return {"classes": classes_to_state(self.classes_)}
 
     def _set_extra_state(self, extra):
-        classes = extra["classes"]
-        self.classes_ = classes if isinstance(classes, np.ndarray) else np.array(classes, dtype=object)
+        self.classes_ = classes_from_state(extra["classes"])
         return [self.classes_[c] for c in self._contrasts()]
 
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import threadpoolctl
+from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
@@ -30,6 +32,7 @@ from intertwine.io import save_state
 from intertwine.losses import AbstractLoss
 from intertwine.resources import thread_limit
 from intertwine.structures.coding import AdaptiveCoding, GaussianCoding
+from intertwine.structures.fm_sweep import exclusive_runs
 from intertwine.validation import check_column_selection, check_features
 
 __all__ = ["AbstractLocalFM"]
@@ -38,6 +41,7 @@ _BATCH_WORK = 5e6  # products of one evaluation up to which all rows at once are
 # and how many neighbors are usual: k*-NN chooses by itself, seldom as many as may be looked at
 _CODINGS: dict[str, tuple[type, int]] = {"gaussian": (GaussianCoding, 5), "adaptive": (AdaptiveCoding, 20)}
 _ROWS = 32768  # scored at a time, so that a large prediction needs little beside its rows
+_USELESS = 1.05  # times the loss of a constant: mini-batches judge a little too high
 _COUNT = Interval(Integral, 1, None, closed="left")
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _STRENGTH = Interval(Real, 0, None, closed="left")
@@ -166,17 +170,26 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         def task(shown, loss, member):
             # every class contrast starts from the same random numbers
             rng = np.random.default_rng([seed, member])
-            return lambda: fit_local_fm(
-                loss, rows, settings, rng, [shown.iteration, lambda *_: stop.is_set()]
-            )
+
+            def fit():
+                with threadpoolctl.threadpool_limits(1, "openmp"):  # a limit of each thread's own
+                    return fit_local_fm(
+                        loss, rows, settings, rng, [shown.iteration, lambda *_: stop.is_set()]
+                    )
+
+            return fit
 
         with progress(self.verbose, type(self).__name__) as shown, thread_limit(1):
-            tasks = [task(shown, loss, member) for loss in losses for member in range(self.n_estimators)]
+            repeated = [loss for loss in losses for _ in range(self.n_estimators)]
+            members = list(range(self.n_estimators)) * len(losses)
+            tasks = [task(shown, *one) for one in zip(repeated, members, strict=True)]
             fits = _in_threads(tasks, self.n_jobs, stop)
         self._warn_if_unconverged(fits)
+        self._warn_if_useless([(loss, fit) for loss, fit in zip(repeated, fits, strict=True)])
         groups = [fits[i : i + self.n_estimators] for i in range(0, len(fits), self.n_estimators)]
         self._machines = list(zip(labels, groups, strict=True))
         self._scaling = scaling
+        self._runs = exclusive_runs(sparse.csc_array(X))
         self._frame_library = frame_library(frame)
 
     def _warn_if_unconverged(self, fits: list[LocalFMFit]) -> None:
@@ -188,6 +201,22 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _warn_if_useless(self, fitted: list[tuple[AbstractLoss, LocalFMFit]]) -> None:
+        """Warn of descents that ended above the loss of the best constant."""
+        for loss, fit in fitted:
+            constant = loss.value(np.full(loss.n_rows, fit.offset))
+            reached = fit.history[-1].value
+            if reached > _USELESS * constant:
+                remedy = "lower learning_rate"
+                if self.scaling is None:
+                    remedy += ", or let scaling='features' bring the features to one scale"
+                warnings.warn(
+                    f"the fit ended at a loss of {reached:.3g}, above the {constant:.3g} of a constant; {remedy}",
+                    ConvergenceWarning,
+                    stacklevel=4,
+                )
+                return
 
     def _member_scores(self, X) -> list[np.ndarray]:
         """Scores (n, n_estimators) of every contrast."""
@@ -223,6 +252,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         return head_of(self, space=space) | {
             "solver_": self.solver_,
             "scaling": self._scaling._asdict(),
+            "runs": self._runs,
             "machines": [[fit_to_state(fit) for fit in fits] for _, fits in self._machines],
             "extra": self._extra_state(),
         }
@@ -241,6 +271,8 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         take_features(estimator, state)
         estimator.solver_ = state["solver_"]
         estimator._scaling = FeatureScaling(**state["scaling"])
+        # files of before did not say which features exclude each other
+        estimator._runs = state.get("runs", np.arange(estimator.n_features_in_))
         labels = estimator._set_extra_state(state["extra"])
         machines = [[fit_from_state(fit) for fit in fits] for fits in state["machines"]]
         estimator._machines = list(zip(labels, machines, strict=True))

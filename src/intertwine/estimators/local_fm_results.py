@@ -29,6 +29,7 @@ class LocalFMResults(NamedFeatures):
 
     _machines: list[tuple[Any, list[LocalFMFit]]]
     _scaling: FeatureScaling
+    _runs: np.ndarray
     _frame_library: str | None
     _unit: float = 1.0
     n_features_in_: int
@@ -134,7 +135,7 @@ class LocalFMResults(NamedFeatures):
         -------
         frame
             expert, rank, term, feature_1, feature_2, estimate (⟨v_j, v_k⟩ per unit of both scaled features); class in
-            multiclass problems.
+            multiclass problems. Pairs that never occur together (two levels of one category) are left out.
 
         Raises
         ------
@@ -149,7 +150,7 @@ class LocalFMResults(NamedFeatures):
             if expert is not None and not 0 <= expert < len(factors):
                 raise ValueError(f"expert {expert} is out of range for {len(factors)} experts")
             for i in range(len(factors)) if expert is None else [expert]:
-                table = _strongest(factors[i] * np.sqrt(self._unit), k, self._features)
+                table = _strongest(factors[i] * np.sqrt(self._unit), k, self._features, self._runs)
                 table = {"expert": np.full(len(table["rank"]), i), **table}
                 if len(self._machines) > 1:
                     table["class"] = np.full(len(table["rank"]), label)
@@ -225,12 +226,13 @@ def _weights(fit: LocalFMFit, rows) -> sparse.csr_array:
     return table
 
 
-def _strongest(factors, k: int, features) -> dict[str, np.ndarray]:
+def _strongest(factors, k: int, features, runs) -> dict[str, np.ndarray]:
     """The k pairs with the largest |⟨v_j, v_k⟩|, ranked a block of features at a time."""
     first, second, values = np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty(0)
     for start in range(0, len(factors), _BLOCK):
         block = factors[start : start + _BLOCK] @ factors.T
-        a, b = np.nonzero(np.arange(start, start + len(block))[:, None] < np.arange(len(factors)))
+        own = np.arange(start, start + len(block))[:, None]
+        a, b = np.nonzero((own < np.arange(len(factors))) & (runs[own] != runs))
         first, second = np.append(first, a + start), np.append(second, b)
         values = np.append(values, block[a, b])
         kept = np.argsort(-np.abs(values), kind="stable")[:k]

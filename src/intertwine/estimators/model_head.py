@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-__all__ = ["NamedFeatures", "head_of", "take_features"]
+__all__ = ["NamedFeatures", "classes_from_state", "classes_to_state", "head_of", "take_features"]
 
 
 class NamedFeatures:
@@ -48,6 +48,27 @@ def head_of(estimator: Any, **replaced: Any) -> dict[str, Any]:
         "feature_names_in_": None if names is None else [str(name) for name in names],
         "frame_library": estimator._frame_library,
     }
+
+
+def classes_to_state(classes: np.ndarray) -> Any:
+    """Class labels in a form that a file can hold."""
+    if classes.dtype.kind in "mM":  # as text that names the unit: numbers alone would lose it
+        return {"dtype": str(classes.dtype), "values": classes.astype(np.int64)}
+    return np.asarray(classes) if classes.dtype != object else classes.tolist()
+
+
+def classes_from_state(state: Any) -> np.ndarray:
+    """The labels that `classes_to_state` wrote.
+
+    Examples
+    --------
+    >>> days = np.array(["2020-02-29", "2021-03-01"], dtype="datetime64[D]")
+    >>> classes_from_state(classes_to_state(days))
+    array(['2020-02-29', '2021-03-01'], dtype='datetime64[D]')
+    """
+    if isinstance(state, dict):
+        return state["values"].astype(state["dtype"])
+    return state if isinstance(state, np.ndarray) else np.array(state, dtype=object)
 
 
 def take_features(estimator: Any, state: dict[str, Any]) -> None:

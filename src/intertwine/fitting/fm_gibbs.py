@@ -24,6 +24,7 @@ from intertwine.structures.fm_sweep import AbstractFMSweep, GaussianPriors
 
 __all__ = ["fit_gibbs", "scale_reduction"]
 
+_SINGLE = 1e25  # sizes of features whose coefficients have their digits in single precision
 _ROUND = 20  # sweeps after which rounding is wiped off, and between two entries of the journal
 
 
@@ -127,7 +128,10 @@ def _published(rounds, scale, outcome, settings) -> FMModel:
     draws = [draw for found in rounds for draw in found["draws"]]
     history = np.vstack([found["history"] for found in rounds])
     tables = np.stack([draw["table"] for draw in draws])
-    tables /= scale[:, None].astype(np.float32)
+    if scale.min() > 1.0 / _SINGLE and scale.max() < _SINGLE:
+        tables /= scale[:, None].astype(np.float32)
+    else:  # beyond what single precision holds
+        tables = tables / scale[:, None]
     return FMModel(
         shape=settings.shape,
         intercepts=np.array([draw["intercept"] for draw in draws]),

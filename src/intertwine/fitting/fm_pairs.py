@@ -15,6 +15,7 @@ __all__ = ["Categories", "aligned_factors", "categories_of", "pair_moments", "st
 
 _SCREENING_DRAWS = 16  # that choose the candidates; all draws judge them
 _CANDIDATES = 20  # per pair asked for
+_FIRST_ROWS = 64  # the longest, which say how large a product must be
 _ENTRIES = 1 << 22  # of a block of pairs in memory
 
 
@@ -107,22 +108,43 @@ def strongest_pairs(model: FMModel, features, categories: Categories, scale, k: 
     # the mean over draws of ⟨v_j, v_k⟩ is one inner product of all draws side by side
     wide = np.concatenate(list(V), axis=1) * (scale[features] / np.sqrt(len(draws)))[:, None]
     wanted = k if len(draws) == model.n_draws else k * _CANDIDATES
-    size, found = max(1, _ENTRIES // max(len(features), 1)), []
-    for start in range(0, len(features), size):
-        stop = min(start + size, len(features))
-        values = np.abs(wide[start:stop] @ wide.T)
-        a, b = np.arange(start, stop)[:, None], np.arange(len(features))[None, :]
-        values[(b <= a) | (categories.run[features[a]] == categories.run[features[b]])] = -1.0
-        best = np.argpartition(values, -min(wanted, values.size), axis=None)[-min(wanted, values.size) :]
-        rows, columns = np.unravel_index(best, values.shape)
-        found.append((values[rows, columns], rows + start, columns))
-    strength, first, second = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    order = np.argsort(-strength, kind="stable")[:wanted]
-    order = order[strength[order] >= 0]
-    first, second = features[first[order]], features[second[order]]
+    first, second = _largest_products(wide, categories.run[features], wanted)
+    first, second = features[first], features[second]
     mean, _ = pair_moments(model, categories, first, second)
     order = np.argsort(-np.abs(mean) * scale[first] * scale[second], kind="stable")[:k]
     return first[order], second[order]
+
+
+def _largest_products(rows: NDArray, label: NDArray, wanted: int) -> tuple[NDArray, NDArray]:
+    """Positions a < b of the largest |⟨row_a, row_b⟩| of different labels, in falling order.
+
+    Rows are taken in falling order of their lengths, so that |⟨a, b⟩| ≤ ‖a‖ ‖b‖ ends the search where no product that
+    is left can be among the largest.
+    """
+    lengths = np.linalg.norm(rows, axis=1)
+    order = np.argsort(-lengths, kind="stable")
+    rows, lengths, label = rows[order], lengths[order], label[order]
+    strength, first, second = np.zeros(0), np.zeros(0, np.intp), np.zeros(0, np.intp)
+    start, size = 0, _FIRST_ROWS
+    while start < len(rows):
+        least = -1.0 if strength.size < wanted else float(strength.min())
+        reach = int(np.searchsorted(-lengths * lengths[start], -least * (1.0 - 1e-9), side="right"))
+        if reach <= start:
+            break
+        stop = min(start + size, reach)
+        values = np.abs(rows[start:stop] @ rows[start:reach].T)
+        a, b = np.nonzero(values >= least)
+        kept = (b > a) & (label[start + a] != label[start + b])
+        a, b = a[kept], b[kept]
+        strength = np.append(strength, values[a, b])
+        first, second = np.append(first, start + a), np.append(second, start + b)
+        if strength.size > wanted:
+            best = np.argpartition(-strength, wanted - 1)[:wanted]
+            strength, first, second = strength[best], first[best], second[best]
+        start, size = stop, max(1, _ENTRIES // max(reach - stop, 1))
+    left, right = np.minimum(order[first], order[second]), np.maximum(order[first], order[second])
+    ranked = np.lexsort((right, left, -strength))
+    return left[ranked], right[ranked]
 
 
 def aligned_factors(model: FMModel, categories: Categories) -> NDArray[np.float64]:

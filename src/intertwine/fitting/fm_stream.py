@@ -133,6 +133,11 @@ def _fit(loss, training, held_out, structure, settings, seed, before, shown, win
         )
     seen = Seen.nothing(0 if before is None else before.seen.counts.size).and_then(training)
     if not seen.n_rows:
+        if held_out is not None:
+            raise ValueError(
+                f"validation_fraction={settings.validation_fraction:g} leaves no rows to fit beside the "
+                f"{held_out.y.size} that judge; lower it"
+            )
         raise ValueError("the stream has no rows to fit")
     problem = Passes(loss, training, held_out, structure, settings, seed, seen, window)
     solver = AdaGrad(settings.learning_rate, settings.tol, settings.patience)

@@ -25,7 +25,9 @@ def check_features(
     reset: bool,
     allow_sparse: bool = False,
     dtype: DTypeLike | Sequence[DTypeLike] = (np.float64, np.float32),
-    idle: str = "their coefficients are 0",
+    idle: str | None = "their coefficients are 0",
+    alone: str = "only its linear part is fitted",
+    min_rows: int | None = None,
 ) -> NDArray[np.floating[Any]] | sparse.csr_array:
     """Turn X into a matrix of finite numbers.
 
@@ -45,8 +47,12 @@ def check_features(
         Accept sparse input and return it as canonical CSR (sorted, no duplicates).
     dtype : dtype or sequence of dtype, default=(float64, float32)
         Types that are kept; X of another type is converted to the first.
-    idle : str
-        What the warning says becomes of constant columns.
+    idle : str or None
+        What the warning says becomes of constant columns; None where nothing is warned of.
+    alone : str
+        What the warning says becomes of a single feature.
+    min_rows : int, optional
+        By default two in ``fit`` and one in every other method.
 
     Returns
     -------
@@ -90,12 +96,14 @@ def check_features(
         check_numeric_columns(frame)
         readable = _values_of(frame)
     names = _names(frame)
-    matrix = _matrix(readable, estimator, names, allow_sparse, dtype, 2 if reset else 1)
+    fewest = (2 if reset else 1) if min_rows is None else min_rows
+    matrix = _matrix(readable, estimator, names, allow_sparse, dtype, fewest)
     extremes = Extremes.of(matrix)
     check_values(extremes, matrix.shape[0], names)
     if reset:
         validate_data(estimator, X, reset=True, skip_check_array=True)
-        warn_of_idle_columns(extremes, names, idle)
+        if idle is not None:
+            warn_of_idle_columns(extremes, names, idle, alone)
     return matrix
 
 

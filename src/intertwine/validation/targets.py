@@ -1,6 +1,5 @@
 """The target of a regression and of a classification."""
 
-import warnings
 from typing import Any
 
 import narwhals as nw
@@ -123,10 +122,10 @@ def order_classes(
     codes, classes
         Anew.
 
-    Warns
-    -----
-    UserWarning
-        When the classes are text without an order.
+    Raises
+    ------
+    ValueError
+        For more than two classes without an order, text above all.
 
     Examples
     --------
@@ -142,11 +141,10 @@ def order_classes(
     order = [place for label in known for place in np.flatnonzero(classes == label)]
     if len(order) == classes.size:
         return np.argsort(order)[codes], classes[order]
-    if classes.dtype.kind not in "biuf":
-        warnings.warn(
-            f"classes are text, taken in the order {listed(classes)}; pass an ordered categorical, or numbers",
-            UserWarning,
-            stacklevel=4,
+    if classes.dtype.kind not in "biufmM" and classes.size > 2:
+        raise ValueError(
+            f"ordinal=True needs the order of the classes {listed(classes)}: pass an ordered categorical "
+            "(pd.Categorical(y, [...], ordered=True)), or numbers"
         )
     return codes, classes
 

@@ -82,7 +82,7 @@ def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) ->
         raise oversized_values(columns_where(oversized, names))
 
 
-def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: str) -> None:
+def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: str, alone: str) -> None:
     """Warn of columns that cannot enter the model: constants, and a single column without a partner.
 
     Parameters
@@ -91,6 +91,8 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
     names : ndarray of str or None
     idle : str
         What becomes of constants.
+    alone : str
+        What becomes of a single column.
 
     Warns
     -----
@@ -99,7 +101,7 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
     low, high = extremes
     if low.size == 1:
         warnings.warn(
-            "X has one feature, so there are no pairs; only its linear part is fitted",
+            f"X has one feature, so there are no pairs; {alone}",
             UserWarning,
             stacklevel=4,
         )

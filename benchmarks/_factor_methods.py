@@ -8,12 +8,12 @@ from functools import partial
 from _methods import Method
 from _our_factors import OurFactors
 from baselines import factor_libraries
-from baselines.factor_peer import FactorPeer
-from baselines.rating_peer import rmse, tiny_ratings
+from baselines.factor_peer import FactorPeer, tiny_table
+from baselines.rating_peer import rmse
 
 
 def _method(make: Callable[[], FactorPeer], from_registry: bool = False) -> Method:
-    return Method(make, from_registry=from_registry, measure=rmse, tiny=tiny_ratings)
+    return Method(make, from_registry=from_registry, measure=rmse, tiny=tiny_table)
 
 
 _OURS = {

@@ -54,3 +54,10 @@ def scores(X, users, items, user_bias=0.0, item_bias=0.0, mean=0.0) -> np.ndarra
     for bias, code in ((user_bias, X[:, 0]), (item_bias, X[:, 1])):
         found += bias[code] if np.ndim(bias) else bias
     return found
+
+
+def tiny_table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Some ratings to warm up with, no pair twice."""
+    rng = np.random.default_rng(0)
+    X = np.column_stack(np.divmod(rng.permutation(400)[:300], 20))
+    return X, rng.integers(1, 6, 300).astype(float), np.arange(300) % 2

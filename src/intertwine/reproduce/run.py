@@ -21,7 +21,11 @@ from intertwine.resources import thread_limit
 __all__ = ["PAPERS", "load_paper", "reproduce_paper"]
 
 #: Name on the command line, and the module that has the paper.
-PAPERS = {"lit-lvm": "intertwine.reproduce.litlvm", "llfm": "intertwine.reproduce.llfm"}
+PAPERS = {
+    "lit-lvm": "intertwine.reproduce.litlvm",
+    "llfm": "intertwine.reproduce.llfm",
+    "sslf": "intertwine.reproduce.sslf",
+}
 
 
 def load_paper(name: str) -> Paper:

@@ -27,7 +27,7 @@ from intertwine.estimators.latent_factors_solvers import (
 from intertwine.estimators.latent_factors_state import factors_from_state, factors_to_state
 from intertwine.estimators.latent_factors_updates import FactorUpdates, require_finite
 from intertwine.estimators.long_work import seed_of, watched
-from intertwine.estimators.rating_data import RatedPairs, pairs_of_matrix, read_pairs
+from intertwine.estimators.rating_data import RatedPairs, numbered, pairs_of_matrix
 from intertwine.fitting.duplicate_ratings import merged_duplicates
 from intertwine.fitting.side_features import joined_features, rated_features
 from intertwine.frames import frame_library
@@ -35,7 +35,7 @@ from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.structures.ratings import RatingTable
 from intertwine.validation import check_weights, restored_on_failure
-from intertwine.validation.ratings import check_rating_scale, check_ratings
+from intertwine.validation.ratings import check_rating_scale, check_ratings, read_columns
 
 __all__ = ["LatentFactorModel"]
 
@@ -95,7 +95,7 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
         rho=0.0,
         sharpness="perturbed",
         damping=60.0,
-        cg_iter=20,
+        cg_iter=1,
         max_iter=None,
         n_burn_in=None,
         n_samples=100,
@@ -169,8 +169,7 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
         solver = solver_of(self)
         with restored_on_failure(self):
             X, y = self._with_ratings(X, y)
-            pairs = read_pairs(self, X, None)
-            users, items, y, weight = self._ratings_of(pairs, X, y, sample_weight)
+            pairs, users, items, y, weight = self._ratings_of(X, y, sample_weight, None)
             center = float(np.average(y, weights=weight))
             spread = float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
             if not spread > 0:
@@ -235,20 +234,21 @@ class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
             )
         return pairs_of_matrix(X)
 
-    def _ratings_of(self, pairs: RatedPairs, X, y, sample_weight):
-        """Codes, ratings and weights, each pair once unless repeated measurements are kept; zero weights left out."""
-        weight = check_weights(sample_weight, pairs.columns.n_rows, X)
+    def _ratings_of(self, X, y, sample_weight, known):
+        """Ids; codes, ratings and weights, each pair once unless repeated measurements are kept.
+
+        A rating without weight is left out, and with it an id that has no other.
+        """
+        columns = read_columns(self, X, reset=known is None)
+        weight = check_weights(sample_weight, columns.n_rows, X)
         target = check_ratings(y, X)
         check_rating_scale(target, self.rating_scale)
-        users, items, target, weight = merged_duplicates(
-            pairs.user_codes, pairs.item_codes, len(pairs.items.ids), target, weight, self.duplicates
-        )
         kept = weight > 0
-        return (
-            (users, items, target, weight)
-            if kept.all()
-            else (users[kept], items[kept], target[kept], weight[kept])
-        )
+        if not kept.all():
+            columns, target, weight = columns.take(kept), target[kept], weight[kept]
+        pairs = numbered(self, columns, known)
+        codes = pairs.user_codes, pairs.item_codes
+        return pairs, *merged_duplicates(*codes, len(pairs.items.ids), target, weight, self.duplicates)
 
     def _described(self, table: RatingTable, pairs: RatedPairs) -> RatingTable:
         """The table with what is known of users and items."""

@@ -88,8 +88,9 @@ FACTOR_PARAMETERS = """
         Where ``rho`` enters: gradient and curvature at the perturbed point, the gradient alone, or a penalty of the
         gradient's length whose curvature is injected.
     damping : float, default=60.0
-        First damping of "gauss_newton", which then adapts.
-    cg_iter : int, default=20
+        Damping of the steps of "gauss_newton", beside the sum of squared errors: more is slower, and keeps weak
+        patterns out for longer.
+    cg_iter : int, default=1
         Most conjugate-gradient steps of one iteration ("gauss_newton").
     max_iter : int, default=None
         Iterations, sweeps or epochs; None: the solver's own.
@@ -104,7 +105,7 @@ FACTOR_PARAMETERS = """
     learning_rate : float, default=0.003
         "sgd": length of the steps, for ratings of variance one.
     validation_fraction : float, default=None
-        Share of the ratings held out to stop by; None: 0.05 for "gauss_newton" and "sgd", none for the others.
+        Share of the ratings held out to stop by; None: 0.03 for "gauss_newton", 0.05 for "sgd", none for the others.
     random_state : int, RandomState or None, default=None
     n_jobs : int, default=None
         Threads; the result does not depend on it. None is one.

@@ -9,10 +9,11 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
-from intertwine.estimators.rating_data import RatedPairs, Side, pairs_of_matrix, read_pairs
+from intertwine.estimators.rating_data import RatedPairs, Side, numbered, pairs_of_matrix
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, scores_of_pairs, variance_of_pairs
 from intertwine.fitting.more_ratings import with_new_ids
 from intertwine.frames import make_frame
+from intertwine.validation.ratings import read_columns
 from intertwine.validation.wording import listed
 
 __all__ = ["FactorPredictions"]
@@ -75,7 +76,7 @@ class FactorPredictions:
     def _read(self, X) -> RatedPairs:
         if sparse.issparse(X):
             X = pairs_of_matrix(X)[0]
-        return read_pairs(self, X, self._sides)
+        return numbered(self, read_columns(self, X, reset=False), self._sides)
 
     def _grown(self, pairs: RatedPairs, warn: bool = True) -> FactorModel:
         """The model with rows for the ids of a table that are new."""

@@ -37,8 +37,8 @@ class FactorUpdates(FactorResults, abc.ABC):
         """X with a row per rating, and the ratings."""
 
     @abc.abstractmethod
-    def _ratings_of(self, pairs: RatedPairs, X, y, sample_weight) -> tuple:
-        """Codes, ratings and weights."""
+    def _ratings_of(self, X, y, sample_weight, known) -> tuple:
+        """Ids; codes, ratings and weights."""
 
     def fold_in(self, X, y, sample_weight=None) -> Self:
         """Add users or items from their first ratings, without a refit; nobody else's coefficients move.
@@ -61,19 +61,22 @@ class FactorUpdates(FactorResults, abc.ABC):
             When both ids of a row are known (see ``partial_fit``), or neither is.
         """
         check_is_fitted(self, "_model")
-        pairs = self._read(X)
-        new_user = pairs.user_codes >= len(self._sides[0].ids)
-        new_item = pairs.item_codes >= len(self._sides[1].ids)
-        if (settled := ~new_user & ~new_item).any():
-            raise ValueError(
-                f"user and item are both known in rows {listed(np.flatnonzero(settled))}: partial_fit updates known ids"
-            )
-        if (strange := new_user & new_item).any():
-            raise ValueError(
-                f"user and item are both new in rows {listed(np.flatnonzero(strange))}: fold in one side first, "
-                "or use partial_fit"
-            )
-        return copy.copy(self)._absorb(pairs, X, y, sample_weight, only_new=True)
+        ratings = self._ratings_of(X, y, sample_weight, self._sides)
+        pairs, users, items = ratings[:3]
+        new_user, new_item = users >= len(self._sides[0].ids), items >= len(self._sides[1].ids)
+        for at_fault, what, remedy in (
+            (~new_user & ~new_item, "known", "partial_fit updates known ids"),
+            (new_user & new_item, "new", "fold in one side first, or use partial_fit"),
+        ):
+            if at_fault.any():
+                labels = [
+                    side.ids.labels[codes[at_fault]]
+                    for side, codes in zip(pairs[1:3], (users, items), strict=True)
+                ]
+                raise ValueError(
+                    f"user and item are both {what}: {listed(list(zip(*labels, strict=True)), 5)}; {remedy}"
+                )
+        return copy.copy(self)._absorb(*ratings, only_new=True)
 
     def partial_fit(self, X, y=None, sample_weight=None) -> Self:
         """Take in more ratings, of known and of new ids; the first call is ``fit``.
@@ -95,10 +98,9 @@ class FactorUpdates(FactorResults, abc.ABC):
             return self.fit(X, y, sample_weight)
         with restored_on_failure(self):
             X, y = self._with_ratings(X, y)
-            return self._absorb(self._read(X), X, y, sample_weight, only_new=False)
+            return self._absorb(*self._ratings_of(X, y, sample_weight, self._sides), only_new=False)
 
-    def _absorb(self, pairs: RatedPairs, X, y, sample_weight, *, only_new: bool) -> Self:
-        users, items, y, weight = self._ratings_of(pairs, X, y, sample_weight)
+    def _absorb(self, pairs: RatedPairs, users, items, y, weight, *, only_new: bool) -> Self:
         known = [len(side.ids) for side in self._sides]
         sides = pairs.users, pairs.items
         past = _padded(self._counts[0], len(sides[0].ids)), _padded(self._counts[1], len(sides[1].ids))

@@ -13,10 +13,10 @@ from sklearn.base import BaseEstimator
 
 from intertwine.fitting.rating_ids import IdIndex
 from intertwine.fitting.side_features import SideColumn, SideFeatures, one_row_per_id
-from intertwine.validation.ratings import Columns, id_values, read_columns
+from intertwine.validation.ratings import Columns, id_values
 from intertwine.validation.wording import listed
 
-__all__ = ["RatedPairs", "Side", "pairs_of_matrix", "read_pairs"]
+__all__ = ["RatedPairs", "Side", "numbered", "pairs_of_matrix"]
 
 
 class Side(NamedTuple):
@@ -95,8 +95,8 @@ class RatedPairs(NamedTuple):
     item_codes: NDArray[np.intp]
 
 
-def read_pairs(estimator: BaseEstimator, X: Any, known: tuple[Side, Side] | None) -> RatedPairs:
-    """Read X: for the first time, or into the sides of a fit.
+def numbered(estimator: BaseEstimator, columns: Columns, known: tuple[Side, Side] | None) -> RatedPairs:
+    """Number the ids of a table: for the first time, or with the new ones behind those of a fit.
 
     Raises
     ------
@@ -108,7 +108,6 @@ def read_pairs(estimator: BaseEstimator, X: Any, known: tuple[Side, Side] | None
     UserWarning
         For columns that no parameter names, at fit.
     """
-    columns = read_columns(estimator, X, reset=known is None)
     if known is not None:
         users, user_codes = known[0].read(columns)
         items, item_codes = known[1].read(columns)
@@ -127,7 +126,7 @@ def read_pairs(estimator: BaseEstimator, X: Any, known: tuple[Side, Side] | None
         warnings.warn(
             f"columns {listed(idle)} are ignored: name them in user_features or item_features, or drop them",
             UserWarning,
-            stacklevel=4,
+            stacklevel=5,
         )
     return RatedPairs(columns, users, items, user_codes, item_codes)
 

@@ -178,7 +178,9 @@ def descend(
         # the level is part of the factors: an id without ratings is like the others, not like nobody
         mean = table[counts > 0].mean(axis=0)
         table[counts == 0] = mean
-        priors.append(NewIdPrior(mean[None], settings.alpha * np.eye(settings.width), settings.frequency_power))
+        priors.append(
+            NewIdPrior(mean[None], settings.alpha * np.eye(settings.width), settings.frequency_power)
+        )
     squares = ratings.squares(structure, level)(theta)
     return FactorModel(
         users=_total(own.users, own.user_weights, ratings.user_features)[None],

@@ -61,6 +61,11 @@ class Columns:
         assert self._array is not None
         return self._array[:, position]
 
+    def take(self, kept: NDArray[np.bool_]) -> Columns:
+        """Some of the rows."""
+        frame = None if self._frame is None else self._frame.filter(kept.tolist())
+        return Columns(frame, None if self._array is None else self._array[kept])
+
 
 def read_columns(estimator: BaseEstimator, X: Any, *, reset: bool) -> Columns:
     """Read a table of ids, and of features where there are any, without turning it into numbers.

@@ -26,6 +26,7 @@ MENU = {
     "index": "Start",
     "interactions": "Interactions",
     "factorization_machines": "Factorization machines",
+    "latent_factors": "Latent factors",
     "data": "Data",
     "benchmarks": "Benchmarks",
     "architecture": "Architecture",
@@ -35,13 +36,13 @@ MENU = {
 }
 
 #: Pages whose code is run: the others show commands and sketches.
-RUN = ("index", "interactions", "factorization_machines", "data")
+RUN = ("index", "interactions", "factorization_machines", "latent_factors", "data")
 
 
 def markdown_sources() -> dict[str, str]:
     """Text of every page that is written by hand."""
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "pages").glob("*.md"))}
-    for page, family in (("benchmarks", ""), ("factorization_machines", "fm")):
+    for page, family in (("benchmarks", ""), ("factorization_machines", "fm"), ("latent_factors", "latent")):
         sources[page] = sources[page].replace("{{ tables }}", benchmark_tables(ROOT, family))
     sources["contributing"] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
     sources["changelog"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")

@@ -89,6 +89,31 @@ def test_factorization_machines_do_what_their_page_says(site):
     assert "the same to the bit: True" in text
 
 
+def test_latent_factors_do_what_their_page_says(site):
+    text = shown(site, "latent_factors")
+    levels, factors, genres = (
+        float(re.search(rf"{name}: RMSE ([\d.]+)", text)[1])
+        for name in ("levels alone", "five factors", "and genres")
+    )
+    assert levels - 0.01 > factors > genres + 0.005
+    assert 0.77 < float(re.search(r"inside ([\d.]+)", text)[1]) < 0.83
+    before, after = re.search(
+        r"nobody knows: RMSE ([\d.]+); after ten ratings of each: ([\d.]+)", text
+    ).groups()
+    assert float(after) < float(before) - 0.02
+    marks = dict(re.findall(r"(ids.*, k = \d): RMSE ([\d.]+)", text))
+    alone, told = (
+        1 - float(marks[f"{name}, k = 3"]) / float(marks[f"{name}, k = 0"])
+        for name in ("ids", "ids and semesters")
+    )
+    assert alone < 0.001  # "alone, factors gain nothing"
+    assert told > 0.003
+    errors = [float(error) for error in re.findall(r"'n_components': \d} RMSE ([\d.]+)", text)]
+    assert errors == sorted(errors, reverse=True)
+    assert "the same to the bit: True" in text
+    assert (site[0] / "latent_factors.html").read_text(encoding="utf-8").count("<img ") >= 2
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []

@@ -60,7 +60,8 @@ def pictures_of_maps(study: Study) -> list[Picture]:
     estimator = study.estimator
     if estimator.item_factors_.shape[1] == 0 or estimator.items_.size < 3:
         return []
-    display = ItemMapDisplay.from_estimator(estimator, n_labels=_LABELS, n_points=_POINTS, ax=scratch_axes())
+    names = _worth_naming(estimator)
+    display = ItemMapDisplay.from_estimator(estimator, names=names, n_points=_POINTS, ax=scratch_axes())
     total = float(np.sum(estimator.item_factors_**2)) or 1.0
     share = float(np.sum(estimator.item_factors_[:, :2] ** 2)) / total
     shown = min(estimator.items_.size, _POINTS)
@@ -71,13 +72,23 @@ def pictures_of_maps(study: Study) -> list[Picture]:
         take_picture(
             display,
             title="Item map",
-            alt=f"Map of {count(shown, 'item')} by their {axes}; named are those with the most ratings: "
-            f"{listed(named, limit=8)}.",
+            alt=f"Map of {count(shown, 'item')} by their {axes}; named are those with the most ratings and those "
+            f"furthest from the middle: {listed(named, limit=8)}.",
             caption=f"{which} by their {axes}, which hold {share:.0%} of the factors' squared length. Those in the "
             "same direction from the crossing of the lines are liked by the same users. The larger, the more ratings; "
             "colour: level, how much higher than average an item is rated.",
         )
     ]
+
+
+def _worth_naming(estimator: Any) -> list[Any]:
+    """Items with the most ratings, and of those that are shown the ones furthest from the middle."""
+    shown = np.argsort(-estimator.item_counts_, kind="stable")[:_POINTS]
+    busiest = shown[: _LABELS // 2].tolist()
+    factors = estimator.item_factors_[shown][:, :2]
+    far = shown[np.argsort(-np.linalg.norm(factors, axis=1), kind="stable")]
+    chosen = busiest + [i for i in far.tolist() if i not in busiest]
+    return estimator.items_[chosen[:_LABELS]].tolist()
 
 
 def picture_of_convergence(study: Study) -> list[Picture]:

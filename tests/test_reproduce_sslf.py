@@ -101,6 +101,19 @@ def test_rates_and_strengths_are_chosen_by_what_is_held_out_not_by_the_test_part
     assert tried == [(0.1, 0.01), (0.1, 0.05), (0.2, 0.01), (0.2, 0.05)]
 
 
+def test_sharpness_gets_the_strength_that_is_best_without_it(monkeypatch):
+    tried = []
+
+    def fit(task, effort, seed, alpha, solver, rho=0.0, sharpness=None):
+        tried.append((alpha, rho))
+        return 0.9, {"validation": alpha if rho == 0.0 else -alpha, "alpha": alpha}
+
+    monkeypatch.setattr(models, "_library_fit", fit)
+    _, facts = models.measure_second_order(tiny_task(), SMALL._replace(alphas=(0.1, 0.2)), 0, "D", 0.3)
+    assert tried == [(0.1, 0.0), (0.2, 0.0), (0.1, 0.3)]
+    assert facts["alpha"] == 0.1
+
+
 def test_modes_are_the_librarys_and_sharpness_changes_the_fit():
     task = tiny_task()
     values = {mode: models.measure_second_order(task, SMALL, 0, mode, 0.5) for mode in models.MODES}

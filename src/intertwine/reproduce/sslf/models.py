@@ -104,12 +104,17 @@ def measure_adam(task: Task, effort: Effort, seed: int) -> tuple[float, dict[str
 def measure_second_order(
     task: Task, effort: Effort, seed: int, mode: str, rho: float
 ) -> tuple[float, dict[str, Any]]:
-    """Gauss-Newton steps, with sharpness where ``rho`` is positive."""
-    fits = (
-        _library_fit(task, effort, seed, alpha, solver="gauss_newton", rho=rho, sharpness=MODES[mode])
-        for alpha in effort.alphas
+    """Gauss-Newton steps, with sharpness where ``rho`` is positive, at the strength that is best without it.
+
+    A strength chosen anew for every radius would be told as an effect of the sharpness.
+    """
+    plain = _best_held_out(
+        _library_fit(task, effort, seed, alpha, solver="gauss_newton") for alpha in effort.alphas
     )
-    return _best_held_out(fits)
+    if rho == 0.0:
+        return plain
+    settings = {"solver": "gauss_newton", "rho": rho, "sharpness": MODES[mode]}
+    return _library_fit(task, effort, seed, plain[1]["alpha"], **settings)
 
 
 def _best_held_out(fits: Iterable[tuple[float, dict[str, Any]]]) -> tuple[float, dict[str, Any]]:

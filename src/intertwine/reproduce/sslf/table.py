@@ -127,8 +127,8 @@ class AbstractTable(AbstractDesign, abc.ABC):
         return (
             f"Nine of ten ratings to fit, drawn at random with each of {effort.seeds} seeds; rank "
             f"{effort.n_components}, biases. A twentieth of the ratings to fit is held out to stop by, and to choose "
-            f"learning rates from {rates} and strengths from {strengths}. Epochs and passes are those of the chosen "
-            f"fit, until it stopped."
+            f"learning rates from {rates} and strengths from {strengths}; with sharpness the strength is that of "
+            f"without. Epochs and passes are those of the chosen fit, until it stopped."
         )
 
     def _row(self, method: str, rows: list[Measurement], plain: list[Measurement]) -> tuple[str, ...]:

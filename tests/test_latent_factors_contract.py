@@ -13,8 +13,8 @@ HELD_OUT = "ratings that are held out to stop by are others where rows are repea
 SETTINGS = {"n_components": 2, "duplicates": "keep"}
 LIMITS = {"sgd": STEPS, "gauss_newton": HELD_OUT}
 ESTIMATORS = [
-    LatentFactorModel(solver="variational", tol=1e-14, max_iter=3000, **SETTINGS),
-    LatentFactorModel(solver="als", tol=1e-14, max_iter=3000, **SETTINGS),
+    LatentFactorModel(solver="variational", **SETTINGS),
+    LatentFactorModel(solver="als", **SETTINGS),
     LatentFactorModel(solver="gauss_newton", max_iter=10, **SETTINGS),
     LatentFactorModel(solver="sgd", max_iter=20, **SETTINGS),
     LatentFactorModel(solver="gibbs", max_iter=30, n_samples=10, **SETTINGS),

@@ -155,12 +155,14 @@ def test_cautions_stand_where_they_apply(study):
 def test_models_of_every_kind_have_a_page(tmp_path):
     given = table()
     X, y = given[["user", "film"]], given["rating"].to_numpy()
-    kinds = [{"n_components": 0}, {"biases": False}, {"n_components": 1}, {"solver": "als", "alpha": 0.3}]
+    kinds = [{"n_components": 0}, {"biases": False}, {"n_components": 1}, {"solver": "als", "alpha": 1e4}]
     bare = [Study(fitted(X, y, **changed), title=str(changed)) for changed in kinds]
     write_report(bare, tmp_path / "r.html", title="Four")
     page = Page(tmp_path / "r.html")
     assert page.open == []
-    assert page.headings.count("Item map") == 3
+    assert page.headings.count("Item map") == 2
+    assert "The model has no factors" in page.text
+    assert "there are no tastes to be told apart" in page.text  # of the model that was held at zero
     assert "Errors by activity" not in page.headings  # there are no rows
     assert page.text.count("no spread to tell how sure") == 1
     assert page.text.count("No cross-validation against other models was run") == 4

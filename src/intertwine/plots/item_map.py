@@ -15,6 +15,7 @@ from intertwine.plots._style import LIGHT, Palette, new_axes
 __all__ = ["ItemMapDisplay"]
 
 _SMALLEST, _LARGEST = 7.0, 60.0  # areas of the points, in square points
+_ABOVE, _BELOW = "o", "v"  # the average
 _MANY = 200  # points from which on they are drawn as pixels
 
 
@@ -22,7 +23,7 @@ class ItemMapDisplay:
     """Items, or users, as points in the plane of two principal factors.
 
     Items that lie in the same direction from the middle are liked by the same users. A point is the larger the more
-    ratings it has, and its colour is its level: how much higher than average it is rated.
+    ratings it has, and its colour is its level: how much higher than average it is rated (triangles: lower).
 
     Parameters
     ----------
@@ -215,8 +216,13 @@ class ItemMapDisplay:
         area = _SMALLEST + (_LARGEST - _SMALLEST) * self.n_ratings / max(self.n_ratings.max(), 1e-300)
         named = np.zeros(self.x.size, dtype=bool)
         named[self._places] = True
-        others = self._drawn & ~named
-        for these, width, height in ((others, 0.25, 2), (named, 0.9, 3)):
+        others, low = self._drawn & ~named, self.level < 0
+        for these, marker, width, height in (
+            (others & ~low, _ABOVE, 0.25, 2),
+            (others & low, _BELOW, 0.25, 2),
+            (named & ~low, _ABOVE, 0.9, 3),
+            (named & low, _BELOW, 0.9, 3),
+        ):
             color: dict[str, Any] = {"color": palette.series[0]}
             if has_level:
                 color = {
@@ -229,11 +235,12 @@ class ItemMapDisplay:
                 self.x[these],
                 self.y[these],
                 s=area[these],
+                marker=marker,
                 linewidths=width,
                 edgecolors=palette.ink if height == 3 else palette.muted,
                 zorder=height,
                 alpha=1.0 if height == 3 else 0.75,
-                rasterized=bool(these.sum() > _MANY),
+                rasterized=bool(others.sum() > _MANY and height == 2),
                 **color,
             )
         if has_level:

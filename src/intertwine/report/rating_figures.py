@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from intertwine.plots import ConvergenceDisplay, ErrorByActivityDisplay, ItemMapDisplay
 from intertwine.report.machine_figures import pictures_of_held_out
 from intertwine.report.picture import Picture, scratch_axes, take_picture
-from intertwine.report.rating_findings import Ratings
+from intertwine.report.rating_findings import Ratings, idle_factors
 from intertwine.report.study import Study
 from intertwine.report.words import count, listed, number
 
@@ -58,7 +58,7 @@ def pictures_of_ratings(
 def pictures_of_maps(study: Study) -> list[Picture]:
     """Items in the plane of two factors."""
     estimator = study.estimator
-    if estimator.item_factors_.shape[1] == 0 or estimator.items_.size < 3:
+    if idle_factors(estimator) or estimator.items_.size < 3:
         return []
     names = _worth_naming(estimator)
     display = ItemMapDisplay.from_estimator(estimator, names=names, n_points=_POINTS, ax=scratch_axes())
@@ -76,7 +76,7 @@ def pictures_of_maps(study: Study) -> list[Picture]:
             f"furthest from the middle: {listed(named, limit=8)}.",
             caption=f"{which} by their {axes}, which hold {share:.0%} of the factors' squared length. Those in the "
             "same direction from the crossing of the lines are liked by the same users. The larger, the more ratings; "
-            "colour: level, how much higher than average an item is rated.",
+            "colour: level, how much higher than average an item is rated; triangles: lower.",
         )
     ]
 

@@ -12,9 +12,10 @@ from intertwine.report.study import Study
 from intertwine.report.tables import Table, marks
 from intertwine.report.words import decimals_of, listed, number, signed
 
-__all__ = ["Ratings", "level_table", "neighbour_table", "what_moves"]
+__all__ = ["Ratings", "idle_factors", "level_table", "neighbour_table", "what_moves"]
 
 _SHOWN, _NEIGHBOURS = 8, 4
+_IDLE = 0.03  # of the noise, under which factors are not read
 _ENOUGH = 5  # ratings for a level that is shown
 
 
@@ -85,6 +86,21 @@ def what_moves(study: Study, ratings: Ratings) -> list[str]:
     ]
 
 
+def idle_factors(estimator: Any) -> str:
+    """Say that factors move ratings by too little to tell tastes from; empty where they do more."""
+    users, items = estimator.user_factors_, estimator.item_factors_
+    if items.shape[1] == 0:
+        return "The model has no factors, so all users like the same things."
+    squares = np.sum((users.T @ users / len(users)) * (items.T @ items / len(items)))
+    spread = float(np.sqrt(squares))
+    if spread > _IDLE * estimator.noise_:
+        return ""
+    return (
+        f"Factors move a rating by {number(spread, 2)} (root mean square), where chance moves it by "
+        f"{number(estimator.noise_, 2)}: there are no tastes to be told apart here."
+    )
+
+
 def level_table(study: Study, ratings: Ratings) -> Table | None:
     """Items that are rated highest and lowest, users being equal."""
     estimator = study.estimator
@@ -131,7 +147,11 @@ def _means(study: Study, ratings: Ratings) -> NDArray[np.float64] | None:
 def neighbour_table(study: Study, ratings: Ratings) -> Table | None:
     """For the items with the most ratings, those that the same users like."""
     estimator = study.estimator
-    if estimator.item_factors_.shape[1] < 2 or ratings.item_counts.size < 2 * _NEIGHBOURS:
+    if (
+        idle_factors(estimator)
+        or estimator.item_factors_.shape[1] < 2
+        or ratings.item_counts.size < 2 * _NEIGHBOURS
+    ):
         return None
     busiest = np.argsort(-ratings.item_counts, kind="stable")[:_SHOWN]
     found = list(columns_of(estimator.similar_items(estimator.items_[busiest], 10 * _NEIGHBOURS)).values())

@@ -14,7 +14,7 @@ from intertwine.report.figures import held_out_predictions
 from intertwine.report.picture import Picture
 from intertwine.report.rating_cautions import rating_cautions
 from intertwine.report.rating_figures import picture_of_convergence, pictures_of_maps, pictures_of_ratings
-from intertwine.report.rating_findings import Ratings, level_table, neighbour_table, what_moves
+from intertwine.report.rating_findings import Ratings, idle_factors, level_table, neighbour_table, what_moves
 from intertwine.report.rating_verdict import headline, rating_verdict
 from intertwine.report.section import code_of, fit_settings, versions_of
 from intertwine.report.study import Study
@@ -44,6 +44,8 @@ class RatingSection:
     moves : list of str
         What ratings hang on.
     levels, neighbours : Table or None
+    no_tastes : str
+        Said where factors do too little to be read.
     maps : list of Picture
     sureness : list of str
     sureness_pictures : list of Picture
@@ -67,6 +69,7 @@ class RatingSection:
     moves: list[str]
     levels: Table | None
     neighbours: Table | None
+    no_tastes: str
     maps: list[Picture]
     sureness: list[str]
     sureness_pictures: list[Picture]
@@ -105,6 +108,7 @@ def rating_section(study: Study, identifier: str, on_step: Callable[[str], None]
         moves=what_moves(study, ratings),
         levels=levels,
         neighbours=neighbour_table(study, ratings),
+        no_tastes=idle_factors(study.estimator),
         maps=pictures_of_maps(study),
         sureness=_sureness(study, predictions),
         sureness_pictures=picture_of_convergence(study),

@@ -30,6 +30,7 @@ LAYERS = (
     ("sparse_path",),
     ("selection",),
     ("fitting",),
+    ("distributed",),
     ("estimators", "datasets", "pipelines"),
     ("__init__",),
     ("plots",),

@@ -17,6 +17,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.docstring import with_parameters
+from intertwine.estimators.latent_factors_distributed import DistributedFits
 from intertwine.estimators.latent_factors_parameters import FACTOR_CONSTRAINTS, FACTOR_PARAMETERS
 from intertwine.estimators.latent_factors_solvers import (
     SOLVERS,
@@ -25,7 +26,7 @@ from intertwine.estimators.latent_factors_solvers import (
     solver_of,
 )
 from intertwine.estimators.latent_factors_state import factors_from_state, factors_to_state
-from intertwine.estimators.latent_factors_updates import FactorUpdates, require_finite
+from intertwine.estimators.latent_factors_updates import require_finite
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.rating_data import RatedPairs, numbered, pairs_of_matrix
 from intertwine.fitting.duplicate_ratings import merged_duplicates
@@ -42,7 +43,7 @@ __all__ = ["LatentFactorModel"]
 
 @final
 @with_parameters(FACTOR_PARAMETERS)
-class LatentFactorModel(RegressorMixin, FactorUpdates, BaseEstimator):
+class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
     """Latent-factor model of ratings: X says who rated what, y how.
 
     X has a row per rating and two columns, user and item: integers or text, in an array or a frame; further columns

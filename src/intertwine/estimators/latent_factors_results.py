@@ -29,7 +29,7 @@ _FEW_LEFT_OUT = 256  # items that a filter may leave out of a search by index
 class FactorResults(FactorPredictions):
     """Readings of a fitted model."""
 
-    _seen: tuple[np.ndarray, np.ndarray]
+    _seen: tuple[np.ndarray, np.ndarray] | None
     _counts: tuple[np.ndarray, np.ndarray]
     n_jobs: int | None
 
@@ -69,7 +69,7 @@ class FactorResults(FactorPredictions):
         Raises
         ------
         ValueError
-            For ids that are not in the fit.
+            For ids that are not in the fit; and where ``fit_distributed`` left behind what was seen.
         ImportError
             For an index without faiss.
         """
@@ -184,6 +184,10 @@ class FactorResults(FactorPredictions):
 
     def _seen_positions(self, users: np.ndarray, place: np.ndarray):
         """A function to the positions of what a block of users has rated."""
+        if self._seen is None:
+            raise ValueError(
+                "who rated what stayed on the cluster: recommend(exclude_seen=False) or fit_distributed(keep_seen=True)"
+            )
         starts, item_of = self._seen
 
         def positions(begin: int, end: int):

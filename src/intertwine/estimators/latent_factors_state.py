@@ -30,7 +30,7 @@ def factors_to_state(estimator: Any) -> dict:
         "spread": estimator._spread,
         "n_fitted": list(estimator._n_fitted),
         "sides": [_side_to_state(side) for side in estimator._sides],
-        "seen": list(estimator._seen),
+        "seen": None if estimator._seen is None else list(estimator._seen),
         "counts": list(estimator._counts),
         "model": model._asdict()
         | {
@@ -54,7 +54,8 @@ def factors_from_state(cls: type, state: dict) -> Any:
     estimator._n_fitted = tuple(state["n_fitted"])
     users, items = (_side_from_state(side) for side in state["sides"])
     estimator._sides = users, items
-    estimator._seen, estimator._counts = tuple(state["seen"]), tuple(state["counts"])
+    estimator._seen = None if state["seen"] is None else tuple(state["seen"])
+    estimator._counts = tuple(state["counts"])
     model = dict(state["model"])
     model["history"] = np.where(model["history"] == -1.0, np.nan, model["history"])
     for side in ("user_prior", "item_prior"):

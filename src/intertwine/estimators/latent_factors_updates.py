@@ -112,7 +112,8 @@ class FactorUpdates(FactorResults, abc.ABC):
             model = self._with_rated(model, users, items, known)
         model = absorbed(model, ratings, self._settings, past, moving, 1 if only_new else _ROUNDS)
         require_finite(model, self.solver_)
-        self._seen = _more_seen(self._seen, users, items, len(sides[0].ids))
+        if self._seen is not None:
+            self._seen = _more_seen(self._seen, users, items, len(sides[0].ids))
         self._counts = (
             past[0] + np.bincount(users, weight, len(past[0])),
             past[1] + np.bincount(items, weight, len(past[1])),

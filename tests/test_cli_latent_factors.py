@@ -183,7 +183,6 @@ MISTAKES = {
         ["--ordinal"],
         "--ordinal is for --model fm, not for latent-factors",
     ),
-    "unfinished work": ("ratings.csv", ["--checkpoint", "unfinished"], "--checkpoint is for --solver gibbs"),
     "one column": ("ratings.csv", ["--drop", "film,age,when"], "needs a column of users and one of items"),
 }
 

@@ -71,8 +71,6 @@ def fit_problem(
     known = estimator.get_params()
     if checkpoint is not None and "checkpoint" not in known:
         raise Mistake(f"--checkpoint is not for --model {family.name}, which keeps no unfinished work")
-    if checkpoint is not None and isinstance(family, LatentFactorsFamily) and family.solver != "gibbs":
-        raise Mistake("--checkpoint is for --solver gibbs: the other solvers keep no unfinished work")
     watched = {"verbose": screen.remarks.is_terminal, "checkpoint": checkpoint}
     estimator.set_params(**{name: value for name, value in watched.items() if name in known})
     try:

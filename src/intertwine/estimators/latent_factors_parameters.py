@@ -112,7 +112,7 @@ FACTOR_PARAMETERS = """
     verbose : int, default=False
         Progress of longer fits.
     checkpoint : path, default=None
-        File to keep the progress of "gibbs" in: an interrupted fit goes on from it, to the same result.
+        File to keep the progress in: an interrupted fit goes on from it, to the same result.
 
     Attributes
     ----------

@@ -63,6 +63,16 @@ class EarlyStopping:
             self.best, self.least, self.iteration = params, error, iteration
         return self._since >= self.patience and iteration >= self.n_least
 
-    def __call__(self, row: Any, state: Any) -> bool:
-        """As a `intertwine.minimize.Callback`."""
-        return self.see(row.iteration, state.params)
+    def memory(self) -> dict[str, Any]:
+        """All but the best parameters, for a journal."""
+        return {
+            "least": self.least,
+            "iteration": self.iteration,
+            "errors": list(self.errors),
+            "since": self._since,
+        }
+
+    def take(self, memory: dict[str, Any], best: Any) -> None:
+        """Go on as if what is behind ``memory`` had been seen."""
+        self.least, self.iteration = memory["least"], memory["iteration"]
+        self.errors, self._since, self.best = list(memory["errors"]), memory["since"], best

@@ -20,11 +20,11 @@ from numpy.typing import NDArray
 from intertwine.fitting.early_stopping import EarlyStopping
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
 from intertwine.fitting.rating_rows import AbstractRatingRows, LocalRatings
+from intertwine.fitting.resumable import Descended, descended
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import Result, minimize
 from intertwine.penalties import ElasticNet
 from intertwine.risk import PenalisedRisk
-from intertwine.solvers.gauss_newton import GaussNewton
+from intertwine.solvers.gauss_newton import GaussNewton, GaussNewtonState
 from intertwine.solvers.preconditioners import BlockDiagonal
 from intertwine.solvers.sharpness import SHARPNESS, AbstractSharpness, Flat
 from intertwine.structures.latent_factors import FactorParams, LatentFactors
@@ -83,7 +83,6 @@ def fit_gauss_newton(
     rng: np.random.Generator,
     watch: Watch,
     n_threads: int = 1,
-    previous: FactorModel | None = None,
     solver: GaussNewton | None = None,
     stop: EarlyStop | None = None,
     start: FactorParams | None = None,
@@ -102,8 +101,6 @@ def fit_gauss_newton(
     rng : numpy.random.Generator
     watch : Watch
     n_threads : int, default=1
-    previous : FactorModel, optional
-        Whose tables to start from; ids it does not know start near zero.
     solver : GaussNewton, optional
         That of `solver_for` by default.
     stop : EarlyStop, optional
@@ -124,7 +121,7 @@ def fit_gauss_newton(
     weight = np.ones(len(y)) if weight is None else weight
     ratings = LocalRatings(X, y, weight, n_threads)
     solver = solver_for(settings, n_threads) if solver is None else solver
-    return descend(ratings, settings, rng, watch, solver, previous, stop, start, level)
+    return descend(ratings, settings, rng, watch, solver, stop, start, level)
 
 
 def descend(
@@ -133,7 +130,6 @@ def descend(
     rng: np.random.Generator,
     watch: Watch,
     solver: GaussNewton,
-    previous: FactorModel | None = None,
     stop: EarlyStop | None = None,
     start: FactorParams | None = None,
     level: float | None = None,
@@ -142,12 +138,12 @@ def descend(
     stop = EarlyStop() if stop is None else stop
     structure = LatentFactors(settings.n_components, settings.biases, MAPPINGS[settings.mapping])
     if level is None:
-        level = _level(structure, ratings, previous)
+        level = _level(structure, ratings)
     fit = _Fit(structure, settings, level)
     costs = 0.0
     if start is None:
-        costs = _SUBSPACE_ITERATIONS + 0.5 if previous is None else 0.0
-        start = _start(fit, ratings, rng, previous)
+        costs = _SUBSPACE_ITERATIONS + 0.5
+        start = _start(fit, ratings, rng)
     layout = ratings.layout(structure)
     theta = layout.ravel(start)
     try:
@@ -157,16 +153,9 @@ def descend(
         if parts is not None and parts[1].total_weight > 0.0:
             theta, history, converged = _stopped_early(fit, ratings, parts, theta, solver, stop, watch)
         else:
-            passes: list[float] = []
-            result = minimize(
-                fit.risk(ratings),
-                solver,
-                theta,
-                max_iter=settings.max_iter,
-                callbacks=[watch.progress.iteration, lambda row, state: passes.append(state.passes)],
-            )
-            theta, converged = result.params, result.converged
-            history = _rows(result, passes, [])
+            risk, n_steps = fit.risk(ratings), settings.max_iter
+            found = descended("descent", risk, solver, theta, n_steps, watch, tell=_passes)
+            theta, history, converged = found.params, _rows(found), found.settled
     except ValueError as error:
         if "overflow" not in str(error):
             raise
@@ -218,44 +207,34 @@ class _Fit:
 def _stopped_early(fit, ratings, parts, start, solver, stop, watch) -> tuple[NDArray, NDArray, bool]:
     train, held = parts
     stopping = EarlyStopping(fit.error(held), stop.patience, fit.settings.tol, stop.n_least)
-    passes: list[float] = []
-    result = minimize(
-        fit.risk(train),
-        solver,
-        start,
-        max_iter=fit.settings.max_iter,
-        callbacks=[watch.progress.iteration, stopping, lambda row, state: passes.append(state.passes)],
-    )
-    settled = result.converged or len(result.history) <= fit.settings.max_iter
-    history = _rows(result, passes, stopping.errors)
+    risk, n_steps = fit.risk(train), fit.settings.max_iter
+    found = descended("descent", risk, solver, start, n_steps, watch, stopping=stopping, tell=_passes)
+    history = _rows(found)
     # what the best iteration was found by costs as much as it saw, and the held out ratings were read through each time
     share = held.n_ratings / ratings.n_ratings
     history[:, 3] = history[:, 3] * (1.0 - share) + (history[:, 0] + 1.0) * share
     if not stop.n_final:
-        return stopping.best, history, settled
-    passes = []
-    final = minimize(
-        fit.risk(ratings),
-        solver,
-        stopping.best,
-        max_iter=stop.n_final,
-        callbacks=[watch.progress.iteration, lambda row, state: passes.append(state.passes)],
+        return found.params, history, found.settled
+    final = descended(
+        "last steps", fit.risk(ratings), solver, found.params, stop.n_final, watch, tell=_passes
     )
-    rows = _rows(final, passes, [])
+    rows = _rows(final)
     rows[:, 0] += history[-1, 0]
     rows[:, 3] += history[-1, 3]
-    return final.params, np.vstack([history, rows]), settled
+    return final.params, np.vstack([history, rows]), found.settled
 
 
-def _rows(result: Result, passes: list[float], errors: list[float]) -> NDArray[np.float64]:
+def _passes(state: GaussNewtonState) -> float:
+    return state.passes
+
+
+def _rows(found: Descended) -> NDArray[np.float64]:
     """History of the steps made: iteration, objective, error of the ratings held out, passes."""
-    rows = np.full((len(result.history) - 1, 4), np.nan)
-    for row in result.history[1:]:
-        rows[row.iteration - 1, :2] = row.iteration, row.value
-    if errors:
-        rows[:, 2] = errors[1:]
-    rows[:, 3] = passes[1:]
-    return rows
+    errors = found.errors or [np.nan] * len(found.history)
+    parts = zip(found.history, errors, found.told, strict=True)
+    return np.array([(row.iteration, row.value, error, passes) for row, error, passes in parts]).reshape(
+        -1, 4
+    )
 
 
 def _total(own: NDArray, weights: NDArray, features: Any) -> NDArray[np.float64]:
@@ -273,18 +252,14 @@ def _strengths(ratings: AbstractRatingRows, layout: StackedLayout, settings: Fac
     return FactorParams(*own, *features)
 
 
-def _start(
-    fit: _Fit, ratings: AbstractRatingRows, rng: np.random.Generator, previous: FactorModel | None
-) -> FactorParams:
+def _start(fit: _Fit, ratings: AbstractRatingRows, rng: np.random.Generator) -> FactorParams:
     """Factors that say the level, and near it where the pattern of who rated what puts each user and item."""
     settings, structure = fit.settings, fit.structure
     params, first = structure.init(ratings, rng), int(settings.biases)
     own = params.users, params.items
     for table in own:
         table[:, first:] *= settings.init_scale
-    if previous is not None:
-        _continue(own, params[2:], (ratings.user_features, ratings.item_features), previous)
-    elif structure.degree == 2 and settings.n_components:
+    if structure.degree == 2 and settings.n_components:
         pattern = rated_subspace(ratings, settings.n_components - 1, settings.damping, rng)
         for table, positions in zip(own, pattern, strict=True):
             table[:, first] = np.sqrt(fit.level)
@@ -292,21 +267,8 @@ def _start(
     return params
 
 
-def _continue(own, weights, features, previous: FactorModel) -> None:
-    """Overwrite the tables by an earlier model's: own coefficients are what side features leave of its totals."""
-    totals = previous.users[-1], previous.items[-1]
-    earlier = previous.user_weights, previous.item_weights
-    for table, total, fresh, old, known in zip(own, totals, weights, earlier, features, strict=True):
-        table[: len(total)] = total
-        if known is not None and old.shape == fresh.shape:
-            fresh[:] = old
-            table[: len(total)] -= (known @ old)[: len(total)]
-
-
-def _level(structure: LatentFactors, ratings: AbstractRatingRows, previous: FactorModel | None) -> float:
+def _level(structure: LatentFactors, ratings: AbstractRatingRows) -> float:
     """Score that the start explains: ratings are seen as y + level."""
-    if previous is not None:
-        return -float(previous.intercepts[-1])
     if structure.degree is None:  # mapped factors say something at zero already
         return structure.n_components * float(structure.mapping.value(np.zeros(1))[0]) ** 2
     return _LEVEL * float(np.sqrt(ratings.square / ratings.total_weight)) if structure.n_components else 0.0

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from intertwine.fitting.early_stopping import EarlyStopping, hold_out
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import Callback, minimize
 from intertwine.solvers.sgd import FactorTables, StochasticDescent
 from intertwine.structures import _factor_sgd as kernels
 from intertwine.structures.ratings import RatingTable
@@ -86,7 +86,6 @@ def fit_sgd_factors(
         When steps are too long.
     """
     train, train_y, train_weight = X, y, weight
-    callbacks: list[Callback] = [watch.progress.iteration]
     stopping = None
     if settings.validation_fraction > 0 and X.n_ratings > 1:
         parts = hold_out(X, settings.validation_fraction, rng)
@@ -94,19 +93,17 @@ def fit_sgd_factors(
         if parts.held.n_ratings:
             held = _Ratings(parts.held, y[~parts.kept], weight[~parts.kept], settings, rng)
             stopping = EarlyStopping(held.error, _PATIENCE, settings.tol)
-            callbacks.append(stopping)
     problem = _Ratings(train, train_y, train_weight, settings, rng)
     d, first = settings.width, int(settings.biases)
     start = FactorTables(*(settings.init_scale * rng.standard_normal((n, d)) for n in (X.n_users, X.n_items)))
     for table in start:
         table[:, :first] = 0.0
     solver = StochasticDescent(settings.tol if stopping is None else 0.0, settings.learning_rate)
-    result = minimize(problem, solver, start, max_iter=settings.max_iter, callbacks=callbacks)
-    tables = result.params if stopping is None else stopping.best
-    n_epochs = len(result.history) - 1
-    errors = np.full(n_epochs, np.nan) if stopping is None else np.array(stopping.errors[1:])
-    objective = [row.value for row in result.history[1:]]
-    number = np.arange(1.0, n_epochs + 1.0)
+    found = descended("epochs", problem, solver, start, settings.max_iter, watch, stopping=stopping, rng=rng)
+    tables = found.params
+    number = np.arange(1.0, len(found.history) + 1.0)
+    objective = [row.value for row in found.history]
+    errors = found.errors or [np.nan] * len(number)
     prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
     return FactorModel(
         users=tables.users[None],
@@ -120,5 +117,5 @@ def fit_sgd_factors(
         item_covariance=None,
         noise=_Ratings(train, train_y, train_weight, settings, rng).error(tables),
         history=np.column_stack([number, objective, errors, number]),
-        converged=result.converged or n_epochs < settings.max_iter,
+        converged=found.settled,
     )

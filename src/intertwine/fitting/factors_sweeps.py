@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from intertwine.fitting.early_stopping import EarlyStopping, hold_out
 from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import minimize
 from intertwine.structures.ratings import RatingTable
 
 __all__ = ["LearntFrom", "Swept", "learnt_from", "sweep"]
@@ -93,7 +93,6 @@ def sweep(
     settings : FactorSettings
     watch : Watch
     """
-    callbacks: list[Any] = [watch.progress.iteration]
     stopping = None
     if data.held is not None:
         held = data.held
@@ -104,15 +103,10 @@ def sweep(
             return np.sqrt(np.average((scores - data.held_outcome) ** 2, weights=data.held_weight))
 
         stopping = EarlyStopping(error, _PATIENCE)
-        callbacks.append(stopping)
-    result = minimize(problem, solver, start, max_iter=settings.max_iter, callbacks=callbacks)
-    errors = [np.nan] * len(result.history) if stopping is None else stopping.errors
+    found = descended("sweeps", problem, solver, start, settings.max_iter, watch, stopping=stopping)
+    errors = found.errors or [np.nan] * len(found.history)
     history = [
         (row.iteration, row.value, error, row.iteration)  # a sweep is a pass
-        for row, error in zip(result.history[1:], errors[1:], strict=True)
+        for row, error in zip(found.history, errors, strict=True)
     ]
-    return Swept(
-        result.params if stopping is None else stopping.best,
-        np.array(history, dtype=float).reshape(-1, 4),
-        result.converged or (stopping is not None and len(history) < settings.max_iter),
-    )
+    return Swept(found.params, np.array(history, dtype=float).reshape(-1, 4), found.settled)

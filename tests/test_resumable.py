@@ -1,0 +1,50 @@
+"""Fits of ratings that are interrupted go on where they were, to the same result."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from test_latent_factors import ratings
+
+from intertwine import LatentFactorModel
+from intertwine.fitting.watch import Silence
+
+SOLVERS = {
+    "variational": {"max_iter": 30},
+    "als": {"max_iter": 30, "tol": 0.0},
+    "gauss_newton": {"max_iter": 20},
+    "gauss_newton to the optimum": {"max_iter": 20, "validation_fraction": 0.0},
+    "sgd": {"max_iter": 20},
+    "gibbs": {"max_iter": 50},
+}
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("name", SOLVERS)
+@pytest.mark.parametrize("interrupted_at", [1, 5, 9])
+def test_an_interrupted_fit_goes_on_to_the_same_result(name, interrupted_at, tmp_path, monkeypatch):
+    X, y = ratings(n=300)
+    path = tmp_path / "progress"
+    settings = {"n_components": 2, "solver": name.split(" ")[0], "random_state": 3} | SOLVERS[name]
+    whole = LatentFactorModel(**settings).fit(X, y)
+    seen = []
+
+    def told(self, row, state):
+        seen.append(row.iteration)
+        if row.iteration == interrupted_at and len(seen) <= interrupted_at:
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(Silence, "iteration", told)
+    model = LatentFactorModel(**settings, checkpoint=path)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(X, y)
+    assert path.exists()
+    assert not hasattr(model, "n_features_in_")
+    seen.extend(range(interrupted_at))  # from here on nothing is interrupted
+    n_before = len(seen)
+    model.fit(X, y)
+    np.testing.assert_array_equal(model.predict(X), whole.predict(X))
+    np.testing.assert_array_equal(model.history_.to_numpy(), whole.history_.to_numpy())
+    if interrupted_at > 1 and name != "gibbs":  # draws are kept by the round
+        assert len(seen) - n_before < whole.n_iter_
+    assert not path.exists()

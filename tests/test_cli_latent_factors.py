@@ -8,7 +8,7 @@ from test_cli import MISTAKE, run, works
 
 from intertwine.cli.rating_table import RatingPreparation
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import latent_factors
+from intertwine.compare import Comparison, latent_factors
 
 pytest.importorskip("pyarrow")
 
@@ -132,6 +132,24 @@ def test_ids_with_text_among_them_are_text(folder, tmp_path):
     assert "x17" in TableModel.load(path).estimator.users_
     works("predict", path, folder / "ratings.csv", "--output", tmp_path / "out.csv")
     assert np.corrcoef(pd.read_csv(tmp_path / "out.csv")["prediction"], table()["rating"])[0, 1] > 0.8
+
+
+def test_a_model_file_keeps_the_errors_of_its_comparison(model, tmp_path):
+    fitted = TableModel.load(model)
+    errors = {"RMSE": np.array([[0.5, 0.6]]), "MAE": np.array([[0.4, 0.5]])}
+    fitted.comparison = Comparison(
+        fitted.task,
+        ["latent factors"],
+        np.array([[0.8, 0.7]]),
+        np.zeros((1, 2)),
+        test_share=1.0,
+        errors=errors,
+    )
+    fitted.save(tmp_path / "m.intertwine")
+    again = TableModel.load(tmp_path / "m.intertwine").comparison
+    assert {name: values.tolist() for name, values in again.errors.items()} == {
+        name: values.tolist() for name, values in errors.items()
+    }
 
 
 def test_rivals_stand_beside_it_with_their_errors(folder, tmp_path, monkeypatch):

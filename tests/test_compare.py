@@ -207,3 +207,18 @@ def test_scores_of_perfect_and_of_no_predictions():
     times = survival_target(np.arange(1.0, 6.0), np.ones(5))
     assert SurvivalTask().score(times, {"risk": -times["time"]}) == 1.0
     assert RegressionTask().score(np.arange(4.0), {"mean": np.full(4, 1.5)}) == 0.0
+
+
+def test_errors_are_in_the_unit_of_the_target_and_paired_by_fold():
+    found = RegressionTask().errors(np.array([1.0, 2.0, 5.0]), {"mean": np.array([1.0, 4.0, 4.0])})
+    assert found == {"RMSE": pytest.approx(np.sqrt(5 / 3)), "MAE": pytest.approx(1.0)}
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    y = X[:, 0] + 0.1 * rng.standard_normal(60)
+    models = {"a": Ridge(), "b": Ridge(alpha=100.0)}
+    comparison = compare_models(models, X, y, RegressionTask(), n_splits=3)
+    assert list(comparison.fold_frame) == ["model", "fold", "score", "RMSE", "MAE", "seconds"]
+    difference, error = comparison.paired(comparison.errors["RMSE"])
+    apart = comparison.errors["RMSE"][1] - comparison.errors["RMSE"][0]
+    assert difference.tolist() == [0.0, pytest.approx(apart.mean())]
+    assert error[1] == pytest.approx(apart.std(ddof=1) * np.sqrt(1 / 3 + 0.5))

@@ -106,7 +106,7 @@ def picture_of_convergence(study: Study) -> list[Picture]:
             f"{number(float(display.value[-1]), 3)} after {display.cost[-1]:,.0f} passes.",
             caption="One pass reads all ratings once. "
             + (
-                "The lowest error, in the ring, is where the coefficients were taken."
+                "The ring is around the lowest error: later steps only learn the ratings by heart."
                 if held_out
                 else "What the solver lowers, or of a chain the misfit of each draw: flat at the end is settled."
             ),

@@ -162,7 +162,7 @@ def test_models_of_every_kind_have_a_page(tmp_path):
     assert page.open == []
     assert page.headings.count("Item map") == 2
     assert "The model has no factors" in page.text
-    assert "there are no tastes to be told apart" in page.text  # of the model that was held at zero
+    assert "this fit tells no tastes apart" in page.text  # of the model that was held at zero
     assert "Errors by activity" not in page.headings  # there are no rows
     assert page.text.count("no spread to tell how sure") == 1
     assert page.text.count("No cross-validation against other models was run") == 4

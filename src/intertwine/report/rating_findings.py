@@ -97,7 +97,7 @@ def idle_factors(estimator: Any) -> str:
         return ""
     return (
         f"Factors move a rating by {number(spread, 2)} (root mean square), where chance moves it by "
-        f"{number(estimator.noise_, 2)}: there are no tastes to be told apart here."
+        f"{number(estimator.noise_, 2)}: this fit tells no tastes apart."
     )
 
 

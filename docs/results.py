@@ -16,6 +16,7 @@ TITLES = {
     "litlvm_compatibility": "A map of compatible donors and recipients",
     "fm_ratings": "Ratings: MovieLens 100k",
     "fm_side_information": "Ratings with all that is known of users, films and dates",
+    "fm_fields": "Factors for every field: field-aware machines",
     "fm_speed": "Factorization machines: time of an iteration, and how it grows",
     "latent_factors": "Latent factors: MovieLens 1M, beside the libraries people use",
     "latent_scale": "Latent factors: up to 10⁸ ratings, and the best items of everybody",

@@ -28,7 +28,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "gibbs": {"max_iter": 300, "tol": 0.0},
     "als": {"alpha": 1.0, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
     "gauss_newton": {"max_iter": 100, "tol": 1e-5, "validation_fraction": 0.03},
-    "sgd": {"max_iter": 300, "tol": 1e-5, "init_scale": 0.01, "validation_fraction": 0.05},
+    "sgd": {"max_iter": 300, "tol": 1e-5, "init_scale": 0.03, "validation_fraction": 0.05},
 }
 _DEFAULTS = {
     "alpha": 0.04,

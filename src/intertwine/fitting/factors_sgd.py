@@ -17,7 +17,7 @@ from intertwine.structures.ratings import RatingTable
 
 __all__ = ["fit_sgd_factors"]
 
-_PATIENCE = 3  # epochs
+_PATIENCE = 10  # epochs: small factors take some before they show
 
 
 @final

@@ -11,6 +11,7 @@ from typing import Any, Self, final
 
 import numpy as np
 import threadpoolctl
+from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator, RegressorMixin, _fit_context
 from sklearn.exceptions import ConvergenceWarning
@@ -39,6 +40,8 @@ from intertwine.validation import check_weights, restored_on_failure
 from intertwine.validation.ratings import check_rating_scale, check_ratings, read_columns
 
 __all__ = ["LatentFactorModel"]
+
+_CHUNK = 2**20  # ratings put into order at a time
 
 
 @final
@@ -171,8 +174,7 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
         with restored_on_failure(self):
             X, y = self._with_ratings(X, y)
             pairs, users, items, y, weight = self._ratings_of(X, y, sample_weight, None)
-            center = float(np.average(y, weights=weight))
-            spread = float(np.sqrt(np.average((y - center) ** 2, weights=weight)))
+            center, spread = _mean_and_spread(y, weight)
             if not spread > 0:
                 raise ValueError(
                     f"y does not vary over the {len(y)} sample(s) that have weight: there is nothing to explain"
@@ -183,11 +185,16 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
             n_users, n_items = len(pairs.users.ids), len(pairs.items.ids)
             settings = settings_of(self, solver)
             require_factor_memory(settings, solver, n_users, n_items, len(y))
+            # memory: what is as long as the ratings goes as soon as it has been used
             table, order = RatingTable.build(users, items, n_users, n_items)
             table = self._described(table, pairs)
-            target, weight = (y[order] - center) / spread, weight[order]
+            data = None if self.checkpoint is None else (users, items, y, weight, *table[-2:])
+            del pairs, users, items
+            target = _standardized(y, order, center, spread)
+            del y
+            weight = None if weight is None else weight[order]
+            del order
             limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)
-            data = (users, items, y, weight, table.user_features, table.item_features)
             with (
                 limits as n_threads,
                 watched(self, data) as watch,
@@ -203,10 +210,7 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
             self._settings, self._model = settings, model
             self._n_fitted = n_users, n_items
             self._seen = table.user_starts, table.item_of
-            self._counts = (
-                np.bincount(users, weight[np.argsort(order)], n_users),
-                np.bincount(items, weight[np.argsort(order)], n_items),
-            )
+            self._counts = _summed_weights(table, weight)
         if not model.converged:
             warnings.warn(
                 f"{solver!r} stopped after {len(model.history)} iterations before it had settled; raise max_iter",
@@ -238,15 +242,16 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
     def _ratings_of(self, X, y, sample_weight, known):
         """Ids; codes, ratings and weights, each pair once unless repeated measurements are kept.
 
-        A rating without weight is left out, and with it an id that has no other.
+        A rating without weight is left out, and with it an id that has no other. Weights that are all one are None.
         """
         columns = read_columns(self, X, reset=known is None)
-        weight = check_weights(sample_weight, columns.n_rows, X)
+        weight = None if sample_weight is None else check_weights(sample_weight, columns.n_rows, X)
         target = check_ratings(y, X)
         check_rating_scale(target, self.rating_scale)
-        kept = weight > 0
-        if not kept.all():
-            columns, target, weight = columns.take(kept), target[kept], weight[kept]
+        if weight is not None:
+            if not (kept := weight > 0).all():
+                columns, target, weight = columns.take(kept), target[kept], weight[kept]
+            weight = None if (weight == 1.0).all() else weight
         pairs = numbered(self, columns, known)
         codes = pairs.user_codes, pairs.item_codes
         return pairs, *merged_duplicates(*codes, len(pairs.items.ids), target, weight, self.duplicates)
@@ -283,3 +288,35 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
     @classmethod
     def _from_state(cls, state: dict) -> LatentFactorModel:
         return factors_from_state(cls, state)
+
+
+def _mean_and_spread(y: NDArray[Any], weight: NDArray[np.float64] | None) -> tuple[float, float]:
+    """Mean and standard deviation of the ratings."""
+    deviation = y.astype(np.float64)
+    center = float(np.average(deviation, weights=weight))
+    deviation -= center
+    deviation *= deviation
+    return center, float(np.sqrt(np.average(deviation, weights=weight)))
+
+
+def _standardized(y: NDArray[Any], order: NDArray[Any], center: float, spread: float) -> NDArray[np.float64]:
+    """Ratings in another order, about their mean and of variance one."""
+    target = np.empty(len(y))
+    for first in range(0, len(y), _CHUNK):
+        part = target[first : first + _CHUNK]
+        part[:] = y[order[first : first + _CHUNK]]
+        part -= center
+        part /= spread
+    return target
+
+
+def _summed_weights(
+    table: RatingTable, weight: NDArray[np.float64] | None
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """What the ratings of each user weigh together, and those of each item."""
+    if weight is None:
+        return table.user_counts.astype(np.float64), table.item_counts.astype(np.float64)
+    return (
+        np.bincount(table.users, weight, table.n_users),
+        np.bincount(table.item_of, weight, table.n_items),
+    )

@@ -38,7 +38,7 @@ class FactorUpdates(FactorResults, abc.ABC):
 
     @abc.abstractmethod
     def _ratings_of(self, X, y, sample_weight, known) -> tuple:
-        """Ids; codes, ratings and weights."""
+        """Ids; codes, ratings and weights (None where all are one)."""
 
     def fold_in(self, X, y, sample_weight=None) -> Self:
         """Add users or items from their first ratings, without a refit; nobody else's coefficients move.
@@ -103,6 +103,7 @@ class FactorUpdates(FactorResults, abc.ABC):
     def _absorb(self, pairs: RatedPairs, users, items, y, weight, *, only_new: bool) -> Self:
         known = [len(side.ids) for side in self._sides]
         sides = pairs.users, pairs.items
+        y, weight = y.astype(np.float64), np.ones(len(y)) if weight is None else weight
         past = _padded(self._counts[0], len(sides[0].ids)), _padded(self._counts[1], len(sides[1].ids))
         from_code = known if only_new else [0, 0]
         moving = np.arange(len(past[0])) >= from_code[0], np.arange(len(past[1])) >= from_code[1]

@@ -41,7 +41,7 @@ class Side(NamedTuple):
     @classmethod
     def of(
         cls, columns: Columns, name: str, column: Any, feature_columns: Sequence[Any]
-    ) -> tuple[Side, NDArray[np.intp]]:
+    ) -> tuple[Side, NDArray[Any]]:
         """Number the ids of a table, and learn how its columns become features."""
         position = columns.position(column, f"{name}_column")
         told = tuple(columns.position(c, f"{name}_features") for c in feature_columns)
@@ -55,15 +55,13 @@ class Side(NamedTuple):
         ]
         return cls(index, position, told, SideFeatures(tuple(parts))), codes
 
-    def read(self, columns: Columns) -> tuple[Side, NDArray[np.intp]]:
+    def read(self, columns: Columns) -> tuple[Side, NDArray[Any]]:
         """Codes of a table's ids, in a side that has the new ones behind the known."""
         values = id_values(columns.values(self.column), self.ids.name)
         index, codes = self.ids.extended(values)
         return self._replace(ids=index), codes
 
-    def features_of(
-        self, columns: Columns, codes: NDArray[np.intp], first: int = 0
-    ) -> sparse.csr_array | None:
+    def features_of(self, columns: Columns, codes: NDArray[Any], first: int = 0) -> sparse.csr_array | None:
         """Features of the ids from code ``first`` on, as a table tells them; None where there are none."""
         new = codes >= first
         n_ids = len(self.ids) - first
@@ -91,8 +89,8 @@ class RatedPairs(NamedTuple):
     columns: Columns
     users: Side
     items: Side
-    user_codes: NDArray[np.intp]
-    item_codes: NDArray[np.intp]
+    user_codes: NDArray[Any]
+    item_codes: NDArray[Any]
 
 
 def numbered(estimator: BaseEstimator, columns: Columns, known: tuple[Side, Side] | None) -> RatedPairs:

@@ -2,27 +2,33 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
+from intertwine.structures.ratings import sorted_places
 from intertwine.validation.wording import rows_where
 
 __all__ = ["merged_duplicates"]
 
-Codes = NDArray[np.intp]
-Values = NDArray[np.float64]
+Codes = NDArray[Any]
+Values = NDArray[Any]
 
 
 def merged_duplicates(
-    users: Codes, items: Codes, n_items: int, y: Values, weight: Values, how: str
-) -> tuple[Codes, Codes, Values, Values]:
+    users: Codes, items: Codes, n_items: int, y: Values, weight: Values | None, how: str
+) -> tuple[Codes, Codes, Values, Values | None]:
     """Codes, ratings and weights with every pair once, unless they are to be kept.
 
     Parameters
     ----------
     users, items : ndarray of int, shape (n,)
     n_items : int
-    y, weight : ndarray of shape (n,)
+    y : ndarray of shape (n,)
+    weight : ndarray of shape (n,) or None
+        One each where None.
     how : {"error", "mean", "last", "keep"}
 
     Raises
@@ -36,13 +42,11 @@ def merged_duplicates(
     >>> merged_duplicates(*twice, "mean")[2:]
     (array([3.]), array([3.]))
     """
-    if how == "keep":
+    if how == "keep" or not _any_repeated(*sorted_places(users, int(users.max()) + 1), items, n_items):
         return users, items, y, weight
     number = users.astype(np.int64) * n_items + items
     order = np.argsort(number, kind="stable")
     again = number[order][1:] == number[order][:-1]
-    if not again.any():
-        return users, items, y, weight
     if how == "error":
         repeated = np.zeros(len(y), dtype=bool)
         repeated[order[1:][again]] = True
@@ -53,9 +57,22 @@ def merged_duplicates(
     starts = np.flatnonzero(np.concatenate([[True], ~again]))
     if how == "last":
         kept = order[np.concatenate([starts[1:], [len(y)]]) - 1]
-        return users[kept], items[kept], y[kept], weight[kept]
+        return users[kept], items[kept], y[kept], None if weight is None else weight[kept]
+    weight = np.ones(len(y)) if weight is None else weight
     total = np.add.reduceat(weight[order], starts)
     sums = np.add.reduceat((weight * y)[order], starts)
     kept = order[starts]
-    mean = np.divide(sums, total, out=y[kept].copy(), where=total > 0)
+    mean = np.divide(sums, total, out=y[kept].astype(np.float64), where=total > 0)
     return users[kept], items[kept], mean, total
+
+
+@njit(cache=True, nogil=True)
+def _any_repeated(starts, by_user, items, n_items):
+    last = np.full(n_items, -1)
+    for u in range(starts.size - 1):
+        for place in range(starts[u], starts[u + 1]):
+            item = items[by_user[place]]
+            if last[item] == u:
+                return True
+            last[item] = u
+    return False

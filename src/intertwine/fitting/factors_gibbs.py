@@ -41,8 +41,10 @@ def fit_gibbs_factors(
     Parameters
     ----------
     X : RatingTable
-    y, weight : ndarray of shape (n_ratings,)
-        In the table's order; y about its mean, of variance one.
+    y : ndarray of shape (n_ratings,)
+        In the table's order; about its mean, of variance one.
+    weight : ndarray of shape (n_ratings,) or None
+        One each where None.
     settings : FactorSettings
     rng : numpy.random.Generator
     watch : Watch
@@ -78,6 +80,7 @@ def fit_gibbs_factors(
         validation_fraction=0.0,
         deterministic=True,
     )
+    weight = np.ones(len(y)) if weight is None else weight
     outcome = FMOutcome(None, GaussianResponse(y, weight), 0.0, 0.0, 1.0)
     fitted = fit_gibbs(rows, outcome, None, machine, rng, watch, n_threads)
     noise = float(np.sqrt(np.mean(fitted.noise**2)))

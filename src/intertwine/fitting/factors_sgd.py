@@ -25,7 +25,7 @@ class _Ratings:
     """Ratings in the order of their users, and what a step over them does."""
 
     def __init__(self, X: RatingTable, y, weight, settings: FactorSettings, rng: np.random.Generator) -> None:
-        self._rows = X.users, X.item_of, y, weight
+        self._rows = X.users, X.item_of, y, np.broadcast_to(1.0, len(y)) if weight is None else weight
         self._biases = int(settings.biases)
         counts = (np.maximum(n, 1).astype(float) for n in (X.user_counts, X.item_counts))
         self._totals = [settings.alpha * n**settings.frequency_power for n in counts]
@@ -34,9 +34,10 @@ class _Ratings:
             for total, n in zip(self._totals, (X.user_counts, X.item_counts), strict=True)
         ]
         self._rng = rng
+        self._order = np.arange(X.n_ratings, dtype=X.place.dtype)
 
     def epoch(self, tables: FactorTables, rate: float) -> float:
-        order = self._rng.permutation(len(self._rows[0]))
+        order = self._rng.permutation(self._order)
         users, items = tables
         user_strength, item_strength = self._each
         return kernels.epoch(
@@ -57,7 +58,7 @@ class _Ratings:
 def fit_sgd_factors(
     X: RatingTable,
     y: NDArray[np.float64],
-    weight: NDArray[np.float64],
+    weight: NDArray[np.float64] | None,
     settings: FactorSettings,
     rng: np.random.Generator,
     watch: Watch,
@@ -68,8 +69,10 @@ def fit_sgd_factors(
     Parameters
     ----------
     X : RatingTable
-    y, weight : ndarray of shape (n_ratings,)
-        In the table's order; y about its mean.
+    y : ndarray of shape (n_ratings,)
+        In the table's order, about its mean.
+    weight : ndarray of shape (n_ratings,) or None
+        One each where None.
     settings : FactorSettings
     rng : numpy.random.Generator
     watch : Watch
@@ -89,9 +92,9 @@ def fit_sgd_factors(
     stopping = None
     if settings.validation_fraction > 0 and X.n_ratings > 1:
         parts = hold_out(X, settings.validation_fraction, rng)
-        train, train_y, train_weight = parts.train, y[parts.kept], weight[parts.kept]
+        train, train_y, train_weight = parts.train, y[parts.kept], _some(weight, parts.kept)
         if parts.held.n_ratings:
-            held = _Ratings(parts.held, y[~parts.kept], weight[~parts.kept], settings, rng)
+            held = _Ratings(parts.held, y[~parts.kept], _some(weight, ~parts.kept), settings, rng)
             stopping = EarlyStopping(held.error, _PATIENCE, settings.tol)
     problem = _Ratings(train, train_y, train_weight, settings, rng)
     d, first = settings.width, int(settings.biases)
@@ -115,7 +118,11 @@ def fit_sgd_factors(
         item_prior=prior,
         user_covariance=None,
         item_covariance=None,
-        noise=_Ratings(train, train_y, train_weight, settings, rng).error(tables),
+        noise=problem.error(tables),
         history=np.column_stack([number, objective, errors, number]),
         converged=found.settled,
     )
+
+
+def _some(weight: NDArray[np.float64] | None, kept: NDArray[np.bool_]) -> NDArray[np.float64] | None:
+    return None if weight is None else weight[kept]

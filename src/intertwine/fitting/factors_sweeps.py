@@ -25,17 +25,20 @@ class LearntFrom(NamedTuple):
     Attributes
     ----------
     table : RatingTable
-    outcome, weight : ndarray of shape (n_ratings,)
+    outcome : ndarray of shape (n_ratings,)
+    weight : ndarray of shape (n_ratings,) or None
+        One each where None.
     held : RatingTable or None
-    held_outcome, held_weight : ndarray
+    held_outcome : ndarray
+    held_weight : ndarray or None
     """
 
     table: RatingTable
     outcome: NDArray[np.float64]
-    weight: NDArray[np.float64]
+    weight: NDArray[np.float64] | None
     held: RatingTable | None
     held_outcome: NDArray[np.float64]
-    held_weight: NDArray[np.float64]
+    held_weight: NDArray[np.float64] | None
 
 
 def learnt_from(
@@ -47,12 +50,12 @@ def learnt_from(
 ) -> LearntFrom:
     """Hold out ``validation_fraction`` of the ratings."""
     y = np.asarray(y, dtype=np.float64)
-    weight = np.ones(len(y)) if weight is None else np.asarray(weight, dtype=np.float64)
     if not settings.validation_fraction:
-        return LearntFrom(X, y, weight, None, np.zeros(0), np.zeros(0))
+        return LearntFrom(X, y, weight, None, np.zeros(0), None)
     parts = hold_out(X, settings.validation_fraction, rng)
     kept = parts.kept
-    return LearntFrom(parts.train, y[kept], weight[kept], parts.held, y[~kept], weight[~kept])
+    weights = (None, None) if weight is None else (weight[kept], weight[~kept])
+    return LearntFrom(parts.train, y[kept], weights[0], parts.held, y[~kept], weights[1])
 
 
 class Swept(NamedTuple):

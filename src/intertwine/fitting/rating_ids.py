@@ -10,7 +10,9 @@ from numpy.typing import NDArray
 __all__ = ["IdIndex"]
 
 _KINDS = {"i": "int", "f": "float", "O": "text"}
+_WIDE = {"i": np.int64, "f": np.float64}
 _DENSE = 4  # numbers per rating that a table of them may span
+_CHUNK = 2**20  # ratings numbered at a time: what lies between is as long as this, not as the column
 
 
 @final
@@ -28,7 +30,7 @@ class IdIndex:
     --------
     >>> index, codes = IdIndex.of(np.array([70, 3, 70]), "user")
     >>> index.labels, codes, index.codes(np.array([3, 4]))
-    (array([ 3, 70]), array([1, 0, 1]), array([ 0, -1]))
+    (array([ 3, 70]), array([1, 0, 1], dtype=int32), array([ 0, -1]))
     """
 
     def __init__(self, labels: NDArray[Any], name: str) -> None:
@@ -41,16 +43,15 @@ class IdIndex:
             self._sorted = labels[self._sorter]
 
     @classmethod
-    def of(cls, values: NDArray[Any], name: str) -> tuple[IdIndex, NDArray[np.intp]]:
-        """Number the ids of a column in their own order, and return the codes of its rows."""
+    def of(cls, values: NDArray[Any], name: str) -> tuple[IdIndex, NDArray[Any]]:
+        """Number the ids of a column in their own order, and return the codes of its rows (int32 up to 2³¹ ids)."""
         if values.dtype.kind == "i" and (low := int(values.min())) + _DENSE * len(values) > int(values.max()):
-            present = np.bincount(values - low) > 0  # numbers that leave few gaps need no sorting
-            return cls(np.flatnonzero(present) + low, name), (np.cumsum(present) - 1)[values - low]
+            return _numbered(values, low, name)  # numbers that leave few gaps need no sorting
         if values.dtype.kind != "O":
             ids, codes = np.unique(values, return_inverse=True)
-            return cls(ids, name), codes
+            return cls(ids.astype(_WIDE[ids.dtype.kind]), name), codes.astype(_code_type(ids))
         index = cls(_objects(sorted(set(values.tolist()))), name)
-        return index, index.codes(values)
+        return index, index.codes(values).astype(_code_type(index.labels))
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -96,3 +97,22 @@ def _objects(labels: list) -> NDArray[Any]:
     ids = np.empty(len(labels), dtype=object)
     ids[:] = labels
     return ids
+
+
+def _numbered(values: NDArray[Any], low: int, name: str) -> tuple[IdIndex, NDArray[Any]]:
+    """Ids and codes of whole numbers from ``low`` on that leave few gaps."""
+    present = np.zeros(int(values.max()) - low + 1, dtype=bool)
+    chunks = [slice(first, first + _CHUNK) for first in range(0, len(values), _CHUNK)]
+    for chunk in chunks:
+        present[values[chunk].astype(np.int64) - low] = True
+    ids = np.flatnonzero(present) + low
+    number = np.cumsum(present, dtype=_code_type(ids))
+    number -= 1
+    codes = np.empty(len(values), dtype=number.dtype)
+    for chunk in chunks:
+        codes[chunk] = number[values[chunk].astype(np.int64) - low]
+    return IdIndex(ids, name), codes
+
+
+def _code_type(ids: NDArray[Any]) -> Any:
+    return np.int32 if len(ids) < 2**31 else np.int64

@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["RatingTable"]
+__all__ = ["RatingTable", "sorted_places"]
 
 
 class RatingTable(NamedTuple):
@@ -76,19 +76,14 @@ class RatingTable(NamedTuple):
         >>> order.tolist(), table.item_of.tolist(), table.user_of.tolist(), table.place.tolist()
         ([1, 2, 0], [1, 0, 1], [1, 0, 1], [1, 0, 2])
         """
-        place_type = np.int32 if len(users) < 2**31 else np.int64
         users, items = users.astype(np.int32, copy=False), items.astype(np.int32, copy=False)
         # a stable sort by item, then one by user: two counting sorts, linear in the number of ratings
-        _, by_item = _sorted_places(items, n_items, place_type)
-        user_starts, by_user = _sorted_places(users[by_item], n_users, place_type)
-        order = by_item[by_user]
-        del by_item, by_user
-        item_of = items[order]
-        item_starts, place = _sorted_places(item_of, n_items, place_type)
-        user_of = np.repeat(np.arange(n_users, dtype=np.int32), np.diff(user_starts))[place]
-        table = cls(
-            n_users, n_items, user_starts, item_of, item_starts, user_of, place, user_features, item_features
-        )
+        _, by_item = sorted_places(items, n_items)
+        user_starts = _starts(users, n_users)
+        order = np.empty_like(by_item)
+        _place_again(users, by_item, user_starts[:-1].copy(), order)
+        del by_item
+        table = cls._of_sorted(user_starts, items[order], n_items, user_features, item_features)
         return table, order
 
     @property
@@ -119,24 +114,65 @@ class RatingTable(NamedTuple):
         kept : ndarray of bool, shape (n_ratings,)
             The values of what is left are ``values[kept]``.
         """
-        table, _ = RatingTable.build(
-            self.users[kept],
+        return RatingTable._of_sorted(
+            _kept_starts(self.user_starts, kept),
             self.item_of[kept],
-            self.n_users,
             self.n_items,
             self.user_features,
             self.item_features,
         )
-        return table
+
+    @classmethod
+    def _of_sorted(
+        cls, user_starts: NDArray, item_of: NDArray, n_items: int, user_features: Any, item_features: Any
+    ) -> RatingTable:
+        """Ratings that are in the order of the users already."""
+        user_of = np.empty(len(item_of), dtype=np.int32)
+        place = np.empty(len(item_of), dtype=_place_type(len(item_of)))
+        item_starts = _starts(item_of, n_items)
+        _turn(user_starts, item_of, item_starts[:-1].copy(), user_of, place)
+        n_users = len(user_starts) - 1
+        return cls(
+            n_users, n_items, user_starts, item_of, item_starts, user_of, place, user_features, item_features
+        )
 
 
-def _sorted_places(codes: NDArray, n_codes: int, place_type: Any) -> tuple[NDArray[np.int64], NDArray[Any]]:
-    """Where the ratings of each code begin once sorted, and which rating stands at each place."""
-    starts = np.zeros(n_codes + 1, dtype=np.int64)
-    np.cumsum(np.bincount(codes, minlength=n_codes), out=starts[1:])
-    places = np.empty(len(codes), dtype=place_type)
+def sorted_places(codes: NDArray, n_codes: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    """Sort codes by counting.
+
+    Parameters
+    ----------
+    codes : ndarray of int, shape (n,)
+        From 0 to ``n_codes`` − 1.
+    n_codes : int
+
+    Returns
+    -------
+    starts : ndarray of int64, shape (n_codes + 1,)
+        Where each code begins once sorted.
+    places : ndarray of int32 (int64 beyond 2³¹ codes), shape (n,)
+        Which of the codes stands at each place; equal ones keep their order.
+    """
+    starts = _starts(codes, n_codes)
+    places = np.empty(len(codes), dtype=_place_type(len(codes)))
     _place(codes, starts[:-1].copy(), places)
     return starts, places
+
+
+def _place_type(n_ratings: int) -> Any:
+    return np.int32 if n_ratings < 2**31 else np.int64
+
+
+def _starts(codes: NDArray, n_codes: int) -> NDArray[np.int64]:
+    starts = np.zeros(n_codes + 1, dtype=np.int64)
+    _count(codes, starts[1:])  # np.bincount would make a copy of the codes in 64 bits
+    return np.cumsum(starts, out=starts)
+
+
+@njit(cache=True, nogil=True)
+def _count(codes, counts):
+    for position in range(codes.size):
+        counts[codes[position]] += 1
 
 
 @njit(cache=True, nogil=True)
@@ -145,3 +181,31 @@ def _place(codes, following, places):
         code = codes[position]
         places[following[code]] = position
         following[code] += 1
+
+
+@njit(cache=True, nogil=True)
+def _place_again(codes, order, following, places):
+    for position in order:
+        code = codes[position]
+        places[following[code]] = position
+        following[code] += 1
+
+
+@njit(cache=True, nogil=True)
+def _turn(user_starts, item_of, following, user_of, place):
+    for u in range(user_starts.size - 1):
+        for t in range(user_starts[u], user_starts[u + 1]):
+            to = following[item_of[t]]
+            user_of[to], place[to] = u, t
+            following[item_of[t]] = to + 1
+
+
+@njit(cache=True, nogil=True)
+def _kept_starts(starts, kept):
+    left = np.zeros_like(starts)
+    for own in range(starts.size - 1):
+        count = 0
+        for t in range(starts[own], starts[own + 1]):
+            count += kept[t]
+        left[own + 1] = left[own] + count
+    return left

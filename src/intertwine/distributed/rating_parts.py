@@ -154,7 +154,7 @@ def _same(value: Any) -> Any:
 
 def _read(recipe: Any, reader: Callable[..., Any], names: list[str], rating_scale: Any) -> Held:
     users, items, rating, *weight = reader(recipe, names)
-    y = check_ratings(rating, rating)
+    y = check_ratings(rating, rating).astype(np.float64, copy=False)
     check_rating_scale(y, rating_scale)
     weights = np.ones(len(y)) if not weight else np.asarray(weight[0], dtype=float)
     if not (np.isfinite(weights).all() and (weights >= 0.0).all()):
@@ -202,6 +202,7 @@ def _by_user(pieces: list[Held], mine: NDArray[np.intp], n_items: int, duplicate
     users, items, y, weight = merged_duplicates(
         users, ratings.items, n_items, ratings.y, ratings.weight, duplicates
     )
+    assert weight is not None  # they were given
     kept = weight > 0
     table, order = RatingTable.build(users[kept], items[kept], len(mine), n_items)
     part = PartOfRatings(table, y[kept][order], weight[kept][order])

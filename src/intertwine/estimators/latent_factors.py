@@ -317,6 +317,6 @@ def _summed_weights(
     if weight is None:
         return table.user_counts.astype(np.float64), table.item_counts.astype(np.float64)
     return (
-        np.bincount(table.users, weight, table.n_users),
-        np.bincount(table.item_of, weight, table.n_items),
+        np.bincount(table.users, weight, table.n_users).astype(np.float64, copy=False),
+        np.bincount(table.item_of, weight, table.n_items).astype(np.float64, copy=False),
     )

@@ -42,7 +42,9 @@ def merged_duplicates(
     >>> merged_duplicates(*twice, "mean")[2:]
     (array([3.]), array([3.]))
     """
-    if how == "keep" or not _any_repeated(*sorted_places(users, int(users.max()) + 1), items, n_items):
+    if how == "keep" or not len(y):
+        return users, items, y, weight
+    if not _any_repeated(*sorted_places(users, int(users.max()) + 1), items, n_items):
         return users, items, y, weight
     number = users.astype(np.int64) * n_items + items
     order = np.argsort(number, kind="stable")

@@ -234,7 +234,7 @@ def check_ratings(y: Any, X: Any) -> NDArray[Any]:
     Returns
     -------
     ndarray of shape (n,)
-        float32 where the ratings are that, which spares a copy of twice their size; otherwise float64.
+        An array of float32 as it is, which spares a copy of twice their size; otherwise float64.
 
     Raises
     ------
@@ -252,4 +252,4 @@ def check_ratings(y: Any, X: Any) -> NDArray[Any]:
         raise ValueError(
             f"y holds values whose squares overflow float64 in {rows_where(oversized)}: rescale y"
         )
-    return np.asarray(y).reshape(-1) if getattr(y, "dtype", None) == np.float32 else target
+    return y.reshape(-1) if isinstance(y, np.ndarray) and y.dtype == np.float32 else target

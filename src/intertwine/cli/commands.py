@@ -29,6 +29,7 @@ from intertwine.cli.options import (
     Ordinal,
     Quick,
     Scale,
+    Scheduler,
     Seed,
     Solver,
     Sweeps,
@@ -112,6 +113,7 @@ def fit(
     solver: Solver = None,
     scale: Scale = None,
     duplicates: Duplicates = None,
+    scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
         Path | None,
@@ -150,6 +152,14 @@ def fit(
         rating_scale=scale,
         duplicates=duplicates,
     )
+    if scheduler is not None:
+        from intertwine.cli.cluster_fit import fit_on_cluster
+
+        if report is not None or checkpoint is not None:
+            raise Mistake("--report and --checkpoint need the table here: leave them out with --scheduler")
+        fit_on_cluster(data, scheduler, roles, family, seed, screen).save(output)
+        screen.say(f"model: {output}")
+        return
     problem = pose_file(data, roles, family)
     describe(problem, screen)
     fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)

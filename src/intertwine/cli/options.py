@@ -114,6 +114,13 @@ Scale = Annotated[
         show_default=False,
     ),
 ]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        help="latent-factors: Dask scheduler, such as tcp://host:8786, whose workers read the Parquet files.",
+        show_default=False,
+    ),
+]
 Duplicates = Annotated[
     str | None,
     typer.Option(

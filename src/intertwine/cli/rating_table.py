@@ -100,6 +100,11 @@ class RatingPreparation(AbstractPreparation):
         return cls(kinds, notes)
 
     @classmethod
+    def of_ids(cls, ids: dict[str, np.ndarray]) -> RatingPreparation:
+        """That of a table which was read elsewhere, from its ids."""
+        return cls({name: _TEXT if labels.dtype.kind == "O" else _NUMBERS for name, labels in ids.items()})
+
+    @classmethod
     def from_state(cls, state: dict[str, Any]) -> RatingPreparation:
         """That of a model file."""
         return cls(dict(state["ratings"]))

@@ -186,7 +186,8 @@ class FactorResults(FactorPredictions):
         """A function to the positions of what a block of users has rated."""
         if self._seen is None:
             raise ValueError(
-                "who rated what stayed on the cluster: recommend(exclude_seen=False) or fit_distributed(keep_seen=True)"
+                "who rated what stayed on the cluster: recommend with exclude_seen=False (--seen), or fit with "
+                "keep_seen=True"
             )
         starts, item_of = self._seen
 

@@ -20,6 +20,7 @@ TITLES = {
     "fm_speed": "Factorization machines: time of an iteration, and how it grows",
     "latent_factors": "Latent factors: MovieLens 1M, beside the libraries people use",
     "latent_scale": "Latent factors: up to 10⁸ ratings, and the best items of everybody",
+    "latent_distributed": "Latent factors on a Dask cluster, beside the local fit",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.

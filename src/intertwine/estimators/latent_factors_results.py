@@ -58,7 +58,7 @@ class FactorResults(FactorPredictions):
             Recommend none of these.
         search : {"exact", "index"}, default="exact"
             "index" looks only at items near the user and finds nearly all of the best ten (needs faiss:
-            ``pip install 'intertwine[index]'``). It pays from about 100,000 items on, where it answers three times
+            ``pip install 'intertwine[index]'``). It pays from about 100,000 items on, where it answers twice
             as fast, and more so beyond. Where filters leave out many items, the search is exact all the same.
 
         Returns

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.early_stopping import hold_out
 from intertwine.fitting.factors_als import fit_als_factors
 from intertwine.fitting.factors_variational import fit_variational
 from intertwine.fitting.fold_in import Batch, OtherSide, fold_in
+from intertwine.fitting.held_out_ratings import hold_out
 from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs, variance_of_pairs
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.feature_ridge import FeatureRidge

@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from scipy import optimize, sparse
 
-from intertwine.fitting.early_stopping import EarlyStopping, hold_out
+from intertwine.fitting.early_stopping import EarlyStopping
+from intertwine.fitting.held_out_ratings import hold_out
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.minimize import minimize
 from intertwine.penalties import ElasticNet

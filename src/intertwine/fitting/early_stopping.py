@@ -5,9 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, final
 
-from intertwine.fitting.held_out_ratings import HeldOut, hold_out
-
-__all__ = ["EarlyStopping", "HeldOut", "hold_out"]
+__all__ = ["EarlyStopping"]
 
 
 @final

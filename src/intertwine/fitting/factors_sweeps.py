@@ -8,7 +8,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.fitting.early_stopping import EarlyStopping, hold_out
+from intertwine.fitting.early_stopping import EarlyStopping
+from intertwine.fitting.held_out_ratings import hold_out
 from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
 from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch

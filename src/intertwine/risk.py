@@ -150,7 +150,7 @@ class AbstractExpansion(ABC):
 
     @abstractmethod
     def blocks(self) -> Blocks:
-        """Diagonal blocks of the Gauss-Newton matrix, see `AbstractLinearization.gram_blocks`."""
+        """Diagonal blocks of the Gauss-Newton matrix, see `AbstractLinearization.gram_blocks`: the caller's own."""
 
     @abstractmethod
     def line(self, direction: Vector) -> Line:
@@ -299,6 +299,7 @@ class PenalisedRisk(AbstractRisk):
 
     def expand(self, theta):
         if self._last is None or self._last.theta is not theta:
+            self._last = None  # not two at a time
             self._last = _PenalisedExpansion(self.rows.expand(theta), self.penalty)
         return self._last
 
@@ -321,7 +322,7 @@ class _PenalisedExpansion(AbstractExpansion):
         blocks, place = [], 0
         for rows in self._rows.blocks():
             count, d, _ = rows.shape
-            own = rows.copy()
+            own = rows if rows.flags.writeable else rows.copy()
             own.reshape(count, d * d)[:, :: d + 1] += strengths[place : place + count * d].reshape(count, d)
             blocks.append(own)
             place += count * d

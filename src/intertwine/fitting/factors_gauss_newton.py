@@ -118,7 +118,6 @@ def fit_gauss_newton(
     FloatingPointError
         When numbers overflow.
     """
-    weight = np.ones(len(y)) if weight is None else weight
     ratings = LocalRatings(X, y, weight, n_threads)
     solver = solver_for(settings, n_threads) if solver is None else solver
     return descend(ratings, settings, rng, watch, solver, stop, start, level)

@@ -18,6 +18,7 @@ from intertwine.structures.ratings import RatingTable
 __all__ = [
     "HeldOut",
     "held_mask",
+    "held_out",
     "hold_out",
     "largest_numbers",
     "rating_numbers",
@@ -60,12 +61,22 @@ def hold_out(X: RatingTable, fraction: float, rng: np.random.Generator) -> HeldO
     >>> parts.train.n_ratings + parts.held.n_ratings, 150 < parts.held.n_ratings < 250
     (2000, True)
     """
+    held, table = held_out(X, fraction, rng)
+    kept = ~held
+    return HeldOut(X.take(kept), table, kept)
+
+
+def held_out(
+    X: RatingTable, fraction: float, rng: np.random.Generator
+) -> tuple[NDArray[np.bool_], RatingTable]:
+    """Which ratings `hold_out` holds out (n_ratings,), and the table of these alone."""
     seed, threshold = seed_and_threshold(fraction, rng)
     numbers = rating_numbers(X, np.arange(X.n_users), seed)
     of_users, of_items = largest_numbers(X, numbers)
     threshold = max(threshold, smallest_free(X, numbers, of_users, of_items))
-    kept = ~held_mask(X, numbers, of_users, of_items, threshold)
-    return HeldOut(X.take(kept), X.take(~kept), kept)
+    held = held_mask(X, numbers, of_users, of_items, threshold)
+    del numbers  # eight bytes a rating
+    return held, X.take(held)
 
 
 def seed_and_threshold(fraction: float, rng: np.random.Generator) -> tuple[np.uint64, np.uint64]:

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from intertwine.fitting.held_out_ratings import hold_out
-from intertwine.losses import SquaredLoss
-from intertwine.risk import AbstractRisk, RowRisk
+from intertwine.fitting.held_out_ratings import held_out
+from intertwine.fitting.squared_ratings import SquaredRatingRisk, squared_errors, weighted_squares
+from intertwine.risk import AbstractRisk
 from intertwine.structures.latent_factors import FactorParams, FactorScores, LatentFactors
 from intertwine.structures.linearization import StackedLayout
 from intertwine.structures.ratings import RatingTable
@@ -81,33 +81,51 @@ class LocalRatings(AbstractRatingRows):
     Parameters
     ----------
     X : RatingTable
-    y, weight : ndarray of shape (n_ratings,)
+    y : ndarray of shape (n_ratings,)
         In the order of the table.
+    weight : ndarray of shape (n_ratings,) or None
+        One each where None.
     n_threads : int, default=1
+    kept : ndarray of bool, shape (n_ratings,), optional
+        Which ratings are there; the others are as if they were not in the table.
 
     Examples
     --------
     >>> X, order = RatingTable.build(np.array([0, 1, 1]), np.array([0, 0, 1]), 2, 2)
-    >>> rows = LocalRatings(X, np.array([1.0, 2.0, -3.0]), np.ones(3))
+    >>> rows = LocalRatings(X, np.array([1.0, 2.0, -3.0]), None)
     >>> rows.by_item(np.array([[1.0], [10.0]])).ravel()
     array([11., 10.])
     >>> rows.square
     14.0
     """
 
-    def __init__(self, X: RatingTable, y: Vector, weight: Vector, n_threads: int = 1) -> None:
-        self.X, self.y, self.weight, self.n_threads = X, y, weight, n_threads
+    def __init__(
+        self,
+        X: RatingTable,
+        y: Vector,
+        weight: Vector | None,
+        n_threads: int = 1,
+        kept: NDArray[np.bool_] | None = None,
+    ) -> None:
+        self.X, self.y, self.n_threads = X, y, n_threads
         self.n_users, self.n_items, self.n_ratings = X.n_users, X.n_items, X.n_ratings
         self.user_features, self.item_features = X.user_features, X.item_features
         self.user_counts, self.item_counts = X.user_counts, X.item_counts
-        self.total_weight, self.square = float(weight.sum()), float(weight @ y**2)
+        if kept is not None:
+            self.n_ratings = int(np.count_nonzero(kept))
+            self.user_counts, self.item_counts = X.counts_of(kept)
+        # one byte each where ratings only count or do not
+        counted = np.ones(len(y), dtype=bool) if kept is None else kept
+        self.weight: NDArray[Any] = counted if weight is None else weight * counted
+        self.total_weight = float(self.weight.sum())
+        self.square = weighted_squares(self.y, self.weight)
 
     def risk(self, structure, level):
-        return RowRisk(SquaredLoss(self.y + level, self.weight), self._scores(structure))
+        return SquaredRatingRisk(self._scores(structure), self.y, self.weight, level)
 
     def squares(self, structure, level):
-        scores, target = self._scores(structure), self.y + level
-        return lambda theta: float(self.weight @ (target - scores.score(theta)) ** 2)
+        scores = self._scores(structure)
+        return lambda theta: squared_errors(scores.score(theta), self.y, self.weight, level)
 
     def by_user(self, items):
         return self._rated @ items
@@ -116,11 +134,13 @@ class LocalRatings(AbstractRatingRows):
         return self._rated.T @ users
 
     def hold_out(self, fraction, rng):
-        parts = hold_out(self.X, fraction, rng)
-        return self._of(parts.train, parts.kept), self._of(parts.held, ~parts.kept)
-
-    def _of(self, X: RatingTable, kept: NDArray[np.bool_]) -> LocalRatings:
-        return LocalRatings(X, self.y[kept], self.weight[kept], self.n_threads)
+        held, table = held_out(self.X, fraction, rng)
+        weight = None if self.weight.dtype == bool else self.weight
+        # what is learnt from is the same table, in which the ratings held out weigh nothing
+        train = LocalRatings(self.X, self.y, weight, self.n_threads, ~held)
+        return train, LocalRatings(
+            table, self.y[held], None if weight is None else weight[held], self.n_threads
+        )
 
     def _scores(self, structure: LatentFactors) -> FactorScores:
         return FactorScores(structure, self.X, self.n_threads)
@@ -129,6 +149,5 @@ class LocalRatings(AbstractRatingRows):
     def _rated(self) -> sparse.csr_array:
         """Who rated what; made anew each time, for its ones take as much memory as the ratings."""
         X = self.X
-        return sparse.csr_array(
-            (np.ones(X.n_ratings), X.item_of, X.user_starts), shape=(X.n_users, X.n_items)
-        )
+        counts = (self.weight != 0).astype(np.float64)
+        return sparse.csr_array((counts, X.item_of, X.user_starts), shape=(X.n_users, X.n_items))

@@ -133,6 +133,12 @@ class FactorScores(AbstractScoreMap):
         return scores
 
     def at(self, theta):
+        near = self.around(theta)
+        near.scores = self.score(theta)
+        return near
+
+    def around(self, theta: NDArray) -> AbstractLinearization:
+        """What `at` gives, without the scores, which are as long as the ratings."""
         return _FactorLinearization(self, theta)
 
     def totals(self, theta: NDArray) -> tuple[Table, Table]:
@@ -201,9 +207,7 @@ class _FactorLinearization(AbstractLinearization):
         mapping = of.structure.mapping
         users, items = (mapping.slope(table[:, self._first :]) for table in self._totals)
         self._slopes = users, items
-        self.scores = np.empty(of.X.n_ratings)
-        arguments = (of.X.user_starts, of.X.item_of, self._left, self._right, self.scores)
-        of._run(kernels.score_some, kernels.score_in_parallel, of._user_parts, *arguments)
+        self.scores = np.empty(0)
 
     def pushforward(self, v):
         return self.along(v)[0]

@@ -106,6 +106,12 @@ class RatingTable(NamedTuple):
         """User of each rating, in the order of the users (n_ratings,); made anew each time."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.user_counts)
 
+    def counts_of(self, kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Ratings of each user, and of each item, among some of the ratings."""
+        items = np.zeros(self.n_items, dtype=np.int64)
+        _count_some(self.item_of, kept, items)
+        return np.diff(_kept_starts(self.user_starts, kept)), items
+
     def take(self, kept: NDArray[np.bool_]) -> RatingTable:
         """Some of the ratings, of all users and items.
 
@@ -173,6 +179,12 @@ def _starts(codes: NDArray, n_codes: int) -> NDArray[np.int64]:
 def _count(codes, counts):
     for position in range(codes.size):
         counts[codes[position]] += 1
+
+
+@njit(cache=True, nogil=True)
+def _count_some(codes, kept, counts):
+    for position in range(codes.size):
+        counts[codes[position]] += kept[position]
 
 
 @njit(cache=True, nogil=True)

@@ -99,7 +99,7 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
         rho=0.0,
         sharpness="perturbed",
         damping=60.0,
-        cg_iter=1,
+        cg_iter=None,
         max_iter=None,
         n_burn_in=None,
         n_samples=100,

@@ -34,7 +34,7 @@ FACTOR_CONSTRAINTS: dict[str, list[Any]] = {
     "rho": [_STRENGTH],
     "sharpness": [StrOptions({"perturbed", "perturbed_gradient", "injected"})],
     "damping": [_POSITIVE],
-    "cg_iter": [_COUNT],
+    "cg_iter": [_COUNT, None],
     "max_iter": [_COUNT, None],
     "n_burn_in": [Interval(Integral, 0, None, closed="left"), None],
     "n_samples": [_COUNT],
@@ -90,8 +90,8 @@ FACTOR_PARAMETERS = """
     damping : float, default=60.0
         Damping of the steps of "gauss_newton", beside the sum of squared errors: more is slower, and keeps weak
         patterns out for longer.
-    cg_iter : int, default=1
-        Most conjugate-gradient steps of one iteration ("gauss_newton").
+    cg_iter : int, default=None
+        Most conjugate-gradient steps of one iteration ("gauss_newton"); None: 1, with side features or ``implicit`` 20.
     max_iter : int, default=None
         Iterations, sweeps or epochs; None: the solver's own.
     n_burn_in : int, default=None

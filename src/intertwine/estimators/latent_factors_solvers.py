@@ -44,7 +44,6 @@ _PLAIN = (
     "rho",
     "sharpness",
     "damping",
-    "cg_iter",
     "n_samples",
     "learning_rate",
 )
@@ -66,12 +65,16 @@ def solver_of(estimator: Any) -> str:
     if second_order and solver != "gauss_newton":
         what = f"mapping={estimator.mapping!r}" if estimator.mapping != "identity" else f"rho={estimator.rho}"
         raise ValueError(f"{what} needs solver='gauss_newton', not {solver!r}")
-    described = estimator.implicit or len(estimator.user_features) or len(estimator.item_features)
-    if solver == "sgd" and described:
+    if solver == "sgd" and _is_described(estimator):
         raise ValueError("solver='sgd' knows ids only: side features and implicit=True need another solver")
     if estimator.n_components == 0 and not estimator.biases:
         raise ValueError("n_components=0 without biases leaves nothing to fit")
     return solver
+
+
+def _is_described(estimator: Any) -> bool:
+    """Whether anything but ids is known of users or items."""
+    return bool(estimator.implicit or len(estimator.user_features) or len(estimator.item_features))
 
 
 def settings_of(estimator: Any, solver: str) -> FactorSettings:
@@ -87,6 +90,11 @@ def settings_of(estimator: Any, solver: str) -> FactorSettings:
     burn_in = values["max_iter"] // _BURN_IN_SHARE if estimator.n_burn_in is None else estimator.n_burn_in
     if solver == "gibbs" and burn_in >= values["max_iter"]:
         raise ValueError(f"n_burn_in={burn_in} leaves no draws of max_iter={values['max_iter']} sweeps")
+    if estimator.cg_iter is None:
+        # blocks of ids are all the curvature there is beside those of the other side; features reach across ids
+        values["cg_iter"] = 20 if _is_described(estimator) else 1
+    else:
+        values["cg_iter"] = estimator.cg_iter
     return FactorSettings(n_burn_in=burn_in, **{name: getattr(estimator, name) for name in _PLAIN}, **values)
 
 

@@ -34,8 +34,9 @@ from _worker import peak_mb
 NAME = "latent_scale"
 KEY = ("part", "method", "ratings", "users", "items", "threads")
 SOLVERS = ("gauss_newton", "als", "variational", "gibbs", "sgd")
-#: Ratings: users and items.
-SIZES = {10**6: (10_000, 4_000), 10**7: (70_000, 15_000), 10**8: (500_000, 50_000)}
+#: Ratings: users and items; as many of these at every size, so that only the ratings grow.
+SIZES = dict.fromkeys((10**6, 10**7, 10**8), (50_000, 20_000))
+WAYS = ("solver", "estimator")
 FEWER, MORE = 1, 4  # iterations
 N_COMPONENTS = 20
 BYTES = 12  # of a rating
@@ -111,7 +112,7 @@ def through_solver(solver: str, X: np.ndarray, y: np.ndarray, n_iter: int) -> tu
     model = LatentFactorModel(**settings(solver, n_iter))
     rng = np.random.default_rng(0)
     began = time.process_time()
-    found = SOLVERS[solver](table, target, np.ones(len(y)), settings_of(model, solver), rng, UNWATCHED, 1)
+    found = SOLVERS[solver](table, target, None, settings_of(model, solver), rng, UNWATCHED, 1)
     return time.process_time() - began, float(found.history[-1, 3])
 
 
@@ -164,14 +165,16 @@ def measured(task: dict, limit_s: float) -> dict:
     return json.loads(done.stdout.strip().splitlines()[-1])
 
 
-def fits(name: str, sizes: list[int], solvers: list[str], again: bool, limit_s: float) -> None:
+def fits(
+    name: str, sizes: list[int], solvers: list[str], ways: list[str], again: bool, limit_s: float
+) -> None:
     """Every solver at every size, the small ones first."""
     results = Results(name, "ours", KEY)
     for n_ratings in sizes:
         with tempfile.TemporaryDirectory() as folder:
             draw(Path(folder), n_ratings)
             for solver in solvers:
-                for way in ("solver", "estimator"):
+                for way in ways:
                     n_users, n_items = SIZES[n_ratings]
                     key = {
                         "part": "fit",
@@ -222,12 +225,14 @@ def table(name: str) -> None:
                 *(f"{here[size]['pass_ns']:.1f} ns" if size in here else "–" for size in sizes),
                 f"{max(times) / min(times):.2f}",
                 *(f"{here[size]['memory_ratio']:.1f} ×" if size in here else "–" for size in sizes),
+                f"{of_each(here):.1f} ×" if len(here) > 1 else "–",
             ]
         )
     header = ["solver", *(f"a pass, {size:.0e}" for size in sizes), "slowest / fastest"]
-    header += [f"memory, {size:.0e}" for size in sizes]
+    header += [*(f"memory, {size:.0e}" for size in sizes), "of each further rating"]
     text = "Rank 20, one thread, processor time: nanoseconds of a pass for each rating; the largest memory "
-    text += "in multiples of the ratings' own (12 bytes each).\n\n" + markdown(header, body)
+    text += "in multiples of the ratings' own (12 bytes each): of all at each size, the tables of users and items "
+    text += "included, and of what the largest size has beyond the smallest.\n\n" + markdown(header, body)
     best = [row for row in rows if row["part"] == "top"]
     body = [
         [
@@ -244,6 +249,13 @@ def table(name: str) -> None:
     write_table(name, text)
     if len(sizes) > 1:
         picture(name, [row for row in grown if row["method"].endswith("solver")])
+
+
+def of_each(here: dict[int, dict]) -> float:
+    """Memory that grew with the ratings, from the smallest size to the largest."""
+    small, large = min(here), max(here)
+    held = [here[size]["memory_ratio"] * size for size in (small, large)]
+    return (held[1] - held[0]) / (large - small)
 
 
 def picture(name: str, rows: list[dict]) -> None:
@@ -266,6 +278,7 @@ def main() -> None:
     parser.add_argument("--part", nargs="+", choices=["fit", "top"], default=["fit", "top"])
     parser.add_argument("--sizes", nargs="+", type=lambda text: int(float(text)), default=list(SIZES))
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS))
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
     parser.add_argument("--again", action="store_true", help="measure also what is there already")
     parser.add_argument("--limit", type=float, default=3600.0, help="seconds that a measurement may take")
     parser.add_argument("--task", help=argparse.SUPPRESS)
@@ -276,7 +289,7 @@ def main() -> None:
     name = named(NAME, arguments.quick)
     if "fit" in arguments.part:
         sizes = [10**6] if arguments.quick else arguments.sizes
-        fits(name, sizes, arguments.solvers, arguments.again, arguments.limit)
+        fits(name, sizes, arguments.solvers, arguments.ways, arguments.again, arguments.limit)
     if "top" in arguments.part:
         tops(name, arguments.again, arguments.quick, arguments.limit)
     table(name)

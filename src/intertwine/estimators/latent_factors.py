@@ -41,7 +41,7 @@ from intertwine.validation.ratings import check_rating_scale, check_ratings, rea
 
 __all__ = ["LatentFactorModel"]
 
-_CHUNK = 2**20  # ratings put into order at a time
+_CHUNK = 2**16  # ratings put into order at a time
 
 
 @final

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from intertwine.fitting.factors_sweeps import learnt_from, sweep
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior, scores_of_pairs
+from intertwine.fitting.squared_ratings import squared_errors
 from intertwine.fitting.watch import Watch
 from intertwine.solvers.alternating_factors import AlternatingFactors, FactorPoint
 from intertwine.solvers.rated_sides import RatedSides
@@ -62,6 +63,7 @@ def fit_als_factors(
     users, items = tables_of(found)
     d = settings.width
     prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
+    weight = np.ones(len(data.outcome), dtype=bool) if data.weight is None else data.weight
     scores = scores_of_pairs(users, items, data.table.users, data.table.item_of, settings)
     return FactorModel(
         users=users[None],
@@ -73,7 +75,7 @@ def fit_als_factors(
         item_prior=prior,
         user_covariance=None,
         item_covariance=None,
-        noise=float(np.sqrt(np.average((data.outcome - scores) ** 2, weights=data.weight))),
+        noise=float(np.sqrt(squared_errors(scores, data.outcome, weight, 0.0) / weight.sum())),
         history=swept.history,
         converged=swept.converged,
     )

@@ -55,6 +55,8 @@ def learnt_from(
         return LearntFrom(X, y, weight, None, np.zeros(0), None)
     parts = hold_out(X, settings.validation_fraction, rng)
     kept = parts.kept
+    if kept.all():  # no id can spare a rating
+        return LearntFrom(X, y, weight, None, np.zeros(0), None)
     weights = (None, None) if weight is None else (weight[kept], weight[~kept])
     return LearntFrom(parts.train, y[kept], weights[0], parts.held, y[~kept], weights[1])
 

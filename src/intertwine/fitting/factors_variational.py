@@ -15,6 +15,8 @@ from intertwine.structures.ratings import RatingTable
 
 __all__ = ["fit_variational"]
 
+_SAME = 1e-9  # relative: ratings whose unit is this near to one are not copied into it
+
 
 def fit_variational(
     X: RatingTable,
@@ -54,11 +56,13 @@ def fit_variational(
     data = learnt_from(X, y, weight, settings, rng)
     # factors and priors of order one whatever the unit of the ratings: a bias has their unit, a factor its root
     unit = float(np.sqrt(np.average(data.outcome**2, weights=data.weight))) or 1.0
+    if abs(unit - 1.0) < _SAME:
+        unit = 1.0
+    else:
+        data = data._replace(outcome=data.outcome / unit)
     units = np.full(settings.width, np.sqrt(unit))
     units[: int(settings.biases)] = unit
-    sides = RatedSides.build(
-        data.table, data.outcome / unit, data.weight, settings.biases, n_threads=n_threads
-    )
+    sides = RatedSides.build(data.table, data.outcome, data.weight, settings.biases, n_threads=n_threads)
     solver = VariationalFactors(settings.tol)
     start = solver.start(sides, settings.n_components, settings.init_scale, rng)
 

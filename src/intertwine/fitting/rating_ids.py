@@ -12,7 +12,7 @@ __all__ = ["IdIndex"]
 _KINDS = {"i": "int", "f": "float", "O": "text"}
 _WIDE = {"i": np.int64, "f": np.float64}
 _DENSE = 4  # numbers per rating that a table of them may span
-_CHUNK = 2**20  # ratings numbered at a time: what lies between is as long as this, not as the column
+_CHUNK = 2**16  # ratings numbered at a time: what lies between is as long as this, not as the column
 
 
 @final

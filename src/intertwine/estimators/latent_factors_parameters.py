@@ -101,7 +101,7 @@ FACTOR_PARAMETERS = """
     tol : float, default=None
         Relative gain under which the solver stops; None: its own.
     init_scale : float, default=None
-        Size of the factors at the start; None: the solver's own.
+        Size of the factors at the start, for "variational" as a share of its prior's; None: the solver's own.
     learning_rate : float, default=0.003
         "sgd": length of the steps, for ratings of variance one.
     validation_fraction : float, default=None

@@ -24,7 +24,7 @@ SOLVERS: dict[str, Callable[..., FactorModel]] = {
 }
 # what each solver takes where a parameter is None
 _OWN: dict[str, dict[str, Any]] = {
-    "variational": {"max_iter": 60, "tol": 1e-4},
+    "variational": {"max_iter": 60, "tol": 1e-4, "init_scale": 0.3},
     "gibbs": {"max_iter": 300, "tol": 0.0},
     "als": {"alpha": 1.0, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
     "gauss_newton": {"max_iter": 100, "tol": 1e-5, "validation_fraction": 0.03},

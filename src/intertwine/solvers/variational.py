@@ -29,6 +29,8 @@ __all__ = ["FactorPosterior", "FactorPrior", "VariationalFactors", "VariationalS
 
 _RIDGE_STEPS = 4  # of conjugate gradients in a half sweep; the coefficients start where they were
 _STRENGTH_STEPS = 10  # of the fixed point for γ
+_INFORMED = 1.5  # how much more a row learns from its ratings than from its prior, at the start
+_START_VARIANCES = 0.1, 1.0  # of factors: the least, where ids have hundreds of ratings, and the most
 _WEAK = 1e-3  # rows' worth of unit variance that keep a precision from growing without end
 _WEAK_STRENGTH = 1e-4  # the same for γ, per mean square of a row of features
 _WEAK_NOISE = 1e-9  # the same for α, as a share of the squares of the outcome
@@ -91,12 +93,13 @@ class VariationalFactors(AbstractSolver):
 
     @staticmethod
     def start(sides: RatedSides, n_components: int, init_scale: float, rng: np.random.Generator):
-        """Return a point to start from: normal factors of items of deviation ``init_scale``, broad priors."""
+        """Return a point to start from: broad priors, and factors of items drawn ``init_scale`` times as broad."""
         biases = sides.users.rows.biases
-        variances = np.full(int(biases) + n_components, 0.1)
+        variances = np.full(int(biases) + n_components, _start_variance(sides))
         if biases:
             variances[0] = 0.25
-        items = init_scale * rng.standard_normal((sides.items.rows.n_rows, variances.size))
+        deviation = init_scale * np.sqrt(variances)
+        items = deviation * rng.standard_normal((sides.items.rows.n_rows, variances.size))
         if biases:
             items[:, 0] = 0.0
         users = np.zeros((sides.users.rows.n_rows, variances.size))
@@ -131,6 +134,16 @@ class VariationalFactors(AbstractSolver):
         bound = 0.5 * total * (np.log(noise_precision / (2.0 * np.pi)) - 1.0) + user_bound + item_bound
         params = FactorPosterior(users.moments, items.moments, user_prior, item_prior, noise_precision)
         return VariationalState(params, -bound, (state.value + bound) / max(abs(bound), 1e-300))
+
+
+def _start_variance(sides: RatedSides) -> float:
+    """Prior variance v of the factors of both sides for which ratings outweigh the priors of an average row.
+
+    Of n ratings a row learns n v, of its prior 1 / v. A prior that is stronger than its ratings keeps the factors near
+    zero until they are given up: there the evidence has an optimum of its own.
+    """
+    fewest = min(float(np.mean(side.rows.total_weights())) for side in sides)
+    return float(np.clip(np.sqrt(_INFORMED / max(fewest, 1e-300)), *_START_VARIANCES))
 
 
 def _start_prior(side: RatedSide, variances: NDArray[np.float64]) -> FactorPrior:

@@ -29,3 +29,18 @@ def test_factors_are_found_where_ids_have_few_ratings(seed):
     X, y = ratings(seed=seed)
     model = LatentFactorModel(n_components=2, random_state=seed).fit(X[:550], y[:550])
     assert error(model, X[550:], y[550:]) < 0.5
+
+
+@pytest.mark.parametrize("solver", ["variational", "gibbs", "als", "gauss_newton", "sgd"])
+def test_levels_alone_take_new_ratings_in(solver):
+    rng = np.random.default_rng(0)
+    X, _ = ratings(n=600)
+    level = rng.standard_normal(40)[X[:, 0]]
+    y = level + 0.1 * rng.standard_normal(len(X))
+    known = X[:, 0] < 35
+    model = LatentFactorModel(n_components=0, solver=solver, max_iter=80, random_state=0)
+    model.fit(X[known], y[known])
+    folded = model.fold_in(X[~known], y[~known])
+    np.testing.assert_array_equal(folded.predict(X[known]), model.predict(X[known]))
+    assert error(folded, X[~known], y[~known]) < 0.6 * np.std(y[~known])
+    assert error(model.partial_fit(X[~known], y[~known]), X[~known], y[~known]) < 0.6 * np.std(y[~known])

@@ -159,7 +159,7 @@ class _OneId:
         slope = self._mapping.slope(rows[:, self._first :])
         slopes = self._factors * slope[:, None, :]
         if self._first:
-            slopes = np.concatenate([np.ones_like(slopes[:, :, :1]), slopes], axis=2)
+            slopes = np.concatenate([np.ones((*slopes.shape[:2], 1)), slopes], axis=2)
         weighted = slopes * self._weight[:, None]
         precision = prior + np.einsum("snd,sne->sde", weighted, slopes)
         error = self._scores(rows) - self._target

@@ -44,3 +44,28 @@ def test_levels_alone_take_new_ratings_in(solver):
     np.testing.assert_array_equal(folded.predict(X[known]), model.predict(X[known]))
     assert error(folded, X[~known], y[~known]) < 0.6 * np.std(y[~known])
     assert error(model.partial_fit(X[~known], y[~known]), X[~known], y[~known]) < 0.6 * np.std(y[~known])
+
+
+@pytest.mark.parametrize("solver", ["variational", "als"])
+def test_what_is_measured_twice_weighs_twice(solver):
+    # also where it counts that somebody rated it: they did so once
+    X, y = ratings()
+    weight = np.random.default_rng(1).integers(1, 4, len(X))
+    twice = np.repeat(X, weight, axis=0), np.repeat(y, weight)
+    settings = {
+        "n_components": 2,
+        "solver": solver,
+        "implicit": True,
+        "random_state": 0,
+        "duplicates": "keep",
+    }
+    known = X[:, 0] < 35
+    weighted = LatentFactorModel(**settings).fit(X, y, sample_weight=weight)
+    np.testing.assert_allclose(
+        LatentFactorModel(**settings).fit(*twice).predict(X), weighted.predict(X), rtol=1e-9
+    )
+    base = LatentFactorModel(**settings).fit(X[known], y[known])
+    later = ~known[np.repeat(np.arange(len(X)), weight)]
+    folded = base.fold_in(twice[0][later], twice[1][later])
+    weighted = base.fold_in(X[~known], y[~known], sample_weight=weight[~known])
+    np.testing.assert_allclose(folded.predict(X), weighted.predict(X), rtol=1e-9)

@@ -142,7 +142,7 @@ def one_row_per_id(
 def rated_features(
     starts: NDArray[np.int64], partners: NDArray[np.int32], n_partners: int
 ) -> sparse.csr_array:
-    """Who rated what: a row per id, 1/√n at each of its n partners.
+    """Who rated what: a row per id, 1/√n at each of its n partners, those rated more than once included once.
 
     Parameters
     ----------
@@ -156,9 +156,12 @@ def rated_features(
 
     Source: Y. Koren, Factorization meets the neighborhood (KDD 2008), eq. 15.
     """
-    counts = np.diff(starts)
-    entries = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
-    return sparse.csr_array((entries, partners, starts), shape=(len(counts), n_partners))
+    n_ids = len(starts) - 1
+    rated = sparse.csr_array((np.ones(len(partners)), partners, starts), shape=(n_ids, n_partners), copy=True)
+    rated.sum_duplicates()
+    counts = np.diff(rated.indptr)
+    rated.data = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
+    return rated
 
 
 def joined_features(first: Any, second: sparse.csr_array) -> sparse.csr_array:

@@ -69,3 +69,21 @@ def test_what_is_measured_twice_weighs_twice(solver):
     folded = base.fold_in(twice[0][later], twice[1][later])
     weighted = base.fold_in(X[~known], y[~known], sample_weight=weight[~known])
     np.testing.assert_allclose(folded.predict(X), weighted.predict(X), rtol=1e-9)
+
+
+@pytest.mark.parametrize("solver", ["variational", "gibbs"])
+def test_standard_deviations_cover_where_users_are_new(solver):
+    # of users without ratings, and of users whose first ratings were folded in
+    X, y = ratings(300, 60, 6000, seed=3, noise=0.7)
+    new = X[:, 0] >= 250
+    first, later = np.flatnonzero(new)[::2], np.flatnonzero(new)[1::2]
+    settings = {"max_iter": 60, "n_samples": 40} if solver == "gibbs" else {}
+    model = LatentFactorModel(n_components=2, solver=solver, random_state=0, **settings)
+    model.fit(X[~new], y[~new])
+    with pytest.warns(UserWarning, match="not in the fit"):
+        mean, std = model.predict(X[later], return_std=True)
+    assert 0.75 < np.mean(np.abs(y[later] - mean) < 1.2816 * std) < 0.85
+    folded = model.fold_in(X[first], y[first])
+    mean, folded_std = folded.predict(X[later], return_std=True)
+    assert 0.75 < np.mean(np.abs(y[later] - mean) < 1.2816 * folded_std) < 0.85
+    assert np.median(folded_std) < 0.7 * np.median(std)

@@ -11,7 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.rating_data import RatedPairs, Side, numbered, pairs_of_matrix
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, scores_of_pairs, variance_of_pairs
-from intertwine.fitting.more_ratings import with_new_ids
+from intertwine.fitting.more_ratings import variance_of_new, with_new_ids
 from intertwine.frames import make_frame
 from intertwine.validation.ratings import read_columns
 from intertwine.validation.wording import listed
@@ -68,7 +68,9 @@ class FactorPredictions:
         if model.user_covariance is not None:
             variance = variance_of_pairs(model, pairs.user_codes, pairs.item_codes, self._settings)
         elif model.n_draws > 1:
-            variance = np.var(draws, axis=0)
+            known = len(self._sides[0].ids), len(self._sides[1].ids)
+            codes = pairs.user_codes, pairs.item_codes
+            variance = np.var(draws, axis=0) + variance_of_new(model, codes, known, self._settings)
         else:
             raise ValueError("return_std needs a posterior: fit with solver='variational' or 'gibbs'")
         return mean, self._spread * np.sqrt(variance + model.noise**2)

@@ -106,6 +106,7 @@ def fit_gibbs_factors(
 
 
 _LARGEST_MIXING = 1.2
+_LEAST_SPREAD = 1e-6  # of ids, as a share of the noise
 
 
 def _widths(X: RatingTable) -> list[int]:
@@ -152,5 +153,6 @@ def _totals(own, weights, features, settings: FactorSettings) -> NDArray[np.floa
 
 def _prior_of(own, noise: float) -> NewIdPrior:
     """What the draws of all ids say of one more: their mean and spread."""
-    spread = np.maximum(own.var(axis=1, dtype=float).mean(axis=0), np.finfo(float).tiny)
+    least = max(_LEAST_SPREAD * noise**2, np.finfo(float).tiny)  # one id has none
+    spread = np.maximum(own.var(axis=1, dtype=float).mean(axis=0), least)
     return NewIdPrior(own.mean(axis=1, dtype=float), np.diag(noise**2 / spread), 0.0)

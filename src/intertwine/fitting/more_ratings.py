@@ -2,6 +2,7 @@
 
 The past of an id is a Gaussian around its coefficients. Where the fit has no posterior, its precision is rebuilt from
 the number n of ratings behind it: the prior's, plus n times the mean of h hᵀ over the other side (see `fold_in`).
+Where the fit is draws from a posterior, new ids are draws as well.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from intertwine.fitting.fold_in import Batch, OtherSide, fold_in
 from intertwine.fitting.latent_factors import FactorModel, FactorSettings, NewIdPrior
 from intertwine.structures.mapping import MAPPINGS
 
-__all__ = ["NewRatings", "absorbed", "with_new_ids"]
+__all__ = ["NewRatings", "absorbed", "variance_of_new", "with_new_ids"]
 
 
 class NewRatings(NamedTuple):
@@ -91,6 +92,42 @@ def _grown(half: _Half, n_new: int, features: Any, noise: float) -> _Half:
     return half._replace(table=table, covariance=covariance)
 
 
+def variance_of_new(
+    model: FactorModel,
+    codes: tuple[NDArray[Any], NDArray[Any]],
+    known: tuple[int, int],
+    settings: FactorSettings,
+) -> NDArray[np.float64]:
+    """Variance of the scores of some pairs because nothing is known of a user or item but the population.
+
+    Parameters
+    ----------
+    model : FactorModel
+        With rows for all ids (see `with_new_ids`).
+    codes : (ndarray of int (n,), ndarray of int (n,))
+        Of users and items.
+    known : (int, int)
+        Number of users and items that have ratings: codes from there on are new.
+    settings : FactorSettings
+
+    Returns
+    -------
+    ndarray of shape (n,)
+    """
+    first = int(settings.biases)
+    halves = _halves(model)
+    spreads = [model.noise**2 * np.linalg.inv(half.prior.precision) for half in halves]
+    new = [own >= count for own, count in zip(codes, known, strict=True)]
+    variance = np.zeros(len(codes[0]))
+    for side, spread in enumerate(spreads):
+        partners, place = np.unique(codes[1 - side][new[side]], return_inverse=True)
+        slopes = halves[1 - side].table[:, partners].astype(float)
+        slopes[:, :, :first] = 1.0
+        variance[new[side]] += (np.einsum("snd,de,sne->n", slopes, spread, slopes) / len(slopes))[place]
+    variance[new[0] & new[1]] += (spreads[0][first:, first:] * spreads[1][first:, first:]).sum()
+    return variance
+
+
 def absorbed(
     model: FactorModel,
     ratings: NewRatings,
@@ -162,6 +199,7 @@ class _Plan:
         weight = np.add.reduceat(self._batch.weight, self._batch.starts[:-1])
         power = (behind + weight) ** half.prior.power
         typical = _mean_product(other.table, past[1 - side], settings)
+        self._new = behind == 0.0
         self._precision = power[:, None, None] * half.prior.precision + behind[:, None, None] * typical[None]
 
     def moved(self, half: _Half, other: _Half, intercepts) -> _Half:
@@ -172,11 +210,21 @@ class _Plan:
         rows, precision = fold_in(self._batch, partners, self._mean, self._precision, self._settings)
         table = half.table.copy()
         table[:, self._ids] = rows
+        found = self._noise**2 * np.linalg.inv(precision)
         covariance = half.covariance
         if covariance is not None:
             covariance = covariance.copy()
-            covariance[self._ids] = self._noise**2 * np.linalg.inv(precision)
+            covariance[self._ids] = found
+        elif len(table) > 1:
+            table[:, self._ids[self._new]] += _deviations(found[self._new], len(table))
         return half._replace(table=table, covariance=covariance)
+
+
+def _deviations(covariance: NDArray[np.float64], n_draws: int) -> NDArray[np.float64]:
+    """Draws (n_draws, n_ids, d) of mean zero, the same in every call: modes stay the mean of what is drawn."""
+    normal = np.random.default_rng(0).standard_normal((n_draws, *covariance.shape[:2]))
+    normal = (normal - normal.mean(axis=0)) * np.sqrt(n_draws / (n_draws - 1.0))
+    return np.einsum("nde,sne->snd", np.linalg.cholesky(covariance), normal)
 
 
 def _mean_product(

@@ -245,8 +245,12 @@ def table(name: str) -> None:
         for row in best
     ]
     if best:
-        text += "\n\nThe ten best items of every user, two threads (clock). Ours leaves out what was rated and "
-        text += "returns a frame.\n\n" + markdown(["method", "users", "items", "all users", "added memory"], body)
+        text += (
+            "\n\nThe ten best items of every user, two threads (clock). Ours leaves out what was rated and "
+        )
+        text += "returns a frame.\n\n" + markdown(
+            ["method", "users", "items", "all users", "added memory"], body
+        )
     write_table(name, text)
     if len(sizes) > 1:
         picture(name, [row for row in grown if row["method"].endswith("solver")] or grown)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 
 from _methods import Method
-from _our_factors import OurFactors
+from _our_factors import OurFactors, PlainConjugateGradients
 from baselines import factor_libraries
 from baselines.factor_peer import FactorPeer, tiny_table
 from baselines.rating_peer import rmse
@@ -28,6 +28,15 @@ _OURS = {
     "intertwine, Gauss-Newton + who rated what": {"solver": "gauss_newton", "implicit": True},
     "intertwine, ALS + who rated what": {"solver": "als", "implicit": True},
 }
+_SHARP = ("perturbed", "perturbed_gradient", "injected")
+_OURS |= {
+    f"intertwine, Gauss-Newton, {form.replace('_', ' ')}, ρ = .5": {
+        "solver": "gauss_newton",
+        "rho": 0.5,
+        "sharpness": form,
+    }
+    for form in _SHARP
+}
 _PEERS = {
     "Surprise SVD, defaults": factor_libraries.Surprise,
     "Surprise SVD, tuned": factor_libraries.SurpriseTuned,
@@ -40,5 +49,6 @@ _PEERS = {
 
 METHODS: dict[str, Method] = {
     **{name: _method(partial(OurFactors, **settings)) for name, settings in _OURS.items()},
+    "second order, plain CG (the authors' settings)": _method(PlainConjugateGradients),
     **{name: _method(make, from_registry=True) for name, make in _PEERS.items()},
 }

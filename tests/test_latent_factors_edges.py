@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import numpy as np
+import pandas as pd
 import pytest
+from scipy import sparse
+from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import LatentFactorModel
 
@@ -87,3 +90,10 @@ def test_standard_deviations_cover_where_users_are_new(solver):
     mean, folded_std = folded.predict(X[later], return_std=True)
     assert 0.75 < np.mean(np.abs(y[later] - mean) < 1.2816 * folded_std) < 0.85
     assert np.median(folded_std) < 0.7 * np.median(std)
+
+
+def test_warnings_name_the_line_of_the_caller():
+    X, y = ratings(n=300)
+    with pytest.warns(ConvergenceWarning) as caught:
+        LatentFactorModel(n_components=2, max_iter=2, random_state=0).fit(X, y)
+    assert caught[0].filename == __file__

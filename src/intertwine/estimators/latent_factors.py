@@ -215,7 +215,7 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
             warnings.warn(
                 f"{solver!r} stopped after {len(model.history)} iterations before it had settled; raise max_iter",
                 ConvergenceWarning,
-                stacklevel=2,
+                stacklevel=3,
             )
         return self
 

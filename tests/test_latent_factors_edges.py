@@ -92,6 +92,12 @@ def test_standard_deviations_cover_where_users_are_new(solver):
     assert np.median(folded_std) < 0.7 * np.median(std)
 
 
+def test_without_factors_nothing_is_alike():
+    X, y = ratings(n=300)
+    with pytest.raises(ValueError, match="no factors to compare"):
+        LatentFactorModel(n_components=0).fit(X, y).similar_items([0])
+
+
 def test_warnings_name_the_line_of_the_caller():
     X, y = ratings(n=300)
     with pytest.warns(ConvergenceWarning) as caught:

@@ -117,6 +117,11 @@ class FactorResults(FactorPredictions):
         -------
         frame
             Item, rank (from 1), similar (its id), similarity: the cosine of the factors.
+
+        Raises
+        ------
+        ValueError
+            For ids that are not in the fit, and for a fit without factors.
         """
         return self._similar(1, items, k)
 
@@ -150,6 +155,8 @@ class FactorResults(FactorPredictions):
     def _similar(self, side: int, labels, k: int) -> Any:
         check_is_fitted(self, "_model")
         check_count(k, "k")
+        if self._settings.n_components == 0:
+            raise ValueError("n_components=0: there are no factors to compare, levels alone were fitted")
         codes = self._known(side, labels)
         factors = self._mean_factors(side)
         length = np.linalg.norm(factors, axis=1, keepdims=True)

@@ -92,6 +92,15 @@ def test_standard_deviations_cover_where_users_are_new(solver):
     assert np.median(folded_std) < 0.7 * np.median(std)
 
 
+def test_a_sparse_matrix_of_new_users_is_folded_in():
+    X, y = ratings()
+    known = X[:, 0] < 35
+    model = LatentFactorModel(n_components=1, random_state=0).fit(X[known], y[known])
+    table = sparse.coo_array((y[~known], tuple(X[~known].T)), shape=(40, 30)).tocsr()
+    pairs = model.fold_in(X[~known], y[~known])
+    np.testing.assert_allclose(model.fold_in(table).predict(X), pairs.predict(X), rtol=1e-12)
+
+
 def test_without_factors_nothing_is_alike():
     X, y = ratings(n=300)
     with pytest.raises(ValueError, match="no factors to compare"):

@@ -40,14 +40,15 @@ class FactorUpdates(FactorResults, abc.ABC):
     def _ratings_of(self, X, y, sample_weight, known) -> tuple:
         """Ids; codes, ratings and weights (None where all are one)."""
 
-    def fold_in(self, X, y, sample_weight=None) -> Self:
+    def fold_in(self, X, y=None, sample_weight=None) -> Self:
         """Add users or items from their first ratings, without a refit; nobody else's coefficients move.
 
         Parameters
         ----------
-        X : array-like or frame (n, p)
+        X : array-like or frame (n, p), or sparse matrix
             Ratings of new users for known items, or of known users for new items.
         y : array-like (n,)
+            Left out with a sparse matrix.
         sample_weight : array-like (n,), default=None
 
         Returns
@@ -61,7 +62,7 @@ class FactorUpdates(FactorResults, abc.ABC):
             When both ids of a row are known (see ``partial_fit``), or neither is.
         """
         check_is_fitted(self, "_model")
-        ratings = self._ratings_of(X, y, sample_weight, self._sides)
+        ratings = self._ratings_of(*self._with_ratings(X, y), sample_weight, self._sides)
         pairs, users, items = ratings[:3]
         new_user, new_item = users >= len(self._sides[0].ids), items >= len(self._sides[1].ids)
         for at_fault, what, remedy in (

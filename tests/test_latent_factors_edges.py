@@ -107,6 +107,14 @@ def test_without_factors_nothing_is_alike():
         LatentFactorModel(n_components=0).fit(X, y).similar_items([0])
 
 
+@pytest.mark.parametrize("solver", ["variational", "gibbs", "als", "gauss_newton"])
+def test_what_would_not_fit_into_memory_is_refused_before(solver):
+    X, y = ratings(n=300)
+    model = LatentFactorModel(n_components=10**6, n_samples=10**6, solver=solver)
+    with pytest.raises(MemoryError, match="the fit of 40 users and 30 items needs .* a smaller n_components"):
+        model.fit(X, y)
+
+
 def test_warnings_name_the_line_of_the_caller():
     X, y = ratings(n=300)
     with pytest.warns(ConvergenceWarning) as caught:

@@ -108,10 +108,13 @@ def require_factor_memory(
     MemoryError
     """
     d, n_ids = settings.width, n_users + n_items
-    of_tables = {"gibbs": 8 * settings.n_samples * d, "variational": 12 * d**2}.get(solver, 80 * d)
+    # measured: all but "gibbs" and "sgd" hold a matrix per id
+    of_tables = 80 * d + {"variational": 16, "als": 7, "gauss_newton": 12}.get(solver, 0) * d**2
+    if solver == "gibbs":
+        of_tables += 8 * settings.n_samples * d
     of_ratings = 160 if solver == "gibbs" else 64
     require_memory(
         n_ids * of_tables + n_ratings * of_ratings,
         f"the fit of {n_users} users and {n_items} items",
-        "a smaller n_components" + (", n_samples" if solver == "gibbs" else ", solver='als'"),
+        "a smaller n_components" + {"gibbs": ", n_samples", "variational": ", solver='als'"}.get(solver, ""),
     )

@@ -92,6 +92,14 @@ def test_standard_deviations_cover_where_users_are_new(solver):
     assert np.median(folded_std) < 0.7 * np.median(std)
 
 
+def test_categories_of_numbers_are_these_numbers():
+    X, y = ratings(n=300)
+    frame = pd.DataFrame(X, columns=["user", "item"])
+    model = LatentFactorModel(n_components=1, random_state=0).fit(frame.astype("category"), y)
+    assert model.users_.dtype == np.int64
+    np.testing.assert_array_equal(model.predict(frame), model.predict(frame.astype("category")))
+
+
 def test_a_sparse_matrix_of_new_users_is_folded_in():
     X, y = ratings()
     known = X[:, 0] < 35
@@ -105,6 +113,12 @@ def test_without_factors_nothing_is_alike():
     X, y = ratings(n=300)
     with pytest.raises(ValueError, match="no factors to compare"):
         LatentFactorModel(n_components=0).fit(X, y).similar_items([0])
+
+
+def test_a_scale_is_two_numbers():
+    X, y = ratings(n=300)
+    with pytest.raises(ValueError, match=r"rating_scale=\('1', '5'\) is no \(low, high\)"):
+        LatentFactorModel(rating_scale=("1", "5")).fit(X, y)
 
 
 @pytest.mark.parametrize("solver", ["variational", "gibbs", "als", "gauss_newton"])

@@ -45,7 +45,7 @@ class Side(NamedTuple):
         """Number the ids of a table, and learn how its columns become features."""
         position = columns.position(column, f"{name}_column")
         told = tuple(columns.position(c, f"{name}_features") for c in feature_columns)
-        index, codes = IdIndex.of(id_values(columns.values(position), name), name)
+        index, codes = IdIndex.of(id_values(columns.ids(position), name), name)
         parts = [
             SideColumn.of(
                 one_row_per_id(codes, len(index), columns.values(c), str(columns.names[c]), index.labels),
@@ -57,7 +57,7 @@ class Side(NamedTuple):
 
     def read(self, columns: Columns) -> tuple[Side, NDArray[Any]]:
         """Codes of a table's ids, in a side that has the new ones behind the known."""
-        values = id_values(columns.values(self.column), self.ids.name)
+        values = id_values(columns.ids(self.column), self.ids.name)
         index, codes = self.ids.extended(values)
         return self._replace(ids=index), codes
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from numbers import Integral
+from numbers import Integral, Real
 from typing import Any
 
 import narwhals as nw
@@ -53,8 +53,12 @@ class Columns:
             raise ValueError(f"{parameter}={column!r}, but X has {len(self.names)} columns: user, item, ...")
         return int(column)
 
+    def ids(self, position: int) -> NDArray[Any]:
+        """One column (n,); categories are what they stand for, 1 is not '1'."""
+        return self._array[:, position] if self._frame is None else self._frame[:, position].to_numpy()  # type: ignore[index]
+
     def values(self, position: int) -> NDArray[Any]:
-        """One column (n,)."""
+        """One column (n,); categories are labels, also those that are numbers."""
         if self._frame is not None:
             column = self._frame[:, position]
             return (column.cast(nw.String) if is_categorical(column.dtype) else column).to_numpy()
@@ -220,7 +224,8 @@ def check_rating_scale(y: NDArray[np.float64], scale: Sequence[float] | None) ->
     if scale is None:
         return None
     shown = tuple(int(v) if isinstance(v, Integral) else v for v in scale)
-    if len(shown) != 2 or not all(np.isfinite(shown)) or not shown[0] < shown[1]:
+    numbers = all(isinstance(v, Real) for v in shown)
+    if len(shown) != 2 or not numbers or not all(np.isfinite(shown)) or not shown[0] < shown[1]:
         raise ValueError(f"rating_scale={scale!r} is no (low, high) with low < high")
     outside = (y < shown[0]) | (y > shown[1])
     if outside.any():

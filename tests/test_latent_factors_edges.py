@@ -129,6 +129,14 @@ def test_what_would_not_fit_into_memory_is_refused_before(solver):
         model.fit(X, y)
 
 
+def test_the_only_user_says_little_of_another():
+    X = np.column_stack([np.zeros(20, int), np.arange(20)])
+    y = np.random.default_rng(0).normal(size=20)
+    model = LatentFactorModel(n_components=1, solver="gibbs", max_iter=40, random_state=0).fit(X, y)
+    folded = model.fold_in([[1, 0], [1, 1]], [2.0, 3.0])
+    assert np.isfinite(folded.predict([[1, 2], [0, 1]], return_std=True)).all()
+
+
 def test_warnings_name_the_line_of_the_caller():
     X, y = ratings(n=300)
     with pytest.warns(ConvergenceWarning) as caught:

@@ -124,7 +124,7 @@ def test_tables_are_those_of_the_model(study):
     assert near.rows[0]["near"][0] == f"{wanted['similar']} ({wanted['similarity']:.2f})"
     (told,) = what_moves(study, found)
     spread = np.std(estimator.item_biases_[found.items])
-    assert f"{spread:.2f} by what is rated" in told
+    assert f"{spread:.2g} by what is rated" in told
 
 
 def cautions_of(study):

@@ -142,3 +142,15 @@ def test_warnings_name_the_line_of_the_caller():
     with pytest.warns(ConvergenceWarning) as caught:
         LatentFactorModel(n_components=2, max_iter=2, random_state=0).fit(X, y)
     assert caught[0].filename == __file__
+
+
+@pytest.mark.parametrize(("level", "most"), [(0.1, 0), (1.0, 1)])
+def test_last_steps_are_few_where_the_best_came_early(level, most):
+    # few ratings, mostly levels: two more steps after the fifth learn noise
+    rng = np.random.default_rng(0)
+    X, _ = ratings(200, 150, 1500)
+    y = level * rng.standard_normal(200)[X[:, 0]] + rng.standard_normal(len(X))
+    model = LatentFactorModel(solver="gauss_newton", validation_fraction=0.2, random_state=0).fit(X, y)
+    held_out = model.history_["validation_rmse"]
+    assert held_out.argmin() < 8
+    assert held_out.isna().sum() <= most  # steps with all ratings have no error of ratings held out

@@ -36,6 +36,7 @@ __all__ = ["EarlyStop", "descend", "fit_gauss_newton", "solver_for"]
 
 _LEVEL = 3.2  # standard deviations between the mean rating and the level that factors start to explain from
 _SUBSPACE_ITERATIONS = 4
+_STEPS_PER_FINAL = 6  # steps to the best iteration, at least, for each one after it
 
 
 class EarlyStop(NamedTuple):
@@ -48,7 +49,7 @@ class EarlyStop(NamedTuple):
     n_least : int
         Iterations before that, at least.
     n_final : int
-        Steps with all ratings after the best iteration.
+        Steps with all ratings after the best iteration; fewer where that came early.
     """
 
     patience: int = 3
@@ -212,11 +213,11 @@ def _stopped_early(fit, ratings, parts, start, solver, stop, watch) -> tuple[NDA
     # what the best iteration was found by costs as much as it saw, and the held out ratings were read through each time
     share = held.n_ratings / ratings.n_ratings
     history[:, 3] = history[:, 3] * (1.0 - share) + (history[:, 0] + 1.0) * share
-    if not stop.n_final:
+    # they add to the steps of the best iteration: where these were few, two more go far beyond it
+    n_final = min(stop.n_final, (int(np.argmin(found.errors)) + 1) // _STEPS_PER_FINAL)
+    if not n_final:
         return found.params, history, found.settled
-    final = descended(
-        "last steps", fit.risk(ratings), solver, found.params, stop.n_final, watch, tell=_passes
-    )
+    final = descended("last steps", fit.risk(ratings), solver, found.params, n_final, watch, tell=_passes)
     rows = _rows(final)
     rows[:, 0] += history[-1, 0]
     rows[:, 3] += history[-1, 3]

@@ -154,3 +154,19 @@ def test_last_steps_are_few_where_the_best_came_early(level, most):
     held_out = model.history_["validation_rmse"]
     assert held_out.argmin() < 8
     assert held_out.isna().sum() <= most  # steps with all ratings have no error of ratings held out
+
+
+@pytest.mark.parametrize("solver", ["gauss_newton", "sgd"])
+def test_three_ratings_of_a_stranger_do_no_harm(solver):
+    # stopped early, rows are held by few steps, hardly by the ridge: alone it took three ratings at their word
+    rng = np.random.default_rng(0)
+    X, _ = ratings(300, 60, 9000)
+    y = 0.5 * rng.standard_normal(300)[X[:, 0]] + 0.5 * rng.standard_normal(60)[X[:, 1]]
+    y += rng.standard_normal(len(X))
+    new = X[:, 0] >= 200
+    nth = pd.Series(X[:, 0]).groupby(X[:, 0]).cumcount().to_numpy()
+    first, later = new & (nth < 3), new & (nth >= 3)
+    model = LatentFactorModel(n_components=5, solver=solver, random_state=0).fit(X[~new], y[~new])
+    with pytest.warns(UserWarning, match="not in the fit"):
+        cold = error(model, X[later], y[later])
+    assert error(model.fold_in(X[first], y[first]), X[later], y[later]) < 0.99 * cold

@@ -162,15 +162,17 @@ def descend(
         raise FloatingPointError("the loss is not finite") from error
     history[:, 3] += costs
     own = layout.unravel(theta.copy())
+    noise = float(np.sqrt(ratings.squares(structure, level)(theta) / ratings.total_weight))
+    stopped_early = bool(np.isfinite(history[:, 2]).any())
     priors = []
     for table, counts in ((own.users, ratings.user_counts), (own.items, ratings.item_counts)):
         # the level is part of the factors: an id without ratings is like the others, not like nobody
-        mean = table[counts > 0].mean(axis=0)
-        table[counts == 0] = mean
-        priors.append(
-            NewIdPrior(mean[None], settings.alpha * np.eye(settings.width), settings.frequency_power)
-        )
-    squares = ratings.squares(structure, level)(theta)
+        prior = NewIdPrior.of_population(table[counts > 0], noise)
+        table[counts == 0] = prior.mean[0]
+        if not stopped_early:
+            ridge = settings.alpha * np.eye(settings.width)
+            prior = prior._replace(precision=ridge, power=settings.frequency_power)
+        priors.append(prior)
     return FactorModel(
         users=_total(own.users, own.user_weights, ratings.user_features)[None],
         items=_total(own.items, own.item_weights, ratings.item_features)[None],
@@ -181,7 +183,7 @@ def descend(
         item_prior=priors[1],
         user_covariance=None,
         item_covariance=None,
-        noise=float(np.sqrt(squares / ratings.total_weight)),
+        noise=noise,
         history=history,
         converged=converged,
     )

@@ -108,18 +108,20 @@ def fit_sgd_factors(
     number = np.arange(1.0, len(found.history) + 1.0)
     objective = [row.value for row in found.history]
     errors = found.errors or [np.nan] * len(number)
-    prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
+    noise = problem.error(tables)
+    ridge = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
+    priors = [ridge if stopping is None else NewIdPrior.of_population(table, noise) for table in tables]
     return FactorModel(
         users=tables.users[None],
         items=tables.items[None],
         intercepts=np.zeros(1),
         user_weights=np.zeros((1, 0, d)),
         item_weights=np.zeros((1, 0, d)),
-        user_prior=prior,
-        item_prior=prior,
+        user_prior=priors[0],
+        item_prior=priors[1],
         user_covariance=None,
         item_covariance=None,
-        noise=problem.error(tables),
+        noise=noise,
         history=np.column_stack([number, objective, errors, number]),
         converged=found.settled,
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from intertwine.structures.mapping import MAPPINGS
 __all__ = ["FactorModel", "FactorSettings", "NewIdPrior", "scores_of_pairs", "variance_of_pairs"]
 
 _PAIRS = 1 << 18  # whose factors are gathered at once
+_LEAST_SPREAD = 1e-6  # of a population, as a share of the noise
 _FEW = 1 << 13  # whose covariances are
 
 
@@ -79,6 +80,17 @@ class NewIdPrior(NamedTuple):
     mean: NDArray[np.float64]
     precision: NDArray[np.float64]
     power: float
+
+    @classmethod
+    def of_population(cls, rows: NDArray[np.float64], noise: float) -> Self:
+        """What fitted rows (n, d) say of one more: their mean and spread.
+
+        For fits that early stopping regularises: their ridge alone is far too weak for an id of few ratings.
+        """
+        away = rows - rows.mean(axis=0)
+        least = max(_LEAST_SPREAD * noise**2, np.finfo(float).tiny)  # one row has no spread
+        spread = away.T @ away / len(rows) + least * np.eye(rows.shape[1])
+        return cls(rows.mean(axis=0)[None], noise**2 * np.linalg.inv(spread), 0.0)
 
 
 class FactorModel(NamedTuple):

@@ -170,3 +170,12 @@ def test_three_ratings_of_a_stranger_do_no_harm(solver):
     with pytest.warns(UserWarning, match="not in the fit"):
         cold = error(model, X[later], y[later])
     assert error(model.fold_in(X[first], y[first]), X[later], y[later]) < 0.99 * cold
+
+
+@pytest.mark.parametrize("missing", [None, float("nan"), pd.NA])
+def test_missing_labels_are_said_to_be_missing(missing):
+    X, y = ratings(n=300)
+    genre = np.array(["comedy", "drama", missing], dtype=object)[X[:, 1] % 3]
+    frame = pd.DataFrame({"user": X[:, 0], "item": X[:, 1], "genre": genre})
+    with pytest.raises(ValueError, match="'genre' has 10 missing labels; give them a label of their own"):
+        LatentFactorModel(n_components=1, item_features=["genre"]).fit(frame, y)

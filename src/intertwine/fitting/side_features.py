@@ -127,6 +127,8 @@ def one_row_per_id(
     >>> one_row_per_id(np.array([0, 1, 0]), 2, np.array([41, 30, 41]), "age", np.array([7, 8]))
     array([41, 30])
     """
+    if values.dtype.kind == "O":  # labels that are missing are one, whatever library says so
+        values = np.array([None if is_missing(value) else value for value in values], dtype=object)
     first = np.zeros(n_ids, dtype=np.intp)
     first[codes[::-1]] = np.arange(len(codes))[::-1]
     of_id = values[first]

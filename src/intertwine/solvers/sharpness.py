@@ -22,7 +22,16 @@ from numpy.typing import NDArray
 
 from intertwine.risk import AbstractExpansion, AbstractRisk, Line
 
-__all__ = ["SHARPNESS", "AbstractSharpness", "Flat", "Injected", "Model", "Perturbed", "PerturbedGradient"]
+__all__ = [
+    "SHARPNESS",
+    "AbstractRadius",
+    "AbstractSharpness",
+    "Flat",
+    "Injected",
+    "Model",
+    "Perturbed",
+    "PerturbedGradient",
+]
 
 Vector = NDArray[np.float64]
 Product = Callable[[Vector], Vector]
@@ -67,18 +76,22 @@ class Flat(AbstractSharpness):
         return Model(here.gradient, _curvature(here, exact), here.line, 0.0, 1.0)
 
 
-@final
-class Perturbed(AbstractSharpness):
-    """Gradient and curvature at θ + ε.
+class AbstractRadius(AbstractSharpness, ABC):
+    """Sharpness within a radius.
 
     Parameters
     ----------
     rho : float
-        Radius of the ball.
+        Radius of the ball, or strength of the penalty on the gradient's length.
     """
 
     def __init__(self, rho: float) -> None:
         self.rho = rho
+
+
+@final
+class Perturbed(AbstractRadius):
+    """Gradient and curvature at θ + ε."""
 
     def model(self, problem, here, exact):
         there = _perturbed(problem, here, self.rho)
@@ -86,17 +99,8 @@ class Perturbed(AbstractSharpness):
 
 
 @final
-class PerturbedGradient(AbstractSharpness):
-    """Gradient at θ + ε, curvature at θ.
-
-    Parameters
-    ----------
-    rho : float
-        Radius of the ball.
-    """
-
-    def __init__(self, rho: float) -> None:
-        self.rho = rho
+class PerturbedGradient(AbstractRadius):
+    """Gradient at θ + ε, curvature at θ."""
 
     def model(self, problem, here, exact):
         there = _perturbed(problem, here, self.rho)
@@ -104,17 +108,8 @@ class PerturbedGradient(AbstractSharpness):
 
 
 @final
-class Injected(AbstractSharpness):
-    """The objective plus ρ‖g‖: sharpness enters the curvature.
-
-    Parameters
-    ----------
-    rho : float
-        Strength of the penalty on the gradient's length.
-    """
-
-    def __init__(self, rho: float) -> None:
-        self.rho = rho
+class Injected(AbstractRadius):
+    """The objective plus ρ‖g‖: sharpness enters the curvature."""
 
     def model(self, problem, here, exact):
         length = float(np.linalg.norm(here.gradient))
@@ -138,7 +133,7 @@ class Injected(AbstractSharpness):
         return Model(here.gradient + self.rho * curvature(unit), product, line, 1.0, 2.0)
 
 
-SHARPNESS: dict[str, Callable[[float], AbstractSharpness]] = {
+SHARPNESS: dict[str, type[AbstractRadius]] = {
     "perturbed": Perturbed,
     "perturbed_gradient": PerturbedGradient,
     "injected": Injected,

@@ -220,6 +220,7 @@ def test_a_saved_model_predicts_the_same_to_the_bit(tmp_path):
         ({"user_column": "nobody"}, ValueError, "user_column='nobody' is not a column"),
         ({"item_column": 0}, ValueError, "user_column and item_column are the same"),
         ({"mapping": "sigmoid"}, ValueError, "needs solver='gauss_newton'"),
+        ({"solver": "als", "alpha": 0}, ValueError, "needs alpha > 0"),
         ({"n_components": 0, "biases": False}, ValueError, "leaves nothing to fit"),
         ({"sample_weight": [1, 1, -1, 1]}, ValueError, r"negative in rows \[2\]"),
         ({"y": [2.0, 2.0, 2.0, 2.0]}, ValueError, "does not vary"),

@@ -83,13 +83,17 @@ def settings_of(estimator: Any, solver: str) -> FactorSettings:
     Raises
     ------
     ValueError
-        When no draws would be left.
+        When no draws would be left; for "als" without a ridge, where few ratings leave rows undetermined.
     """
     given = {name: getattr(estimator, name) for name in ("max_iter", "tol", *_DEFAULTS)}
     values = _DEFAULTS | _OWN[solver] | {name: value for name, value in given.items() if value is not None}
     burn_in = values["max_iter"] // _BURN_IN_SHARE if estimator.n_burn_in is None else estimator.n_burn_in
     if solver == "gibbs" and burn_in >= values["max_iter"]:
         raise ValueError(f"n_burn_in={burn_in} leaves no draws of max_iter={values['max_iter']} sweeps")
+    if solver == "als" and not values["alpha"] > 0:
+        raise ValueError(
+            "solver='als' needs alpha > 0: ids of few ratings are undetermined without; try 0.01"
+        )
     if estimator.cg_iter is None:
         # blocks of ids are all the curvature there is beside those of the other side; features reach across ids
         values["cg_iter"] = 20 if _is_described(estimator) else 1

@@ -19,7 +19,7 @@ LAYERS = (
     ("frames", "io", "resources"),
     ("validation",),
     ("losses", "penalties", "structures", "effects"),
-    ("covariance",),
+    ("covariance", "mixed_effects"),
     ("projection",),
     ("newton_system",),
     ("mixed_model", "objective", "restricted_problem", "basis", "tables"),

@@ -1,0 +1,159 @@
+"""Random effects: which rows share Gaussian coefficients, and how these vary together.
+
+    g(row) = basis(row)ᵀ b[level(row)],      Cov(b[l], b[l']) = K_ll' Σ
+
+A level is a patient, a school, a site, an instant; the r basis functions are an intercept, a slope, a spline. K (over
+levels) is the identity for exchangeable levels, a kernel of distance in space, the inverse of a sparse matrix on a
+graph; it depends on the effect's *shape* (a length scale, an autocorrelation), which all outputs share. Σ (r × r) is
+learnt for each output by the engine, which never asks what an effect stands for.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+__all__ = [
+    "AbstractBoundEffect",
+    "AbstractRandomEffect",
+    "BasisPrior",
+    "CovariancePrior",
+    "EffectRows",
+    "GroupCodes",
+    "IndependentPrior",
+    "LevelPrior",
+    "Located",
+    "PrecisionPrior",
+]
+
+
+class GroupCodes(NamedTuple):
+    """One grouping of the rows: codes (n,) among ``n_levels`` known ones; −1 is a level that was not seen."""
+
+    codes: NDArray[np.int64]
+    n_levels: int
+
+
+class EffectRows(NamedTuple):
+    """All that random effects read of n rows; names and labels stay with the estimator.
+
+    ``groups`` by the key that an effect asks for, ``covariates`` (columns that have random slopes) by theirs.
+    """
+
+    n_rows: int
+    groups: Mapping[Any, GroupCodes]
+    time: NDArray[np.float64] | None = None
+    coords: NDArray[np.float64] | None = None
+    covariates: Mapping[Any, NDArray[np.float64]] = {}
+
+
+class IndependentPrior(NamedTuple):
+    """K = I."""
+
+    n_levels: int
+
+
+class CovariancePrior(NamedTuple):
+    """K given as a dense covariance (q, q), positive definite (with its jitter)."""
+
+    covariance: NDArray[np.float64]
+
+
+class PrecisionPrior(NamedTuple):
+    """K⁻¹ given as a sparse matrix (q, q), with its log determinant."""
+
+    precision: sparse.csr_array
+    log_determinant: float
+
+
+class BasisPrior(NamedTuple):
+    """K = L diag(variances) Lᵀ with loadings L (q, m) of few functions, whose coefficients are what is found."""
+
+    loadings: NDArray[np.float64]
+    variances: NDArray[np.float64]
+
+
+LevelPrior = IndependentPrior | CovariancePrior | PrecisionPrior | BasisPrior
+
+
+class Located(NamedTuple):
+    """Where rows stand among the levels that an effect was bound to.
+
+    Row i has the value basis[i]ᵀ (A b)[level[i]] plus, where its level is not one of the known ones, an independent
+    part of covariance extra[level[i]] · basis[i]ᵀ Σ basis[i].
+    """
+
+    level: NDArray[np.int64]  # (n,) among the levels of these rows
+    basis: NDArray[np.float64] | None  # (n, r); None is a column of ones
+    projection: (
+        sparse.csr_array | NDArray[np.float64] | None
+    )  # A (levels of these rows, q); None is the identity
+    extra: NDArray[np.float64] | None  # (levels of these rows,); None is zero
+
+
+class AbstractBoundEffect(abc.ABC):
+    """An effect with the levels of the rows that it was fitted to."""
+
+    level: NDArray[np.int64]  # (n,) level of each row
+    basis: NDArray[np.float64] | None  # (n, r); None is a column of ones, r = 1
+    n_levels: int  # q
+    basis_names: tuple[str, ...]  # r names: "intercept", "time", …
+    shape_names: tuple[str, ...] = ()  # of what K depends on
+    correlated: bool = True  # Σ is full; otherwise diagonal
+
+    @property
+    def n_basis(self) -> int:
+        return len(self.basis_names)
+
+    @abc.abstractmethod
+    def start_shape(self) -> NDArray[np.float64]:
+        """Where the search for the shape begins, (s,); the given shape where it is fixed."""
+
+    @abc.abstractmethod
+    def shape_bounds(self) -> NDArray[np.float64]:
+        """Limits of the search, (s, 2), positive; a fixed parameter has both alike."""
+
+    @abc.abstractmethod
+    def prior(self, shape: NDArray[np.float64]) -> LevelPrior:
+        """K at a shape."""
+
+    @abc.abstractmethod
+    def locate(self, rows: EffectRows, shape: NDArray[np.float64]) -> Located:
+        """Rows, new or old, among the known levels."""
+
+    @abc.abstractmethod
+    def state(self) -> dict[str, Any]:
+        """What `AbstractRandomEffect.restore` needs to locate rows in a later process: arrays, numbers and text."""
+
+
+class AbstractRandomEffect(abc.ABC):
+    """What a user writes: ``Grouped("school")``. Knows no data; a frozen dataclass with defaults."""
+
+    @property
+    @abc.abstractmethod
+    def needs(self) -> tuple[str, ...]:
+        """Which of "groups", "time", "coords", "covariates" this effect reads."""
+
+    @property
+    @abc.abstractmethod
+    def group_keys(self) -> tuple[Any, ...]:
+        """Keys of the groupings it reads from `EffectRows.groups`; (None,) is the only one there is."""
+
+    @abc.abstractmethod
+    def bind(self, rows: EffectRows) -> AbstractBoundEffect:
+        """Find the levels of the rows.
+
+        Raises
+        ------
+        ValueError
+            Where the effect cannot be told from the noise or from the mean; the message says what to do.
+        """
+
+    @abc.abstractmethod
+    def restore(self, state: dict[str, Any]) -> AbstractBoundEffect:
+        """The bound effect that gave this state, without its rows."""

@@ -1,0 +1,85 @@
+"""What every Gaussian system answers, whatever its algebra.
+
+    y_m = C γ_m + Σ_t Z_t b_tm + e_m,     b_tm ~ N(0, K_t ⊗ Σ_tm),     e_m ~ N(0, σ_m² W_m⁻¹)
+
+for outputs m = 1 … p. The b are integrated out exactly; the γ are too, under a flat prior (restricted likelihood), or
+set to their best value (maximum likelihood). W holds weights of rows, or of entries: an entry that is missing has
+weight zero. A system is set up once for a design (rows, levels, K, C, W); residuals and variances come and go.
+
+Source: Henderson (1975); Bates et al., Fitting linear mixed-effects models using lme4 (2015); Searle, Casella &
+McCulloch, Variance Components (1992), chapters 6 and 8.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import Located
+
+__all__ = ["AbstractGaussianSystem", "AbstractPosterior", "VarianceComponents"]
+
+Array = NDArray[np.float64]
+
+
+class VarianceComponents(NamedTuple):
+    """Variances of p outputs: of the noise (p,), and Σ of each effect (p, r, r) in the order of the effects."""
+
+    noise: Array
+    effects: tuple[Array, ...]
+
+
+class AbstractPosterior(abc.ABC):
+    """What is known of the coefficients once y has been seen, at given variances.
+
+    All second moments of a restricted system include that the fixed effects are not known.
+    """
+
+    fixed: Array  # γ̂ (c, p)
+    fixed_covariance: Array  # (p, c, c)
+    effects: tuple[Array, ...]  # E[b_t | y] of each effect, (q, r, p), at its levels also where K has a basis
+    log_likelihood: Array  # (p,): restricted, or with γ at its best value
+
+    @abc.abstractmethod
+    def fitted(self) -> Array:
+        """Σ_t Z_t E[b_t | y] at the rows, (n, p), without C γ̂."""
+
+    @abc.abstractmethod
+    def row_variance(self) -> Array:
+        """Posterior variance of Σ_t Z_t b_t at the rows, (n, p)."""
+
+    @abc.abstractmethod
+    def level_covariance(self, effect: int) -> Array:
+        """Posterior covariance of the r coefficients at each level, (q, p, r, r)."""
+
+    @abc.abstractmethod
+    def second_moments(self) -> tuple[Array, ...]:
+        """E[Σ_ll' (K⁻¹)_ll' b_l b_l'ᵀ | y] of each effect, (p, r, r): divided by q, what EM takes for Σ.
+
+        The gradient of the log-likelihood with respect to Σ is ½ Σ⁻¹ (this − q Σ) Σ⁻¹.
+        """
+
+    @abc.abstractmethod
+    def noise_moment(self) -> Array:
+        """E[eᵀ W e | y], (p,). The gradient with respect to σ² is ½ (this / σ² − number of entries) / σ²."""
+
+    @abc.abstractmethod
+    def predict(self, located: Sequence[Located], fixed: Array | None) -> tuple[Array, Array]:
+        """Mean and variance, (n, p) each, of C γ + Σ_t Z_t b_t at other rows; not of the noise."""
+
+
+class AbstractGaussianSystem(abc.ABC):
+    """One design, ready to be solved for any residuals at any variances."""
+
+    n_levels: tuple[int, ...]  # q of each effect; of its functions where K has a basis
+    n_basis: tuple[int, ...]  # r of each effect
+    n_entries: Array  # observed entries (p,) or one number for all outputs (1,)
+    n_fixed: int
+
+    @abc.abstractmethod
+    def posterior(self, y: Array, variances: VarianceComponents) -> AbstractPosterior:
+        """Solve for y (n, p); what stands at entries of weight zero is never read."""

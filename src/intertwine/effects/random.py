@@ -42,7 +42,8 @@ class GroupCodes(NamedTuple):
 class EffectRows(NamedTuple):
     """All that random effects read of n rows; names and labels stay with the estimator.
 
-    ``groups`` by the key that an effect asks for, ``covariates`` (columns that have random slopes) by theirs.
+    ``groups`` by the key that an effect asks for, ``covariates`` (columns that have random slopes) by theirs. The key
+    None is there where there is one grouping only; an effect without "groups" in its needs must do without any.
     """
 
     n_rows: int
@@ -143,6 +144,11 @@ class AbstractRandomEffect(abc.ABC):
     @abc.abstractmethod
     def group_keys(self) -> tuple[Any, ...]:
         """Keys of the groupings it reads from `EffectRows.groups`; (None,) is the only one there is."""
+
+    @property
+    @abc.abstractmethod
+    def covariate_keys(self) -> tuple[Any, ...]:
+        """Columns of X, by name or position, that it reads from `EffectRows.covariates`; () for most effects."""
 
     @abc.abstractmethod
     def bind(self, rows: EffectRows) -> AbstractBoundEffect:

@@ -18,6 +18,11 @@ from intertwine.datasets.real import (
 )
 from intertwine.datasets.simulate import simulate_latent_distance, simulate_low_rank, simulate_survival
 from intertwine.datasets.simulate_many_ratings import simulate_many_ratings
+from intertwine.datasets.simulate_random_effects import (
+    simulate_categorical_effects,
+    simulate_longitudinal_effects,
+    simulate_spatial_effects,
+)
 from intertwine.datasets.simulate_ratings import simulate_ratings
 
 __all__ = [
@@ -36,10 +41,13 @@ __all__ = [
     "fetch_wisconsin",
     "fetch_yelp_core40",
     "load_netflix5k5k",
+    "simulate_categorical_effects",
     "simulate_compatibility",
     "simulate_latent_distance",
+    "simulate_longitudinal_effects",
     "simulate_low_rank",
     "simulate_many_ratings",
     "simulate_ratings",
+    "simulate_spatial_effects",
     "simulate_survival",
 ]

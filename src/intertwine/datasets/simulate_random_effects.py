@@ -256,7 +256,7 @@ def _levels(rng: np.random.Generator, n: int, n_levels: int) -> Codes:
 
 
 def _feature_variances(rng: np.random.Generator, p: int, nominal: float) -> Array:
-    return (rng.poisson(nominal, p) + 1.0) * min(nominal, 1.0)
+    return (rng.poisson(nominal, p).astype(np.float64) + 1.0) * min(nominal, 1.0)
 
 
 def _add_effect(truth: Bunch, level: Codes, basis: Array, effect: Array, covariance: Array) -> None:
@@ -300,7 +300,8 @@ def _field_root(sites: Array, kernel: Any) -> Array:
     if root.shape[1] == n:
         return root
     require_memory(3 * 8 * n**2, f"the covariance of {n:,} sites", "fewer sites, or kernel='rbf'")
-    return np.asarray(np.linalg.cholesky(kernel(sites) + _NEGLIGIBLE * np.eye(n)), dtype=np.float64)
+    whole: Array = np.linalg.cholesky(kernel(sites) + _NEGLIGIBLE * np.eye(n))
+    return whole
 
 
 def _split(

@@ -64,7 +64,7 @@ def columns_of(level, basis, projection, loadings, n_basis):
     basis = np.ones((len(level), n_basis)) if basis is None else basis
     to_levels = loadings
     if projection is not None:
-        to_levels = (projection.toarray() if issparse(projection) else projection) @ loadings
+        to_levels = projection.toarray() if issparse(projection) else projection
     return (to_levels[level][:, :, None] * basis[:, None, :]).reshape(len(level), -1)
 
 

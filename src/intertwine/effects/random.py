@@ -86,14 +86,15 @@ class Located(NamedTuple):
     """Where rows stand among the levels that an effect was bound to.
 
     Row i has the value basis[i]ᵀ (A b)[level[i]] plus, where its level is not one of the known ones, an independent
-    part of covariance extra[level[i]] · basis[i]ᵀ Σ basis[i].
+    part of covariance extra[level[i]] · basis[i]ᵀ Σ basis[i]. A acts on what the engine finds: the coefficients of the
+    known levels or, where K has a basis, those of its functions, so that no matrix of (new × known levels) is needed.
     """
 
     level: NDArray[np.int64]  # (n,) among the levels of these rows
     basis: NDArray[np.float64] | None  # (n, r); None is a column of ones
     projection: (
         sparse.csr_array | NDArray[np.float64] | None
-    )  # A (levels of these rows, q); None is the identity
+    )  # A (levels of these rows, q or m of a basis); None is the known levels themselves
     extra: NDArray[np.float64] | None  # (levels of these rows,); None is zero
 
 

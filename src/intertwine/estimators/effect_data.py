@@ -1,0 +1,321 @@
+"""From groups, time, coordinates and columns of X as users pass them to the rows that random effects read.
+
+The labels stay here: effects and the engine see codes, −1 for a level that was not seen in fit.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCodes
+from intertwine.estimators.effect_inputs import (
+    WHAT_IT_IS,
+    EffectInputs,
+    feature_position,
+    read_coordinates,
+    read_time,
+    require,
+    warn_of_unread,
+)
+from intertwine.estimators.group_labels import GroupColumn, Grouping, GroupTable, key_name, missing_labels
+from intertwine.validation.wording import listed
+
+__all__ = ["EffectData", "EffectInputs"]
+
+
+@final
+class EffectData:
+    """What was learnt of groups, time and coordinates in fit: labels, names, and what is needed.
+
+    Parameters
+    ----------
+    needs : tuple of str
+        Which of "groups", "time", "coords", "covariates" effects read.
+    columns : tuple of GroupColumn
+    n_group_columns : int
+        How many columns ``groups`` had.
+    groupings : tuple of Grouping
+    coordinate_names : tuple of str or None
+    n_coordinates : int
+    covariates : tuple of (key, position)
+
+    Examples
+    --------
+    >>> from intertwine.effects import Grouped
+    >>> inputs = EffectInputs(rows=[[0.0]] * 3, n_rows=3, groups=["b", "a", "b"])
+    >>> data, rows = EffectData.read([Grouped()], inputs)
+    >>> rows.groups[None].codes, data.labels(None)
+    (array([1, 0, 1]), array(['a', 'b'], dtype=object))
+    >>> data.rows(inputs._replace(groups=["b", "b", "c"]), unseen="ignore").groups[None].codes
+    array([ 1,  1, -1])
+    """
+
+    def __init__(
+        self,
+        needs: tuple[str, ...],
+        columns: tuple[GroupColumn, ...],
+        n_group_columns: int,
+        groupings: tuple[Grouping, ...],
+        coordinate_names: tuple[str, ...] | None,
+        n_coordinates: int,
+        covariates: tuple[tuple[Any, int], ...],
+    ) -> None:
+        self.needs = needs
+        self.columns = columns
+        self.n_group_columns = n_group_columns
+        self.groupings = groupings
+        self.coordinate_names = coordinate_names
+        self.n_coordinates = n_coordinates
+        self.covariates = covariates
+
+    @classmethod
+    def read(
+        cls, effects: Sequence[AbstractRandomEffect], inputs: EffectInputs
+    ) -> tuple[EffectData, EffectRows]:
+        """Learn the labels of a fit's rows.
+
+        Parameters
+        ----------
+        effects : sequence of AbstractRandomEffect
+        inputs : EffectInputs
+
+        Returns
+        -------
+        data : EffectData
+        rows : EffectRows
+
+        Raises
+        ------
+        ValueError
+            Something that an effect reads was not passed, has another length, or holds NaN.
+        TypeError
+            1 and '1' mixed; dates for numbers.
+
+        Warns
+        -----
+        UserWarning
+            Something was passed that no effect reads; a time that repeats within a group.
+        """
+        needs = tuple(dict.fromkeys(need for effect in effects for need in effect.needs))
+        # a series may have groups or not: where they are given, an effect of time reads them
+        optional = {key for effect in effects for key in effect.group_keys if "groups" not in effect.needs}
+        if inputs.groups is not None and optional and "groups" not in needs:
+            needs = (*needs, "groups")
+        require(effects, inputs)
+        warn_of_unread(needs, inputs)
+        keys = list(dict.fromkeys(key for effect in effects for key in effect.group_keys))
+        columns, groupings, codes, n_columns = _learn_groups(keys if "groups" in needs else [], inputs)
+        coords, names = read_coordinates(inputs) if "coords" in needs else (None, None)
+        covariates = tuple(
+            (key, feature_position(key, inputs))
+            for key in dict.fromkeys(key for effect in effects for key in effect.covariate_keys)
+        )
+        data = cls(
+            needs, columns, n_columns, groupings, names, 0 if coords is None else coords.shape[1], covariates
+        )
+        rows = data._assembled(inputs, codes, coords)
+        _warn_of_replicates(effects, data, rows)
+        return data, rows
+
+    def rows(self, inputs: EffectInputs, unseen: str = "warn") -> EffectRows:
+        """Read other rows.
+
+        Parameters
+        ----------
+        inputs : EffectInputs
+        unseen : {"warn", "raise", "ignore"}
+            What becomes of labels that were not in fit, missing ones among them; they have the code −1.
+
+        Returns
+        -------
+        EffectRows
+
+        Raises
+        ------
+        ValueError, TypeError
+
+        Warns
+        -----
+        UserWarning
+            With the labels that were not seen.
+        """
+        for need in ("groups", "time", "coords"):
+            if need in self.needs and getattr(inputs, need) is None:
+                what = WHAT_IT_IS[need].format(n=inputs.n_rows)
+                raise ValueError(f"{need} was given in fit and is needed here: pass {need}=, {what}")
+        codes: list[NDArray[np.int64]] = []
+        if self.columns:
+            table = GroupTable(inputs.groups, inputs.rows, inputs.rows_name)
+            for column in self.columns:
+                values = table.same_column(column, self.n_group_columns, len(self.columns))
+                codes.append(column.codes(values))
+                _report_unseen(column, values, codes[-1], unseen)
+            self._report_combinations(codes, unseen)
+        coords = None
+        if "coords" in self.needs:
+            coords = read_coordinates(inputs, self.coordinate_names)[0]
+            if coords.shape[1] != self.n_coordinates:
+                raise ValueError(
+                    f"coords has {coords.shape[1]} columns, expecting {self.n_coordinates} as in fit"
+                )
+        return self._assembled(inputs, codes, coords)
+
+    def grouping(self, key: Any) -> Grouping:
+        """What the key of an effect stands for."""
+        return next(grouping for grouping in self.groupings if grouping.key == key)
+
+    def labels(self, key: Any) -> NDArray[Any]:
+        """Labels of the levels of a grouping, in the order of their codes."""
+        return self.grouping(key).labels(self.columns)
+
+    def to_state(self) -> dict[str, Any]:
+        """What a file holds of it: arrays, numbers and text."""
+        return {
+            "needs": list(self.needs),
+            "columns": [column.to_state() for column in self.columns],
+            "n_group_columns": self.n_group_columns,
+            "groupings": [grouping._asdict() for grouping in self.groupings],
+            "coordinate_names": None if self.coordinate_names is None else list(self.coordinate_names),
+            "n_coordinates": self.n_coordinates,
+            "covariates": [list(pair) for pair in self.covariates],
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> EffectData:
+        """The data that `to_state` wrote."""
+        names = state["coordinate_names"]
+        return cls(
+            tuple(state["needs"]),
+            tuple(GroupColumn.from_state(column) for column in state["columns"]),
+            state["n_group_columns"],
+            tuple(Grouping(**grouping) for grouping in state["groupings"]),
+            None if names is None else tuple(names),
+            state["n_coordinates"],
+            tuple((key, position) for key, position in state["covariates"]),
+        )
+
+    def check_observed(self, rows: EffectRows, observed: NDArray[np.bool_]) -> None:
+        """Refuse groups all of whose rows have nothing observed.
+
+        Parameters
+        ----------
+        rows : EffectRows
+            As they were read in fit.
+        observed : ndarray of bool, shape (n,)
+            Whether a row has any outcome.
+
+        Raises
+        ------
+        ValueError
+            With the labels.
+        """
+        for grouping in self.groupings:
+            codes, n_levels = rows.groups[grouping.key]
+            idle = np.bincount(codes[observed], minlength=n_levels) == 0
+            if idle.any():
+                raise ValueError(
+                    f"nothing is observed of {int(idle.sum())} levels of {grouping.name!r}: "
+                    f"{listed(grouping.labels(self.columns)[idle])}; drop their rows"
+                )
+
+    def _assembled(
+        self,
+        inputs: EffectInputs,
+        codes: Sequence[NDArray[np.int64]],
+        coords: NDArray[np.float64] | None,
+    ) -> EffectRows:
+        groups = {
+            grouping.key: GroupCodes(grouping.codes(self.columns, codes), grouping.n_levels(self.columns))
+            for grouping in self.groupings
+        }
+        covariates = {}
+        for key, position in self.covariates:
+            assert inputs.features is not None
+            covariates[key] = np.asarray(inputs.features[:, position], dtype=float)
+        time = read_time(inputs) if "time" in self.needs else None
+        return EffectRows(inputs.n_rows, groups, time, coords, covariates)
+
+    def _report_combinations(self, codes: Sequence[NDArray[np.int64]], unseen: str) -> None:
+        """Tell of combinations that were not seen although their parts were."""
+        for grouping in self.groupings:
+            if grouping.combinations is None:
+                continue
+            known = np.all([codes[c] >= 0 for c in grouping.columns], axis=0)
+            new = known & (grouping.codes(self.columns, codes) < 0)
+            if new.any():
+                parts = [self.columns[c].ids.labels[codes[c][new]] for c in grouping.columns]
+                texts = [":".join(map(str, part)) for part in zip(*parts, strict=True)]
+                _tell(grouping.name, list(dict.fromkeys(texts)), int(new.sum()), 0, unseen)
+
+
+def _learn_groups(
+    keys: list[Any], inputs: EffectInputs
+) -> tuple[tuple[GroupColumn, ...], tuple[Grouping, ...], list[NDArray[np.int64]], int]:
+    if not keys:
+        return (), (), [], 0
+    table = GroupTable(inputs.groups, inputs.rows, inputs.rows_name)
+    parts_of = {key: key if isinstance(key, tuple) else (key,) for key in keys}
+    asked = list(dict.fromkeys(part for parts in parts_of.values() for part in parts))
+    place = {part: table.position(part, asked) for part in asked}
+    used = sorted(set(place.values()))
+    columns, codes = [], []
+    for position in used:
+        column, numbers = GroupColumn.of(table, position)
+        columns.append(column)
+        codes.append(numbers)
+    groupings = tuple(
+        Grouping.of(key, tuple(used.index(place[part]) for part in parts), columns, codes)
+        for key, parts in parts_of.items()
+    )
+    return tuple(columns), groupings, codes, len(table)
+
+
+def _report_unseen(column: GroupColumn, values: NDArray[Any], codes: NDArray[np.int64], unseen: str) -> None:
+    new = values[codes < 0]
+    if len(new):
+        missing = missing_labels(new)
+        labels = list(dict.fromkeys(new[~missing].tolist()))
+        name = key_name(column.name) if column.named else column.ids.name
+        _tell(name, labels, len(new), int(missing.sum()), unseen)
+
+
+def _tell(name: str, labels: list[Any], n_rows: int, n_missing: int, unseen: str) -> None:
+    what = f"{n_rows} rows have levels of {name!r} that were not in fit"
+    what += f": {listed(labels)}" if labels else ""
+    what += f" ({n_missing} of them have no label)" if n_missing else ""
+    if unseen == "raise":
+        raise ValueError(f"{what}; unseen='warn' predicts them from the rest of the model")
+    if unseen == "warn":
+        warnings.warn(
+            f"{what}; they are predicted from the rest of the model, with a wider variance",
+            UserWarning,
+            stacklevel=5,
+        )
+
+
+def _warn_of_replicates(effects: Sequence[AbstractRandomEffect], data: EffectData, rows: EffectRows) -> None:
+    """Tell of times that repeat within a group: such rows are replicates, and their difference is noise."""
+    if rows.time is None:
+        return
+    of_time = (key for effect in effects if "time" in effect.needs for key in effect.group_keys or (None,))
+    for key in dict.fromkeys(of_time):
+        codes = rows.groups[key].codes if key in rows.groups else np.zeros(rows.n_rows, dtype=np.int64)
+        order = np.lexsort([rows.time, codes])
+        level, time = codes[order], rows.time[order]
+        again = (level[1:] == level[:-1]) & (time[1:] == time[:-1])
+        if not again.any():
+            continue
+        where = ""
+        if key in rows.groups:
+            at = np.unique(level[1:][again])
+            where = f" within a level of {data.grouping(key).name!r}, {listed(data.labels(key)[at], limit=5)}"
+        warnings.warn(
+            f"{int(again.sum())} rows repeat a time{where}: they count as replicates",
+            UserWarning,
+            stacklevel=5,
+        )

@@ -1,0 +1,308 @@
+"""Labels of groups: from columns of text and numbers to codes of levels, and back to the user's labels."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.fitting.rating_ids import IdIndex
+from intertwine.validation.columns import eager_frame
+from intertwine.validation.ratings import id_values
+from intertwine.validation.rows import check_same_rows
+from intertwine.validation.vectors import is_missing
+from intertwine.validation.wording import listed, rows_where
+
+__all__ = ["GroupColumn", "GroupTable", "Grouping", "key_name", "missing_labels"]
+
+_NAMELESS = "group"
+
+
+def key_name(key: Any) -> str:
+    """What tables and messages call a grouping.
+
+    Examples
+    --------
+    >>> key_name("school"), key_name(("school", "class")), key_name(None), key_name(1)
+    ('school', 'school:class', 'group', 'group 1')
+    """
+    if isinstance(key, tuple):
+        return ":".join(key_name(part) for part in key)
+    if key is None:
+        return _NAMELESS
+    return key if isinstance(key, str) else f"{_NAMELESS} {key}"
+
+
+@final
+class GroupTable:
+    """Columns of labels as a user passed them.
+
+    Parameters
+    ----------
+    groups : array-like (n,) or (n, k), Series, frame or dict of columns
+    rows : object
+        What ``groups`` must be as long as, X or y, as the user passed it.
+    rows_name : str
+        What messages call it.
+    """
+
+    def __init__(self, groups: Any, rows: Any, rows_name: str) -> None:
+        self.names: list[Any] | None = None
+        frame = eager_frame(groups, name="groups")
+        series = nw.from_native(groups, series_only=True, pass_through=True)
+        if isinstance(groups, Mapping):
+            self.names, self._columns = list(groups), [_vector(v) for v in groups.values()]
+            for name, column in zip(self.names, self._columns, strict=True):
+                check_same_rows(**{rows_name: rows, f"groups[{name!r}]": column})
+        else:
+            check_same_rows(**{rows_name: rows, "groups": groups})
+        if frame is not None:
+            self.names = list(frame.columns)
+            self._columns = [frame[name].to_numpy() for name in self.names]
+        elif isinstance(series, nw.Series):
+            self.names = None if series.name in (None, "") else [series.name]
+            self._columns = [series.to_numpy()]
+        elif not isinstance(groups, Mapping):
+            array = _array(groups)
+            self._columns = [array] if array.ndim == 1 else list(array.T)
+        if not self._columns:
+            raise ValueError("groups has no columns; pass a label for each row")
+
+    def __len__(self) -> int:
+        return len(self._columns)
+
+    def position(self, key: Any, asked: Sequence[Any]) -> int:
+        """Where the column of a key stands; ``asked`` are all keys that effects ask for.
+
+        Raises
+        ------
+        ValueError
+            Names the columns that there are.
+        """
+        if self.names is not None and key in self.names:
+            return self.names.index(key)
+        if isinstance(key, int | np.integer) and not isinstance(key, bool) and 0 <= key < len(self):
+            return int(key)
+        if len(self) == 1 and (key is None or (self.names is None and len(asked) == 1)):
+            return 0
+        if key is None:
+            raise ValueError(
+                f"groups has {len(self)} columns{self._spelled()}; say which one an effect is for, "
+                f"e.g. Grouped({(self.names or [0])[0]!r})"
+            )
+        if self.names is None and isinstance(key, str):
+            raise ValueError(
+                f"an effect asks for group {key!r}, but groups has no column names; "
+                "pass a frame or a dict, or ask for columns by number"
+            )
+        raise ValueError(f"groups has no column {key!r}; it has {len(self)}{self._spelled()}")
+
+    def same_column(self, column: GroupColumn, n_fitted: int, n_used: int) -> NDArray[Any]:
+        """The values of a column that was there at fit.
+
+        Raises
+        ------
+        ValueError
+            Where it is missing, or cannot be told from others.
+        """
+        if self.names is not None and column.named:
+            if column.name not in self.names:
+                raise ValueError(
+                    f"groups has columns {listed(self.names)}, expecting {column.name!r} as in fit"
+                )
+            return self._columns[self.names.index(column.name)]
+        if len(self) == n_fitted:
+            return self._columns[column.position]
+        if len(self) == n_used == 1:
+            return self._columns[0]
+        raise ValueError(f"groups has {len(self)} columns, expecting {n_fitted} as in fit")
+
+    def values(self, position: int) -> NDArray[Any]:
+        """One column as it was passed."""
+        return self._columns[position]
+
+    def _spelled(self) -> str:
+        return "" if self.names is None else f": {listed(self.names)}"
+
+
+class GroupColumn(NamedTuple):
+    """A column of labels that effects read, with the labels seen in fit.
+
+    Attributes
+    ----------
+    name : str or int
+    position : int
+    named : bool
+        Whether ``groups`` had column names in fit.
+    ids : IdIndex
+    """
+
+    name: Any
+    position: int
+    named: bool
+    ids: IdIndex
+
+    @classmethod
+    def of(cls, table: GroupTable, position: int) -> tuple[GroupColumn, NDArray[np.int64]]:
+        """Number the labels of a column.
+
+        Raises
+        ------
+        ValueError
+            Missing labels, with how many there are; dates.
+        TypeError
+            Text mixed with numbers: 1 is not '1'.
+        """
+        named = table.names is not None
+        name = table.names[position] if table.names is not None else position
+        called = _called(name, named, len(table))
+        values = table.values(position)
+        if (missing := missing_labels(values)).any():
+            raise ValueError(
+                f"{called} has {int(missing.sum())} missing labels (NaN), in {rows_where(missing)}: drop those rows, "
+                "or give them a label of their own"
+            )
+        index, codes = IdIndex.of(id_values(values, called), called)
+        return cls(name, position, named, index), codes.astype(np.int64)
+
+    def codes(self, values: NDArray[Any]) -> NDArray[np.int64]:
+        """Codes of labels; −1 for those that are missing, or were not seen in fit."""
+        codes = np.full(len(values), -1, dtype=np.int64)
+        if (given := ~missing_labels(values)).any():
+            codes[given] = self.ids.codes(id_values(values[given], self.ids.name))
+        return codes
+
+    def to_state(self) -> dict[str, Any]:
+        """What a file holds of it."""
+        return {
+            "name": self.name,
+            "position": self.position,
+            "named": self.named,
+            "called": self.ids.name,
+            "labels": self.ids.labels,
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> GroupColumn:
+        """The column that `to_state` wrote."""
+        index = IdIndex(state["labels"], state["called"])
+        return cls(state["name"], state["position"], state["named"], index)
+
+
+class Grouping(NamedTuple):
+    """What an effect's key stands for: a column of labels, or the combinations of several.
+
+    Attributes
+    ----------
+    key : object
+        As the effect spells it.
+    name : str
+    columns : tuple of int
+        Among the columns that effects read.
+    combinations : ndarray of int64 or None
+        Combinations seen in fit, each as one number, sorted; None for one column.
+    """
+
+    key: Any
+    name: str
+    columns: tuple[int, ...]
+    combinations: NDArray[np.int64] | None
+
+    @classmethod
+    def of(
+        cls,
+        key: Any,
+        columns: tuple[int, ...],
+        read: Sequence[GroupColumn],
+        codes: Sequence[NDArray[np.int64]],
+    ) -> Grouping:
+        """Learn which combinations there are.
+
+        Raises
+        ------
+        ValueError
+            Where the combinations that could be are beyond 64-bit integers.
+        """
+        name = ":".join(_label_name(read[c], len(read)) for c in columns)
+        if len(columns) == 1:
+            return cls(key, name, columns, None)
+        if np.prod([float(len(read[c].ids)) for c in columns]) >= 2.0**63:
+            raise ValueError(f"the labels of {name} have more combinations than 64-bit integers can number")
+        return cls(key, name, columns, np.unique(_combined(columns, read, codes)))
+
+    def n_levels(self, read: Sequence[GroupColumn]) -> int:
+        """Number of levels seen in fit."""
+        return len(read[self.columns[0]].ids if self.combinations is None else self.combinations)
+
+    def codes(self, read: Sequence[GroupColumn], codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
+        """Levels of rows from the codes of the columns; −1 where one of them, or their combination, was not seen."""
+        if self.combinations is None:
+            return codes[self.columns[0]]
+        combined = _combined(self.columns, read, codes)
+        places = np.searchsorted(self.combinations, combined)
+        places[places == len(self.combinations)] = 0
+        return np.where(self.combinations[places] == combined, places, -1)
+
+    def labels(self, read: Sequence[GroupColumn]) -> NDArray[Any]:
+        """The label of each level: as the user wrote it; combinations as text, "a:1"."""
+        if self.combinations is None:
+            return read[self.columns[0]].ids.labels
+        parts, rest = [], self.combinations
+        for c in reversed(self.columns):
+            rest, code = np.divmod(rest, len(read[c].ids))
+            parts.append(read[c].ids.labels[code])
+        texts = [":".join(map(str, reversed(part))) for part in zip(*parts, strict=True)]
+        return np.array(texts, dtype=object)
+
+
+def _combined(
+    columns: tuple[int, ...], read: Sequence[GroupColumn], codes: Sequence[NDArray[np.int64]]
+) -> NDArray[np.int64]:
+    """Combinations as numbers in a mixed radix; −1 where a part is not known."""
+    number = np.zeros(len(codes[columns[0]]), dtype=np.int64)
+    unknown = np.zeros(len(number), dtype=bool)
+    for c in columns:
+        number = number * len(read[c].ids) + codes[c]
+        unknown |= codes[c] < 0
+    number[unknown] = -1
+    return number
+
+
+def _vector(values: Any) -> NDArray[Any]:
+    series = nw.from_native(values, series_only=True, pass_through=True)
+    array = series.to_numpy() if isinstance(series, nw.Series) else _array(values)
+    if array.ndim != 1:
+        raise ValueError(f"a column of groups has shape {array.shape}, expected 1-D: a label for each row")
+    return array
+
+
+def _array(values: Any) -> NDArray[Any]:
+    # a list goes through object: numpy would turn [1, '1'] into ['1', '1']
+    array = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
+    if array.ndim not in (1, 2):
+        raise ValueError(f"groups has shape {array.shape}, expected (rows,) or (rows, groupings)")
+    return array
+
+
+def missing_labels(values: NDArray[Any]) -> NDArray[np.bool_]:
+    """Which labels are None, NaN, or the NA or NaT of a frame library."""
+    if values.dtype.kind == "O":
+        return np.fromiter(map(is_missing, values), bool, len(values))
+    if values.dtype.kind in "fmM":
+        return values != values
+    return np.zeros(len(values), dtype=bool)
+
+
+def _called(name: Any, named: bool, n_columns: int) -> str:
+    if not named and n_columns == 1:
+        return _NAMELESS
+    return f"{_NAMELESS} {name!r}"
+
+
+def _label_name(column: GroupColumn, n_columns: int) -> str:
+    if column.named:
+        return str(column.name)
+    return _NAMELESS if n_columns == 1 else f"{_NAMELESS} {column.name}"

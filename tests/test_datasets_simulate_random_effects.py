@@ -119,7 +119,7 @@ def test_a_rough_field_is_factored_whole(monkeypatch):
 @pytest.mark.parametrize(
     ("draw", "message"),
     [
-        (lambda: categorical(split="future"), "split must be 'random', 'unknown', got 'future'"),
+        (lambda: categorical(split="future"), "split must be 'random' or 'unknown', got 'future'"),
         (lambda: longitudinal(split="past"), "split must be 'random', 'unknown' or 'future', got 'past'"),
         (lambda: simulate_categorical_effects(9, 2, n_levels=(3,)), "1 groupings but 3 variances"),
         (lambda: longitudinal(correlation=0.9), "correlation=0.9 is too large for 3 coefficients"),

@@ -1,5 +1,7 @@
 """Real tables, fetched and verified; and designs with a known truth, simulated."""
 
+from intertwine.datasets.clustered import fetch_baseball, fetch_counties, fetch_pbcseq, fetch_spotify
+from intertwine.datasets.clustered_responses import fetch_insteval, fetch_sleepstudy
 from intertwine.datasets.compatibility import simulate_compatibility
 from intertwine.datasets.curved_classes import fetch_banana, fetch_ijcnn1
 from intertwine.datasets.movielens import fetch_movielens_100k
@@ -27,16 +29,22 @@ from intertwine.datasets.simulate_ratings import simulate_ratings
 
 __all__ = [
     "fetch_banana",
+    "fetch_baseball",
     "fetch_bodyfat",
     "fetch_clean1",
     "fetch_clean2",
+    "fetch_counties",
     "fetch_fri_c4",
     "fetch_gametes",
     "fetch_hill_valley",
     "fetch_ijcnn1",
+    "fetch_insteval",
     "fetch_jester5k",
     "fetch_movielens_1m",
     "fetch_movielens_100k",
+    "fetch_pbcseq",
+    "fetch_sleepstudy",
+    "fetch_spotify",
     "fetch_tecator",
     "fetch_wisconsin",
     "fetch_yelp_core40",

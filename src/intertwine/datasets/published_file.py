@@ -33,21 +33,24 @@ class PublishedFile(Generic[Content]):
         Folder of the file.
     names : tuple of str
         Of files that hold it, in the order they are looked for; a download is kept under the last.
-    url : str
-        The publisher's own copy.
+    url : str or None
+        The publisher's own copy; None where nobody may or can download it for us.
     read : callable
         Path to content; raises ValueError, or OSError of a compressed file, when that is damaged.
     digest_of : callable
         Content to SHA-256.
     digest : str
+    how_to_make : str, default=""
+        For somebody who has the source, where there is no url.
     """
 
     family: str
     names: tuple[str, ...]
-    url: str
+    url: str | None
     read: Callable[[Path], Content]
     digest_of: Callable[[Content], str]
     digest: str
+    how_to_make: str = ""
 
 
 def read_published(file: PublishedFile[Content], *, download_if_missing: bool = True) -> Content:
@@ -76,10 +79,10 @@ def read_published(file: PublishedFile[Content], *, download_if_missing: bool = 
                 return _read(path, file)
             except ValueError as error:
                 raise ValueError(f"{path} {error}; delete it to have the right one downloaded") from error
-    if not download_if_missing:
+    if not download_if_missing or file.url is None:
         raise FileNotFoundError(_how_to_get(file, ""))
     try:
-        return _download(file)
+        return _download(file, file.url)
     except (OSError, ValueError) as error:
         raise FileNotFoundError(_how_to_get(file, f" Tried: {error}.")) from error
 
@@ -121,8 +124,8 @@ def _read(path: Path, file: PublishedFile[Content]) -> Content:
     return content
 
 
-def _download(file: PublishedFile[Content]) -> Content:
-    with urllib.request.urlopen(file.url, timeout=_TIMEOUT_SECONDS) as response:
+def _download(file: PublishedFile[Content], url: str) -> Content:
+    with urllib.request.urlopen(url, timeout=_TIMEOUT_SECONDS) as response:
         answer = response.read()
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder, file.names[-1])
@@ -140,7 +143,10 @@ def _how_to_get(file: PublishedFile, tried: str) -> str:
     kept = file.names[-1]
     here = " or ".join(str(path) for path in places(file.family, kept))
     named = " or ".join(f"{file.family}/{name}" for name in file.names)
+    otherwise = (
+        f", or let it be downloaded from {file.url}" if file.url else f". To make it: {file.how_to_make}"
+    )
     return (
         f"the dataset {kept} is not on this machine. Put it at {here}, or set INTERTWINE_DATA to the folder that holds "
-        f"{named}, or let it be downloaded from {file.url}.{tried}"
+        f"{named}{otherwise}.{tried}"
     )

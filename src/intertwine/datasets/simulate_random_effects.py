@@ -25,6 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch, check_random_state
 
+from intertwine.datasets.row_splits import held_out_rows
 from intertwine.resources import require_memory
 
 __all__ = ["simulate_categorical_effects", "simulate_longitudinal_effects", "simulate_spatial_effects"]
@@ -312,17 +313,6 @@ def _split(
     level: Codes,
     time: Array | None = None,
 ) -> Bunch:
-    n = len(level)
-    if split == "random":
-        held_out = rng.permutation(n) < np.ceil(test_size * n)
-    elif split == "unknown":
-        n_levels = int(level.max()) + 1
-        held_out = (rng.permutation(n_levels) < np.ceil(test_size * n_levels))[level]
-    elif split == "future" and time is not None:
-        held_out = np.empty(n, dtype=bool)
-        held_out[np.argsort(time, kind="stable")] = np.arange(n) >= n - np.ceil(test_size * n)
-    else:
-        known = "'random', 'unknown'" + (" or 'future'" if time is not None else "")
-        raise ValueError(f"split must be {known}, got {split!r}")
+    held_out = held_out_rows(split, rng, test_size, level, time)
     truth.update(train=np.flatnonzero(~held_out), test=np.flatnonzero(held_out))
     return truth

@@ -22,10 +22,10 @@ from intertwine.estimators.effect_inputs import (
     require,
     warn_of_unread,
 )
-from intertwine.estimators.group_labels import GroupColumn, Grouping, GroupTable, key_name, missing_labels
-from intertwine.validation.wording import listed
+from intertwine.estimators.group_labels import GroupColumn, GroupTable, missing_labels
+from intertwine.validation.wording import listed, rows_where
 
-__all__ = ["EffectData", "EffectInputs"]
+__all__ = ["EffectData", "EffectInputs", "tell_of_unseen"]
 
 
 @final
@@ -39,7 +39,8 @@ class EffectData:
     columns : tuple of GroupColumn
     n_group_columns : int
         How many columns ``groups`` had.
-    groupings : tuple of Grouping
+    column_of : tuple of (key, position among ``columns``)
+        What the keys of effects stand for.
     coordinate_names : tuple of str or None
     n_coordinates : int
     covariates : tuple of (key, position)
@@ -60,7 +61,7 @@ class EffectData:
         needs: tuple[str, ...],
         columns: tuple[GroupColumn, ...],
         n_group_columns: int,
-        groupings: tuple[Grouping, ...],
+        column_of: tuple[tuple[Any, int], ...],
         coordinate_names: tuple[str, ...] | None,
         n_coordinates: int,
         covariates: tuple[tuple[Any, int], ...],
@@ -68,7 +69,7 @@ class EffectData:
         self.needs = needs
         self.columns = columns
         self.n_group_columns = n_group_columns
-        self.groupings = groupings
+        self.column_of = column_of
         self.coordinate_names = coordinate_names
         self.n_coordinates = n_coordinates
         self.covariates = covariates
@@ -109,14 +110,14 @@ class EffectData:
         require(effects, inputs)
         warn_of_unread(needs, inputs)
         keys = list(dict.fromkeys(key for effect in effects for key in effect.group_keys))
-        columns, groupings, codes, n_columns = _learn_groups(keys if "groups" in needs else [], inputs)
+        columns, column_of, codes, n_columns = _learn_groups(keys if "groups" in needs else [], inputs)
         coords, names = read_coordinates(inputs) if "coords" in needs else (None, None)
         covariates = tuple(
             (key, feature_position(key, inputs))
             for key in dict.fromkeys(key for effect in effects for key in effect.covariate_keys)
         )
         data = cls(
-            needs, columns, n_columns, groupings, names, 0 if coords is None else coords.shape[1], covariates
+            needs, columns, n_columns, column_of, names, 0 if coords is None else coords.shape[1], covariates
         )
         rows = data._assembled(inputs, codes, coords)
         _warn_of_replicates(effects, data, rows)
@@ -155,7 +156,6 @@ class EffectData:
                 values = table.same_column(column, self.n_group_columns, len(self.columns))
                 codes.append(column.codes(values))
                 _report_unseen(column, values, codes[-1], unseen)
-            self._report_combinations(codes, unseen)
         coords = None
         if "coords" in self.needs:
             coords = read_coordinates(inputs, self.coordinate_names)[0]
@@ -165,13 +165,13 @@ class EffectData:
                 )
         return self._assembled(inputs, codes, coords)
 
-    def grouping(self, key: Any) -> Grouping:
-        """What the key of an effect stands for."""
-        return next(grouping for grouping in self.groupings if grouping.key == key)
+    def column(self, key: Any) -> GroupColumn:
+        """The column that the key of an effect stands for."""
+        return self.columns[dict(self.column_of)[key]]
 
     def labels(self, key: Any) -> NDArray[Any]:
-        """Labels of the levels of a grouping, in the order of their codes."""
-        return self.grouping(key).labels(self.columns)
+        """Labels of the codes of a key."""
+        return self.column(key).ids.labels
 
     def to_state(self) -> dict[str, Any]:
         """What a file holds of it: arrays, numbers and text."""
@@ -179,7 +179,7 @@ class EffectData:
             "needs": list(self.needs),
             "columns": [column.to_state() for column in self.columns],
             "n_group_columns": self.n_group_columns,
-            "groupings": [grouping._asdict() for grouping in self.groupings],
+            "column_of": [list(pair) for pair in self.column_of],
             "coordinate_names": None if self.coordinate_names is None else list(self.coordinate_names),
             "n_coordinates": self.n_coordinates,
             "covariates": [list(pair) for pair in self.covariates],
@@ -193,7 +193,7 @@ class EffectData:
             tuple(state["needs"]),
             tuple(GroupColumn.from_state(column) for column in state["columns"]),
             state["n_group_columns"],
-            tuple(Grouping(**grouping) for grouping in state["groupings"]),
+            tuple((key, place) for key, place in state["column_of"]),
             None if names is None else tuple(names),
             state["n_coordinates"],
             tuple((key, position) for key, position in state["covariates"]),
@@ -214,13 +214,13 @@ class EffectData:
         ValueError
             With the labels.
         """
-        for grouping in self.groupings:
-            codes, n_levels = rows.groups[grouping.key]
+        for key, _ in self.column_of:
+            codes, n_levels = rows.groups[key]
             idle = np.bincount(codes[observed], minlength=n_levels) == 0
             if idle.any():
                 raise ValueError(
-                    f"nothing is observed of {int(idle.sum())} levels of {grouping.name!r}: "
-                    f"{listed(grouping.labels(self.columns)[idle])}; drop their rows"
+                    f"nothing is observed of {int(idle.sum())} levels of {self.column(key).title!r}: "
+                    f"{listed(self.labels(key)[idle])}; drop their rows"
                 )
 
     def _assembled(
@@ -230,8 +230,7 @@ class EffectData:
         coords: NDArray[np.float64] | None,
     ) -> EffectRows:
         groups = {
-            grouping.key: GroupCodes(grouping.codes(self.columns, codes), grouping.n_levels(self.columns))
-            for grouping in self.groupings
+            key: GroupCodes(codes[place], len(self.columns[place].ids)) for key, place in self.column_of
         }
         covariates = {}
         for key, position in self.covariates:
@@ -240,39 +239,19 @@ class EffectData:
         time = read_time(inputs) if "time" in self.needs else None
         return EffectRows(inputs.n_rows, groups, time, coords, covariates)
 
-    def _report_combinations(self, codes: Sequence[NDArray[np.int64]], unseen: str) -> None:
-        """Tell of combinations that were not seen although their parts were."""
-        for grouping in self.groupings:
-            if grouping.combinations is None:
-                continue
-            known = np.all([codes[c] >= 0 for c in grouping.columns], axis=0)
-            new = known & (grouping.codes(self.columns, codes) < 0)
-            if new.any():
-                parts = [self.columns[c].ids.labels[codes[c][new]] for c in grouping.columns]
-                texts = [":".join(map(str, part)) for part in zip(*parts, strict=True)]
-                _tell(grouping.name, list(dict.fromkeys(texts)), int(new.sum()), 0, unseen)
-
 
 def _learn_groups(
     keys: list[Any], inputs: EffectInputs
-) -> tuple[tuple[GroupColumn, ...], tuple[Grouping, ...], list[NDArray[np.int64]], int]:
+) -> tuple[tuple[GroupColumn, ...], tuple[tuple[Any, int], ...], list[NDArray[np.int64]], int]:
     if not keys:
         return (), (), [], 0
     table = GroupTable(inputs.groups, inputs.rows, inputs.rows_name)
-    parts_of = {key: key if isinstance(key, tuple) else (key,) for key in keys}
-    asked = list(dict.fromkeys(part for parts in parts_of.values() for part in parts))
-    place = {part: table.position(part, asked) for part in asked}
+    place = {key: table.position(key, keys) for key in keys}
     used = sorted(set(place.values()))
-    columns, codes = [], []
-    for position in used:
-        column, numbers = GroupColumn.of(table, position)
-        columns.append(column)
-        codes.append(numbers)
-    groupings = tuple(
-        Grouping.of(key, tuple(used.index(place[part]) for part in parts), columns, codes)
-        for key, parts in parts_of.items()
-    )
-    return tuple(columns), groupings, codes, len(table)
+    learnt = [GroupColumn.of(table, position) for position in used]
+    columns = tuple(column for column, _ in learnt)
+    column_of = tuple((key, used.index(position)) for key, position in place.items())
+    return columns, column_of, [codes for _, codes in learnt], len(table)
 
 
 def _report_unseen(column: GroupColumn, values: NDArray[Any], codes: NDArray[np.int64], unseen: str) -> None:
@@ -280,14 +259,14 @@ def _report_unseen(column: GroupColumn, values: NDArray[Any], codes: NDArray[np.
     if len(new):
         missing = missing_labels(new)
         labels = list(dict.fromkeys(new[~missing].tolist()))
-        name = key_name(column.name) if column.named else column.ids.name
-        _tell(name, labels, len(new), int(missing.sum()), unseen)
+        what = f"{len(new)} rows have levels of {column.title!r} that were not in fit"
+        what += f": {listed(labels)}" if labels else ""
+        what += f" ({int(missing.sum())} of them have no label)" if missing.any() else ""
+        tell_of_unseen(what, unseen)
 
 
-def _tell(name: str, labels: list[Any], n_rows: int, n_missing: int, unseen: str) -> None:
-    what = f"{n_rows} rows have levels of {name!r} that were not in fit"
-    what += f": {listed(labels)}" if labels else ""
-    what += f" ({n_missing} of them have no label)" if n_missing else ""
+def tell_of_unseen(what: str, unseen: str) -> None:
+    """Warn of levels that were not in fit, or refuse them, as ``unseen`` says."""
     if unseen == "raise":
         raise ValueError(f"{what}; unseen='warn' predicts them from the rest of the model")
     if unseen == "warn":
@@ -302,20 +281,26 @@ def _warn_of_replicates(effects: Sequence[AbstractRandomEffect], data: EffectDat
     """Tell of times that repeat within a group: such rows are replicates, and their difference is noise."""
     if rows.time is None:
         return
-    of_time = (key for effect in effects if "time" in effect.needs for key in effect.group_keys or (None,))
-    for key in dict.fromkeys(of_time):
-        codes = rows.groups[key].codes if key in rows.groups else np.zeros(rows.n_rows, dtype=np.int64)
-        order = np.lexsort([rows.time, codes])
-        level, time = codes[order], rows.time[order]
-        again = (level[1:] == level[:-1]) & (time[1:] == time[:-1])
-        if not again.any():
+    for effect in effects:
+        if "time" not in effect.needs:
             continue
-        where = ""
-        if key in rows.groups:
-            at = np.unique(level[1:][again])
-            where = f" within a level of {data.grouping(key).name!r}, {listed(data.labels(key)[at], limit=5)}"
-        warnings.warn(
-            f"{int(again.sum())} rows repeat a time{where}: they count as replicates",
-            UserWarning,
-            stacklevel=5,
-        )
+        keys = [key for key in effect.group_keys if key in rows.groups]
+        columns = [rows.groups[key].codes for key in keys]
+        order = np.lexsort([rows.time, *columns])
+        same = [column[order][1:] == column[order][:-1] for column in [*columns, rows.time]]
+        again = np.logical_and.reduce(same)
+        if again.any():
+            named = ":".join(data.column(key).title for key in keys)
+            where = f" within a level of {named!r}" if keys else ""
+            warnings.warn(
+                f"{int(again.sum())} rows repeat a time{where}, e.g. {rows_where(_marked(order[1:][again], rows))}: "
+                "they count as replicates",
+                UserWarning,
+                stacklevel=5,
+            )
+
+
+def _marked(places: NDArray[np.int64], rows: EffectRows) -> NDArray[np.bool_]:
+    mask = np.zeros(rows.n_rows, dtype=bool)
+    mask[places] = True
+    return mask

@@ -1,4 +1,4 @@
-"""Labels of groups: from columns of text and numbers to codes of levels, and back to the user's labels."""
+"""Labels of groups: from columns of text and numbers to codes, and back to the user's labels."""
 
 from __future__ import annotations
 
@@ -16,24 +16,9 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import is_missing
 from intertwine.validation.wording import listed, rows_where
 
-__all__ = ["GroupColumn", "GroupTable", "Grouping", "key_name", "missing_labels"]
+__all__ = ["GroupColumn", "GroupTable", "missing_labels"]
 
 _NAMELESS = "group"
-
-
-def key_name(key: Any) -> str:
-    """What tables and messages call a grouping.
-
-    Examples
-    --------
-    >>> key_name("school"), key_name(("school", "class")), key_name(None), key_name(1)
-    ('school', 'school:class', 'group', 'group 1')
-    """
-    if isinstance(key, tuple):
-        return ":".join(key_name(part) for part in key)
-    if key is None:
-        return _NAMELESS
-    return key if isinstance(key, str) else f"{_NAMELESS} {key}"
 
 
 @final
@@ -145,6 +130,11 @@ class GroupColumn(NamedTuple):
     named: bool
     ids: IdIndex
 
+    @property
+    def title(self) -> str:
+        """What tables call it: its name, "group" where it has none."""
+        return str(self.name) if self.named else self.ids.name
+
     @classmethod
     def of(cls, table: GroupTable, position: int) -> tuple[GroupColumn, NDArray[np.int64]]:
         """Number the labels of a column.
@@ -192,85 +182,6 @@ class GroupColumn(NamedTuple):
         return cls(state["name"], state["position"], state["named"], index)
 
 
-class Grouping(NamedTuple):
-    """What an effect's key stands for: a column of labels, or the combinations of several.
-
-    Attributes
-    ----------
-    key : object
-        As the effect spells it.
-    name : str
-    columns : tuple of int
-        Among the columns that effects read.
-    combinations : ndarray of int64 or None
-        Combinations seen in fit, each as one number, sorted; None for one column.
-    """
-
-    key: Any
-    name: str
-    columns: tuple[int, ...]
-    combinations: NDArray[np.int64] | None
-
-    @classmethod
-    def of(
-        cls,
-        key: Any,
-        columns: tuple[int, ...],
-        read: Sequence[GroupColumn],
-        codes: Sequence[NDArray[np.int64]],
-    ) -> Grouping:
-        """Learn which combinations there are.
-
-        Raises
-        ------
-        ValueError
-            Where the combinations that could be are beyond 64-bit integers.
-        """
-        name = ":".join(_label_name(read[c], len(read)) for c in columns)
-        if len(columns) == 1:
-            return cls(key, name, columns, None)
-        if np.prod([float(len(read[c].ids)) for c in columns]) >= 2.0**63:
-            raise ValueError(f"the labels of {name} have more combinations than 64-bit integers can number")
-        return cls(key, name, columns, np.unique(_combined(columns, read, codes)))
-
-    def n_levels(self, read: Sequence[GroupColumn]) -> int:
-        """Number of levels seen in fit."""
-        return len(read[self.columns[0]].ids if self.combinations is None else self.combinations)
-
-    def codes(self, read: Sequence[GroupColumn], codes: Sequence[NDArray[np.int64]]) -> NDArray[np.int64]:
-        """Levels of rows from the codes of the columns; −1 where one of them, or their combination, was not seen."""
-        if self.combinations is None:
-            return codes[self.columns[0]]
-        combined = _combined(self.columns, read, codes)
-        places = np.searchsorted(self.combinations, combined)
-        places[places == len(self.combinations)] = 0
-        return np.where(self.combinations[places] == combined, places, -1)
-
-    def labels(self, read: Sequence[GroupColumn]) -> NDArray[Any]:
-        """The label of each level: as the user wrote it; combinations as text, "a:1"."""
-        if self.combinations is None:
-            return read[self.columns[0]].ids.labels
-        parts, rest = [], self.combinations
-        for c in reversed(self.columns):
-            rest, code = np.divmod(rest, len(read[c].ids))
-            parts.append(read[c].ids.labels[code])
-        texts = [":".join(map(str, reversed(part))) for part in zip(*parts, strict=True)]
-        return np.array(texts, dtype=object)
-
-
-def _combined(
-    columns: tuple[int, ...], read: Sequence[GroupColumn], codes: Sequence[NDArray[np.int64]]
-) -> NDArray[np.int64]:
-    """Combinations as numbers in a mixed radix; −1 where a part is not known."""
-    number = np.zeros(len(codes[columns[0]]), dtype=np.int64)
-    unknown = np.zeros(len(number), dtype=bool)
-    for c in columns:
-        number = number * len(read[c].ids) + codes[c]
-        unknown |= codes[c] < 0
-    number[unknown] = -1
-    return number
-
-
 def _vector(values: Any) -> NDArray[Any]:
     series = nw.from_native(values, series_only=True, pass_through=True)
     array = series.to_numpy() if isinstance(series, nw.Series) else _array(values)
@@ -297,12 +208,4 @@ def missing_labels(values: NDArray[Any]) -> NDArray[np.bool_]:
 
 
 def _called(name: Any, named: bool, n_columns: int) -> str:
-    if not named and n_columns == 1:
-        return _NAMELESS
-    return f"{_NAMELESS} {name!r}"
-
-
-def _label_name(column: GroupColumn, n_columns: int) -> str:
-    if column.named:
-        return str(column.name)
-    return _NAMELESS if n_columns == 1 else f"{_NAMELESS} {column.name}"
+    return _NAMELESS if not named and n_columns == 1 else f"{_NAMELESS} {name!r}"

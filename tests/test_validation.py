@@ -11,6 +11,7 @@ import pytest
 from bad_inputs import GOOD_TARGETS, cases_for, check_case
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
 from sklearn.exceptions import NotFittedError
+from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from intertwine.validation import (
@@ -187,3 +188,14 @@ def test_good_input_warns_of_nothing():
         model = LinearRegressor().fit(frame, pd.Series(X[:, 0], index=frame.index), np.ones(12))
         model.predict(frame)
         check_survival_target(survival_target(np.arange(12.0), np.arange(12) % 2), X)
+
+
+def test_missing_entries_pass_where_they_are_allowed():
+    X = np.array([[1.0, np.nan], [2.0, 3.0], [4.0, 5.0]])
+    np.testing.assert_array_equal(check_features(Ridge(), X, reset=True, allow_missing=True), X)
+    with pytest.raises(ValueError, match="NaN in columns"):
+        check_features(Ridge(), X, reset=True)
+    with pytest.raises(ValueError, match=r"no observed value in columns \[1\]"):
+        check_features(Ridge(), np.where(np.arange(2) == 1, np.nan, X), reset=True, allow_missing=True)
+    with pytest.raises(ValueError, match="infinity"):
+        check_features(Ridge(), np.where(np.isnan(X), np.inf, X), reset=True, allow_missing=True)

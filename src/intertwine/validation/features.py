@@ -12,7 +12,13 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from intertwine.validation.columns import Frame, check_column_order, check_numeric_columns, eager_frame
-from intertwine.validation.values import Extremes, check_values, oversized_values, warn_of_idle_columns
+from intertwine.validation.values import (
+    Extremes,
+    check_observed,
+    check_values,
+    oversized_values,
+    warn_of_idle_columns,
+)
 from intertwine.validation.wording import columns_where
 
 _INDEX_MAX = np.iinfo(np.int32).max
@@ -28,6 +34,7 @@ def check_features(
     idle: str | None = "their coefficients are 0",
     alone: str = "only its linear part is fitted",
     min_rows: int | None = None,
+    allow_missing: bool = False,
 ) -> NDArray[np.floating[Any]] | sparse.csr_array:
     """Turn X into a matrix of finite numbers.
 
@@ -53,6 +60,8 @@ def check_features(
         What the warning says becomes of a single feature.
     min_rows : int, optional
         By default two in ``fit`` and one in every other method.
+    allow_missing : bool, default=False
+        Accept NaN in dense X as an entry that was not observed; a column of nothing else is refused at fit.
 
     Returns
     -------
@@ -98,8 +107,10 @@ def check_features(
     names = _names(frame)
     fewest = (2 if reset else 1) if min_rows is None else min_rows
     matrix = _matrix(readable, estimator, names, allow_sparse, dtype, fewest)
-    extremes = Extremes.of(matrix)
-    check_values(extremes, matrix.shape[0], names)
+    extremes = Extremes.of(matrix, observed_only=allow_missing)
+    if reset and allow_missing:
+        check_observed(extremes, names)
+    check_values(extremes, matrix.shape[0], names, allow_missing)
     if reset:
         validate_data(estimator, X, reset=True, skip_check_array=True)
         if idle is not None:

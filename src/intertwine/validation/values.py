@@ -18,18 +18,21 @@ _IMPUTERS = "impute it first, e.g. with SimpleImputer or make_interaction_pipeli
 class Extremes(NamedTuple):
     """Smallest and largest value of every column: all that the checks need, in O(p) memory.
 
-    NaN and infinity propagate into them, so no n × p mask of bad entries is ever made.
+    NaN and infinity propagate into them, so no n × p mask of bad entries is ever made; of observed values only, a
+    NaN is left of a column that has none.
     """
 
     low: NDArray[Any]
     high: NDArray[Any]
 
     @classmethod
-    def of(cls, X: Any) -> "Extremes":
+    def of(cls, X: Any, observed_only: bool = False) -> "Extremes":
         """Take them from a dense or sparse matrix of shape (n, p)."""
         with np.errstate(invalid="ignore"):
             if sparse.issparse(X):
                 return cls(*_sparse_extremes(X))
+            if observed_only:
+                return cls(np.fmin.reduce(X, axis=0), np.fmax.reduce(X, axis=0))
             return cls(X.min(axis=0), X.max(axis=0))
 
 
@@ -46,7 +49,29 @@ def _sparse_extremes(X: Any) -> tuple[NDArray[Any], NDArray[Any]]:
     return low, high
 
 
-def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) -> None:
+def check_observed(extremes: Extremes, names: NDArray[Any] | None) -> None:
+    """Refuse columns in which nothing was observed.
+
+    Raises
+    ------
+    ValueError
+        Naming the columns.
+
+    Examples
+    --------
+    >>> X = np.array([[1.0, np.nan], [2.0, np.nan]])
+    >>> check_observed(Extremes.of(X, observed_only=True), np.array(["dose", "age"], dtype=object))
+    Traceback (most recent call last):
+    ...
+    ValueError: X has no observed value in ['age']; drop it
+    """
+    if (empty := np.isnan(extremes.low)).any():
+        raise ValueError(f"X has no observed value in {columns_where(empty, names)}; drop it")
+
+
+def check_values(
+    extremes: Extremes, n_rows: int, names: NDArray[Any] | None, allow_missing: bool = False
+) -> None:
     """Refuse NaN, infinity and values whose products would overflow.
 
     Parameters
@@ -55,6 +80,8 @@ def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) ->
     n_rows : int
     names : ndarray of str or None
         Column names; None when X came without.
+    allow_missing : bool, default=False
+        Leave NaN alone.
 
     Raises
     ------
@@ -71,7 +98,7 @@ def check_values(extremes: Extremes, n_rows: int, names: NDArray[Any] | None) ->
     """
     low, high = extremes
     missing = np.isnan(low) | np.isnan(high)
-    if missing.any():
+    if missing.any() and not allow_missing:
         raise ValueError(f"X contains NaN in {columns_where(missing, names)}; {_IMPUTERS}")
     infinite = np.isinf(low) | np.isinf(high)
     if infinite.any():

@@ -1,0 +1,350 @@
+"""What latent models with random effects share: input, units, unseen levels, and what each method conditions on.
+
+x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i
+"""
+
+from __future__ import annotations
+
+import abc
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.base import (
+    BaseEstimator,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.utils import check_array, check_random_state
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.effects.random import AbstractRandomEffect, EffectRows
+from intertwine.estimators.effect_data import EffectData, EffectInputs
+from intertwine.estimators.long_work import watched
+from intertwine.estimators.random_effects_tables import RandomEffectsTables
+from intertwine.estimators.random_effects_units import FeatureUnits, effects_of
+from intertwine.fitting.random_effects_latent import AbstractLatentModel, LatentRows, RowEffects
+from intertwine.fitting.watch import Watch
+from intertwine.frames import frame_library
+from intertwine.io import save_state
+from intertwine.resources import thread_limit
+from intertwine.validation import check_features, restored_on_failure
+
+__all__ = ["AbstractRandomEffectsEstimator"]
+
+
+class AbstractRandomEffectsEstimator(
+    RandomEffectsTables,
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    BaseEstimator,
+    abc.ABC,
+):
+    """A decoder of few latents, and random effects of groups, time or space on every feature.
+
+    A final class supplies ``__init__`` (with ``n_components``, ``effects``, ``scale``, ``unseen``, ``random_state``,
+    ``n_jobs``, ``verbose``, ``checkpoint`` at least) and the fit; input, units, files and tables are here.
+
+    What is conditioned on
+    ----------------------
+    A fit learns parameters (f, variances) and, given these, what its rows say of the random effects B of every level:
+    a mean and a variance. Every method treats the rows that it is given as new ones: what is known of their effects
+    comes from the fit alone, whatever else stands in the same call. So a row's answer never depends on its neighbours
+    in the call, and nothing of a held-out row, or of held-out rows of its group, can leak into its own score.
+
+    =====================  =============================================================================================
+    rows                   effects
+    =====================  =============================================================================================
+    of a level of the fit  mean and variance given the fit; training rows are no exception, so that ``fit_transform``
+                           is ``fit`` and then ``transform``
+    of an unseen level     mean zero (between sites: kriging), the variance of the population; a warning, or an error
+                           with ``unseen="raise"``
+    of both                partly seen: where effects add, each counts as above
+    =====================  =============================================================================================
+
+    ``transform`` is E[u_i | x_i]: what is open about the effects counts as noise of the row, feature by feature.
+    ``reconstruct`` sees a row through its latents only, f(û_i) + Z_i B̂: it never re-estimates the effects of a row
+    from the row itself, through which p numbers would pass the bottleneck. ``impute`` puts the same into entries that
+    are missing. ``score`` is the mean over rows of log p(x_i | the fit), u and B being integrated out.
+    """
+
+    n_components: int
+    effects: Any
+    scale: bool
+    unseen: str
+    random_state: Any
+    n_jobs: int | None
+    checkpoint: Any
+    _model: AbstractLatentModel
+    _data: EffectData
+    _effects: tuple[AbstractRandomEffect, ...]
+    _units: FeatureUnits
+
+    @abc.abstractmethod
+    def _fit_latent(
+        self, rows: LatentRows, effects: Sequence[AbstractRandomEffect], watch: Watch
+    ) -> AbstractLatentModel:
+        """Fit rows in the units of the fit; warnings of convergence are given by the caller."""
+
+    @abc.abstractmethod
+    def _model_from_state(self, state: dict[str, Any]) -> AbstractLatentModel:
+        """The model that its ``to_state`` wrote."""
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X, y=None, *, groups=None, time=None, coords=None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, p)
+            Features; NaN where an entry was not observed.
+        y : None
+            Ignored.
+        groups : array-like (n,) or (n, k), Series, frame or dict of columns, optional
+            Labels of the groups that effects name.
+        time : array-like (n,), optional
+        coords : array-like or frame (n, k), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input that cannot be used; the message names columns, rows or labels.
+
+        Warns
+        -----
+        ConvergenceWarning
+            When more iterations are needed.
+        UserWarning
+            Constant features; metadata that no effect reads.
+        """
+        with restored_on_failure(self):
+            values = self._read(X, reset=True)
+            effects = effects_of(self.effects, groups)
+            inputs = EffectInputs(X, len(values), groups, time, coords)
+            data, rows = EffectData.read(effects, inputs)
+            data.check_observed(rows, np.any(np.isfinite(values), axis=1))
+            self._units = FeatureUnits.of(values, self.scale, self._features)
+            self._data, self._effects = data, tuple(effects)
+            self._frame_library = frame_library(X)
+            prints = (values, rows.time, rows.coords, [codes.codes for codes in rows.groups.values()])
+            with thread_limit(self.n_jobs), watched(self, prints) as watch:
+                self._model = self._fit_latent(LatentRows(self._units.inside(values), rows), effects, watch)
+        if not self._model.converged:
+            warnings.warn(
+                f"stopped after {self.n_iter_} iterations before it had settled; raise max_iter, or tol",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def fit_transform(self, X, y=None, *, groups=None, time=None, coords=None):
+        """Fit, and then transform the same rows as if they were new; see ``fit`` and ``transform``."""
+        return self.fit(X, y, groups=groups, time=time, coords=coords).transform(
+            X, groups=groups, time=time, coords=coords
+        )
+
+    def transform(self, X, *, groups=None, time=None, coords=None):
+        """Latents of rows: E[u_i | x_i], the random effects being integrated out.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, p)
+            NaN where an entry was not observed: a row without any has the latents of the prior, zero.
+        groups, time, coords
+            As in ``fit``.
+
+        Returns
+        -------
+        ndarray or frame of shape (n, n_components)
+            As ``set_output`` says.
+        """
+        values, at = self._at_rows(X, groups, time, coords)
+        return self._model.latent(values - at.mean, at)
+
+    def inverse_transform(
+        self, X, *, groups=None, time=None, coords=None, include_effects=True
+    ) -> np.ndarray:
+        """Features of latents.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, n_components)
+            Latents.
+        groups, time, coords
+            As in ``fit``.
+        include_effects : bool, default=True
+            False: of the population's average level, f(u) alone; groups, time and coords are not needed then.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+        """
+        check_is_fitted(self, "_model")
+        latents = check_array(X, dtype=np.float64, input_name="X")
+        if latents.shape[1] != self._n_features_out:
+            raise ValueError(f"X has {latents.shape[1]} latents, but n_components is {self._n_features_out}")
+        decoded = self._model.decode(latents)
+        if include_effects:
+            decoded = decoded + self._effects_at(X, len(latents), groups, time, coords).mean
+        return self._units.outside(decoded)
+
+    def reconstruct(self, X, *, groups=None, time=None, coords=None, include_effects=True) -> np.ndarray:
+        """Rows as their latents and the fit's effects give them: ``inverse_transform`` of ``transform``.
+
+        Parameters
+        ----------
+        X, groups, time, coords
+            As in ``transform``.
+        include_effects : bool, default=True
+            False: f(û) alone, the rows as they would be at the population's average level.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+        """
+        values, at = self._at_rows(X, groups, time, coords)
+        decoded = self._model.decode(self._model.latent(values - at.mean, at))
+        return self._units.outside(decoded + at.mean if include_effects else decoded)
+
+    def impute(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
+        """Rows with their missing entries as ``reconstruct`` gives them; what was observed stays as it is.
+
+        Parameters
+        ----------
+        X, groups, time, coords
+            As in ``transform``.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+        """
+        values = self._read(X)
+        found = self.reconstruct(X, groups=groups, time=time, coords=coords)
+        return np.where(np.isnan(values), found, values)
+
+    def score_samples(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
+        """Log density of each row given the fit, log p(x_i), in the units of X.
+
+        Parameters
+        ----------
+        X, groups, time, coords
+            As in ``transform``; entries that are missing do not count.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        values, at = self._at_rows(X, groups, time, coords)
+        density = self._model.log_density(values - at.mean, at)
+        return density - (~np.isnan(values)) @ np.log(self._units.spread)
+
+    def score(self, X, y=None, *, groups=None, time=None, coords=None) -> float:
+        """Mean log density of rows that the fit has not seen; it never conditions on the rows that it scores.
+
+        Parameters
+        ----------
+        X, groups, time, coords
+            As in ``transform``.
+        y : None
+            Ignored.
+
+        Returns
+        -------
+        float
+            Mean of ``score_samples``: each row given the fit, not given the other rows.
+        """
+        return float(np.mean(self.score_samples(X, groups=groups, time=time, coords=coords)))
+
+    def sample(self, n_samples=None, *, groups=None, time=None, coords=None, random_state=None) -> np.ndarray:
+        """Draw rows from the density that ``score_samples`` evaluates, independently of each other.
+
+        Parameters
+        ----------
+        n_samples : int, optional
+            By default as many as groups, time or coords have rows, or one.
+        groups, time, coords
+            Where the rows are. Without groups each is of a level of its own that was not in the fit.
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_samples, p)
+        """
+        check_is_fitted(self, "_model")
+        given = next((part for part in (groups, time, coords) if part is not None), None)
+        n_rows = (1 if given is None else len(given)) if n_samples is None else n_samples
+        if n_rows < 1:
+            raise ValueError(f"n_samples={n_rows} must be at least 1")
+        if groups is None and self._data.n_group_columns:
+            groups = np.full((n_rows, self._data.n_group_columns), None, dtype=object)
+        at = self._effects_at(np.empty((n_rows, 1)), n_rows, groups, time, coords, unseen="ignore")
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        return self._units.outside(self._drawn(at, rng))
+
+    def save(self, path: str | Path) -> None:
+        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Raises
+        ------
+        NotFittedError, PermissionError, OSError
+        """
+        check_is_fitted(self, "_model")
+        save_state(path, self._to_state())
+
+    @property
+    def n_iter_(self) -> int:
+        """Iterations made."""
+        check_is_fitted(self, "_model")
+        return len(self._model.history["iteration"])
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.n_components
+
+    def __sklearn_tags__(self):
+        tags = super().__sklearn_tags__()
+        tags.input_tags.allow_nan = True
+        return tags
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "_model")
+
+    def _read(self, X, reset: bool = False) -> NDArray[np.float64]:
+        if not reset:
+            check_is_fitted(self, "_model")
+        return np.asarray(
+            check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=None)
+        )
+
+    def _at_rows(self, X, groups, time, coords) -> tuple[NDArray[np.float64], RowEffects]:
+        """Rows in the units of the fit, and what the fit knows of their effects."""
+        values = self._read(X)
+        at = self._effects_at(X, len(values), groups, time, coords)
+        return self._units.inside(values), at
+
+    def _effects_at(self, X, n_rows: int, groups, time, coords, unseen: str | None = None) -> RowEffects:
+        inputs = EffectInputs(X, n_rows, groups, time, coords)
+        rows: EffectRows = self._data.rows(inputs, self.unseen if unseen is None else unseen)
+        return self._model.row_effects(rows)
+
+    def _drawn(self, at: RowEffects, rng: np.random.Generator) -> NDArray[np.float64]:
+        n_rows, n_features = at.mean.shape
+        drawn = self._model.decode(rng.standard_normal((n_rows, self._n_features_out))) + at.mean
+        drawn += np.sqrt(self._model.noise + at.variance) * rng.standard_normal((n_rows, n_features))
+        if at.loadings is not None:
+            shared = rng.standard_normal((n_rows, at.loadings.shape[2]))
+            drawn += np.einsum("ipf,if->ip", at.loadings[at.kind], shared)
+        return drawn

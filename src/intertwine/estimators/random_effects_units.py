@@ -1,0 +1,96 @@
+"""The units that features are fitted in, and the effects that a user's ``effects`` stands for."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import AbstractRandomEffect
+from intertwine.estimators.group_labels import GroupTable
+from intertwine.validation.wording import listed
+
+__all__ = ["FeatureUnits", "effects_of"]
+
+
+class FeatureUnits(NamedTuple):
+    """Mean and spread of features, over what was observed.
+
+    Examples
+    --------
+    >>> units = FeatureUnits.of(np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 9.0]]), True, ["a", "b"])
+    >>> units.center
+    array([3., 7.])
+    >>> units.outside(units.inside(np.array([[1.0, 5.0]])))
+    array([[1., 5.]])
+    """
+
+    center: NDArray[np.float64]
+    spread: NDArray[np.float64]
+
+    @classmethod
+    def of(cls, X: NDArray[np.float64], scale: bool, names: Sequence[Any]) -> FeatureUnits:
+        """Units of the rows of a fit: each feature's own, or (``scale=False``) one for all.
+
+        Warns
+        -----
+        UserWarning
+            Constant features.
+        """
+        center = np.nanmean(X, axis=0)
+        spread = np.sqrt(np.nanmean((X - center) ** 2, axis=0))
+        constant = np.nanmin(X, axis=0) == np.nanmax(X, axis=0)
+        if constant.any():
+            center[constant] = np.nanmin(X[:, constant], axis=0)
+            idle = [name for name, idle in zip(names, constant, strict=True) if idle]
+            warnings.warn(
+                f"X is constant in {listed(idle)}: there is nothing to explain", UserWarning, stacklevel=4
+            )
+        if not scale:
+            common = float(np.sqrt(np.mean(spread**2)))
+            return cls(center, np.full(len(spread), common if common > 0 else 1.0))
+        spread[constant] = 1.0
+        return cls(center, spread)
+
+    def inside(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From the user's units to those of the fit."""
+        return (X - self.center) / self.spread
+
+    def outside(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
+        """From the units of the fit to the user's."""
+        return self.center + self.spread * X
+
+
+def effects_of(effects: Any, groups: Any) -> list[AbstractRandomEffect]:
+    """The effects that a user named; by default a level of its own for every group of every grouping.
+
+    Raises
+    ------
+    TypeError
+        Something that is no effect.
+    ValueError
+        Effects with slopes of features: here every feature is an outcome.
+    """
+    if effects is None:
+        return [] if groups is None else _one_of_each(groups)
+    given = [effects] if isinstance(effects, AbstractRandomEffect) else list(effects)
+    for effect in given:
+        if not isinstance(effect, AbstractRandomEffect):
+            raise TypeError(f"effects holds {effect!r}, which is no effect such as Grouped('school')")
+        if effect.covariate_keys:
+            raise ValueError(
+                f"{effect!r} has slopes of columns of X, but here these are outcomes; see MixedModel"
+            )
+    return given
+
+
+def _one_of_each(groups: Any) -> list[AbstractRandomEffect]:
+    from intertwine.effects.grouped import Grouped
+
+    table = GroupTable(groups, groups if not isinstance(groups, dict) else None, "groups")
+    if len(table) == 1:
+        return [Grouped()]
+    return [Grouped(key) for key in (table.names or range(len(table)))]

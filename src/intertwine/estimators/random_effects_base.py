@@ -24,7 +24,8 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
-from intertwine.estimators.effect_data import EffectData, EffectInputs
+from intertwine.estimators.effect_data import EffectData
+from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
 from intertwine.estimators.random_effects_units import FeatureUnits, effects_of

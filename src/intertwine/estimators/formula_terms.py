@@ -1,0 +1,141 @@
+"""A formula taken apart: its outcome, its fixed part, and its random terms, (1 + t | g)."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+__all__ = ["FormulaTerms", "RandomTerm", "parse_formula"]
+
+_NAME = r"[^\W\d][\w.]*"
+_FACTOR = re.compile(rf"\s*{_NAME}(\s*[:/]\s*{_NAME})*\s*")
+
+
+class RandomTerm(NamedTuple):
+    """One random term.
+
+    Attributes
+    ----------
+    columns : str
+        What stands left of the bar.
+    group : tuple of str
+        Columns whose combinations are the groups.
+    correlated : bool
+        One bar, not two.
+    """
+
+    columns: str
+    group: tuple[str, ...]
+    correlated: bool
+
+
+class FormulaTerms(NamedTuple):
+    """What a formula says.
+
+    Attributes
+    ----------
+    outcome : str
+        Empty where the formula names none.
+    fixed : str
+    random : tuple of RandomTerm
+    """
+
+    outcome: str
+    fixed: str
+    random: tuple[RandomTerm, ...]
+
+
+def parse_formula(formula: str) -> FormulaTerms:
+    """Take a formula apart.
+
+    Parameters
+    ----------
+    formula : str
+        In the notation of lme4.
+
+    Returns
+    -------
+    FormulaTerms
+
+    Raises
+    ------
+    ValueError
+        Says which part cannot be read.
+
+    Examples
+    --------
+    >>> terms = parse_formula("y ~ x + (1 + t | school / class) + (0 + x || town)")
+    >>> terms.outcome, terms.fixed
+    ('y', 'x')
+    >>> for term in terms.random:
+    ...     print(term.columns, term.group, term.correlated)
+    1 + t ('school',) True
+    1 + t ('school', 'class') True
+    0 + x ('town',) False
+    """
+    if formula.count("~") > 1:
+        raise ValueError(f"the formula {formula!r} has more than one ~")
+    outcome, tilde, right = formula.rpartition("~")
+    if tilde and not right.strip():
+        raise ValueError(f"the formula {formula!r} says nothing right of ~; write ~ 1 for an intercept")
+    random: list[RandomTerm] = []
+    fixed, position = "", 0
+    while position < len(right):
+        if right[position] == "(" and (end := _closing(right, position, formula)) is not None:
+            inner = right[position + 1 : end]
+            if _bar(inner) is not None:
+                fixed = _without_plus(fixed, formula)
+                random += _random_terms(inner)
+            else:
+                fixed += right[position : end + 1]
+            position = end + 1
+            continue
+        if right[position] == "|":
+            raise ValueError(f"a random term stands in brackets, (1 | group), in the formula {formula!r}")
+        fixed += right[position]
+        position += 1
+    fixed = fixed.strip().removeprefix("+").strip()
+    return FormulaTerms(outcome.strip(), fixed or "1", tuple(random))
+
+
+def _closing(text: str, start: int, formula: str) -> int:
+    depth = 0
+    for place in range(start, len(text)):
+        depth += (text[place] == "(") - (text[place] == ")")
+        if depth == 0:
+            return place
+    raise ValueError(f"a bracket is not closed in the formula {formula!r}")
+
+
+def _bar(inner: str) -> int | None:
+    """Where the bar stands that no inner bracket holds."""
+    depth = 0
+    for place, letter in enumerate(inner):
+        depth += (letter == "(") - (letter == ")")
+        if letter == "|" and depth == 0:
+            return place
+    return None
+
+
+def _without_plus(fixed: str, formula: str) -> str:
+    """What stands before a random term, which must be added to it."""
+    before = fixed.rstrip()
+    if before and not before.endswith("+"):
+        raise ValueError(f"random terms are added with +, in the formula {formula!r}")
+    return before.removesuffix("+").rstrip()
+
+
+def _random_terms(inner: str) -> list[RandomTerm]:
+    bar = _bar(inner)
+    assert bar is not None
+    doubled = inner[bar : bar + 2] == "||"
+    columns, factor = inner[:bar].strip(), inner[bar + 1 + doubled :]
+    if not columns or not _FACTOR.fullmatch(factor):
+        raise ValueError(
+            f"({inner}) is no random term: left of the bar stands what varies, right of it the group, "
+            "as g, g:h (combinations) or g/h (h within g)"
+        )
+    nested = [tuple(name.strip() for name in part.split(":")) for part in factor.split("/")]
+    return [
+        RandomTerm(columns, sum(nested[: k + 1], ()), correlated=not doubled) for k in range(len(nested))
+    ]

@@ -14,21 +14,19 @@ from numpy.typing import NDArray
 
 from intertwine.effects import Grouped
 from intertwine.estimators.formula_terms import parse_formula
+from intertwine.estimators.group_labels import missing_labels
 from intertwine.validation.columns import eager_frame, is_categorical
-from intertwine.validation.vectors import is_missing
 from intertwine.validation.wording import listed
 
 __all__ = ["FormulaDesign", "formula_table"]
 
 Array = NDArray[np.float64]
 
-_FUNCTIONS = {
-    name: getattr(np, name)
-    for name in (
-        "abs arccos arcsin arctan arctanh ceil cos cosh exp expm1 floor log log10 log1p log2 "
-        "maximum minimum power round sign sin sinh sqrt square tan tanh"
-    ).split()
-}
+_NUMERICAL = (
+    *("abs", "ceil", "cos", "cosh", "exp", "expm1", "floor", "log", "log10", "log1p", "log2"),
+    *("maximum", "minimum", "round", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh"),
+)
+_FUNCTIONS = {name: getattr(np, name) for name in _NUMERICAL}
 _REFUSED = ("offset", "prop", "proportion", "p", "hsgp")  # terms that are no columns of coefficients
 
 
@@ -175,8 +173,10 @@ class FormulaDesign:
             raise ValueError(f"{part!r} in a formula is no sum of columns")
         common = design.common
         for name, term in ({} if common is None else common.terms).items():
-            if term.kind == "offset" or name.split("(")[0] in _REFUSED and "(" in name:
-                raise ValueError(f"{name} in a formula is not supported: make a column of it, or leave it out")
+            if term.kind == "offset" or (name.split("(")[0] in _REFUSED and "(" in name):
+                raise ValueError(
+                    f"{name} in a formula is not supported: make a column of it, or leave it out"
+                )
         return common
 
     def _environment(self) -> Any:
@@ -215,11 +215,7 @@ def _column(column: Any, name: str, pd: Any) -> Any:
     values = column.to_numpy()
     if values.dtype.kind in "mM":
         raise ValueError(f"{name!r} holds dates or durations; turn it into numbers in a unit of your choice")
-    if values.dtype.kind == "O":
-        missing = np.fromiter(map(is_missing, values), bool, len(values))
-    else:
-        missing = values != values
-    if missing.any():
+    if (missing := missing_labels(values)).any():
         raise ValueError(f"X contains NaN in [{name!r}]; impute it first, or drop the {missing.sum()} rows")
     if is_categorical(column.dtype) and hasattr(column, "cat"):
         try:

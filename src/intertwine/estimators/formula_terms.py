@@ -136,6 +136,4 @@ def _random_terms(inner: str) -> list[RandomTerm]:
             "as g, g:h (combinations) or g/h (h within g)"
         )
     nested = [tuple(name.strip() for name in part.split(":")) for part in factor.split("/")]
-    return [
-        RandomTerm(columns, sum(nested[: k + 1], ()), correlated=not doubled) for k in range(len(nested))
-    ]
+    return [RandomTerm(columns, sum(nested[: k + 1], ()), correlated=not doubled) for k in range(len(nested))]

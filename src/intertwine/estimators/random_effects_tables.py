@@ -9,7 +9,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.effect_data import EffectData
-from intertwine.estimators.group_labels import key_name
+from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.random_effects_units import FeatureUnits
 from intertwine.fitting.random_effects_latent import AbstractLatentModel
@@ -98,25 +98,12 @@ class RandomEffectsTables(NamedFeatures):
         return make_frame(columns, self._frame_library)
 
     def _effect_names(self) -> list[str]:
-        """A name for every effect: of what it groups by, else of its kind; numbered where that is not enough."""
-        names: list[str] = []
-        for effect in self._effects:
-            grouping = [self._grouping_name(key) for key in effect.group_keys]
-            name = ":".join(grouping) if grouping else type(effect).__name__.lower()
-            names.append(name)
-        return [
-            name if names.count(name) == 1 else f"{name} {names[: t + 1].count(name)}"
-            for t, name in enumerate(names)
-        ]
-
-    def _grouping_name(self, key: Any) -> str:
-        known = [grouping.name for grouping in self._data.groupings if grouping.key == key]
-        return known[0] if known else key_name(key)
+        return effect_names(self._effects, self._data)
 
     def _levels(self, t: int, n_levels: int) -> np.ndarray:
         """Labels of the levels of an effect; numbers where they have none."""
         keys = self._effects[t].group_keys
-        if len(keys) == 1 and any(grouping.key == keys[0] for grouping in self._data.groupings):
+        if len(keys) == 1 and keys[0] in dict(self._data.column_of):
             labels = self._data.labels(keys[0])
             if len(labels) == n_levels:
                 return np.asarray(labels, dtype=object)

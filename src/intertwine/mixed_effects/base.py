@@ -13,15 +13,23 @@ McCulloch, Variance Components (1992), chapters 6 and 8.
 from __future__ import annotations
 
 import abc
-from collections.abc import Sequence
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import Located
 
-__all__ = ["AbstractGaussianSystem", "AbstractPosterior", "VarianceComponents"]
+__all__ = [
+    "AbstractGaussianSystem",
+    "AbstractObserved",
+    "AbstractObservedSystem",
+    "AbstractPosterior",
+    "VarianceComponents",
+    "posteriors",
+]
 
 Array = NDArray[np.float64]
 
@@ -83,3 +91,30 @@ class AbstractGaussianSystem(abc.ABC):
     @abc.abstractmethod
     def posterior(self, y: Array, variances: VarianceComponents) -> AbstractPosterior:
         """Solve for y (n, p); what stands at entries of weight zero is never read."""
+
+
+class AbstractObserved(abc.ABC):
+    """What a system needs to know of y, whatever the variances: sums over levels, projections."""
+
+    @abc.abstractmethod
+    def posterior(self, variances: VarianceComponents) -> AbstractPosterior:
+        """Solve at these variances."""
+
+
+class AbstractObservedSystem(AbstractGaussianSystem):
+    """A system that reads the rows of y once for all variances that are tried."""
+
+    @abc.abstractmethod
+    def observe(self, y: Array) -> AbstractObserved:
+        """All that depends on y and not on the variances."""
+
+    @final
+    def posterior(self, y: Array, variances: VarianceComponents) -> AbstractPosterior:
+        return self.observe(y).posterior(variances)
+
+
+def posteriors(system: AbstractGaussianSystem, y: Array) -> Callable[[VarianceComponents], AbstractPosterior]:
+    """The posterior of one y as a function of the variances, with what they share done once."""
+    if isinstance(system, AbstractObservedSystem):
+        return system.observe(y).posterior
+    return partial(system.posterior, y)

@@ -1,0 +1,139 @@
+"""Effects whose levels are alike and independent: pupils of schools, visits of patients."""
+
+from __future__ import annotations
+
+import abc
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from intertwine.effects.random import AbstractBoundEffect, EffectRows, IndependentPrior, Located
+
+__all__ = ["AbstractExchangeableEffect", "Grouping", "group_name", "keys_of", "require_many_levels"]
+
+
+def keys_of(group: Any) -> tuple[Any, ...]:
+    """Keys of the groupings whose combinations are the levels: of ``("school", "class")`` both, else the one."""
+    return tuple(group) if isinstance(group, tuple | list) else (group,)
+
+
+def group_name(group: Any) -> str:
+    """Name of a grouping in messages and frames: ``school:class``, or ``groups`` where there is only one."""
+    return "groups" if group is None else ":".join(str(key) for key in keys_of(group))
+
+
+@final
+class Grouping(NamedTuple):
+    """Which combinations of the codes of one or several groupings occurred; these are the levels.
+
+    Combinations of k groupings are found one grouping at a time: ``tables[j]`` holds, in order, the numbers
+    (level of the first j + 1 groupings) · sizes[j + 1] + code that occurred, so that nothing grows with the product.
+    """
+
+    keys: tuple[Any, ...]
+    sizes: tuple[int, ...]
+    tables: tuple[NDArray[np.int64], ...]
+
+    @classmethod
+    def of(cls, rows: EffectRows, group: Any) -> Grouping:
+        keys = keys_of(group)
+        sizes = tuple(rows.groups[key].n_levels for key in keys)
+        level, tables = rows.groups[keys[0]].codes, []
+        for key, size in zip(keys[1:], sizes[1:], strict=True):
+            table, level = np.unique(level * size + rows.groups[key].codes, return_inverse=True)
+            tables.append(table)
+        return cls(keys, sizes, tuple(tables))
+
+    @property
+    def n_levels(self) -> int:
+        return len(self.tables[-1]) if self.tables else self.sizes[0]
+
+    def levels(self, rows: EffectRows) -> NDArray[np.int64]:
+        """Level of each row, −1 where its combination did not occur."""
+        level = np.asarray(rows.groups[self.keys[0]].codes, dtype=np.int64)
+        for key, size, table in zip(self.keys[1:], self.sizes[1:], self.tables, strict=True):
+            codes = rows.groups[key].codes
+            wanted = np.where((level < 0) | (codes < 0), -1, level * size + codes)
+            place = np.minimum(np.searchsorted(table, wanted), len(table) - 1)
+            level = np.where(table[place] == wanted, place, -1)
+        return level
+
+    def codes(self) -> NDArray[np.int64]:
+        """Codes of each level in each of the groupings, (q, k): what a level is called."""
+        level, columns = np.arange(self.n_levels), []
+        for size, table in zip(self.sizes[:0:-1], self.tables[::-1], strict=True):
+            level, code = np.divmod(table[level], size)
+            columns.append(code)
+        return np.column_stack([level, *columns[::-1]])
+
+    def state(self) -> dict[str, Any]:
+        tables = {f"combinations_{j}": table for j, table in enumerate(self.tables)}
+        return {"sizes": np.array(self.sizes, dtype=np.int64), **tables}
+
+    @classmethod
+    def restore(cls, group: Any, state: dict[str, Any]) -> Grouping:
+        keys = keys_of(group)
+        tables = tuple(np.asarray(state[f"combinations_{j}"]) for j in range(len(keys) - 1))
+        return cls(keys, tuple(int(size) for size in state["sizes"]), tables)
+
+
+def require_many_levels(level: NDArray[np.int64], n_levels: int, has_intercept: bool, group: Any) -> None:
+    """Refuse one level, and an intercept of levels that have one row each.
+
+    Raises
+    ------
+    ValueError
+        With one level the effect cannot be told from the mean; with one row a level its intercept is noise.
+    """
+    counts = np.bincount(level, minlength=n_levels)
+    if np.count_nonzero(counts) < 2:
+        raise ValueError(
+            f"{group_name(group)} has one level, so its variance is not identified: leave the effect out, or give "
+            "rows of several levels"
+        )
+    if has_intercept and counts.max() < 2:
+        raise ValueError(
+            f"{group_name(group)} has one row for each of its {n_levels} levels, so its intercept is confounded with "
+            "noise: use a coarser grouping"
+        )
+
+
+class AbstractExchangeableEffect(AbstractBoundEffect):
+    """K = I: nothing is shared between levels, and an unseen level is like any other."""
+
+    grouping: Grouping
+
+    def _set(
+        self, grouping: Grouping, names: tuple[str, ...], correlated: bool, rows: EffectRows | None
+    ) -> None:
+        self.grouping, self.n_levels = grouping, grouping.n_levels
+        self.basis_names, self.correlated = names, correlated
+        self.level = np.empty(0, dtype=np.int64) if rows is None else grouping.levels(rows)
+        self.basis = None if rows is None else self.basis_at(rows)
+
+    @abc.abstractmethod
+    def basis_at(self, rows: EffectRows) -> NDArray[np.float64] | None:
+        """Basis functions at rows, (n, r); None is a column of ones."""
+
+    def level_codes(self) -> NDArray[np.int64]:
+        """Codes (q, k) of each level in the groupings that the effect reads, in the order of its keys."""
+        return self.grouping.codes()
+
+    def start_shape(self) -> NDArray[np.float64]:
+        return np.empty(0)
+
+    def shape_bounds(self) -> NDArray[np.float64]:
+        return np.empty((0, 2))
+
+    def prior(self, shape: NDArray[np.float64]) -> IndependentPrior:
+        return IndependentPrior(self.n_levels)
+
+    def locate(self, rows: EffectRows, shape: NDArray[np.float64]) -> Located:
+        level, basis, q = self.grouping.levels(rows), self.basis_at(rows), self.n_levels
+        if not np.any(level < 0):
+            return Located(level, basis, None, None)
+        # One more level, of which nothing is known, stands for all that were not seen.
+        projection = sparse.csr_array(sparse.eye_array(q + 1, q, format="csr"))
+        return Located(np.where(level < 0, q, level), basis, projection, np.repeat([0.0, 1.0], [q, 1]))

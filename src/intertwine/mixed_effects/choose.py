@@ -1,0 +1,69 @@
+"""Which algebra serves which effects."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from intertwine.effects.random import AbstractBoundEffect, BasisPrior, CovariancePrior, IndependentPrior
+from intertwine.mixed_effects.base import AbstractGaussianSystem, Array
+
+__all__ = ["system_for"]
+
+
+def system_for(
+    effects: Sequence[AbstractBoundEffect],
+    shapes: Sequence[Array] | None = None,
+    fixed: Array | None = None,
+    weights: Array | None = None,
+    n_outputs: int = 1,
+    restricted: bool = True,
+) -> AbstractGaussianSystem:
+    """Set up the system of some effects.
+
+    Parameters
+    ----------
+    effects : sequence of AbstractBoundEffect
+        Bound to the same rows.
+    shapes : sequence of arrays, optional
+        Of each effect; None starts with `AbstractBoundEffect.start_shape`.
+    fixed : array of shape (n, c), optional
+        Columns of the fixed effects.
+    weights : array of shape (n,) or (n, n_outputs), optional
+        The noise of an entry has the variance σ²/w; an entry of weight zero is missing.
+    n_outputs : int, default=1
+    restricted : bool, default=True
+        Whether fixed effects are integrated out (REML) or set to their best value (ML).
+
+    Returns
+    -------
+    AbstractGaussianSystem
+        `BlockSystem` for one effect whose levels share nothing, `SpectralSystem` for one effect in space and weights
+        that all outputs share, `SparseSystem` for all else.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine.effects import Grouped
+    >>> from intertwine.effects.random import EffectRows, GroupCodes
+    >>> from intertwine.mixed_effects.base import VarianceComponents
+    >>> rows = EffectRows(4, {None: GroupCodes(np.array([0, 0, 1, 1]), 2)})
+    >>> system = system_for([Grouped().bind(rows)], fixed=np.ones((4, 1)))
+    >>> posterior = system.posterior(np.array([[1.0], [2.0], [3.0], [4.0]]), VarianceComponents([1.0], ([[[2.0]]],)))
+    >>> posterior.effects[0].ravel()
+    array([-0.8,  0.8])
+    """
+    if shapes is None:
+        shapes = [effect.start_shape() for effect in effects]
+    if len(effects) == 1:
+        prior = effects[0].prior(shapes[0])
+        if isinstance(prior, IndependentPrior):
+            from intertwine.mixed_effects.block import BlockSystem
+
+            return BlockSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
+        if isinstance(prior, CovariancePrior | BasisPrior) and (weights is None or weights.ndim == 1):
+            from intertwine.mixed_effects.spectral import SpectralSystem  # type: ignore[import-not-found]
+
+            return SpectralSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
+    from intertwine.mixed_effects.sparse import SparseSystem  # type: ignore[import-not-found]
+
+    return SparseSystem(effects, shapes, fixed, weights, n_outputs, restricted)

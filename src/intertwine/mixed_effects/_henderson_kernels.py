@@ -1,0 +1,103 @@
+"""Sums over rows for Henderson's equations, and their blocks on the way to and from a factor.
+
+Everything that differs by output has the outputs first, so that one output is one stretch of memory and one thread's.
+"""
+
+import numpy as np
+from numba import njit, prange
+
+_CHUNK = 4096  # rows that a thread takes at once
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def sum_pairs(pair, weights, left, right, out):
+    """Σ_i w_i left_i right_iᵀ over the rows of each pair: out (weights, pairs, r_s, r_t)."""
+    for v in prange(len(out)):
+        w, total = weights[v], out[v]
+        for i in range(len(pair)):
+            for k in range(left.shape[1]):
+                value = w[i] * left[i, k]
+                for c in range(right.shape[1]):
+                    total[pair[i], k, c] += value * right[i, c]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def sum_dense(level, weights, left, columns, out):
+    """Σ_i w_i left_i columns_iᵀ over the rows of each level: out (weights, levels, r, columns)."""
+    for v in prange(len(out)):
+        w, total = weights[v], out[v]
+        for i in range(len(level)):
+            for k in range(left.shape[1]):
+                value, target = w[i] * left[i, k], total[level[i], k]
+                for c in range(columns.shape[1]):
+                    target[c] += value * columns[i, c]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def sum_levels(level, left, values, out):
+    """Σ_i left_i value_i over the rows of each level: values (outputs, n), out (outputs, levels, r)."""
+    for m in prange(len(values)):
+        value, total = values[m], out[m]
+        for i in range(len(level)):
+            for k in range(left.shape[1]):
+                total[level[i], k] += left[i, k] * value[i]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def add_levels(level, left, coefficients, out):
+    """out_i += left_iᵀ b[level_i]: coefficients (outputs, levels, r), out (outputs, n)."""
+    for m in prange(len(out)):
+        b, total = coefficients[m], out[m]
+        for i in range(len(level)):
+            for k in range(left.shape[1]):
+                total[i] += left[i, k] * b[level[i], k]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def scatter(values, value_of, slots, prior, left, right, out):
+    """Write Λ_sᵀ G Λ_t + prior · I of every pair into its slots, for each factor."""
+    n_left, n_right = slots.shape[1], slots.shape[2]
+    for f in prange(len(out)):
+        G, target, half = values[value_of[f]], out[f], np.empty(n_right)
+        for e in range(len(slots)):
+            for k in range(n_left):
+                for c in range(n_right):
+                    half[c] = 0.0
+                    for a in range(n_left):
+                        half[c] += left[f, a, k] * G[e, a, c]
+                for c in range(n_right):
+                    total = prior[e] if k == c else 0.0
+                    for a in range(n_right):
+                        total += half[a] * right[f, a, c]
+                    target[slots[e, k, c]] = total
+
+
+@njit(cache=True, nogil=True)
+def gather(entries, slots, left, right, out):
+    """Λ_s P Λ_tᵀ of every pair from the slots of one inverse: out (pairs, r_s, r_t)."""
+    n_left, n_right = slots.shape[1], slots.shape[2]
+    half = np.empty(n_right)
+    for e in range(len(slots)):
+        for k in range(n_left):
+            for c in range(n_right):
+                half[c] = 0.0
+                for a in range(n_left):
+                    half[c] += left[k, a] * entries[slots[e, a, c]]
+            for c in range(n_right):
+                total = 0.0
+                for a in range(n_right):
+                    total += half[a] * right[c, a]
+                out[e, k, c] = total
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def add_forms(pair, blocks, left, right, factor, out):
+    """out_i += factor · left_iᵀ block[pair_i] right_i."""
+    n = len(pair)
+    for part in prange((n + _CHUNK - 1) // _CHUNK):
+        for i in range(part * _CHUNK, min(n, (part + 1) * _CHUNK)):
+            block, total = blocks[pair[i]], 0.0
+            for k in range(left.shape[1]):
+                for c in range(right.shape[1]):
+                    total += left[i, k] * block[k, c] * right[i, c]
+            out[i] += factor * total

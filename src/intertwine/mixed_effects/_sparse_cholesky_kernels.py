@@ -1,0 +1,191 @@
+"""Cholesky factors of several matrices of one pattern: sparse columns (the head) before a full square (the tail).
+
+``values`` of one matrix holds the entries of the head, column by column, and then the tail, row by row, of which the
+lower triangle is read. A matrix belongs to one thread: results do not depend on the number of threads.
+
+Source: Davis, Direct Methods for Sparse Linear Systems (2006), chapter 4; the entries of the inverse by Takahashi,
+Fagan & Chin (1973).
+"""
+
+import numpy as np
+from numba import njit, prange
+
+
+@njit(cache=True, nogil=True)
+def factor_one(values, column_start, rows, row_start, row_column, row_entry, tail_start, n_tail, where):
+    """Factor the head in place and take its part from the tail; returns the failing column, or −1."""
+    n_head = len(column_start) - 1
+    tail = values[column_start[n_head] :].reshape(n_tail, n_tail)
+    for j in range(n_head):
+        begin, end = column_start[j], column_start[j + 1]
+        for t in range(begin, end):
+            where[rows[t]] = t
+        for s in range(row_start[j], row_start[j + 1]):
+            at = row_entry[s]
+            factor = values[at]
+            for t in range(at, column_start[row_column[s] + 1]):
+                values[where[rows[t]]] -= factor * values[t]
+        if not values[begin] > 0.0:
+            return j
+        root = np.sqrt(values[begin])
+        values[begin] = root
+        for t in range(begin + 1, end):
+            values[t] /= root
+        for t in range(tail_start[j], end):
+            row, factor = tail[rows[t] - n_head], values[t]
+            for u in range(tail_start[j], t + 1):
+                row[rows[u] - n_head] -= factor * values[u]
+    return -1
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def factor_heads(values, column_start, rows, row_start, row_column, row_entry, tail_start, n_tail, failed):
+    """`factor_one` of each matrix."""
+    n_unknowns = len(column_start) - 1 + n_tail
+    for f in prange(len(values)):
+        where = np.empty(n_unknowns, np.int64)
+        failed[f] = factor_one(
+            values[f], column_start, rows, row_start, row_column, row_entry, tail_start, n_tail, where
+        )
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def forward(values, factor_of, column_start, rows, right):
+    """Eliminate the head from right-hand sides (outputs, unknowns), in place."""
+    n_head = len(column_start) - 1
+    for m in prange(len(right)):
+        L, x = values[factor_of[m]], right[m]
+        for j in range(n_head):
+            begin = column_start[j]
+            x[j] /= L[begin]
+            for t in range(begin + 1, column_start[j + 1]):
+                x[rows[t]] -= L[t] * x[j]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def backward(values, factor_of, column_start, rows, right):
+    """Find the unknowns of the head once those of the tail are known, in place."""
+    n_head = len(column_start) - 1
+    for m in prange(len(right)):
+        L, x = values[factor_of[m]], right[m]
+        for j in range(n_head - 1, -1, -1):
+            begin = column_start[j]
+            total = x[j]
+            for t in range(begin + 1, column_start[j + 1]):
+                total -= L[t] * x[rows[t]]
+            x[j] = total / L[begin]
+
+
+@njit(cache=True, nogil=True)
+def invert_one(values, inverse, column_start, rows, tail_start, n_tail, where):
+    """Entries of the inverse in the pattern of the head, from its tail, which is there in full."""
+    n_head = len(column_start) - 1
+    tail = inverse[column_start[n_head] :].reshape(n_tail, n_tail)
+    where[:] = -1
+    for j in range(n_head - 1, -1, -1):
+        begin, end = column_start[j], column_start[j + 1]
+        for t in range(begin, end):
+            where[rows[t]] = t
+            inverse[t] = 0.0
+        for t in range(begin + 1, tail_start[j]):
+            k, factor = rows[t], values[t]
+            inverse[t] -= factor * inverse[column_start[k]]
+            for s in range(column_start[k] + 1, column_start[k + 1]):
+                u = where[rows[s]]
+                if u >= 0:
+                    inverse[u] -= factor * inverse[s]
+                    inverse[t] -= values[u] * inverse[s]
+        for t in range(tail_start[j], end):
+            row, total = tail[rows[t] - n_head], 0.0
+            for u in range(tail_start[j], end):
+                total += values[u] * row[rows[u] - n_head]
+            inverse[t] -= total
+        root, total = values[begin], 0.0
+        for t in range(begin + 1, end):
+            inverse[t] /= root
+            total += values[t] * inverse[t]
+        inverse[begin] = (1.0 / root - total) / root
+        for t in range(begin, end):
+            where[rows[t]] = -1
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def invert_heads(values, inverse, column_start, rows, tail_start, n_tail):
+    """`invert_one` of each matrix."""
+    n_unknowns = len(column_start) - 1 + n_tail
+    for f in prange(len(values)):
+        where = np.empty(n_unknowns, np.int64)
+        invert_one(values[f], inverse[f], column_start, rows, tail_start, n_tail, where)
+
+
+@njit(cache=True, nogil=True)
+def reach_of_rows(start, columns, parent):
+    """Of each sparse vector the columns of the head where forward elimination meets it: up the elimination tree."""
+    n_rows = len(start) - 1
+    mark = np.full(len(parent), -1, np.int64)
+    reach_start = np.zeros(n_rows + 1, np.int64)
+    for i in range(n_rows):
+        count = 0
+        for t in range(start[i], start[i + 1]):
+            j = np.int64(columns[t])
+            while 0 <= j < len(parent) and mark[j] != i:
+                mark[j] = i
+                count += 1
+                j = parent[j]
+        reach_start[i + 1] = reach_start[i] + count
+    reach = np.empty(reach_start[-1], np.int32)
+    mark[:] = -1
+    for i in range(n_rows):
+        at = reach_start[i]
+        for t in range(start[i], start[i + 1]):
+            j = np.int64(columns[t])
+            while 0 <= j < len(parent) and mark[j] != i:
+                mark[j] = i
+                reach[at] = j
+                at += 1
+                j = parent[j]
+        reach[reach_start[i] : at].sort()
+    return reach_start, reach
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def quadratic_forms(
+    values, tail_inverse, column_start, rows, start, columns, entries, reach_start, reach, out
+):
+    """aᵀ H⁻¹ a of each sparse vector a, for one factor of H: ‖L⁻¹a‖² in the head, the rest by the tail's inverse."""
+    n_head, n_tail, n_rows = len(column_start) - 1, len(tail_inverse), len(start) - 1
+    n_parts = min(n_rows, 64)
+    for part in prange(n_parts):
+        x = np.zeros(n_head + n_tail)
+        touched = np.empty(n_tail, np.int64)
+        is_touched = np.zeros(n_tail, np.bool_)
+        for i in range(part * n_rows // n_parts, (part + 1) * n_rows // n_parts):
+            count, total = 0, 0.0
+            for t in range(start[i], start[i + 1]):
+                x[columns[t]] += entries[t]
+                if columns[t] >= n_head and not is_touched[columns[t] - n_head]:
+                    is_touched[columns[t] - n_head] = True
+                    touched[count] = columns[t] - n_head
+                    count += 1
+            for s in range(reach_start[i], reach_start[i + 1]):
+                j = reach[s]
+                begin = column_start[j]
+                w = x[j] / values[begin]
+                x[j] = 0.0
+                total += w * w
+                for t in range(begin + 1, column_start[j + 1]):
+                    x[rows[t]] -= values[t] * w
+                    if rows[t] >= n_head and not is_touched[rows[t] - n_head]:
+                        is_touched[rows[t] - n_head] = True
+                        touched[count] = rows[t] - n_head
+                        count += 1
+            for s in range(count):
+                k = touched[s]
+                row, cross = tail_inverse[k], 0.0
+                for u in range(s):
+                    cross += row[touched[u]] * x[n_head + touched[u]]
+                total += x[n_head + k] * (2.0 * cross + row[k] * x[n_head + k])
+            for s in range(count):
+                x[n_head + touched[s]] = 0.0
+                is_touched[touched[s]] = False
+            out[i] = total

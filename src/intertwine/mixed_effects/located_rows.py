@@ -1,0 +1,121 @@
+"""Rows, new or old, as sparse vectors of the unknowns of Henderson's equations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from intertwine.effects.random import Located
+from intertwine.mixed_effects.henderson import Block, HendersonEquations
+from intertwine.mixed_effects.sparse_cholesky import SparseFactors
+
+__all__ = ["LocatedPart", "LocatedRows"]
+
+Array = NDArray[np.float64]
+
+_ENTRIES_AT_ONCE = 4_000_000
+
+
+@final
+class LocatedRows:
+    """Where rows stand in every effect, a part of the rows at a time.
+
+    Parameters
+    ----------
+    equations : HendersonEquations
+    located : sequence of Located, one for each effect
+    fixed : (n, c) array or None
+        Fixed columns, where their coefficients are among the unknowns.
+    """
+
+    def __init__(
+        self, equations: HendersonEquations, located: Sequence[Located], fixed: Array | None
+    ) -> None:
+        self._equations, self._located, self._fixed = equations, located, fixed
+        self.n_rows = len(located[0].level)
+        self._projections = [
+            _to_nodes(where, block) for where, block in zip(located, equations.blocks[:-1], strict=True)
+        ]
+
+    def parts(self) -> Iterator[tuple[slice, LocatedPart]]:
+        width = 1 if self._fixed is None else 1 + self._fixed.shape[1]
+        for A, block in zip(self._projections, self._equations.blocks[:-1], strict=True):
+            width += block.n_basis * (1 if A is None else 1 + int(A.nnz / max(1, A.shape[0])))
+        step = max(1, _ENTRIES_AT_ONCE // width)
+        for start in range(0, self.n_rows, step):
+            rows = slice(start, min(self.n_rows, start + step))
+            yield rows, self._part(rows)
+
+    def _part(self, rows: slice) -> LocatedPart:
+        n = rows.stop - rows.start
+        pieces = []
+        for where, A, block in zip(
+            self._located, self._projections, self._equations.blocks[:-1], strict=True
+        ):
+            level = np.asarray(where.level[rows], np.int64)
+            if A is None:
+                row, node, value = np.arange(n), level, np.ones(n)
+            else:
+                chosen = sparse.coo_array(A[level])
+                (row, node), value = chosen.coords, chosen.data
+            basis = np.ones((n, block.n_basis)) if where.basis is None else where.basis[rows]
+            pieces.append((row, block, node, value[:, None] * basis[row]))
+        if self._fixed is not None:
+            block, c = self._equations.blocks[-1], self._fixed.shape[1]
+            row, node = np.repeat(np.arange(n), c), np.tile(np.arange(c), n)
+            pieces.append((row, block, node, np.asarray(self._fixed[rows], np.float64).reshape(-1, 1)))
+        return LocatedPart(self._equations, n, pieces)
+
+
+@final
+class LocatedPart:
+    """Some rows: their entries by block, and all together in the order of elimination."""
+
+    def __init__(self, equations: HendersonEquations, n_rows: int, pieces: Sequence[tuple]) -> None:
+        self._pieces, self._shape = pieces, (n_rows, equations.n_unknowns)
+        rows, columns = [], []
+        for row, block, node, values in pieces:
+            unknowns = block.begin + np.asarray(node, np.int64)[:, None] * block.n_basis
+            columns.append((unknowns + np.arange(block.n_basis)).ravel())
+            rows.append(np.repeat(row, values.shape[1]))
+        row = np.concatenate(rows)
+        self._order = np.argsort(row, kind="stable")
+        self._columns = equations.pattern.position[np.concatenate(columns)[self._order]]
+        self._start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))])
+        self._reach: tuple | None = None
+
+    def mean(self, coefficients: Sequence[Array]) -> Array:
+        """Σ of the rows' values under coefficients (outputs, nodes, r) of each block, (rows, outputs)."""
+        out = np.zeros((self._shape[0], len(coefficients[0])))
+        for (row, block, node, values), b in zip(self._pieces, coefficients, strict=False):
+            columns = np.asarray(node)[:, None] * block.n_basis + np.arange(block.n_basis)
+            flat = b.reshape(len(b), -1)
+            matrix = sparse.coo_array(
+                (values.ravel(), (np.repeat(row, block.n_basis), columns.ravel())),
+                (self._shape[0], flat.shape[1]),
+            )
+            out += matrix.tocsr() @ flat.T
+        return out
+
+    def variance(self, factors: SparseFactors, f: int, tail_inverse: Array, roots: Sequence[Array]) -> Array:
+        """Posterior variance over σ² of the rows under factor f, with Λ of each block: (rows,)."""
+        rotated = [
+            (values @ root).ravel() for (_, _, _, values), root in zip(self._pieces, roots, strict=False)
+        ]
+        data = np.concatenate(rotated)[self._order]
+        rows = sparse.csr_array((data, self._columns, self._start), self._shape)
+        if self._reach is None:
+            self._reach = factors.reach(rows)
+        return factors.quadratic_forms(f, tail_inverse, rows, self._reach)
+
+
+def _to_nodes(where: Located, block: Block) -> sparse.csr_array | None:
+    """From the levels of the rows to the nodes of the effect; None is the identity."""
+    A = where.projection
+    if block.loadings is not None:
+        A = block.loadings if A is None else A @ block.loadings
+    return None if A is None else sparse.csr_array(A)

@@ -7,9 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .grouped import Grouped as Grouped
+    from .spatial import Spatial as Spatial
 
 _MODULES = {
     "Grouped": "grouped",
+    "Spatial": "spatial",
 }
 
 __all__ = list(_MODULES)

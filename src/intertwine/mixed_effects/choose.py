@@ -61,9 +61,9 @@ def system_for(
 
             return BlockSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
         if isinstance(prior, CovariancePrior | BasisPrior) and (weights is None or weights.ndim == 1):
-            from intertwine.mixed_effects.spectral import SpectralSystem  # type: ignore[import-not-found]
+            from intertwine.mixed_effects.spectral import SpectralSystem
 
             return SpectralSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
-    from intertwine.mixed_effects.sparse import SparseSystem  # type: ignore[import-not-found]
+    from intertwine.mixed_effects.sparse import SparseSystem
 
     return SparseSystem(effects, shapes, fixed, weights, n_outputs, restricted)

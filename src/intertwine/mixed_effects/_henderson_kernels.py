@@ -33,43 +33,64 @@ def sum_dense(level, weights, left, columns, out):
                     target[c] += value * columns[i, c]
 
 
+@njit(cache=True, nogil=True)
+def sum_levels_one(level, left, value, total):
+    """Σ_i left_i value_i over the rows of each level: value (n,), total (levels, r)."""
+    for i in range(len(level)):
+        for k in range(left.shape[1]):
+            total[level[i], k] += left[i, k] * value[i]
+
+
 @njit(cache=True, nogil=True, parallel=True)
 def sum_levels(level, left, values, out):
-    """Σ_i left_i value_i over the rows of each level: values (outputs, n), out (outputs, levels, r)."""
+    """`sum_levels_one` of each output."""
     for m in prange(len(values)):
-        value, total = values[m], out[m]
-        for i in range(len(level)):
-            for k in range(left.shape[1]):
-                total[level[i], k] += left[i, k] * value[i]
+        sum_levels_one(level, left, values[m], out[m])
+
+
+@njit(cache=True, nogil=True)
+def add_levels_one(level, left, b, total):
+    """total_i += left_iᵀ b[level_i]: b (levels, r), total (n,)."""
+    for i in range(len(level)):
+        for k in range(left.shape[1]):
+            total[i] += left[i, k] * b[level[i], k]
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def add_levels(level, left, coefficients, out):
-    """out_i += left_iᵀ b[level_i]: coefficients (outputs, levels, r), out (outputs, n)."""
+    """`add_levels_one` of each output."""
     for m in prange(len(out)):
-        b, total = coefficients[m], out[m]
-        for i in range(len(level)):
-            for k in range(left.shape[1]):
-                total[i] += left[i, k] * b[level[i], k]
+        add_levels_one(level, left, coefficients[m], out[m])
+
+
+@njit(cache=True, nogil=True)
+def scatter_one(G, slots, prior, left, right, target):
+    """Write Λ_sᵀ G Λ_t + prior · I of every pair into its slots."""
+    n_left, n_right = slots.shape[1], slots.shape[2]
+    if n_left == 1 and n_right == 1:
+        factor = left[0, 0] * right[0, 0]
+        for e in range(len(slots)):
+            target[slots[e, 0, 0]] = factor * G[e, 0, 0] + prior[e]
+        return
+    half = np.empty(n_right)
+    for e in range(len(slots)):
+        for k in range(n_left):
+            for c in range(n_right):
+                half[c] = 0.0
+                for a in range(n_left):
+                    half[c] += left[a, k] * G[e, a, c]
+            for c in range(n_right):
+                total = prior[e] if k == c else 0.0
+                for a in range(n_right):
+                    total += half[a] * right[a, c]
+                target[slots[e, k, c]] = total
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def scatter(values, value_of, slots, prior, left, right, out):
-    """Write Λ_sᵀ G Λ_t + prior · I of every pair into its slots, for each factor."""
-    n_left, n_right = slots.shape[1], slots.shape[2]
+    """`scatter_one` for each factor."""
     for f in prange(len(out)):
-        G, target, half = values[value_of[f]], out[f], np.empty(n_right)
-        for e in range(len(slots)):
-            for k in range(n_left):
-                for c in range(n_right):
-                    half[c] = 0.0
-                    for a in range(n_left):
-                        half[c] += left[f, a, k] * G[e, a, c]
-                for c in range(n_right):
-                    total = prior[e] if k == c else 0.0
-                    for a in range(n_right):
-                        total += half[a] * right[f, a, c]
-                    target[slots[e, k, c]] = total
+        scatter_one(values[value_of[f]], slots, prior, left[f], right[f], out[f])
 
 
 @njit(cache=True, nogil=True)

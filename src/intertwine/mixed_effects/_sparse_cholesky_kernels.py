@@ -49,31 +49,39 @@ def factor_heads(values, column_start, rows, row_start, row_column, row_entry, t
         )
 
 
+@njit(cache=True, nogil=True)
+def forward_one(L, column_start, rows, x):
+    """Eliminate the head from a right-hand side, in place."""
+    for j in range(len(column_start) - 1):
+        begin = column_start[j]
+        x[j] /= L[begin]
+        for t in range(begin + 1, column_start[j + 1]):
+            x[rows[t]] -= L[t] * x[j]
+
+
 @njit(cache=True, nogil=True, parallel=True)
 def forward(values, factor_of, column_start, rows, right):
-    """Eliminate the head from right-hand sides (outputs, unknowns), in place."""
-    n_head = len(column_start) - 1
+    """`forward_one` of each output."""
     for m in prange(len(right)):
-        L, x = values[factor_of[m]], right[m]
-        for j in range(n_head):
-            begin = column_start[j]
-            x[j] /= L[begin]
-            for t in range(begin + 1, column_start[j + 1]):
-                x[rows[t]] -= L[t] * x[j]
+        forward_one(values[factor_of[m]], column_start, rows, right[m])
+
+
+@njit(cache=True, nogil=True)
+def backward_one(L, column_start, rows, x):
+    """Find the unknowns of the head once those of the tail are known, in place."""
+    for j in range(len(column_start) - 2, -1, -1):
+        begin = column_start[j]
+        total = x[j]
+        for t in range(begin + 1, column_start[j + 1]):
+            total -= L[t] * x[rows[t]]
+        x[j] = total / L[begin]
 
 
 @njit(cache=True, nogil=True, parallel=True)
 def backward(values, factor_of, column_start, rows, right):
-    """Find the unknowns of the head once those of the tail are known, in place."""
-    n_head = len(column_start) - 1
+    """`backward_one` of each output."""
     for m in prange(len(right)):
-        L, x = values[factor_of[m]], right[m]
-        for j in range(n_head - 1, -1, -1):
-            begin = column_start[j]
-            total = x[j]
-            for t in range(begin + 1, column_start[j + 1]):
-                total -= L[t] * x[rows[t]]
-            x[j] = total / L[begin]
+        backward_one(values[factor_of[m]], column_start, rows, right[m])
 
 
 @njit(cache=True, nogil=True)
@@ -96,10 +104,12 @@ def invert_one(values, inverse, column_start, rows, tail_start, n_tail, where):
                     inverse[u] -= factor * inverse[s]
                     inverse[t] -= values[u] * inverse[s]
         for t in range(tail_start[j], end):
-            row, total = tail[rows[t] - n_head], 0.0
-            for u in range(tail_start[j], end):
-                total += values[u] * row[rows[u] - n_head]
-            inverse[t] -= total
+            row, factor, total = tail[rows[t] - n_head], values[t], 0.0
+            for u in range(tail_start[j], t):
+                entry = row[rows[u] - n_head]
+                total += values[u] * entry
+                inverse[u] -= factor * entry
+            inverse[t] -= total + factor * row[rows[t] - n_head]
         root, total = values[begin], 0.0
         for t in range(begin + 1, end):
             inverse[t] /= root
@@ -116,6 +126,15 @@ def invert_heads(values, inverse, column_start, rows, tail_start, n_tail):
     for f in prange(len(values)):
         where = np.empty(n_unknowns, np.int64)
         invert_one(values[f], inverse[f], column_start, rows, tail_start, n_tail, where)
+
+
+@njit(cache=True, nogil=True)
+def copy_both_triangles(lower, out):
+    """Write a symmetric matrix in full from its lower triangle."""
+    for i in range(len(lower)):
+        for j in range(i + 1):
+            out[i, j] = lower[i, j]
+            out[j, i] = lower[i, j]
 
 
 @njit(cache=True, nogil=True)

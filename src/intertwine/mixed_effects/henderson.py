@@ -240,9 +240,12 @@ class HendersonEquations:
         if self.weights is None or len(self.weights) == 1:
             value_of = np.zeros_like(value_of)
         for group in self.groups:
-            kernels.scatter(
-                group.values, value_of, group.slots, group.prior, factors[group.s], factors[group.t], out
-            )
+            left, right = factors[group.s], factors[group.t]
+            if len(out) == 1:  # no threads to wake
+                values = group.values[value_of[0]]
+                kernels.scatter_one(values, group.slots, group.prior, left[0], right[0], out[0])
+            else:
+                kernels.scatter(group.values, value_of, group.slots, group.prior, left, right, out)
         return out
 
     def right_sides(self, y: Array) -> list[Array]:
@@ -250,7 +253,11 @@ class HendersonEquations:
         weighted = y if self.weights is None else y * self.weights
         out = [np.zeros((len(y), block.n_nodes, block.n_basis)) for block in self.blocks]
         for s in self._hot:
-            kernels.sum_levels(self.blocks[s].level, self.blocks[s].basis, weighted, out[s])
+            level, basis = self.blocks[s].level, self.blocks[s].basis
+            if len(y) == 1:
+                kernels.sum_levels_one(level, basis, weighted[0], out[s][0])
+            else:
+                kernels.sum_levels(level, basis, weighted, out[s])
         for rows in self.row_slices():
             for s in self._dense:
                 out[s] += (weighted[:, rows] @ self.dense_columns(s, rows)).reshape(out[s].shape)
@@ -261,7 +268,11 @@ class HendersonEquations:
         out = np.zeros((len(coefficients[0]), self.n_rows))
         for s, b in enumerate(coefficients):
             if s in self._hot:
-                kernels.add_levels(self.blocks[s].level, self.blocks[s].basis, b, out)
+                level, basis = self.blocks[s].level, self.blocks[s].basis
+                if len(b) == 1:
+                    kernels.add_levels_one(level, basis, b[0], out[0])
+                else:
+                    kernels.add_levels(level, basis, b, out)
             elif b.size:
                 for rows in self.row_slices():
                     out[:, rows] += b.reshape(len(b), -1) @ self.dense_columns(s, rows).T

@@ -27,9 +27,7 @@ __all__ = ["SparseFactors", "SparsePattern", "TailBlock"]
 
 Array = NDArray[np.float64]
 
-_STOP_DENSITY = (
-    0.5  # of what is left when LAPACK takes over: entries of a sparse column cost some thirty times as much
-)
+_STOP_DENSITY = 0.25  # of what is left where LAPACK takes over
 _CROWDED = 10.0  # a node with more neighbours than this times √nodes is never eliminated early
 
 
@@ -173,23 +171,16 @@ class SparseFactors:
         self._pattern, self._values, self._blocks = pattern, values, tuple(blocks)
         failed = np.full(len(values), -1, np.int64)
         p = pattern
-        if p.n_head:
-            kernels.factor_heads(
-                values,
-                p.column_start,
-                p.rows,
-                p.row_start,
-                p.row_column,
-                p.row_entry,
-                p.tail_start,
-                p.n_tail,
-                failed,
-            )
+        head = p.column_start, p.rows, p.row_start, p.row_column, p.row_entry, p.tail_start, p.n_tail
+        if len(values) == 1:  # no threads to wake
+            failed[0] = kernels.factor_one(values[0], *head, np.empty(p.n_unknowns, np.int64))
+        else:
+            kernels.factor_heads(values, *head, failed)
         for f in range(len(values)):
             if failed[f] < 0 and p.n_tail:
                 tail = self._tail(values[f])
                 if self._blocks:
-                    _symmetrise(tail)
+                    kernels.copy_both_triangles(tail, tail)
                     for begin, F in self._blocks:
                         _both_sides(tail, begin, F.T)
                         inside = np.arange(begin, begin + F.shape[1])
@@ -218,7 +209,10 @@ class SparseFactors:
         """Solutions for right-hand sides (outputs, unknowns), each with its factor; and the z of every tail block."""
         p = self._pattern
         x = np.ascontiguousarray(right[:, np.argsort(p.position)])
-        kernels.forward(self._values, factor_of, p.column_start, p.rows, x)
+        if len(x) == 1:
+            kernels.forward_one(self._values[factor_of[0]], p.column_start, p.rows, x[0])
+        else:
+            kernels.forward(self._values, factor_of, p.column_start, p.rows, x)
         whitened = tuple(np.empty((len(x), F.shape[1])) for _, F in self._blocks)
         for f in np.unique(factor_of) if p.n_tail else ():
             outputs = np.flatnonzero(factor_of == f)
@@ -230,7 +224,10 @@ class SparseFactors:
                 z[outputs] = tail[:, begin : begin + len(F)]
                 tail[:, begin : begin + len(F)] = z[outputs] @ F.T
             x[outputs, p.n_head :] = tail
-        kernels.backward(self._values, factor_of, p.column_start, p.rows, x)
+        if len(x) == 1:
+            kernels.backward_one(self._values[factor_of[0]], p.column_start, p.rows, x[0])
+        else:
+            kernels.backward(self._values, factor_of, p.column_start, p.rows, x)
         return np.ascontiguousarray(x[:, p.position]), whitened
 
     def quadratic_forms(self, f: int, tail_inverse: Array, rows: sparse.csr_array, reach) -> Array:
@@ -248,25 +245,33 @@ class SparseFactors:
         """Columns of the head that elimination of the sparse rows passes through."""
         return kernels.reach_of_rows(rows.indptr, rows.indices, self._pattern.parent)
 
-    def tail_inverse(self, f: int, n_forgotten: int = 0) -> tuple[Array, Array]:
-        """Inverse of the tail of factor f, and that of its whitened form z.
+    def inverses(self, n_forgotten: int = 0) -> tuple[Array, Array | None]:
+        """Entries of the inverses, each in its slot, and the inverses of the tails of z where there are blocks.
 
-        The last ``n_forgotten`` unknowns are left out (as if known), with zeros in their rows and columns.
+        The tail of an inverse is full, both triangles. The last ``n_forgotten`` unknowns are left out, as if they were
+        known, with zeros in their place.
         """
-        n = self._pattern.n_tail
-        keep = n - n_forgotten
-        whitened = np.zeros((n, n))
-        if keep:
-            leading = np.array(self._tail(self._values[f])[:keep, :keep], order="C")
-            inverse, _ = lapack.dpotri(leading.T, lower=0, overwrite_c=1)
-            whitened[:keep, :keep] = inverse.T
-            _symmetrise(whitened)
-        if not self._blocks:
-            return whitened, whitened
-        plain = whitened.copy()
-        for begin, F in self._blocks:
-            _both_sides(plain, begin, F)
-        return plain, whitened
+        p = self._pattern
+        out = np.empty((len(self._values), p.n_entries))
+        whitened = np.empty((len(out), p.n_tail, p.n_tail)) if self._blocks else None
+        keep = p.n_tail - n_forgotten
+        for f in range(len(out)):
+            tail = self._tail(out[f])
+            tail[keep:], tail[:, keep:] = 0.0, 0.0
+            if keep:
+                leading = np.array(self._tail(self._values[f])[:keep, :keep], order="C")
+                inverse, _ = lapack.dpotri(leading.T, lower=0, overwrite_c=1)
+                kernels.copy_both_triangles(inverse.T, tail)
+            if whitened is not None:
+                whitened[f] = tail
+                for begin, F in self._blocks:
+                    _both_sides(tail, begin, F)
+        head = p.column_start, p.rows, p.tail_start, p.n_tail
+        if len(out) == 1:
+            kernels.invert_one(self._values[0], out[0], *head, np.empty(p.n_unknowns, np.int64))
+        else:
+            kernels.invert_heads(self._values, out, *head)
+        return out, whitened
 
     def trailing_inverse(self, count: int) -> Array:
         """The last block of the inverses, (matrices, count, count)."""
@@ -276,25 +281,6 @@ class SparseFactors:
             inverse = lapack.dtrtri(corner, lower=1)[0] if count else corner
             out[f] = inverse.T @ inverse
         return out
-
-    def inverse_entries(self, tail_inverses: Array) -> Array:
-        """Entries of the inverses, each in its slot; ``tail_inverses`` (matrices, tail, tail) by `tail_inverse`."""
-        p = self._pattern
-        out = np.empty((len(self._values), p.n_entries))
-        for f in range(len(out)):
-            self._tail(out[f])[:] = tail_inverses[f]
-        if p.n_head:
-            kernels.invert_heads(self._values, out, p.column_start, p.rows, p.tail_start, p.n_tail)
-        return out
-
-
-def _symmetrise(matrix: Array) -> None:
-    """Copy the lower triangle onto the upper one."""
-    upper = np.triu_indices(len(matrix), 1) if len(matrix) <= 64 else None
-    if upper is not None:
-        matrix[upper] = matrix.T[upper]
-        return
-    matrix[:] = np.tril(matrix) + np.tril(matrix, -1).T
 
 
 def _both_sides(matrix: Array, begin: int, factor: Array) -> None:

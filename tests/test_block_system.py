@@ -7,7 +7,8 @@ from scipy import sparse
 
 from intertwine.effects.random import IndependentPrior, Located
 from intertwine.mixed_effects.base import VarianceComponents, posteriors
-from intertwine.mixed_effects.block import BlockSystem, semidefinite_factor
+from intertwine.mixed_effects.block import BlockSystem
+from intertwine.mixed_effects.factors import semidefinite_factor
 
 N, Q, P = 40, 6, 3
 WEIGHTS = ("none", "rows", "entries", "two patterns")

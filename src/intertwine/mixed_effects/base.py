@@ -27,6 +27,7 @@ __all__ = [
     "AbstractObserved",
     "AbstractObservedSystem",
     "AbstractPosterior",
+    "AbstractScoredPosterior",
     "VarianceComponents",
     "posteriors",
 ]
@@ -78,6 +79,14 @@ class AbstractPosterior(abc.ABC):
     @abc.abstractmethod
     def predict(self, located: Sequence[Located], fixed: Array | None) -> tuple[Array, Array]:
         """Mean and variance, (n, p) each, of C γ + Σ_t Z_t b_t at other rows; not of the noise."""
+
+
+class AbstractScoredPosterior(AbstractPosterior):
+    """One that finds the gradient where Σ is singular, or nearly, and moments tell nothing of it."""
+
+    @abc.abstractmethod
+    def score(self) -> tuple[Array, ...]:
+        """Gradient of the log-likelihood with respect to Σ of each effect, (p, r, r), symmetric."""
 
 
 class AbstractGaussianSystem(abc.ABC):

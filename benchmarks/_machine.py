@@ -12,7 +12,7 @@ os.environ.pop("OPENBLAS_CORETYPE", None)
 PACKAGES = (
     "numpy", "scipy", "scikit-learn", "numba", "intertwine", "skglm", "adelie", "uniPairs", "interpret-core",
     "lifelines", "scikit-survival", "xlearn", "vowpalwabbit", "myfm",
-    "scikit-surprise", "cmfrec", "cornac", "libmf", "implicit",
+    "scikit-surprise", "cmfrec", "cornac", "libmf", "implicit", "statsmodels", "jax",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ import warnings
 
 import _factor_methods
 import _methods
+import _mixed_methods
 import _rating_methods
 import numpy as np
 
@@ -47,7 +48,8 @@ def main() -> None:
     warnings.simplefilter("ignore")
     with np.load(path) as stored:
         arrays = {name: stored[name] for name in ("X", "y", "folds")}
-    method = (_methods.METHODS | _rating_methods.METHODS | _factor_methods.METHODS)[method_name]
+    registries = (_methods, _rating_methods, _factor_methods, _mixed_methods)
+    method = next(found.METHODS[method_name] for found in registries if method_name in found.METHODS)
     method.warm_up(arrays)
     start = peak_mb()
     allow_processor(limit_s)

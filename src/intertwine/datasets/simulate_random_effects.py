@@ -28,7 +28,12 @@ from sklearn.utils import Bunch, check_random_state
 from intertwine.datasets.row_splits import held_out_rows
 from intertwine.resources import require_memory
 
-__all__ = ["simulate_categorical_effects", "simulate_longitudinal_effects", "simulate_spatial_effects"]
+__all__ = [
+    "field_root",
+    "simulate_categorical_effects",
+    "simulate_longitudinal_effects",
+    "simulate_spatial_effects",
+]
 
 Array = NDArray[np.float64]
 Codes = NDArray[np.int64]
@@ -199,8 +204,8 @@ def simulate_spatial_effects(
     Returns
     -------
     sklearn.utils.Bunch
-        See :mod:`intertwine.datasets.simulate_random_effects`; ``coords`` (n, 2), and ``sites`` (n_sites, 2), which
-        ``groups`` numbers.
+        See :mod:`intertwine.datasets.simulate_random_effects`; ``coords`` (n, 2); ``sites`` (n_sites, 2), which
+        ``groups`` numbers; and ``kernel``, as scikit-learn has it.
 
     Raises
     ------
@@ -219,10 +224,11 @@ def simulate_spatial_effects(
     sites = rng.uniform(-1.0, 1.0, (n_sites, 2))
     site = _levels(rng, n, n_sites)
     scale = _feature_variances(rng, p, variance)
-    root = _field_root(sites, _kernel(kernel, length_scale))
+    covariance = _kernel(kernel, length_scale)
+    root = field_root(sites, covariance)
     field = np.sqrt(scale) * (root @ rng.standard_normal((root.shape[1], p)))
     _add_effect(truth, site, np.ones((n, 1)), field[:, None], scale[:, None, None])
-    truth.update(groups=site, coords=sites[site], sites=sites)
+    truth.update(groups=site, coords=sites[site], sites=sites, kernel=covariance)
     return _split(rng, truth, split, test_size, site)
 
 
@@ -281,8 +287,8 @@ def _kernel(name: str, length_scale: float) -> Any:
     return Matern(length_scale, nu=smoothness[name])
 
 
-def _field_root(sites: Array, kernel: Any) -> Array:
-    """R with R Rᵀ the kernel at the sites, of as few columns as that takes.
+def field_root(sites: Array, kernel: Any) -> Array:
+    """Return R with R Rᵀ the kernel at the sites, of as few columns as that takes.
 
     Pivoted Cholesky: a smooth kernel at ten thousand sites has a numerical rank of a hundred or two. One that goes on
     beyond a thousand columns is factored whole.

@@ -7,10 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .grouped import Grouped as Grouped
+    from .longitudinal import Longitudinal as Longitudinal
     from .spatial import Spatial as Spatial
 
 _MODULES = {
     "Grouped": "grouped",
+    "Longitudinal": "longitudinal",
     "Spatial": "spatial",
 }
 

@@ -79,7 +79,7 @@ def test_prediction_at_other_rows(design, restricted):
     located, n = [], 11
     for t, effect in enumerate(effects):
         basis = None if effect.basis is None else rng.normal(size=(n, effect.n_basis))
-        mixture = rng.normal(size=(4, effect.n_levels)) * (rng.uniform(size=(4, effect.n_levels)) > 0.4)
+        mixture = rng.normal(size=(4, fast.n_levels[t])) * (rng.uniform(size=(4, fast.n_levels[t])) > 0.4)
         level, extra = rng.integers(0, 4, n), rng.uniform(size=4)
         known = Located(rng.integers(0, effect.n_levels, n), basis, None, None)
         mixed = Located(level, basis, mixture, extra)

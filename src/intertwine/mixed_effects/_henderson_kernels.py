@@ -116,9 +116,14 @@ def add_forms(pair, blocks, left, right, factor, out):
     """out_i += factor · left_iᵀ block[pair_i] right_i."""
     n = len(pair)
     for part in prange((n + _CHUNK - 1) // _CHUNK):
-        for i in range(part * _CHUNK, min(n, (part + 1) * _CHUNK)):
-            block, total = blocks[pair[i]], 0.0
+        begin, end = part * _CHUNK, min(n, (part + 1) * _CHUNK)
+        if left.shape[1] == 1 and right.shape[1] == 1:
+            for i in range(begin, end):
+                out[i] += factor * left[i, 0] * blocks[pair[i], 0, 0] * right[i, 0]
+            continue
+        for i in range(begin, end):
+            total = 0.0
             for k in range(left.shape[1]):
                 for c in range(right.shape[1]):
-                    total += left[i, k] * block[k, c] * right[i, c]
+                    total += left[i, k] * blocks[pair[i], k, c] * right[i, c]
             out[i] += factor * total

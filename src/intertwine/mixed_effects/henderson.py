@@ -48,7 +48,8 @@ class Block(NamedTuple):
     n_basis: int
     level: Index | None  # of each row; None where every row knows all nodes
     basis: Array  # (n, r)
-    loadings: Array | None  # (levels, nodes) of functions of variance one
+    scale: Array | None  # (nodes,) that gives functions the variance one
+    loadings: Array | None  # (levels, nodes) of the functions so scaled
     row_level: Index | None  # of each row among the rows of ``loadings``
 
 
@@ -111,13 +112,15 @@ class HendersonEquations:
                 level = np.ascontiguousarray(effect.level, np.int64)
                 basis = _basis_columns(effect.basis, self.n_rows)
                 if isinstance(prior, BasisPrior):
-                    loadings = np.asarray(prior.loadings) * np.sqrt(prior.variances)
-                    blocks[t] = Block(begin, loadings.shape[1], basis.shape[1], None, basis, loadings, level)
+                    scale = np.sqrt(prior.variances)
+                    loadings = np.asarray(prior.loadings) * scale
+                    q, r = loadings.shape[1], basis.shape[1]
+                    blocks[t] = Block(begin, q, r, None, basis, scale, loadings, level)
                 else:
-                    blocks[t] = Block(begin, effect.n_levels, basis.shape[1], level, basis, None, None)
+                    blocks[t] = Block(begin, effect.n_levels, basis.shape[1], level, basis, None, None, None)
                 begin += blocks[t].n_nodes * blocks[t].n_basis
         ones = np.ones((self.n_rows, 1))
-        fixed = Block(begin, self.fixed.shape[1], 1, None, ones, None, None)
+        fixed = Block(begin, self.fixed.shape[1], 1, None, ones, None, None, None)
         return (*(blocks[t] for t in range(len(blocks))), fixed)
 
     @property

@@ -115,7 +115,7 @@ class LocatedPart:
 
 def _to_nodes(where: Located, block: Block) -> sparse.csr_array | None:
     """From the levels of the rows to the nodes of the effect; None is the identity."""
-    A = where.projection
-    if block.loadings is not None:
-        A = block.loadings if A is None else A @ block.loadings
-    return None if A is None else sparse.csr_array(A)
+    if where.projection is None:
+        return None if block.loadings is None else sparse.csr_array(block.loadings)
+    A = sparse.csr_array(where.projection)
+    return A if block.scale is None else sparse.csr_array(A @ sparse.diags_array(block.scale))

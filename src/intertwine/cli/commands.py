@@ -316,7 +316,9 @@ def demo(
 @application.command()
 @_friendly
 def reproduce(
-    name: Annotated[str, typer.Argument(help="Which paper: lit-lvm, llfm or sslf.", show_default=False)],
+    name: Annotated[
+        str, typer.Argument(help="Which paper: lit-lvm, llfm, lmmvae or sslf.", show_default=False)
+    ],
     quick: Annotated[
         bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
     ] = False,

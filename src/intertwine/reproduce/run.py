@@ -24,6 +24,7 @@ __all__ = ["PAPERS", "load_paper", "reproduce_paper"]
 PAPERS = {
     "lit-lvm": "intertwine.reproduce.litlvm",
     "llfm": "intertwine.reproduce.llfm",
+    "lmmvae": "intertwine.reproduce.lmmvae",
     "sslf": "intertwine.reproduce.sslf",
 }
 

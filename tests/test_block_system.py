@@ -89,3 +89,50 @@ def test_dependent_fixed_columns_are_refused():
     effect = design(1, 0, "none")[0]
     with pytest.raises(ValueError, match="linearly dependent"):
         BlockSystem(effect, np.empty(0), np.ones((N, 2)))
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("r", [1, 3])
+def test_the_score_is_the_derivative_also_where_sigma_is_singular(r, restricted):
+    """By Richardson's one-sided differences along directions in which Σ stays semidefinite."""
+    effect, fixed, w, y, variances = design(r, 2, "entries")
+    Sigma = variances.effects[0] * np.eye(r)
+    Sigma[1:, -1, -1] = 0.0
+    at = posteriors(BlockSystem(effect, np.empty(0), fixed, w, P, restricted), y)
+    score = at(VarianceComponents(variances.noise, (Sigma,))).score()[0]
+    rng = np.random.default_rng(0)
+    v = rng.normal(size=(P, r))
+    direction = v[:, :, None] * v[:, None, :]
+
+    def rise(eps):
+        ends = (at(VarianceComponents(variances.noise, (Sigma + h * direction,))) for h in (eps, 0.0))
+        up, here = (end.log_likelihood for end in ends)
+        return (up - here) / eps
+
+    derivative = 2 * rise(5e-5) - rise(1e-4)
+    np.testing.assert_allclose(np.sum(score * direction, axis=(1, 2)), derivative, rtol=1e-4, atol=1e-5)
+
+
+def test_sums_do_not_depend_on_threads(monkeypatch):
+    import numba
+
+    from intertwine.mixed_effects import level_rows
+    from intertwine.resources import thread_limit
+
+    monkeypatch.setattr(level_rows, "_SMALL", 1)
+    effect, fixed, w, y, variances = design(2, 2, "entries")
+    found = []
+    for threads in (1, min(2, numba.config.NUMBA_NUM_THREADS)):
+        with thread_limit(threads):
+            posterior = BlockSystem(effect, np.empty(0), fixed, w, P).posterior(y, variances)
+            found.append([posterior.log_likelihood, posterior.score()[0], posterior.row_variance()])
+    assert posterior._system.rows.n_parts == Q
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_mean_far_from_zero_costs_few_digits():
+    effect, fixed, w, y, variances = design(1, 2, "none")
+    system = BlockSystem(effect, np.empty(0), fixed, w, P)
+    near, far = (system.posterior(y + shift, variances) for shift in (0.0, 1e8))
+    np.testing.assert_allclose(far.log_likelihood, near.log_likelihood, rtol=1e-7)

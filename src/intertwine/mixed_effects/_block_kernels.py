@@ -1,263 +1,253 @@
-"""Sums over levels that share nothing: small Cholesky factors, of one level and one output at a time.
+"""The algebra of levels that share nothing, of all outputs side by side: the last axis of every array is the outputs.
 
-Rows stand in the order of their levels: ``order[starts[j]:starts[j + 1]]`` are the rows of level j. Levels are dealt
-into parts (``bounds``), whatever the number of threads, so that sums do not depend on it. Of a level and an output,
-with T the basis of its rows and Σ = σ² Λ Λᵀ (Λ, ``factor``, is relative to the noise, as in lme4),
+Of a level and an output, with T the basis of its rows and Σ = σ² Λ Λᵀ (Λ, ``factor``, is relative to the noise, as in
+lme4),
 
     G = TᵀWT (packed lower triangle, ``gram``)      H = TᵀWC (``cross``)      s = TᵀWy (``sums``)
     A = I + ΛᵀGΛ = L Lᵀ (L, ``root``)               E = L⁻¹Λᵀ (``white``)
 
-and the posterior covariance of b at known γ is σ² EᵀE, its mean Eᵀ E (s − Hγ). Gram and cross hold once what outputs
-with the same weights share: ``pattern`` says which column of weights an output has.
+and the posterior covariance of b at known γ is σ² EᵀE, its mean EᵀE (s − Hγ). As in `_block_sums`, each function does
+the levels from ``first`` up to ``last``.
 """
 
 import numpy as np
-from numba import njit, prange
+from numba import njit
 
 _FAST = {"reassoc", "contract"}
-_LARGE = 1e100  # of a product of determinants, before its logarithm is taken
+_LARGE = 1e60  # of a product of determinants, before its logarithm is taken
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def design_sums(bounds, order, starts, basis, weights, fixed):
-    """G (q, k, r (r + 1) / 2), H (q, k, r, c) and CᵀWC (k, c, c) for each of k columns of weights."""
-    q, k, r, c = len(starts) - 1, weights.shape[1], basis.shape[1], fixed.shape[1]
-    gram = np.zeros((q, k, r * (r + 1) // 2))
-    cross = np.zeros((q, k, r, c))
-    parts = len(bounds) - 1
-    square = np.zeros((parts, k, c, c))
-    for part in prange(parts):
-        for j in range(bounds[part], bounds[part + 1]):
-            for at in range(starts[j], starts[j + 1]):
-                i = order[at]
-                for x in range(k):
-                    w = weights[i, x]
-                    if w == 0.0:
-                        continue
-                    place = 0
-                    for a in range(r):
-                        wa = w * basis[i, a]
-                        for b in range(a + 1):
-                            gram[j, x, place] += wa * basis[i, b]
-                            place += 1
-                        for b in range(c):
-                            cross[j, x, a, b] += wa * fixed[i, b]
-                    for a in range(c):
-                        wa = w * fixed[i, a]
-                        for b in range(c):
-                            square[part, x, a, b] += wa * fixed[i, b]
-    return gram, cross, square.sum(axis=0)
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _spread(source, j, pattern, out):
+    """What outputs with the same weights share, written out for each; source (q, k, d), out (d, p)."""
+    if source.shape[1] == 1:
+        for x in range(out.shape[0]):
+            value = source[j, 0, x]
+            for m in range(out.shape[1]):
+                out[x, m] = value
+    else:
+        for x in range(out.shape[0]):
+            for m in range(out.shape[1]):
+                out[x, m] = source[j, pattern[m], x]
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def fixed_products(bounds, order, starts, weights, pattern, fixed, y):
-    """CᵀWy, (p, c)."""
-    p, c, parts, shared = y.shape[1], fixed.shape[1], len(bounds) - 1, weights.shape[1] == 1
-    out = np.zeros((parts, c, p))
-    for part in prange(parts):
-        for at in range(starts[bounds[part]], starts[bounds[part + 1]]):
-            i = order[at]
-            if shared:
-                w = weights[i, 0]
-                if w != 0.0:
-                    for a in range(c):
-                        wa = w * fixed[i, a]
-                        for m in range(p):
-                            out[part, a, m] += wa * y[i, m]
-            else:
-                for m in range(p):
-                    w = weights[i, pattern[m]]
-                    if w != 0.0:
-                        for a in range(c):
-                            out[part, a, m] += w * fixed[i, a] * y[i, m]
-    return np.ascontiguousarray(out.sum(axis=0).T)
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def outcome_sums(bounds, order, starts, basis, weights, pattern, fixed, start, y):
-    """TᵀWr of each level (q, r, p), rᵀWr (p,) and CᵀWr (p, c), for r = y − C start."""
-    q, p, r, c, parts = len(starts) - 1, y.shape[1], basis.shape[1], fixed.shape[1], len(bounds) - 1
-    shared = weights.shape[1] == 1
-    sums = np.zeros((q, r, p))
-    squares = np.zeros((parts, p))
-    products = np.zeros((parts, c, p))
-    for part in prange(parts):
-        residual = np.empty(p)
-        for j in range(bounds[part], bounds[part + 1]):
-            for at in range(starts[j], starts[j + 1]):
-                i = order[at]
-                if shared and weights[i, 0] == 0.0:
-                    continue
-                for m in range(p):
-                    residual[m] = y[i, m]
-                for a in range(c):
-                    for m in range(p):
-                        residual[m] -= fixed[i, a] * start[a, m]
-                if shared:
-                    w = weights[i, 0]
-                    for m in range(p):
-                        squares[part, m] += w * residual[m] * residual[m]
-                        residual[m] *= w
-                else:
-                    for m in range(p):
-                        w = weights[i, pattern[m]]
-                        if w == 0.0:
-                            residual[m] = 0.0  # whatever stood there, and NaN is not read
-                        else:
-                            squares[part, m] += w * residual[m] * residual[m]
-                            residual[m] *= w
-                for a in range(r):
-                    for m in range(p):
-                        sums[j, a, m] += basis[i, a] * residual[m]
-                for a in range(c):
-                    for m in range(p):
-                        products[part, a, m] += fixed[i, a] * residual[m]
-    return sums, squares.sum(axis=0), np.ascontiguousarray(products.sum(axis=0).T)
-
-
-@njit(cache=True, nogil=True)
-def _whiten(gram, j, x, factor, m, root, white):
-    """L and E of a level and an output, in place; returns det A."""
-    r = factor.shape[1]
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _whiten(gram, factor, root, white, determinant):
+    """L (with the inverses of its pivots in place of them) and E of a level; determinants are multiplied by det A."""
+    r, p = factor.shape[0], factor.shape[2]
     for a in range(r):  # white holds GΛ for a moment
         for b in range(r):
-            entry = 0.0
+            for m in range(p):
+                white[a, b, m] = 0.0
             for z in range(b, r):
-                entry += (
-                    gram[j, x, a * (a + 1) // 2 + z if z <= a else z * (z + 1) // 2 + a] * factor[m, z, b]
-                )
-            white[a, b] = entry
-    determinant = 1.0
+                at = a * (a + 1) // 2 + z if z <= a else z * (z + 1) // 2 + a
+                for m in range(p):
+                    white[a, b, m] += gram[at, m] * factor[z, b, m]
     for b in range(r):
         for a in range(b, r):
-            entry = 1.0 if a == b else 0.0
+            for m in range(p):
+                root[a, b, m] = 1.0 if a == b else 0.0
             for z in range(a, r):
-                entry += factor[m, z, a] * white[z, b]
+                for m in range(p):
+                    root[a, b, m] += factor[z, a, m] * white[z, b, m]
             for z in range(b):
-                entry -= root[a, z] * root[b, z]
+                for m in range(p):
+                    root[a, b, m] -= root[a, z, m] * root[b, z, m]
             if a == b:
-                determinant *= entry
-                root[a, b] = np.sqrt(entry)
+                for m in range(p):
+                    determinant[m] *= root[a, a, m]
+                    root[a, a, m] = 1.0 / np.sqrt(root[a, a, m])
             else:
-                root[a, b] = entry / root[b, b]
+                for m in range(p):
+                    root[a, b, m] *= root[b, b, m]
     for b in range(r):
         for a in range(r):
-            entry = factor[m, b, a]
+            for m in range(p):
+                white[a, b, m] = factor[b, a, m]
             for z in range(a):
-                entry -= root[a, z] * white[z, b]
-            white[a, b] = entry / root[a, a]
-    return determinant
-
-
-@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
-def reduce_levels(bounds, gram, cross, pattern, factor, sums):
-    """Σ log det A (p,), Σ sᵀEᵀEs (p,), Σ HᵀEᵀEs (p, c) and Σ HᵀEᵀEH (p, c, c)."""
-    r, p, c, parts = sums.shape[1], sums.shape[2], cross.shape[3], len(bounds) - 1
-    log_determinant = np.zeros((parts, p))
-    squares = np.zeros((parts, p))
-    products = np.zeros((parts, p, c))
-    grams = np.zeros((parts, p, c, c))
-    for part in prange(parts):
-        root, white, d, B = np.zeros((r, r)), np.zeros((r, r)), np.zeros(r), np.zeros((r, c))
-        determinants = np.ones(p)
-        for j in range(bounds[part], bounds[part + 1]):
+                for m in range(p):
+                    white[a, b, m] -= root[a, z, m] * white[z, b, m]
             for m in range(p):
-                x = pattern[m]
-                determinants[m] *= _whiten(gram, j, x, factor, m, root, white)
-                if determinants[m] > _LARGE:
-                    log_determinant[part, m] += np.log(determinants[m])
-                    determinants[m] = 1.0
-                for a in range(r):
-                    d[a] = 0.0
-                    for z in range(r):
-                        d[a] += white[a, z] * sums[j, z, m]
-                    squares[part, m] += d[a] * d[a]
-                    for b in range(c):
-                        entry = 0.0
-                        for z in range(r):
-                            entry += white[a, z] * cross[j, x, z, b]
-                        B[a, b] = entry
-                        products[part, m, b] += entry * d[a]
-                        for z in range(b + 1):
-                            grams[part, m, b, z] += entry * B[a, z]
-        log_determinant[part] += np.log(determinants)
-    return log_determinant.sum(axis=0), squares.sum(axis=0), products.sum(axis=0), grams.sum(axis=0)
+                white[a, b, m] *= root[a, a, m]
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
-def level_means(bounds, gram, cross, pattern, factor, sums, gamma, gamma_root):
-    """E[b | y] (q, r, p), and Σ ûûᵀ and Σ A⁻¹ + L⁻ᵀB S BᵀL⁻¹ (p, r, r) of u = Λ⁻¹ b.
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def reduce_levels(first, last, gram, cross, pattern, factor, sums, log_determinant, squares, products, grams):
+    """Add up Σ log det A (p,), Σ sᵀEᵀEs (p,), Σ HᵀEᵀEs (c, p) and Σ HᵀEᵀEH (packed lower triangle, p)."""
+    r, p, c = sums.shape[1], sums.shape[2], products.shape[0]
+    root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
+    G, H = np.empty((gram.shape[2], p)), np.empty((r * c, p))
+    d, B, determinant = np.empty(p), np.empty((c, p)), np.ones(p)
+    for j in range(first, last):
+        _spread(gram, j, pattern, G)
+        _spread(cross, j, pattern, H)
+        _whiten(G, factor, root, white, determinant)
+        for m in range(p):
+            if determinant[m] > _LARGE:
+                log_determinant[m] += np.log(determinant[m])
+                determinant[m] = 1.0
+        for a in range(r):
+            for m in range(p):
+                d[m] = 0.0
+            for z in range(r):
+                for m in range(p):
+                    d[m] += white[a, z, m] * sums[j, z, m]
+            for m in range(p):
+                squares[m] += d[m] * d[m]
+            place = 0
+            for b in range(c):
+                for m in range(p):
+                    B[b, m] = 0.0
+                for z in range(r):
+                    for m in range(p):
+                        B[b, m] += white[a, z, m] * H[z * c + b, m]
+                for m in range(p):
+                    products[b, m] += B[b, m] * d[m]
+                for z in range(b + 1):
+                    for m in range(p):
+                        grams[place, m] += B[b, m] * B[z, m]
+                    place += 1
+    for m in range(p):
+        log_determinant[m] += np.log(determinant[m])
 
-    S = σ² · gamma_root gamma_rootᵀ is the covariance of γ; of a known γ the root has no columns.
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, gamma_root, means, score):
+    """E[b | y] (q, r, p); adds to ``score`` (packed lower triangle, p) twice the gradient with respect to Σ.
+
+    That is Σ_j TᵀPyyᵀPT − TᵀPT, with TᵀPy = (s − Hγ − G E[b]) / σ² and TᵀV⁻¹T = (G − GEᵀEG) / σ², to which an unknown
+    γ of covariance σ² · gamma_root gamma_rootᵀ adds −(H − GEᵀEH) gamma_root times its transpose / σ².
     """
-    q, r, p, c, parts = sums.shape[0], sums.shape[1], sums.shape[2], cross.shape[3], len(bounds) - 1
-    unknown = gamma_root.shape[2]
-    means = np.empty((q, r, p))
-    outer = np.zeros((parts, p, r, r))
-    spread = np.zeros((parts, p, r, r))
-    for part in prange(parts):
-        root, white, u, inverse = np.zeros((r, r)), np.zeros((r, r)), np.zeros(r), np.zeros((r, r))
-        B, BS = np.zeros((r, c)), np.zeros(r)
-        for j in range(bounds[part], bounds[part + 1]):
+    r, p, c = sums.shape[1], sums.shape[2], gamma.shape[0]
+    unknown = gamma_root.shape[1]
+    root, white, EG = np.zeros((r, r, p)), np.zeros((r, r, p)), np.zeros((r, r, p))
+    G, H = np.empty((gram.shape[2], p)), np.empty((r * c, p))
+    t, d, HS, FS = np.empty((r, p)), np.empty((r, p)), np.empty((r, p)), np.empty((r, p))
+    determinant = np.ones(p)
+    for j in range(first, last):
+        _spread(gram, j, pattern, G)
+        _spread(cross, j, pattern, H)
+        for m in range(p):
+            determinant[m] = 1.0
+        _whiten(G, factor, root, white, determinant)
+        for a in range(r):
             for m in range(p):
-                x = pattern[m]
-                _whiten(gram, j, x, factor, m, root, white)
-                for a in range(r):
-                    u[a] = 0.0
-                    for z in range(r):
-                        u[a] += white[a, z] * sums[j, z, m]
-                    for b in range(c):
-                        entry = 0.0
-                        for z in range(r):
-                            entry += white[a, z] * cross[j, x, z, b]
-                        B[a, b] = entry
-                        u[a] -= entry * gamma[m, b]
-                _solve_transposed(root, u)
-                for a in range(r):
-                    mean = 0.0
-                    for z in range(a + 1):
-                        mean += factor[m, a, z] * u[z]
-                    means[j, a, m] = mean
-                for a in range(r):
-                    inverse[a, :] = 0.0
-                    inverse[a, a] = 1.0
-                    _solve_lower(root, inverse[a])
-                    _solve_transposed(root, inverse[a])
-                for a in range(r):
-                    for b in range(a + 1):
-                        outer[part, m, a, b] += u[a] * u[b]
-                        spread[part, m, a, b] += inverse[a, b]
-                for t in range(unknown):
+                t[a, m] = sums[j, a, m]
+            for b in range(c):
+                for m in range(p):
+                    t[a, m] -= H[a * c + b, m] * gamma[b, m]
+        _twice(white, t, d, means[j])
+        for a in range(r):
+            for b in range(r):
+                for m in range(p):
+                    EG[a, b, m] = 0.0
+                for z in range(r):
+                    at = b * (b + 1) // 2 + z if z <= b else z * (z + 1) // 2 + b
+                    for m in range(p):
+                        EG[a, b, m] += white[a, z, m] * G[at, m]
+        for a in range(r):  # s − Hγ − G b, with EᵀE (s − Hγ) = b and d = E (s − Hγ)
+            for z in range(r):
+                for m in range(p):
+                    t[a, m] -= EG[z, a, m] * d[z, m]
+        place = 0
+        for a in range(r):
+            for b in range(a + 1):
+                for m in range(p):
+                    score[place, m] += t[a, m] * t[b, m] / noise[m] - G[place, m]
+                for z in range(r):
+                    for m in range(p):
+                        score[place, m] += EG[z, a, m] * EG[z, b, m]
+                place += 1
+        for x in range(unknown):
+            for a in range(r):
+                for m in range(p):
+                    HS[a, m] = 0.0
+                for z in range(c):
+                    for m in range(p):
+                        HS[a, m] += H[a * c + z, m] * gamma_root[z, x, m]
+            for a in range(r):
+                for m in range(p):
+                    d[a, m] = 0.0
+                for z in range(r):
+                    for m in range(p):
+                        d[a, m] += white[a, z, m] * HS[z, m]
+            for a in range(r):
+                for m in range(p):
+                    FS[a, m] = HS[a, m]
+                for z in range(r):
+                    for m in range(p):
+                        FS[a, m] -= EG[z, a, m] * d[z, m]
+            place = 0
+            for a in range(r):
+                for b in range(a + 1):
+                    for m in range(p):
+                        score[place, m] += FS[a, m] * FS[b, m]
+                    place += 1
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _twice(white, v, d, out):
+    """Set d = E v and out = EᵀE v."""
+    r, p = v.shape
+    for a in range(r):
+        for m in range(p):
+            d[a, m] = 0.0
+        for z in range(r):
+            for m in range(p):
+                d[a, m] += white[a, z, m] * v[z, m]
+    for a in range(r):
+        for m in range(p):
+            out[a, m] = 0.0
+        for z in range(r):
+            for m in range(p):
+                out[a, m] += white[z, a, m] * d[z, m]
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def _level_spread(
+    level, indptr, indices, values, gram, cross, pattern, factor, gamma_root, root, white, G, H, D, F, FS
+):
+    """Of a = Σ_j values · b_j the covariance at known γ over σ² (packed, p), and −Cov(a, γ) roots (r, unknown, p)."""
+    r, p = factor.shape[0], factor.shape[2]
+    c, unknown = gamma_root.shape[0], gamma_root.shape[1]
+    D[:] = 0.0
+    F[:] = 0.0
+    determinant = np.ones(p)
+    for at in range(indptr[level], indptr[level + 1]):
+        j, value = indices[at], values[at]
+        _spread(gram, j, pattern, G)
+        determinant[:] = 1.0
+        _whiten(G, factor, root, white, determinant)
+        place = 0
+        for a in range(r):
+            for b in range(a + 1):
+                for z in range(r):
+                    for m in range(p):
+                        D[place, m] += value * value * white[z, a, m] * white[z, b, m]
+                place += 1
+        if unknown:
+            _spread(cross, j, pattern, H)
+            for b in range(c):
+                for z in range(r):
+                    FS[0, 0, :] = 0.0  # E H, of one column
                     for a in range(r):
-                        BS[a] = 0.0
-                        for z in range(c):
-                            BS[a] += B[a, z] * gamma_root[m, z, t]
-                    _solve_transposed(root, BS)
+                        for m in range(p):
+                            FS[0, 0, m] += white[z, a, m] * H[a * c + b, m]
                     for a in range(r):
-                        for b in range(a + 1):
-                            spread[part, m, a, b] += BS[a] * BS[b]
-    return means, outer.sum(axis=0), spread.sum(axis=0)
+                        for m in range(p):
+                            F[a, b, m] += value * white[z, a, m] * FS[0, 0, m]
+    FS[:] = 0.0
+    for a in range(r):
+        for x in range(unknown):
+            for b in range(c):
+                for m in range(p):
+                    FS[a, x, m] += F[a, b, m] * gamma_root[b, x, m]
 
 
-@njit(cache=True, nogil=True)
-def _solve_lower(root, v):
-    for a in range(len(v)):
-        for z in range(a):
-            v[a] -= root[a, z] * v[z]
-        v[a] /= root[a, a]
-
-
-@njit(cache=True, nogil=True)
-def _solve_transposed(root, v):
-    for a in range(len(v) - 1, -1, -1):
-        for z in range(a + 1, len(v)):
-            v[a] -= root[z, a] * v[z]
-        v[a] /= root[a, a]
-
-
-@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def row_moments(
-    bounds,
+    first,
+    last,
     order,
     starts,
     basis,
@@ -272,102 +262,100 @@ def row_moments(
     gamma_root,
     out,
 ):
-    """Variances of Cγ + T a, divided by σ², where a = Σ_j values · b_j at the level of a row; (n, p), in place.
+    """Variances of Cγ + Ta, divided by σ², where a = Σ_j values · b_j at the level of a row; (n, p), in place.
 
-    ``order``, ``starts`` and ``bounds`` are those of these rows and their levels, which stand among the levels of the
-    system as the rows of a matrix in compressed form do.
+    ``order`` and ``starts`` are of these rows and their levels, which stand among the levels of the system as the rows
+    of a matrix in compressed form do.
     """
-    r, p, c, parts = basis.shape[1], len(pattern), cross.shape[3], len(bounds) - 1
-    unknown, has_fixed = gamma_root.shape[2], fixed.shape[1] > 0
-    for part in prange(parts):
-        root, white = np.zeros((r, r)), np.zeros((r, r))
-        covariance, F, FS = np.zeros((r, r, p)), np.zeros((r, c)), np.zeros((r, unknown, p))
-        v = np.zeros(p)
-        for level in range(bounds[part], bounds[part + 1]):
-            covariance[:] = 0.0
-            FS[:] = 0.0
-            for m in range(p):
-                x = pattern[m]
-                F[:] = 0.0
-                for at in range(indptr[level], indptr[level + 1]):
-                    j, value = indices[at], values[at]
-                    _whiten(gram, j, x, factor, m, root, white)
-                    for a in range(r):
-                        for b in range(r):
-                            entry = 0.0
-                            for z in range(r):
-                                entry += white[z, a] * white[z, b]
-                            covariance[a, b, m] += value * value * entry
-                            for t in range(c):
-                                F[a, t] += value * entry * cross[j, x, b, t]
-                for a in range(r):
-                    for t in range(unknown):
-                        for z in range(c):
-                            FS[a, t, m] += F[a, z] * gamma_root[m, z, t]
-            for at in range(starts[level], starts[level + 1]):
-                i = order[at]
+    r, p, c, unknown = basis.shape[1], out.shape[1], gamma_root.shape[0], gamma_root.shape[1]
+    root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
+    G, H, D = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((gram.shape[2], p))
+    F, FS, v = np.empty((r, c, p)), np.empty((r, unknown, p)), np.empty(p)
+    for level in range(first, last):
+        if starts[level] == starts[level + 1]:
+            continue
+        _level_spread(
+            level,
+            indptr,
+            indices,
+            values,
+            gram,
+            cross,
+            pattern,
+            factor,
+            gamma_root,
+            root,
+            white,
+            G,
+            H,
+            D,
+            F,
+            FS,
+        )
+        for at in range(starts[level], starts[level + 1]):
+            i = order[at]
+            place = 0
+            for a in range(r):
+                for b in range(a + 1):
+                    x = basis[i, a] * basis[i, b] * (1.0 if a == b else 2.0)
+                    if place == 0:
+                        for m in range(p):
+                            out[i, m] = x * D[place, m]
+                    else:
+                        for m in range(p):
+                            out[i, m] += x * D[place, m]
+                    place += 1
+            for t in range(unknown):
                 for m in range(p):
-                    out[i, m] = 0.0
+                    v[m] = 0.0
+                for z in range(fixed.shape[1]):
+                    x = fixed[i, z]
+                    for m in range(p):
+                        v[m] += x * gamma_root[z, t, m]
                 for a in range(r):
-                    for b in range(r):
-                        product = basis[i, a] * basis[i, b]
-                        for m in range(p):
-                            out[i, m] += product * covariance[a, b, m]
-                for t in range(unknown):
+                    x = basis[i, a]
                     for m in range(p):
-                        v[m] = 0.0
-                        if has_fixed:
-                            for z in range(c):
-                                v[m] += fixed[i, z] * gamma_root[m, z, t]
-                    for a in range(r):
-                        for m in range(p):
-                            v[m] -= basis[i, a] * FS[a, t, m]
-                    for m in range(p):
-                        out[i, m] += v[m] * v[m]
+                        v[m] -= x * FS[a, t, m]
+                for m in range(p):
+                    out[i, m] += v[m] * v[m]
 
 
-@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
-def level_covariances(bounds, gram, cross, pattern, factor, gamma_root, noise):
-    """Posterior covariance of b at each level, (q, p, r, r)."""
-    q, r, p, c, parts = len(gram), factor.shape[1], len(pattern), cross.shape[3], len(bounds) - 1
-    unknown = gamma_root.shape[2]
-    out = np.empty((q, p, r, r))
-    for part in prange(parts):
-        root, white, FS = np.zeros((r, r)), np.zeros((r, r)), np.zeros((r, unknown))
-        for j in range(bounds[part], bounds[part + 1]):
-            for m in range(p):
-                x = pattern[m]
-                _whiten(gram, j, x, factor, m, root, white)
-                for a in range(r):
-                    for b in range(r):
-                        entry = 0.0
-                        for z in range(r):
-                            entry += white[z, a] * white[z, b]
-                        out[j, m, a, b] = entry
-                for a in range(r):
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def level_covariances(
+    first, last, indptr, indices, values, gram, cross, pattern, factor, gamma_root, noise, out
+):
+    """Posterior covariance of a at each level, (levels, p, r, r)."""
+    r, p = factor.shape[0], factor.shape[2]
+    c, unknown = gamma_root.shape[0], gamma_root.shape[1]
+    root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
+    G, H, D = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((gram.shape[2], p))
+    F, FS = np.empty((r, c, p)), np.empty((r, unknown, p))
+    for level in range(first, last):
+        _level_spread(
+            level,
+            indptr,
+            indices,
+            values,
+            gram,
+            cross,
+            pattern,
+            factor,
+            gamma_root,
+            root,
+            white,
+            G,
+            H,
+            D,
+            F,
+            FS,
+        )
+        place = 0
+        for a in range(r):
+            for b in range(a + 1):
+                for m in range(p):
+                    entry = D[place, m]
                     for t in range(unknown):
-                        FS[a, t] = 0.0
-                        for b in range(r):
-                            for z in range(c):
-                                FS[a, t] += out[j, m, a, b] * cross[j, x, b, z] * gamma_root[m, z, t]
-                for a in range(r):
-                    for b in range(r):
-                        for t in range(unknown):
-                            out[j, m, a, b] += FS[a, t] * FS[b, t]
-                        out[j, m, a, b] *= noise[m]
-    return out
-
-
-@njit(cache=True, nogil=True, parallel=True, fastmath=_FAST)
-def row_means(level, basis, means):
-    """Σ_k basis[i, k] means[level[i], k], (n, p)."""
-    n, r, p = len(level), basis.shape[1], means.shape[2]
-    out = np.empty((n, p))
-    for i in prange(n):
-        j = level[i]
-        for m in range(p):
-            out[i, m] = basis[i, 0] * means[j, 0, m]
-        for a in range(1, r):
-            for m in range(p):
-                out[i, m] += basis[i, a] * means[j, a, m]
-    return out
+                        entry += FS[a, t, m] * FS[b, t, m]
+                    out[level, m, a, b] = noise[m] * entry
+                    out[level, m, b, a] = noise[m] * entry
+                place += 1

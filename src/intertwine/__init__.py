@@ -24,6 +24,7 @@ _ESTIMATORS = {
     "LatentFactorModel": "intertwine.estimators.latent_factors",
     "LocalFMClassifier": "intertwine.estimators.local_fm",
     "LocalFMRegressor": "intertwine.estimators.local_fm",
+    "MixedModel": "intertwine.estimators.mixed_model",
 }
 _FUNCTIONS = {
     "make_interaction_pipeline": "intertwine.pipelines",

@@ -90,7 +90,8 @@ class FormulaDesign:
         self._common = designs[0]
         self.fixed, self.names = _matrix(designs[0], len(self._data))
         self._slope_designs = designs[1:]
-        effects, columns, names = [], [np.empty((len(self._data), 0))], []
+        columns, effects = [np.empty((len(self._data), 0))], []
+        names: list[str] = []
         for term, design in zip(terms.random, designs[1:], strict=True):
             matrix, own = _matrix(design, len(self._data))
             if not own:
@@ -102,6 +103,13 @@ class FormulaDesign:
             effects.append(Grouped(group, slopes, "intercept" in own, term.correlated))
         self.effects = tuple(effects)
         self.slopes, self.slope_names = np.hstack(columns), tuple(names)
+
+    def outcome_in(self, data: Any) -> Any:
+        """The outcome that the formula names, of a frame; None where it names none."""
+        table = formula_table(data)
+        if self.outcome not in table:
+            return self.outcome_of(table) if self.outcome else None
+        return table[self.outcome].to_native()
 
     def outcome_of(self, table: Mapping[str, Any]) -> Array:
         """What stands left of ~, (n,)."""

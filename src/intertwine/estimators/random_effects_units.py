@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
-from intertwine.estimators.group_labels import GroupTable
+from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.validation.wording import listed
 
 __all__ = ["FeatureUnits", "effects_of"]
@@ -74,23 +74,10 @@ def effects_of(effects: Any, groups: Any) -> list[AbstractRandomEffect]:
     ValueError
         Effects with slopes of features: here every feature is an outcome.
     """
-    if effects is None:
-        return [] if groups is None else _one_of_each(groups)
-    given = [effects] if isinstance(effects, AbstractRandomEffect) else list(effects)
+    given = chosen_effects(effects, groups)
     for effect in given:
-        if not isinstance(effect, AbstractRandomEffect):
-            raise TypeError(f"effects holds {effect!r}, which is no effect such as Grouped('school')")
         if effect.covariate_keys:
             raise ValueError(
                 f"{effect!r} has slopes of columns of X, but here these are outcomes; see MixedModel"
             )
     return given
-
-
-def _one_of_each(groups: Any) -> list[AbstractRandomEffect]:
-    from intertwine.effects.grouped import Grouped
-
-    table = GroupTable(groups, groups if not isinstance(groups, dict) else None, "groups")
-    if len(table) == 1:
-        return [Grouped()]
-    return [Grouped(key) for key in (table.names or range(len(table)))]

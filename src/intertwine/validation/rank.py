@@ -9,7 +9,9 @@ from scipy.linalg import qr, solve_triangular
 _SHOWN_TERMS = 5
 
 
-def check_unpenalized_rank(C: NDArray[np.floating], names: Sequence[str]) -> None:
+def check_unpenalized_rank(
+    C: NDArray[np.floating], names: Sequence[str], remedy: str = "set alpha > 0"
+) -> None:
     """Refuse unpenalised columns that repeat one another.
 
     Parameters
@@ -18,6 +20,8 @@ def check_unpenalized_rank(C: NDArray[np.floating], names: Sequence[str]) -> Non
         The unpenalised columns, centred when the model has an intercept. Columns of zeros
         (constants, once centred) are left out: their coefficients are 0.
     names : sequence of str of length q
+    remedy : str
+        What helps, beside leaving columns out.
 
     Raises
     ------
@@ -37,7 +41,7 @@ def check_unpenalized_rank(C: NDArray[np.floating], names: Sequence[str]) -> Non
     kept = np.flatnonzero(sizes > 0)
     if kept.size > C.shape[0]:
         raise np.linalg.LinAlgError(
-            f"{C.shape[0]} rows cannot determine {kept.size} unpenalised coefficients; set alpha > 0"
+            f"{C.shape[0]} rows cannot determine {kept.size} unpenalised coefficients; {remedy}"
         )
     if kept.size == 0:
         return
@@ -50,9 +54,7 @@ def check_unpenalized_rank(C: NDArray[np.floating], names: Sequence[str]) -> Non
     weights = solve_triangular(triangle[:rank, :rank], triangle[:rank, rank])
     dependent, basis = kept[order[rank]], kept[order[:rank]]
     relation = _relation(dependent, basis, weights * sizes[dependent] / sizes[basis], weights, names)
-    raise np.linalg.LinAlgError(
-        f"unpenalised columns repeat one another: {relation}; set alpha > 0 or drop one"
-    )
+    raise np.linalg.LinAlgError(f"unpenalised columns repeat one another: {relation}; {remedy} or drop one")
 
 
 def _relation(

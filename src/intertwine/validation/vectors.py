@@ -42,6 +42,38 @@ def finite_numbers(values: Any, name: str) -> NDArray[np.float64]:
     ...
     ValueError: y contains NaN in rows [2]
     """
+    vector = numbers_with_gaps(values, name)
+    if (missing := np.isnan(vector)).any():
+        raise ValueError(f"{name} contains NaN in {rows_where(missing)}")
+    return vector
+
+
+def numbers_with_gaps(values: Any, name: str) -> NDArray[np.float64]:
+    """Read a vector of numbers, some of which may be missing, as float64.
+
+    Parameters
+    ----------
+    values : array-like or Series of shape (n,)
+    name : str
+        What messages call it.
+
+    Returns
+    -------
+    ndarray of shape (n,), float64
+        NaN where a number is missing.
+
+    Raises
+    ------
+    ValueError
+        Not 1-D, text, complex, infinity with its rows.
+    TypeError
+        Dates and durations.
+
+    Examples
+    --------
+    >>> numbers_with_gaps([1, None], "y")
+    array([ 1., nan])
+    """
     _refuse_text_and_dates(np.asarray(values), name)
     vector = check_array(
         values,
@@ -52,9 +84,8 @@ def finite_numbers(values: Any, name: str) -> NDArray[np.float64]:
         input_name=name,
     )
     _require_one_dimension(vector, name)
-    for kind, is_bad in (("NaN", np.isnan), ("infinity", np.isinf)):
-        if (bad := is_bad(vector)).any():
-            raise ValueError(f"{name} contains {kind} in {rows_where(bad)}")
+    if (infinite := np.isinf(vector)).any():
+        raise ValueError(f"{name} contains infinity in {rows_where(infinite)}")
     return vector
 
 

@@ -1,0 +1,151 @@
+"""Predictions of a fitted mixed model, and how good they are."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.effects.random import EffectRows
+from intertwine.estimators.effect_data import EffectData, tell_of_unseen
+from intertwine.estimators.effect_names import effect_names
+from intertwine.estimators.formula_design import FormulaDesign
+from intertwine.estimators.mixed_model_rows import FixedColumns, read_rows, take_rows
+from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
+from intertwine.validation import check_weights
+from intertwine.validation.outcomes import check_outcomes
+
+__all__ = ["MixedModelPredictions"]
+
+_ROWS = 65536  # predicted at a time, so that a large prediction needs little beside its rows
+
+
+class MixedModelPredictions:
+    """What a fitted model says of rows."""
+
+    unseen: str
+    _fit: MixedModelFit
+    _rows: MixedModelData
+    _columns: FixedColumns | FormulaDesign
+    _effects: Sequence[Any]
+    _data: EffectData
+    _is_vector: bool
+
+    def predict(
+        self,
+        X,
+        *,
+        groups=None,
+        time=None,
+        coords=None,
+        return_std=False,
+        include_noise=True,
+        random_effects=True,
+    ):
+        """Expected outcomes, random effects of known levels included.
+
+        Parameters
+        ----------
+        X : array-like or frame of shape (n, p), or None
+        groups, time, coords
+            As in ``fit``. Labels that were not in the fit, missing ones among them, get what the rest of the model
+            says; see ``unseen``.
+        return_std : bool, default=False
+            Also how far a new outcome may be from its prediction.
+        include_noise : bool, default=True
+            False: how far the expected outcome may be from its prediction, without the noise of single rows.
+        random_effects : bool, default=True
+            False: fixed effects only; groups, time and coords are not needed.
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, n_outputs)
+        std : ndarray of the same shape
+            With ``return_std``. Variances are taken as known.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in ``fit``; with ``unseen="raise"`` also for levels that were not in the fit.
+
+        Warns
+        -----
+        UserWarning
+            With the labels that were not in the fit.
+        """
+        check_is_fitted(self, "_fit")
+        if not random_effects:
+            groups, time, coords = None, None, None
+        rows = read_rows(self, self._columns, X, groups, time, coords, self._effects)
+        if random_effects:
+            mean, variance = self._predicted(rows.fixed, self._data.rows(rows.inputs, self.unseen))
+        else:
+            posterior = self._fit.posterior
+            mean = rows.fixed @ posterior.fixed
+            variance = np.einsum("ia,mab,ib->im", rows.fixed, posterior.fixed_covariance, rows.fixed)
+        if not return_std:
+            return mean[:, 0] if self._is_vector else mean
+        variance = np.maximum(variance, 0.0) + (self._fit.variances.noise if include_noise else 0.0)
+        std = np.sqrt(variance)
+        return (mean[:, 0], std[:, 0]) if self._is_vector else (mean, std)
+
+    def score(self, X, y=None, sample_weight=None, *, groups=None, time=None, coords=None) -> float:
+        """Share of the variance that predictions explain, R²; on average over outcomes, where they are observed.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups, time, coords
+            As in ``fit``.
+
+        Returns
+        -------
+        float
+            One for exact predictions, zero for the mean, below zero for worse than that.
+        """
+        check_is_fitted(self, "_fit")
+        predicted = self.predict(X, groups=groups, time=time, coords=coords)
+        if y is None and isinstance(self._columns, FormulaDesign):
+            y = self._columns.outcome_in(X)
+        outcomes = check_outcomes(y, X, reset=False).values
+        predicted = predicted.reshape(outcomes.shape)
+        weights = check_weights(sample_weight, len(outcomes), X)
+        scores = []
+        for expected, found in zip(outcomes.T, predicted.T, strict=True):
+            there = ~np.isnan(expected)
+            if there.any():
+                scores.append(_r_squared(expected[there], found[there], weights[there]))
+        return float(np.mean(scores)) if scores else float("nan")
+
+    def _predicted(self, fixed: np.ndarray, effect_rows: EffectRows) -> tuple[np.ndarray, np.ndarray]:
+        """Means and variances (n, n_outputs), and a word on combinations of groups that were not in the fit."""
+        new = np.zeros(len(self._effects), dtype=int)
+        means, variances = [], []
+        for start in range(0, len(fixed), _ROWS):
+            chunk = slice(start, start + _ROWS)
+            rows = take_rows(effect_rows, chunk) if len(fixed) > _ROWS else effect_rows
+            located = [
+                bound.locate(rows, shape)
+                for bound, shape in zip(self._rows.effects, self._fit.shapes, strict=True)
+            ]
+            for t, (effect, where) in enumerate(zip(self._effects, located, strict=True)):
+                if len(effect.group_keys) > 1 and where.extra is not None:
+                    parts = [rows.groups[key].codes >= 0 for key in effect.group_keys]
+                    new[t] += int(np.sum((where.extra[where.level] > 0) & np.logical_and.reduce(parts)))
+            mean, variance = self._fit.posterior.predict(located, fixed[chunk])
+            means.append(mean)
+            variances.append(variance)
+        for name, count in zip(effect_names(self._effects, self._data), new, strict=True):
+            if count:
+                tell_of_unseen(
+                    f"{count} rows have combinations of {name!r} that were not in fit", self.unseen
+                )
+        return np.concatenate(means), np.concatenate(variances)
+
+
+def _r_squared(expected: np.ndarray, found: np.ndarray, weights: np.ndarray) -> float:
+    spread = np.sum(weights * (expected - np.average(expected, weights=weights)) ** 2)
+    if spread == 0.0:
+        return float(np.allclose(expected, found))
+    return float(1.0 - np.sum(weights * (expected - found) ** 2) / spread)

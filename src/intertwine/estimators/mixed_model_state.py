@@ -1,0 +1,113 @@
+"""A fitted mixed model as the contents of a model file, and back.
+
+A file holds the rows of the fit: the variance of a prediction depends on all of them, and solving for them once more
+gives the same numbers to the bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from intertwine.effects.random import EffectRows, GroupCodes
+from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
+from intertwine.estimators.effect_data import EffectData
+from intertwine.estimators.formula_design import FormulaDesign
+from intertwine.estimators.mixed_model_rows import FixedColumns
+from intertwine.estimators.model_head import head_of, take_features
+from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit, solve_mixed_model
+from intertwine.minimize import Iteration
+from intertwine.mixed_effects.base import VarianceComponents
+
+__all__ = ["mixed_model_from_state", "mixed_model_to_state"]
+
+
+def mixed_model_to_state(estimator: Any) -> dict[str, Any]:
+    """State of a fitted mixed model."""
+    fit, rows = estimator._fit, estimator._rows
+    columns = estimator._columns
+    return head_of(estimator, effects=effects_to_state(estimator.effects)) | {
+        "outcomes": list(estimator._outcomes),
+        "is_vector": estimator._is_vector,
+        "columns": columns.to_state() if isinstance(columns, FormulaDesign) else columns._asdict(),
+        "effects": effects_to_state(list(estimator._effects)),
+        "data": estimator._data.to_state(),
+        "effect_rows": _rows_to_state(estimator._effect_rows),
+        "fixed": rows.fixed,
+        "y": rows.y,
+        "weights": rows.weights,
+        "fit": {
+            "shapes": [np.asarray(shape, dtype=float) for shape in fit.shapes],
+            "noise": fit.variances.noise,
+            "variances": list(fit.variances.effects),
+            "log_likelihood": fit.log_likelihood,
+            "converged": fit.converged,
+            "n_iter": fit.n_iter,
+            "boundary": fit.boundary,
+            "expected_gain": fit.expected_gain,
+            "history": np.array(fit.history, dtype=float).reshape(-1, len(Iteration._fields)),
+        },
+    }
+
+
+def mixed_model_from_state(cls: type, state: Mapping[str, Any]) -> Any:
+    """The estimator that `mixed_model_to_state` wrote; it predicts the same to the bit."""
+    params = dict(state["params"])
+    estimator = cls(**params | {"effects": effects_from_state(params["effects"])})
+    take_features(estimator, dict(state))
+    estimator._outcomes, estimator._is_vector = list(state["outcomes"]), state["is_vector"]
+    columns = state["columns"]
+    estimator._columns = (
+        FormulaDesign.from_state(columns) if "formula" in columns else FixedColumns(**columns)
+    )
+    estimator._effects = effects_from_state(state["effects"])
+    estimator._data = EffectData.from_state(state["data"])
+    estimator._effect_rows = _rows_from_state(state["effect_rows"])
+    estimator._rows = MixedModelData(
+        tuple(effect.bind(estimator._effect_rows) for effect in estimator._effects),
+        state["fixed"],
+        state["y"],
+        state["weights"],
+    )
+    estimator._fit = _fit_from_state(state["fit"], estimator._rows)
+    return estimator
+
+
+def _fit_from_state(state: Mapping[str, Any], rows: MixedModelData) -> MixedModelFit:
+    shapes = tuple(state["shapes"])
+    variances = VarianceComponents(state["noise"], tuple(state["variances"]))
+    history = tuple(Iteration(int(number), *map(float, rest)) for number, *rest in state["history"])
+    return MixedModelFit(
+        shapes,
+        variances,
+        solve_mixed_model(rows, shapes, variances),
+        state["log_likelihood"],
+        state["converged"],
+        state["n_iter"],
+        state["boundary"],
+        state["expected_gain"],
+        history,
+    )
+
+
+def _rows_to_state(rows: EffectRows) -> dict[str, Any]:
+    """Keys of mappings may be names, numbers or None, so that they stand in lists."""
+    return {
+        "n_rows": rows.n_rows,
+        "groups": [[key, codes, n_levels] for key, (codes, n_levels) in rows.groups.items()],
+        "time": rows.time,
+        "coords": rows.coords,
+        "covariates": [[key, column] for key, column in rows.covariates.items()],
+    }
+
+
+def _rows_from_state(state: Mapping[str, Any]) -> EffectRows:
+    return EffectRows(
+        state["n_rows"],
+        {key: GroupCodes(codes, n_levels) for key, codes, n_levels in state["groups"]},
+        state["time"],
+        state["coords"],
+        dict(state["covariates"]),
+    )

@@ -25,6 +25,7 @@ _ESTIMATORS = {
     "LocalFMClassifier": "intertwine.estimators.local_fm",
     "LocalFMRegressor": "intertwine.estimators.local_fm",
     "MixedModel": "intertwine.estimators.mixed_model",
+    "RandomEffectsPCA": "intertwine.estimators.random_effects_pca",
 }
 _FUNCTIONS = {
     "make_interaction_pipeline": "intertwine.pipelines",

@@ -52,6 +52,32 @@ class EffectRows(NamedTuple):
     coords: NDArray[np.float64] | None = None
     covariates: Mapping[Any, NDArray[np.float64]] = {}
 
+    def take(self, part: slice | NDArray[np.int64]) -> EffectRows:
+        """Some of the rows; levels keep their codes."""
+        return EffectRows(
+            len(range(*part.indices(self.n_rows))) if isinstance(part, slice) else len(part),
+            {key: GroupCodes(codes[part], n_levels) for key, (codes, n_levels) in self.groups.items()},
+            None if self.time is None else self.time[part],
+            None if self.coords is None else self.coords[part],
+            {key: values[part] for key, values in self.covariates.items()},
+        )
+
+    def state(self) -> dict[str, Any]:
+        """What a file holds of them. Keys of groupings may be names, numbers or None, so that they stand in lists."""
+        return {
+            "n_rows": self.n_rows,
+            "groups": [[key, codes, n_levels] for key, (codes, n_levels) in self.groups.items()],
+            "time": self.time,
+            "coords": self.coords,
+            "covariates": [[key, column] for key, column in self.covariates.items()],
+        }
+
+    @classmethod
+    def restore(cls, state: Mapping[str, Any]) -> EffectRows:
+        """The rows that gave this state."""
+        groups = {key: GroupCodes(codes, n_levels) for key, codes, n_levels in state["groups"]}
+        return cls(state["n_rows"], groups, state["time"], state["coords"], dict(state["covariates"]))
+
 
 class IndependentPrior(NamedTuple):
     """K = I."""

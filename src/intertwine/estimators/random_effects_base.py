@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import abc
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -24,11 +24,14 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
+from intertwine.estimators.effect_choice import chosen_effects, effects_from_state, effects_to_state
 from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.long_work import watched
+from intertwine.estimators.model_head import head_of, take_features
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
-from intertwine.estimators.random_effects_units import FeatureUnits, effects_of
+from intertwine.estimators.random_effects_units import FeatureUnits, refuse_slopes
+from intertwine.fitting.factor_rows import row_blocks
 from intertwine.fitting.random_effects_latent import AbstractLatentModel, LatentRows, RowEffects
 from intertwine.fitting.watch import Watch
 from intertwine.frames import frame_library
@@ -37,6 +40,8 @@ from intertwine.resources import thread_limit
 from intertwine.validation import check_features, restored_on_failure
 
 __all__ = ["AbstractRandomEffectsEstimator"]
+
+_SMALL = 200_000  # entries: fewer gain nothing from threads
 
 
 class AbstractRandomEffectsEstimator(
@@ -85,6 +90,7 @@ class AbstractRandomEffectsEstimator(
     _data: EffectData
     _effects: tuple[AbstractRandomEffect, ...]
     _units: FeatureUnits
+    _log_units: float  # log |∂(units of the fit) / ∂(units of X)| of all that was observed
 
     @abc.abstractmethod
     def _fit_latent(
@@ -129,15 +135,18 @@ class AbstractRandomEffectsEstimator(
         """
         with restored_on_failure(self):
             values = self._read(X, reset=True)
-            effects = effects_of(self.effects, groups)
+            effects = chosen_effects(self.effects, groups)
+            refuse_slopes(effects)
             inputs = EffectInputs(X, len(values), groups, time, coords)
             data, rows = EffectData.read(effects, inputs)
             data.check_observed(rows, np.any(np.isfinite(values), axis=1))
             self._units = FeatureUnits.of(values, self.scale, self._features)
             self._data, self._effects = data, tuple(effects)
             self._frame_library = frame_library(X)
+            self._log_units = float(np.isfinite(values).sum(axis=0) @ np.log(self._units.spread))
             prints = (values, rows.time, rows.coords, [codes.codes for codes in rows.groups.values()])
-            with thread_limit(self.n_jobs), watched(self, prints) as watch:
+            threads = 1 if self.n_jobs is None and values.size < _SMALL else self.n_jobs
+            with thread_limit(threads), watched(self, prints) as watch:
                 self._model = self._fit_latent(LatentRows(self._units.inside(values), rows), effects, watch)
         if not self._model.converged:
             warnings.warn(
@@ -168,8 +177,11 @@ class AbstractRandomEffectsEstimator(
         ndarray or frame of shape (n, n_components)
             As ``set_output`` says.
         """
-        values, at = self._at_rows(X, groups, time, coords)
-        return self._model.latent(values - at.mean, at)
+
+        def latent(values, at):
+            return self._model.latent(values - at.mean, at)
+
+        return self._by_parts(latent, X, groups, time, coords)
 
     def inverse_transform(
         self, X, *, groups=None, time=None, coords=None, include_effects=True
@@ -193,10 +205,14 @@ class AbstractRandomEffectsEstimator(
         latents = check_array(X, dtype=np.float64, input_name="X")
         if latents.shape[1] != self._n_features_out:
             raise ValueError(f"X has {latents.shape[1]} latents, but n_components is {self._n_features_out}")
-        decoded = self._model.decode(latents)
-        if include_effects:
-            decoded = decoded + self._effects_at(X, len(latents), groups, time, coords).mean
-        return self._units.outside(decoded)
+        if not include_effects:
+            return self._units.outside(self._model.decode(latents))
+        rows = self._effect_rows(X, len(latents), groups, time, coords)
+        parts = (
+            self._model.decode(latents[part]) + self._model.row_effects(rows.take(part)).mean
+            for part in row_blocks(len(latents), self._width)
+        )
+        return self._units.outside(np.concatenate(list(parts)))
 
     def reconstruct(self, X, *, groups=None, time=None, coords=None, include_effects=True) -> np.ndarray:
         """Rows as their latents and the fit's effects give them: ``inverse_transform`` of ``transform``.
@@ -212,9 +228,12 @@ class AbstractRandomEffectsEstimator(
         -------
         ndarray of shape (n, p)
         """
-        values, at = self._at_rows(X, groups, time, coords)
-        decoded = self._model.decode(self._model.latent(values - at.mean, at))
-        return self._units.outside(decoded + at.mean if include_effects else decoded)
+
+        def decoded(values, at):
+            found = self._model.decode(self._model.latent(values - at.mean, at))
+            return found + at.mean if include_effects else found
+
+        return self._units.outside(self._by_parts(decoded, X, groups, time, coords))
 
     def impute(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
         """Rows with their missing entries as ``reconstruct`` gives them; what was observed stays as it is.
@@ -244,9 +263,12 @@ class AbstractRandomEffectsEstimator(
         -------
         ndarray of shape (n,)
         """
-        values, at = self._at_rows(X, groups, time, coords)
-        density = self._model.log_density(values - at.mean, at)
-        return density - (~np.isnan(values)) @ np.log(self._units.spread)
+
+        def density(values, at):
+            found = self._model.log_density(values - at.mean, at)
+            return found - np.isfinite(values) @ np.log(self._units.spread)
+
+        return self._by_parts(density, X, groups, time, coords)
 
     def score(self, X, y=None, *, groups=None, time=None, coords=None) -> float:
         """Mean log density of rows that the fit has not seen; it never conditions on the rows that it scores.
@@ -281,15 +303,18 @@ class AbstractRandomEffectsEstimator(
         ndarray of shape (n_samples, p)
         """
         check_is_fitted(self, "_model")
-        given = next((part for part in (groups, time, coords) if part is not None), None)
+        named = next(iter(groups.values()), None) if isinstance(groups, Mapping) else groups
+        given = next((part for part in (named, time, coords) if part is not None), None)
         n_rows = (1 if given is None else len(given)) if n_samples is None else n_samples
         if n_rows < 1:
             raise ValueError(f"n_samples={n_rows} must be at least 1")
         if groups is None and self._data.n_group_columns:
             groups = np.full((n_rows, self._data.n_group_columns), None, dtype=object)
-        at = self._effects_at(np.empty((n_rows, 1)), n_rows, groups, time, coords, unseen="ignore")
+        rows = self._effect_rows(np.empty((n_rows, 1)), n_rows, groups, time, coords, unseen="ignore")
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
-        return self._units.outside(self._drawn(at, rng))
+        parts = row_blocks(n_rows, self._width)
+        drawn = [self._drawn(self._model.row_effects(rows.take(part)), rng) for part in parts]
+        return self._units.outside(np.concatenate(drawn))
 
     def save(self, path: str | Path) -> None:
         """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
@@ -303,7 +328,25 @@ class AbstractRandomEffectsEstimator(
         NotFittedError, PermissionError, OSError
         """
         check_is_fitted(self, "_model")
-        save_state(path, self._to_state())
+        state = head_of(self, effects=effects_to_state(self.effects)) | {
+            "units": self._units._asdict(),
+            "log_units": self._log_units,
+            "chosen": effects_to_state(list(self._effects)),
+            "data": self._data.to_state(),
+            "model": self._model.to_state(),
+        }
+        save_state(path, state)
+
+    @classmethod
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        params = state["params"]
+        estimator = cls(**params | {"effects": effects_from_state(params["effects"])})
+        take_features(estimator, state)
+        estimator._units, estimator._log_units = FeatureUnits(**state["units"]), state["log_units"]
+        estimator._effects = tuple(effects_from_state(state["chosen"]))
+        estimator._data = EffectData.from_state(state["data"])
+        estimator._model = estimator._model_from_state(state["model"])
+        return estimator
 
     @property
     def n_iter_(self) -> int:
@@ -330,16 +373,25 @@ class AbstractRandomEffectsEstimator(
             check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=None)
         )
 
-    def _at_rows(self, X, groups, time, coords) -> tuple[NDArray[np.float64], RowEffects]:
-        """Rows in the units of the fit, and what the fit knows of their effects."""
-        values = self._read(X)
-        at = self._effects_at(X, len(values), groups, time, coords)
-        return self._units.inside(values), at
+    @property
+    def _width(self) -> int:
+        """Numbers that a row may take while it is answered."""
+        most = max((len(names) for names in self._model.basis_names), default=1)
+        return self.n_features_in_ * most * (most + self._n_features_out)
 
-    def _effects_at(self, X, n_rows: int, groups, time, coords, unseen: str | None = None) -> RowEffects:
+    def _by_parts(self, answer, X, groups, time, coords) -> NDArray[np.float64]:
+        """Answer rows in the units of the fit, with what the fit knows of their effects, a part of them at a time."""
+        values = self._read(X)
+        rows = self._effect_rows(X, len(values), groups, time, coords)
+        found = [
+            answer(self._units.inside(values[part]), self._model.row_effects(rows.take(part)))
+            for part in row_blocks(len(values), self._width)
+        ]
+        return np.concatenate(found)
+
+    def _effect_rows(self, X, n_rows: int, groups, time, coords, unseen: str | None = None) -> EffectRows:
         inputs = EffectInputs(X, n_rows, groups, time, coords)
-        rows: EffectRows = self._data.rows(inputs, self.unseen if unseen is None else unseen)
-        return self._model.row_effects(rows)
+        return self._data.rows(inputs, self.unseen if unseen is None else unseen)
 
     def _drawn(self, at: RowEffects, rng: np.random.Generator) -> NDArray[np.float64]:
         n_rows, n_features = at.mean.shape

@@ -1,4 +1,4 @@
-"""The units that features are fitted in, and the effects that a user's ``effects`` stands for."""
+"""The units that features are fitted in, and which effects features can have."""
 
 from __future__ import annotations
 
@@ -10,10 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
-from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.validation.wording import listed
 
-__all__ = ["FeatureUnits", "effects_of"]
+__all__ = ["FeatureUnits", "refuse_slopes"]
 
 
 class FeatureUnits(NamedTuple):
@@ -64,20 +63,15 @@ class FeatureUnits(NamedTuple):
         return self.center + self.spread * X
 
 
-def effects_of(effects: Any, groups: Any) -> list[AbstractRandomEffect]:
-    """The effects that a user named; by default a level of its own for every group of every grouping.
+def refuse_slopes(effects: Sequence[AbstractRandomEffect]) -> None:
+    """Refuse effects with slopes of features: here every feature is an outcome.
 
     Raises
     ------
-    TypeError
-        Something that is no effect.
     ValueError
-        Effects with slopes of features: here every feature is an outcome.
     """
-    given = chosen_effects(effects, groups)
-    for effect in given:
+    for effect in effects:
         if effect.covariate_keys:
             raise ValueError(
                 f"{effect!r} has slopes of columns of X, but here these are outcomes; see MixedModel"
             )
-    return given

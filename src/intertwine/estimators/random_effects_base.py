@@ -24,11 +24,11 @@ from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
-from intertwine.estimators.effect_choice import chosen_effects, effects_from_state, effects_to_state
+from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.long_work import watched
-from intertwine.estimators.model_head import head_of, take_features
+from intertwine.estimators.random_effects_state import random_effects_from_state, random_effects_to_state
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
 from intertwine.estimators.random_effects_units import FeatureUnits, refuse_slopes
 from intertwine.fitting.factor_rows import row_blocks
@@ -328,25 +328,11 @@ class AbstractRandomEffectsEstimator(
         NotFittedError, PermissionError, OSError
         """
         check_is_fitted(self, "_model")
-        state = head_of(self, effects=effects_to_state(self.effects)) | {
-            "units": self._units._asdict(),
-            "log_units": self._log_units,
-            "chosen": effects_to_state(list(self._effects)),
-            "data": self._data.to_state(),
-            "model": self._model.to_state(),
-        }
-        save_state(path, state)
+        save_state(path, random_effects_to_state(self))
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        params = state["params"]
-        estimator = cls(**params | {"effects": effects_from_state(params["effects"])})
-        take_features(estimator, state)
-        estimator._units, estimator._log_units = FeatureUnits(**state["units"]), state["log_units"]
-        estimator._effects = tuple(effects_from_state(state["chosen"]))
-        estimator._data = EffectData.from_state(state["data"])
-        estimator._model = estimator._model_from_state(state["model"])
-        return estimator
+        return random_effects_from_state(cls, state)
 
     @property
     def n_iter_(self) -> int:

@@ -96,10 +96,10 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
     >>> import numpy as np
     >>> from intertwine import RandomEffectsPCA
     >>> rng = np.random.default_rng(0)
-    >>> school = np.repeat(np.arange(40), 10)
-    >>> taste = rng.standard_normal(400)
-    >>> X = np.outer(taste, [2.0, -1.0, 1.0, 0.5]) + 3.0 * rng.standard_normal((40, 4))[school]
-    >>> X += 0.5 * rng.standard_normal((400, 4))
+    >>> school = np.repeat(np.arange(20), 40)
+    >>> taste = rng.standard_normal(800)
+    >>> X = np.outer(taste, [2.0, -1.0, 1.0, 0.5]) + 3.0 * rng.standard_normal((20, 4))[school]
+    >>> X += 0.5 * rng.standard_normal((800, 4))
     >>> model = RandomEffectsPCA(n_components=1).fit(X[::2], groups=school[::2])
     >>> latents = model.transform(X[1::2], groups=school[1::2])
     >>> bool(abs(np.corrcoef(latents[:, 0], taste[1::2])[0, 1]) > 0.95)

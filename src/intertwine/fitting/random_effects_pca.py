@@ -44,7 +44,7 @@ from intertwine.fitting.rotated_rows import RotatedRows
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.base import VarianceComponents
-from intertwine.mixed_effects.block import semidefinite_factor
+from intertwine.mixed_effects.factors import semidefinite_factor
 
 __all__ = ["PCASettings", "fit_random_effects_pca"]
 

@@ -140,7 +140,7 @@ def _inverse(G: Array) -> tuple[Array, Array]:
         inverse[..., 0, 0], inverse[..., 1, 1] = G[..., 1, 1], G[..., 0, 0]
         inverse[..., 0, 1] = inverse[..., 1, 0] = -G[..., 0, 1]
         return inverse / determinant[..., None, None], np.log(determinant)
-    return np.linalg.inv(G), np.linalg.slogdet(G)[1]
+    return np.asarray(np.linalg.inv(G)), np.linalg.slogdet(G)[1]
 
 
 def _solved(rows: RotatedRows, kinds: _Kinds, W: Array, Y: Array) -> Array:

@@ -1,8 +1,10 @@
 """In which order unknowns are eliminated, and where the Cholesky factor then has entries.
 
 The quotient graph of Amestoy, Davis & Duff, An approximate minimum degree ordering algorithm (1996): an eliminated node
-stays as an *element*, the list of the nodes that it connected, which is the pattern of its column of the factor.
-Elimination stops where what is left is nearly full: that is the work of LAPACK.
+stays as an *element*, the list of the nodes that it connected, which is the pattern of its column of the factor. In one
+round no neighbour of an eliminated node is eliminated (Liu, Modification of the minimum-degree algorithm by multiple
+elimination, 1985), which keeps the elimination tree shallow: a chain of n nodes has depth log n, not n. Elimination
+stops where what is left is nearly full: that is the work of LAPACK.
 """
 
 import numpy as np
@@ -45,12 +47,25 @@ def minimum_degree(start, adjacent, candidate, stop_density, max_fill):
     order = np.empty(n_candidates, np.int64)
     mark = np.full(n, -1, np.int64)
     outside = np.zeros(n, np.int64)  # of an element: base + how many of its nodes are not in the new one
+    waiting = np.empty(n_candidates, np.int64)  # neighbours of what this round eliminated
+    waits = np.zeros(n, np.bool_)
+    n_waiting, limit, stamp, step = 0, -1, 0, 0
     base, used, least, remaining = np.int64(0), np.int64(0), 0, n
-    for step in range(n_candidates):
-        while first[least] < 0:
+    while step < n_candidates:
+        while least <= limit and first[least] < 0:
             least += 1
+        if least > limit:  # the next round
+            for w in range(n_waiting):
+                i = waiting[w]
+                waits[i] = False
+                _insert(i, degree[i], first, following, previous)
+            n_waiting, least = 0, 0
+            while first[least] < 0:
+                least += 1
+            limit = min(n, least + 1 + least // 8)
         pivot = first[least]
         _remove(pivot, degree[pivot], first, following, previous)
+        stamp += 1
         at, stop_elements = start[pivot], start[pivot] + n_elements[pivot]
         room = used + n_neighbours[pivot]
         for t in range(at, stop_elements):
@@ -60,24 +75,28 @@ def minimum_degree(start, adjacent, candidate, stop_density, max_fill):
             larger[:used] = pattern[:used]
             pattern = larger
         opened = used
-        mark[pivot] = step
+        mark[pivot] = stamp
         for t in range(at, stop_elements):
             element = lists[t]
             if state[element] == 1:
                 for u in range(begin[element], end[element]):
-                    if mark[pattern[u]] != step:
-                        mark[pattern[u]] = step
+                    if mark[pattern[u]] != stamp:
+                        mark[pattern[u]] = stamp
                         pattern[used] = pattern[u]
                         used += 1
         for t in range(stop_elements, stop_elements + n_neighbours[pivot]):
-            if mark[lists[t]] != step:
-                mark[lists[t]] = step
+            if mark[lists[t]] != stamp:
+                mark[lists[t]] = stamp
                 pattern[used] = lists[t]
                 used += 1
         size = used - opened
-        remaining -= 1
-        if size > stop_density * remaining or used > max_fill:
+        if size > stop_density * (remaining - 1) and n_waiting > 0 and used <= max_fill:
+            _insert(pivot, degree[pivot], first, following, previous)  # a node that waits may have fewer
+            used, limit = opened, -1
+            continue
+        if size > stop_density * (remaining - 1) or used > max_fill:
             return order[:step], pattern_start[: step + 1], pattern[:opened].copy()
+        remaining -= 1
         for t in range(at, stop_elements):
             state[lists[t]] = 2
         state[pivot] = 1
@@ -96,18 +115,21 @@ def minimum_degree(start, adjacent, candidate, stop_density, max_fill):
         for u in range(opened, used):
             i = pattern[u]
             if candidate[i]:
-                _remove(i, degree[i], first, following, previous)
+                if not waits[i]:
+                    _remove(i, degree[i], first, following, previous)
+                    waits[i] = True
+                    waiting[n_waiting] = i
+                    n_waiting += 1
                 others = _update_lists(
-                    i, pivot, step, base, start, lists, n_elements, n_neighbours, state, mark, outside
+                    i, pivot, stamp, base, start, lists, n_elements, n_neighbours, state, mark, outside
                 )
                 degree[i] = min(remaining - 1, degree[i] + size - 1, others + size - 1)
-                _insert(i, degree[i], first, following, previous)
-                least = min(least, degree[i])
+        step += 1
     return order, pattern_start, pattern[:used].copy()
 
 
 @njit(cache=True, nogil=True)
-def _update_lists(i, pivot, step, base, start, lists, n_elements, n_neighbours, state, mark, outside):
+def _update_lists(i, pivot, stamp, base, start, lists, n_elements, n_neighbours, state, mark, outside):
     """Put the new element into the lists of node i and drop what it covers; bound the neighbours outside it."""
     at, kept, others = start[i], 0, 0
     for t in range(at, at + n_elements[i]):
@@ -122,7 +144,7 @@ def _update_lists(i, pivot, step, base, start, lists, n_elements, n_neighbours, 
     source, kept_neighbours = at + n_elements[i], 0
     for t in range(source, source + n_neighbours[i]):
         j = lists[t]
-        if j != pivot and mark[j] != step and state[j] == 0:
+        if j != pivot and mark[j] != stamp and state[j] == 0:
             lists[source + kept_neighbours] = j
             kept_neighbours += 1
     if kept == n_elements[i]:  # the pivot was a neighbour, so one place is free after the others
@@ -218,19 +240,44 @@ def transpose_columns(column_start, rows):
 
 
 @njit(cache=True, nogil=True)
-def find_slots(one, other, column_start, rows, n_tail, slots):
-    """Where the entries (one, other) of a symmetric matrix stand: in the head, or behind it in the square tail."""
+def find_slot(one, other, column_start, rows, n_tail):
+    """Where the entry (one, other) of a symmetric matrix stands: in the head, or behind it in the tail; or −1."""
     n_head = len(column_start) - 1
+    i, j = max(one, other), min(one, other)
+    if j >= n_head:
+        return column_start[n_head] + np.int64(i - n_head) * n_tail + (j - n_head)
+    low, high = column_start[j], column_start[j + 1] - 1
+    while low < high:
+        middle = (low + high) // 2
+        if rows[middle] < i:
+            low = middle + 1
+        else:
+            high = middle
+    return low if rows[low] == i else np.int64(-1)
+
+
+@njit(cache=True, nogil=True)
+def find_slots(one, other, column_start, rows, n_tail, slots):
+    """`find_slot` of many entries."""
     for e in range(len(one)):
-        i, j = max(one[e], other[e]), min(one[e], other[e])
-        if j >= n_head:
-            slots[e] = column_start[n_head] + np.int64(i - n_head) * n_tail + (j - n_head)
-            continue
-        low, high = column_start[j], column_start[j + 1] - 1
-        while low < high:
-            middle = (low + high) // 2
-            if rows[middle] < i:
-                low = middle + 1
-            else:
-                high = middle
-        slots[e] = low if rows[low] == i else -1
+        slots[e] = find_slot(one[e], other[e], column_start, rows, n_tail)
+
+
+@njit(cache=True, nogil=True)
+def pair_slots_of_rows(start, columns, column_start, rows, n_tail, widest):
+    """Slots of all pairs of unknowns of each sparse row, in order; none where one is missing or the row is wide."""
+    n = len(start) - 1
+    pair_start = np.zeros(n + 1, np.int64)
+    for i in range(n):
+        width = start[i + 1] - start[i]
+        pair_start[i + 1] = pair_start[i] + (width * (width + 1) // 2 if width <= widest else 0)
+    slots, known = np.empty(pair_start[-1], np.int64), np.empty(n, np.bool_)
+    for i in range(n):
+        at = pair_start[i]
+        known[i] = start[i + 1] - start[i] <= widest
+        for t in range(start[i], start[i + 1] if known[i] else start[i]):
+            for u in range(start[i], t + 1):
+                slots[at] = find_slot(np.int64(columns[t]), np.int64(columns[u]), column_start, rows, n_tail)
+                known[i] = known[i] and slots[at] >= 0
+                at += 1
+    return pair_start, slots, known

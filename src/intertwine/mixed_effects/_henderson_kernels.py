@@ -6,8 +6,6 @@ Everything that differs by output has the outputs first, so that one output is o
 import numpy as np
 from numba import njit, prange
 
-_CHUNK = 4096  # rows that a thread takes at once
-
 
 @njit(cache=True, nogil=True, parallel=True)
 def sum_pairs(pair, weights, left, right, out):
@@ -112,18 +110,19 @@ def gather(entries, slots, left, right, out):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def add_forms(pair, blocks, left, right, factor, out):
-    """out_i += factor · left_iᵀ block[pair_i] right_i."""
-    n = len(pair)
-    for part in prange((n + _CHUNK - 1) // _CHUNK):
-        begin, end = part * _CHUNK, min(n, (part + 1) * _CHUNK)
-        if left.shape[1] == 1 and right.shape[1] == 1:
-            for i in range(begin, end):
-                out[i] += factor * left[i, 0] * blocks[pair[i], 0, 0] * right[i, 0]
+def add_forms(inverses, slots, left_roots, right_roots, pair, left, right, factor, out):
+    """out_i += factor · left_iᵀ Λ_s P Λ_tᵀ right_i, with P of the row's pair, for each factor."""
+    for f in prange(len(inverses)):
+        if slots.shape[1] == 1 and slots.shape[2] == 1:
+            scale = factor * left_roots[f, 0, 0] * right_roots[f, 0, 0]
+            for i in range(len(pair)):
+                out[f, i] += scale * left[i, 0] * inverses[f, slots[pair[i], 0, 0]] * right[i, 0]
             continue
-        for i in range(begin, end):
+        blocks = np.empty(slots.shape)
+        gather(inverses[f], slots, left_roots[f], right_roots[f], blocks)
+        for i in range(len(pair)):
             total = 0.0
-            for k in range(left.shape[1]):
-                for c in range(right.shape[1]):
+            for k in range(slots.shape[1]):
+                for c in range(slots.shape[2]):
                     total += left[i, k] * blocks[pair[i], k, c] * right[i, c]
-            out[i] += factor * total
+            out[f, i] += factor * total

@@ -10,6 +10,8 @@ Fagan & Chin (1973).
 import numpy as np
 from numba import njit, prange
 
+_PARTS = 8  # stretches of rows, for each factor, that threads share
+
 
 @njit(cache=True, nogil=True)
 def factor_one(values, column_start, rows, row_start, row_column, row_entry, tail_start, n_tail, where):
@@ -138,14 +140,14 @@ def copy_both_triangles(lower, out):
 
 
 @njit(cache=True, nogil=True)
-def reach_of_rows(start, columns, parent):
+def reach_of_rows(start, columns, known, parent):
     """Of each sparse vector the columns of the head where forward elimination meets it: up the elimination tree."""
     n_rows = len(start) - 1
     mark = np.full(len(parent), -1, np.int64)
     reach_start = np.zeros(n_rows + 1, np.int64)
     for i in range(n_rows):
         count = 0
-        for t in range(start[i], start[i + 1]):
+        for t in range(start[i], start[i] if known[i] else start[i + 1]):
             j = np.int64(columns[t])
             while 0 <= j < len(parent) and mark[j] != i:
                 mark[j] = i
@@ -156,7 +158,7 @@ def reach_of_rows(start, columns, parent):
     mark[:] = -1
     for i in range(n_rows):
         at = reach_start[i]
-        for t in range(start[i], start[i + 1]):
+        for t in range(start[i], start[i] if known[i] else start[i + 1]):
             j = np.int64(columns[t])
             while 0 <= j < len(parent) and mark[j] != i:
                 mark[j] = i
@@ -168,20 +170,26 @@ def reach_of_rows(start, columns, parent):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def quadratic_forms(
-    values, tail_inverse, column_start, rows, start, columns, entries, reach_start, reach, out
-):
-    """aᵀ H⁻¹ a of each sparse vector a, for one factor of H: ‖L⁻¹a‖² in the head, the rest by the tail's inverse."""
-    n_head, n_tail, n_rows = len(column_start) - 1, len(tail_inverse), len(start) - 1
-    n_parts = min(n_rows, 64)
-    for part in prange(n_parts):
+def eliminated_forms(values, inverses, column_start, rows, n_tail, start, columns, entries, paths, out):
+    """aᵀ H⁻¹ a of sparse vectors a, of each factor: ‖L⁻¹a‖² in the head, the rest by the inverse of the tail.
+
+    ``entries`` (factors, entries) of the vectors differ by factor; those that `looked_up_forms` knows are passed over.
+    """
+    known, _, _, reach_start, reach = paths
+    n_head, n_rows = len(column_start) - 1, len(start) - 1
+    for part in prange(len(values) * _PARTS):
+        f, stretch = part // _PARTS, part % _PARTS
+        L, a = values[f], entries[f]
+        tail_inverse = inverses[f, column_start[n_head] :].reshape(n_tail, n_tail)
         x = np.zeros(n_head + n_tail)
         touched = np.empty(n_tail, np.int64)
         is_touched = np.zeros(n_tail, np.bool_)
-        for i in range(part * n_rows // n_parts, (part + 1) * n_rows // n_parts):
+        for i in range(stretch * n_rows // _PARTS, (stretch + 1) * n_rows // _PARTS):
+            if known[i]:
+                continue
             count, total = 0, 0.0
             for t in range(start[i], start[i + 1]):
-                x[columns[t]] += entries[t]
+                x[columns[t]] += a[t]
                 if columns[t] >= n_head and not is_touched[columns[t] - n_head]:
                     is_touched[columns[t] - n_head] = True
                     touched[count] = columns[t] - n_head
@@ -189,11 +197,11 @@ def quadratic_forms(
             for s in range(reach_start[i], reach_start[i + 1]):
                 j = reach[s]
                 begin = column_start[j]
-                w = x[j] / values[begin]
+                w = x[j] / L[begin]
                 x[j] = 0.0
                 total += w * w
                 for t in range(begin + 1, column_start[j + 1]):
-                    x[rows[t]] -= values[t] * w
+                    x[rows[t]] -= L[t] * w
                     if rows[t] >= n_head and not is_touched[rows[t] - n_head]:
                         is_touched[rows[t] - n_head] = True
                         touched[count] = rows[t] - n_head
@@ -207,4 +215,26 @@ def quadratic_forms(
             for s in range(count):
                 x[n_head + touched[s]] = 0.0
                 is_touched[touched[s]] = False
-            out[i] = total
+            out[f, i] = total
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def looked_up_forms(inverses, start, entries, paths, out):
+    """The same of the sparse vectors all of whose pairs have a slot in the inverse."""
+    known, pair_start, slots, _, _ = paths
+    n_rows = len(start) - 1
+    for part in prange(len(inverses) * _PARTS):
+        f, stretch = part // _PARTS, part % _PARTS
+        inverse, a = inverses[f], entries[f]
+        for i in range(stretch * n_rows // _PARTS, (stretch + 1) * n_rows // _PARTS):
+            if not known[i]:
+                continue
+            at, total = pair_start[i], 0.0
+            for t in range(start[i], start[i + 1]):
+                cross = 0.0
+                for u in range(start[i], t):
+                    cross += a[u] * inverse[slots[at]]
+                    at += 1
+                total += a[t] * (2.0 * cross + a[t] * inverse[slots[at]])
+                at += 1
+            out[f, i] = total

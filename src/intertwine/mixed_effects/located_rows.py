@@ -41,11 +41,12 @@ class LocatedRows:
             _to_nodes(where, block) for where, block in zip(located, equations.blocks[:-1], strict=True)
         ]
 
-    def parts(self) -> Iterator[tuple[slice, LocatedPart]]:
+    def parts(self, n_factors: int) -> Iterator[tuple[slice, LocatedPart]]:
+        """Stretches of rows such that the entries of all factors fit into memory."""
         width = 1 if self._fixed is None else 1 + self._fixed.shape[1]
         for A, block in zip(self._projections, self._equations.blocks[:-1], strict=True):
             width += block.n_basis * (1 if A is None else 1 + int(A.nnz / max(1, A.shape[0])))
-        step = max(1, _ENTRIES_AT_ONCE // width)
+        step = max(256, _ENTRIES_AT_ONCE // (width * n_factors))
         for start in range(0, self.n_rows, step):
             rows = slice(start, min(self.n_rows, start + step))
             yield rows, self._part(rows)
@@ -86,7 +87,7 @@ class LocatedPart:
         self._order = np.argsort(row, kind="stable")
         self._columns = equations.pattern.position[np.concatenate(columns)[self._order]]
         self._start = np.concatenate([[0], np.cumsum(np.bincount(row, minlength=n_rows))])
-        self._reach: tuple | None = None
+        self._pattern = equations.pattern
 
     def mean(self, coefficients: Sequence[Array]) -> Array:
         """Σ of the rows' values under coefficients (outputs, nodes, r) of each block, (rows, outputs)."""
@@ -101,16 +102,15 @@ class LocatedPart:
             out += matrix.tocsr() @ flat.T
         return out
 
-    def variance(self, factors: SparseFactors, f: int, tail_inverse: Array, roots: Sequence[Array]) -> Array:
-        """Posterior variance over σ² of the rows under factor f, with Λ of each block: (rows,)."""
+    def variance(self, factors: SparseFactors, inverses: Array, roots: Sequence[Array]) -> Array:
+        """Posterior variance over σ² of the rows, with Λ (factors, r, r) of each block: (factors, rows)."""
         rotated = [
-            (values @ root).ravel() for (_, _, _, values), root in zip(self._pieces, roots, strict=False)
+            (values @ root).reshape(len(root), -1)
+            for (_, _, _, values), root in zip(self._pieces, roots, strict=False)
         ]
-        data = np.concatenate(rotated)[self._order]
-        rows = sparse.csr_array((data, self._columns, self._start), self._shape)
-        if self._reach is None:
-            self._reach = factors.reach(rows)
-        return factors.quadratic_forms(f, tail_inverse, rows, self._reach)
+        entries = np.concatenate(rotated, axis=1)[:, self._order]
+        paths = self._pattern.paths(self._start, self._columns)
+        return factors.quadratic_forms(inverses, self._start, self._columns, entries, paths)
 
 
 def _to_nodes(where: Located, block: Block) -> sparse.csr_array | None:

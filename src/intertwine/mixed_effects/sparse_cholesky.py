@@ -23,12 +23,14 @@ from scipy.linalg import lapack
 from intertwine.mixed_effects import _elimination_kernels as elimination
 from intertwine.mixed_effects import _sparse_cholesky_kernels as kernels
 
-__all__ = ["SparseFactors", "SparsePattern", "TailBlock"]
+__all__ = ["RowPaths", "SparseFactors", "SparsePattern", "TailBlock"]
 
 Array = NDArray[np.float64]
+Index = NDArray[np.int64]
 
 _STOP_DENSITY = 0.25  # of what is left where LAPACK takes over
 _CROWDED = 10.0  # a node with more neighbours than this times √nodes is never eliminated early
+_LOOKED_UP = 16  # unknowns of a row whose pairs are looked up one by one
 
 
 class TailBlock(NamedTuple):
@@ -139,6 +141,25 @@ class SparsePattern:
         elimination.find_slots(i, j, self.column_start, self.rows, self.n_tail, out)
         return out.reshape(one.shape)
 
+    def paths(self, start: Index, columns: Index) -> RowPaths:
+        """Slots of the pairs of unknowns of sparse rows, or the columns that their elimination passes through."""
+        pair_start, slots, known = elimination.pair_slots_of_rows(
+            start, columns, self.column_start, self.rows, self.n_tail, _LOOKED_UP
+        )
+        reach = kernels.reach_of_rows(start, columns, known, self.parent)
+        return RowPaths(known, pair_start, slots, *reach)
+
+
+@final
+class RowPaths(NamedTuple):
+    """How sparse rows meet the pattern, for all factors: see `SparsePattern.paths`."""
+
+    known: NDArray[np.bool_]
+    pair_start: NDArray[np.int64]
+    slots: NDArray[np.int64]
+    reach_start: NDArray[np.int64]
+    reach: NDArray[np.int32]
+
 
 @final
 class SparseFactors:
@@ -230,20 +251,26 @@ class SparseFactors:
             kernels.backward(self._values, factor_of, p.column_start, p.rows, x)
         return np.ascontiguousarray(x[:, p.position]), whitened
 
-    def quadratic_forms(self, f: int, tail_inverse: Array, rows: sparse.csr_array, reach) -> Array:
-        """aᵀ H⁻¹ a of the sparse rows a (in the order of elimination) under factor f.
+    def quadratic_forms(
+        self, inverses: Array, start: Index, columns: Index, entries: Array, paths: RowPaths
+    ) -> Array:
+        """aᵀ H⁻¹ a of sparse rows a (in the order of elimination), (matrices, rows).
 
-        ``tail_inverse`` is the full inverse of the tail, ``reach`` what `reach` gave for these rows.
+        Rows all of whose pairs are in the pattern look them up; the others are eliminated.
+
+        Parameters
+        ----------
+        inverses : what `inverses` gave.
+        start, columns : pattern of the rows.
+        entries : (matrices, entries) their numbers for each factor.
+        paths : what `SparsePattern.paths` gave for them.
         """
-        out, p = np.empty(rows.shape[0]), self._pattern
-        sparse_rows = rows.indptr, rows.indices, rows.data
-        head = self._values[f], tail_inverse, p.column_start, p.rows
-        kernels.quadratic_forms(*head, *sparse_rows, *reach, out)  # type: ignore[call-arg]
+        out, p = np.empty((len(self._values), len(start) - 1)), self._pattern
+        kernels.looked_up_forms(inverses, start, entries, paths, out)
+        if not paths.known.all():
+            head = p.column_start, p.rows, p.n_tail
+            kernels.eliminated_forms(self._values, inverses, *head, start, columns, entries, paths, out)
         return out
-
-    def reach(self, rows: sparse.csr_array) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-        """Columns of the head that elimination of the sparse rows passes through."""
-        return kernels.reach_of_rows(rows.indptr, rows.indices, self._pattern.parent)
 
     def inverses(self, n_forgotten: int = 0) -> tuple[Array, Array | None]:
         """Entries of the inverses, each in its slot, and the inverses of the tails of z where there are blocks.

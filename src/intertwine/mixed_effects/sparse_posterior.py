@@ -196,16 +196,18 @@ class SparsePosterior(AbstractPosterior):
         blocks, random = equations.blocks, range(equations.n_effects)
         functions = [t for t in random if blocks[t].level is None]
         out = np.zeros((len(self._value_of), equations.n_rows))
-        for f, entries, _ in self._each_inverse():
+        for chunk, _, entries, _ in self._inverses():
             for group in equations.groups:
                 if group.of_row is not None:
-                    left, right = blocks[group.s], blocks[group.t]
+                    own = self._roots[group.s][chunk], self._roots[group.t][chunk]
+                    bases = blocks[group.s].basis, blocks[group.t].basis
                     twice = 1.0 if group.s == group.t else 2.0
-                    found = self._covariance(f, entries, group)
-                    kernels.add_forms(group.of_row, found, left.basis, right.basis, twice, out[f])
-            for t in functions:
-                for s in [s for s in random if s not in functions] + [s for s in functions if s <= t]:
-                    self._add_dense_variance(s, t, self._dense_covariance(f, entries, s, t), out[f])
+                    kernels.add_forms(entries, group.slots, *own, group.of_row, *bases, twice, out[chunk])
+            for f in range(chunk.start, chunk.stop) if functions else ():
+                inverse = entries[f - chunk.start]
+                for t in functions:
+                    for s in [s for s in random if s not in functions] + [s for s in functions if s <= t]:
+                        self._add_dense_variance(s, t, self._dense_covariance(f, inverse, s, t), out[f])
         return (out[self._factor_of] * self._noise[:, None]).T
 
     def _add_dense_variance(self, s: int, t: int, covariance: Array, out: Array) -> None:
@@ -282,15 +284,12 @@ class SparsePosterior(AbstractPosterior):
         unknown = self._system.restricted and fixed is not None
         rows = LocatedRows(self._equations, located, fixed if unknown else None)
         mean, spread = np.empty((rows.n_rows, p)), np.empty((len(self._value_of), rows.n_rows))
-        n_tail, n_sparse = self._equations.pattern.n_tail, int(self._equations.pattern.column_start[-1])
         for chunk, factors, entries, _ in self._inverses():
-            for some, part in rows.parts():
+            roots = [root[chunk] for root in self._roots]
+            for some, part in rows.parts(chunk.stop - chunk.start):
                 if chunk.start == 0:
                     mean[some] = part.mean(self._coefficients)
-                for f in range(chunk.start, chunk.stop):
-                    tail = entries[f - chunk.start, n_sparse:].reshape(n_tail, n_tail)
-                    roots = [root[f] for root in self._roots]
-                    spread[f, some] = part.variance(factors, f - chunk.start, tail, roots)
+                spread[chunk, some] = part.variance(factors, entries, roots)
         variance = (spread[self._factor_of] * self._noise[:, None]).T
         if fixed is not None and not unknown:
             mean += fixed @ self.fixed

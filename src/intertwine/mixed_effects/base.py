@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from intertwine.effects.random import Located
 
 __all__ = [
+    "AbstractDivisible",
     "AbstractGaussianSystem",
     "AbstractObserved",
     "AbstractObservedSystem",
@@ -108,6 +109,14 @@ class AbstractObserved(abc.ABC):
     @abc.abstractmethod
     def posterior(self, variances: VarianceComponents) -> AbstractPosterior:
         """Solve at these variances."""
+
+
+class AbstractDivisible(AbstractObserved):
+    """One that can be asked for some of the outputs only, at the cost of these."""
+
+    @abc.abstractmethod
+    def take(self, outputs: NDArray[np.int64]) -> AbstractObserved:
+        """Of these outputs."""
 
 
 class AbstractObservedSystem(AbstractGaussianSystem):

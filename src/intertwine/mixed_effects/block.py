@@ -11,6 +11,7 @@ nothing depends on the rows: an evaluation costs O(q p r² (r + c)), and what is
 
 from __future__ import annotations
 
+from copy import copy
 from typing import final
 
 import numpy as np
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect, IndependentPrior
 from intertwine.mixed_effects import _block_sums as row_sums
-from intertwine.mixed_effects.base import AbstractObserved, AbstractObservedSystem, Array, VarianceComponents
+from intertwine.mixed_effects.base import AbstractDivisible, AbstractObservedSystem, Array, VarianceComponents
 from intertwine.mixed_effects.block_posterior import BlockPosterior
 from intertwine.mixed_effects.level_rows import LevelRows
 
@@ -118,7 +119,7 @@ def _orthogonal(fixed: Array | None, n_rows: int) -> tuple[Array, Array]:
 
 
 @final
-class BlockObserved(AbstractObserved):
+class BlockObserved(AbstractDivisible):
     """Sums over the rows of each level, of y less about what fixed columns alone give.
 
     The posterior subtracts such sums from each other, and most digits are saved where the mean of y is away first.
@@ -164,3 +165,15 @@ class BlockObserved(AbstractObserved):
 
     def posterior(self, variances: VarianceComponents) -> BlockPosterior:
         return BlockPosterior(self.system, self, variances)
+
+    def take(self, outputs: NDArray[np.int64]) -> BlockObserved:
+        part, s = copy(self), copy(self.system)
+        s.pattern, s.n_entries, s.log_weights = (
+            s.pattern[outputs],
+            s.n_entries[outputs],
+            s.log_weights[outputs],
+        )
+        part.system = s
+        part.guess, part.products = self.guess[:, outputs], self.products[:, outputs]
+        part.sums, part.squares = np.ascontiguousarray(self.sums[:, :, outputs]), self.squares[outputs]
+        return part

@@ -1,7 +1,7 @@
 """Many small maximisations at once: BFGS of p functions that are evaluated together.
 
-One evaluation costs a pass over the data whatever the number of functions, so all take their steps at the same time,
-each of its own length; those that have converged stay where they are.
+An evaluation passes over data that the functions share, so all take their steps at the same time, each of its own
+length; those that have converged, or have found a step, are not asked again.
 
 Source: Nocedal & Wright, Numerical Optimization (2006), chapters 3 and 6.
 """
@@ -33,7 +33,7 @@ class Maxima(NamedTuple):
 
 
 def maximize(
-    evaluate: Callable[[Array], tuple[Array, Array]],
+    evaluate: Callable[[Array, NDArray[np.int64]], tuple[Array, Array]],
     x: Array,
     curvature: Array,
     tolerance: float,
@@ -45,7 +45,7 @@ def maximize(
     Parameters
     ----------
     evaluate : callable
-        Values (p,) and gradients (p, d) at points (p, d).
+        Values (k,) and gradients (k, d) at points (k, d) of k of the functions, and which of them these are (k,).
     x : array of shape (p, d)
         Where to begin.
     curvature : array of shape (p, d)
@@ -59,14 +59,14 @@ def maximize(
     Examples
     --------
     >>> centre = np.array([[1.0, 2.0], [-3.0, 0.5]])
-    >>> def hills(x):
-    ...     return -np.sum((x - centre) ** 4, axis=1), -4 * (x - centre) ** 3
+    >>> def hills(x, which):
+    ...     return -np.sum((x - centre[which]) ** 4, axis=1), -4 * (x - centre[which]) ** 3
     >>> found = maximize(hills, np.zeros((2, 2)), np.ones((2, 2)), 1e-12, 100)
     >>> bool(np.all(np.abs(found.x - centre) < 0.01)), bool(found.converged.all())
     (True, True)
     """
     p = len(x)
-    value, gradient = evaluate(x)
+    value, gradient = evaluate(x, np.arange(p))
     start = np.zeros((p, x.shape[1], x.shape[1]))
     np.einsum("pdd->pd", start)[:] = 1.0 / curvature
     inverse = start.copy()
@@ -101,24 +101,28 @@ def _search(evaluate, x, value, gradient, direction, slope, step, active):
     searching, moved = active.copy(), np.zeros(len(x), dtype=bool)
     new_x, new_value, new_gradient = x.copy(), value.copy(), gradient.copy()
     for _ in range(25):
-        trial = np.where(searching[:, None], x + step[:, None] * direction, new_x)
-        trial_value, trial_gradient = evaluate(trial)
-        allowed = _ROUNDING * np.abs(value)
-        better = searching & (trial_value >= value + _SUFFICIENT * step * slope - allowed)
+        which = np.flatnonzero(searching)
+        trial = x[which] + step[which, None] * direction[which]
+        trial_value, trial_gradient = evaluate(trial, which)
+        expected = step[which] * slope[which]
+        enough = trial_value >= value[which] + _SUFFICIENT * expected - _ROUNDING * np.abs(value[which])
+        better = which[enough]
         new_x[better], new_value[better], new_gradient[better] = (
-            trial[better],
-            trial_value[better],
-            trial_gradient[better],
+            trial[enough],
+            trial_value[enough],
+            trial_gradient[enough],
         )
-        moved |= better
-        searching &= ~better
-        if not searching.any():
+        moved[better], searching[better] = True, False
+        if enough.all():
             break
-        # The parabola through both values and the slope; a value that overflowed says only: nearer.
-        missed = value + step * slope - trial_value
+        # The vertex of the parabola through both values and the slope; a value that overflowed says only: nearer.
+        missed = value[which] + expected - trial_value
         with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            vertex = 0.5 * slope * step**2 / missed
-        step = np.where(np.isfinite(vertex), np.clip(vertex, 0.1 * step, 0.5 * step), 0.1 * step)
+            vertex = 0.5 * expected * step[which] / missed
+        shorter = np.where(
+            np.isfinite(vertex), np.clip(vertex, 0.1 * step[which], 0.5 * step[which]), 0.1 * step[which]
+        )
+        step[which] = shorter
     return new_x, new_value, new_gradient, moved
 
 

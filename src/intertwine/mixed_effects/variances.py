@@ -1,10 +1,5 @@
 """Variance components by maximum likelihood, restricted or not, of several outputs at once.
 
-The search is over log σ² and the factors Λ of Σ = σ² Λ Λᵀ, as in lme4, but without bounds: the sign of a column of Λ
-does not matter, so that a variance of zero is a maximum within, at which derivatives vanish, and is reached as fast as
-any other. That they vanish there whatever the data say is made up for at the end: where a variance has come to nothing,
-the derivative with respect to Σ tells whether it should have.
-
 Source: Bates et al., Fitting linear mixed-effects models using lme4 (2015), section 3; Laird & Ware (1982) for EM.
 """
 
@@ -20,18 +15,15 @@ from intertwine.effects.random import AbstractBoundEffect
 from intertwine.mixed_effects.base import (
     AbstractGaussianSystem,
     AbstractPosterior,
-    AbstractScoredPosterior,
     Array,
     VarianceComponents,
-    posteriors,
 )
-from intertwine.mixed_effects.factors import semidefinite_factor
-from intertwine.mixed_effects.lockstep import Maxima, maximize
+from intertwine.mixed_effects.lockstep import Maxima
+from intertwine.mixed_effects.variance_search import VarianceSearch, basis_root
 
 __all__ = ["VarianceReport", "em_variances", "fit_variances", "start_variances"]
 
-_NOTHING = 1e-4  # of a standard deviation relative to the noise: below it a variance may be zero
-_LIFT = 0.1  # variance, relative to the noise, that is tried instead
+_SAMPLE = 10_000  # rows that tell the size of y well enough to start from
 
 
 class VarianceReport(NamedTuple):
@@ -53,36 +45,32 @@ def start_variances(
 ) -> VarianceComponents:
     """Half of what fixed columns leave of the variance to the noise, the rest to all basis functions alike.
 
-    Entries of weight zero are not read.
+    Of many rows a sample is read, and no entries of weight zero.
     """
-    there = (
-        np.ones(y.shape, dtype=bool) if weights is None else np.broadcast_to(_by_entry(weights) > 0, y.shape)
-    )
+    rows = np.unique(np.linspace(0, len(y) - 1, min(len(y), _SAMPLE)).astype(np.int64))
+    observed = None if weights is None else (weights[:, None] if weights.ndim == 1 else weights) > 0.0
     total = np.empty(y.shape[1])
     for m in range(y.shape[1]):
-        values = y[there[:, m], m]
-        if fixed is not None and fixed.shape[1]:
-            C = fixed[there[:, m]]
-            values = values - C @ np.linalg.lstsq(C, values, rcond=None)[0]
-        total[m] = np.mean(values**2) if values.size else 0.0
+        there = rows
+        if observed is not None:
+            of_output = observed[:, min(m, observed.shape[1] - 1)]
+            there = rows[of_output[rows]]
+            if 2 * len(there) < len(rows):
+                there = np.flatnonzero(of_output)[:_SAMPLE]
+        total[m] = _left_variance(y[there, m], None if fixed is None else fixed[there])
     total = np.where(total > 0.0, total, 1.0)
-    scales = [basis_scale(effect) for effect in effects]
-    share = 0.5 / sum(len(scale) for scale in scales)
+    roots = [basis_root(effect) for effect in effects]
+    share = 0.5 / sum(len(root) for root in roots)
     return VarianceComponents(
-        0.5 * total, tuple(share * total[:, None, None] * np.diag(1.0 / scale**2) for scale in scales)
+        0.5 * total, tuple(share * total[:, None, None] * (root @ root.T) for root in roots)
     )
 
 
-def _by_entry(weights: Array) -> Array:
-    return weights[:, None] if weights.ndim == 1 else weights
-
-
-def basis_scale(effect: AbstractBoundEffect) -> Array:
-    """Root mean square of each basis function over the rows, (r,)."""
-    if effect.basis is None:
-        return np.ones(1)
-    scale = np.sqrt(np.mean(effect.basis**2, axis=0))
-    return np.where(scale > 0.0, scale, 1.0)
+def _left_variance(y: Array, fixed: Array | None) -> float:
+    """Of y less what fixed columns give."""
+    if fixed is not None and fixed.shape[1]:
+        y = y - fixed @ np.linalg.lstsq(fixed, y, rcond=None)[0]
+    return float(np.mean(y**2)) if y.size else 0.0
 
 
 def em_variances(
@@ -163,7 +151,7 @@ def fit_variances(
     >>> report.converged, found.noise.round(2), found.effects[0].round(1)
     (array([ True]), array([0.96]), array([[[7.7]]]))
     """
-    search = _Search(system, y, effects, start)
+    search = VarianceSearch(system, y, effects, start)
     found = search.maximize(search.start, tolerance, max_iter, on_iteration)
     n_iter = found.n_iter
     for _ in range(2):
@@ -185,137 +173,3 @@ def fit_variances(
 
 def _choose(which: NDArray[np.bool_], new, old):
     return np.where(which.reshape(-1, *[1] * (np.ndim(new) - 1)), new, old)
-
-
-class _Search:
-    """Points (p, d) of the search and the variances that they stand for: log σ² first, then the entries of factors.
-
-    Factors are those of basis functions with mean square one, so that all entries are of the order of one.
-    """
-
-    def __init__(self, system, y, effects, start: VarianceComponents) -> None:
-        self.system, self.n_evaluations = system, 0
-        self._posterior_at = posteriors(system, y)
-        p = len(start.noise)
-        self._log_noise = np.log(start.noise)
-        self._scales, self._entries, columns = [], [], [self._log_noise]
-        curvature = [np.broadcast_to(0.5 * np.asarray(system.n_entries, dtype=np.float64), (p,))]
-        self._parts, at = [], 1
-        for Sigma, effect, q in zip(start.effects, effects, system.n_levels, strict=True):
-            r = Sigma.shape[1]
-            relative = Sigma / start.noise[:, None, None]
-            scale = np.tile(1.0 / basis_scale(effect), (p, 1))
-            factor = semidefinite_factor(relative) / scale[:, :, None]
-            entries = np.tril_indices(r) if effect.correlated else np.diag_indices(r)
-            self._scales.append(scale)
-            self._entries.append(entries)
-            self._parts.append(slice(at, at + len(entries[0])))
-            at += len(entries[0])
-            columns.extend(factor[:, entries[0], entries[1]].T)
-            curvature.extend([np.full(p, 1.0 * q)] * len(entries[0]))
-        self.start = np.column_stack(columns)
-        self._curvature = np.maximum(np.column_stack(curvature), 1.0)
-
-    def maximize(self, x, tolerance, max_iter, on_iteration) -> Maxima:
-        return maximize(self._evaluate, x, self._curvature, tolerance, max_iter, on_iteration)
-
-    def at(self, variances: VarianceComponents) -> AbstractPosterior:
-        self.n_evaluations += 1
-        return self._posterior_at(variances)
-
-    def _factors(self, x: Array) -> list[Array]:
-        """Λ of each effect, of basis functions with mean square one."""
-        out = []
-        for scale, (a, b), part in zip(self._scales, self._entries, self._parts, strict=True):
-            factor = np.zeros((len(x), scale.shape[1], scale.shape[1]))
-            factor[:, a, b] = x[:, part]
-            out.append(factor)
-        return out
-
-    def variances(self, x: Array) -> VarianceComponents:
-        noise = np.exp(x[:, 0])
-        effects = []
-        for scale, factor in zip(self._scales, self._factors(x), strict=True):
-            root = scale[:, :, None] * factor
-            effects.append(noise[:, None, None] * root @ root.swapaxes(1, 2))
-        return VarianceComponents(noise, tuple(effects))
-
-    def _evaluate(self, x: Array) -> tuple[Array, Array]:
-        # So far from the start no likelihood has its maximum; without the limits a long step would overflow.
-        inside = np.abs(x[:, 0] - self._log_noise) < 60.0
-        x = np.where(inside[:, None], x, self.start)
-        variances = self.variances(x)
-        posterior = self.at(variances)
-        slopes = self._slopes(posterior, variances)
-        noise, entries = variances.noise, self.system.n_entries
-        by_log_noise = 0.5 * (posterior.noise_moment() / noise - entries)
-        gradient = np.empty_like(x)
-        for slope, Sigma, scale, factor, (a, b), part in zip(
-            slopes, variances.effects, self._scales, self._factors(x), self._entries, self._parts, strict=True
-        ):
-            by_log_noise = by_log_noise + np.sum(slope * Sigma, axis=(1, 2))
-            root = scale[:, :, None] * factor
-            gradient[:, part] = (2.0 * noise[:, None, None] * scale[:, :, None] * (slope @ root))[:, a, b]
-        gradient[:, 0] = by_log_noise
-        value = posterior.log_likelihood
-        good = inside & np.isfinite(value) & np.isfinite(gradient).all(axis=1)
-        return np.where(good, value, -np.inf), np.where(good[:, None], gradient, 0.0)
-
-    def _slopes(self, posterior: AbstractPosterior, variances: VarianceComponents) -> tuple[Array, ...]:
-        """Gradient with respect to each Σ, (p, r, r)."""
-        if isinstance(posterior, AbstractScoredPosterior):
-            return posterior.score()
-        out = []
-        for moment, Sigma, q in zip(
-            posterior.second_moments(), variances.effects, self.system.n_levels, strict=True
-        ):
-            size = np.einsum("maa->ma", Sigma)
-            # A variance of zero has no inverse; one that is a little larger has nearly the same derivative.
-            floor = np.maximum(1e-12 * size.max(axis=1, keepdims=True), 1e-300)
-            inverse = np.linalg.pinv(Sigma + floor[:, :, None] * np.eye(Sigma.shape[1]), hermitian=True)
-            out.append(0.5 * inverse @ (moment - q * Sigma) @ inverse)
-        return tuple(out)
-
-    def _smallest(self, x: Array) -> list[tuple[Array, Array]]:
-        """Of each effect the smallest variance relative to the noise (p,), and its direction (p, r)."""
-        out = []
-        for factor in self._factors(x):
-            values, vectors = np.linalg.eigh(factor @ factor.swapaxes(1, 2))
-            out.append((values[:, 0], vectors[:, :, 0]))
-        return out
-
-    def singular(self, x: Array) -> NDArray[np.bool_]:
-        return np.array([smallest < _NOTHING**2 for smallest, _ in self._smallest(x)])
-
-    def lift(self, x: Array) -> Array | None:
-        """Points at which variances have come to nothing that should not have, moved to where they have not."""
-        variances = self.variances(x)
-        posterior = self.at(variances)
-        slopes = self._slopes(posterior, variances)
-        new, any_lifted = x.copy(), False
-        for t, (smallest, vector) in enumerate(self._smallest(x)):
-            slope = variances.noise[:, None, None] * slopes[t]
-            towards = np.einsum("ma,mab,mb->m", vector * self._scales[t], slope, vector * self._scales[t])
-            wrong = (smallest < _NOTHING**2) & (towards * _LIFT > 1e-4)
-            if wrong.any():
-                factor = self._factors(x)[t]
-                covariance = factor @ factor.swapaxes(1, 2) + _LIFT * vector[:, :, None] * vector[:, None, :]
-                a, b = self._entries[t]
-                new[wrong, self._parts[t]] = np.linalg.cholesky(
-                    covariance[wrong] + 1e-12 * np.eye(covariance.shape[1])
-                )[:, a, b]
-                any_lifted = True
-        return new if any_lifted else None
-
-    def settle(self, found: Maxima) -> Array:
-        """Pivots that are nearly zero are zero where that is no less likely."""
-        x = found.x.copy()
-        for part, (a, b) in zip(self._parts, self._entries, strict=True):
-            block = x[:, part]
-            block[:, a == b] = np.where(np.abs(block[:, a == b]) < 10.0 * _NOTHING, 0.0, block[:, a == b])
-        changed = np.any(x != found.x, axis=1)
-        if changed.any():
-            value = self.at(self.variances(x)).log_likelihood
-            worse = changed & ~(value >= found.value - 1e-9 * np.maximum(1.0, 1e-4 * np.abs(found.value)))
-            x[worse] = found.x[worse]
-        return x

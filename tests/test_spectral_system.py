@@ -81,6 +81,22 @@ def test_a_variance_of_zero_leaves_the_regression(kind):
     assert not posterior.second_moments()[0].any()
 
 
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("tau", [0.0, 0.7])
+def test_its_score_is_the_derivative_by_the_variance(tau, restricted):
+    effect, fixed, w, y, variances = design("covariance", 2, True)
+    at = posteriors(SpectralSystem(effect, np.empty(0), fixed, w, P, restricted), y)
+
+    def posterior(t):
+        return at(VarianceComponents(variances.noise, (np.full((P, 1, 1), t),)))
+
+    eps = 1e-6
+    slope = (posterior(tau + eps).log_likelihood - posterior(tau - eps * (tau > 0)).log_likelihood) / (
+        eps * (1 + (tau > 0))
+    )
+    np.testing.assert_allclose(posterior(tau).score()[0][:, 0, 0], slope, rtol=1e-4)
+
+
 def test_row_weights_are_repetitions():
     effect, fixed, _, y, variances = design("covariance", 2, False)
     times = np.random.default_rng(3).integers(1, 4, N)

@@ -89,7 +89,7 @@ def maximize_scalar(
         else:
             new, gain = _vertex(left, best, right, values)
             narrow = right - left <= _NARROW * step
-            if narrow and gain <= tolerance or right - left <= 1e-9 * max(1.0, abs(best)):
+            if (narrow and gain <= tolerance) or right - left <= 1e-9 * max(1.0, abs(best)):
                 return _found(values, best, low, high, converged=True)
             widths.append(right - left)
             stuck = len(widths) > 2 and widths[-1] > 0.5 * widths[-3]
@@ -103,7 +103,9 @@ def maximize_scalar(
     return _found(values, best, low, high, converged=False)
 
 
-def _found(values: dict[float, float], best: float, low: float, high: float, converged: bool) -> ScalarMaximum:
+def _found(
+    values: dict[float, float], best: float, low: float, high: float, converged: bool
+) -> ScalarMaximum:
     bound = 0 if low == high else -1 if best == low else 1 if best == high else 0
     return ScalarMaximum(best, values[best], bound, converged, len(values))
 

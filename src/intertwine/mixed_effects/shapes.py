@@ -137,13 +137,16 @@ class _Search:
         self._variance_tolerance, self._max_iter, self._on_trial = variance_tolerance, max_iter, on_trial
         limits = [effect.shape_bounds() for effect in effects]
         self._cuts = np.cumsum([len(limit) for limit in limits])[:-1]
-        self.low, self.high = np.log(np.concatenate(limits)).T
+        self._limits = np.concatenate(limits).T
+        self.low, self.high = np.log(self._limits)
         self.best_value, self._last = -np.inf, np.empty(0)
         self._values: dict[bytes, float] = {}
         self._tried: list[Array] = []
 
     def _shapes(self, x: Array) -> tuple[Array, ...]:
-        return tuple(np.split(np.exp(x), self._cuts))
+        return tuple(
+            np.split(np.clip(np.exp(x), *self._limits), self._cuts)
+        )  # what is given is given to the bit
 
     def evaluate(self, x: Array) -> float:
         """The likelihood at a point; every point is tried once."""
@@ -180,7 +183,9 @@ class _Search:
         shapes = self._shapes(self.best)
         if self._last is not self.best:
             for effect, shape in zip(self._effects, shapes, strict=True):
-                effect.prior(shape)  # an effect remembers its last shape, of which it will be asked to predict
+                effect.prior(
+                    shape
+                )  # an effect remembers its last shape, of which it will be asked to predict
         report = ShapeReport(tuple(np.split(bound, self._cuts)), converged, np.array(self._tried))
         return ShapeFit(shapes, *self._best, report)
 

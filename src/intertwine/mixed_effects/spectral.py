@@ -28,7 +28,7 @@ from intertwine.effects.random import AbstractBoundEffect, BasisPrior, Covarianc
 from intertwine.mixed_effects.base import (
     AbstractObserved,
     AbstractObservedSystem,
-    AbstractPosterior,
+    AbstractScoredPosterior,
     Array,
     VarianceComponents,
 )
@@ -167,7 +167,7 @@ class SpectralObserved(AbstractObserved):
 
 
 @final
-class SpectralPosterior(AbstractPosterior):
+class SpectralPosterior(AbstractScoredPosterior):
     """Independent modes, and fixed effects by their Schur complement."""
 
     def __init__(self, observed: SpectralObserved, variances: VarianceComponents) -> None:
@@ -202,12 +202,17 @@ class SpectralPosterior(AbstractPosterior):
         self._gamma_root = root if s.restricted else np.zeros((len(noise), c, 0))
         self._left = z - U @ gamma
         self._means = shrink * self._left
-        self._unit_moment = np.sum(
-            ratio / noise * np.square(self._left / growth) + 1.0 / growth, axis=0
-        ) + np.array(
-            [ratio[m] * np.sum(np.square((U / growth[:, m, None]) @ self._gamma_root[m])) for m in outputs]
+        # What the moments are compared with in the derivative by τ, which has no division where τ is zero.
+        rise = np.square(self._left / growth).sum(axis=0) / noise - (s.eigenvalues[:, None] / growth).sum(
+            axis=0
         )
+        self._score = 0.5 / noise * (rise + [self._fixed_share(growth, m) for m in outputs])
         self.effects = ((s.level_modes @ self._means)[:, None, :],)
+
+    def _fixed_share(self, growth: Array, m: int) -> float:
+        """What not knowing γ adds to the squares of the modes."""
+        U = self._system.fixed_modes
+        return float(np.square((U / growth[:, m, None]) @ self._gamma_root[m]).sum())
 
     def fitted(self) -> Array:
         return self.effects[0][self._system.level, 0, :]
@@ -240,13 +245,16 @@ class SpectralPosterior(AbstractPosterior):
         return [modes @ (self._shrink[:, m, None] * (U @ root)) for m, root in enumerate(self._gamma_root)]
 
     def second_moments(self) -> tuple[Array, ...]:
-        return ((self._tau * self._unit_moment)[:, None, None],)
+        moment = self._tau * (self._system.n_levels[0] + 2.0 * self._tau * self._score)
+        return (moment[:, None, None],)
+
+    def score(self) -> tuple[Array, ...]:
+        return (self._score[:, None, None],)
 
     def noise_moment(self) -> Array:
         # By scaling both variances at once: times t, yᵀPy falls by 1/t and the determinants rise by powers of t.
-        s = self._system
-        unknown = s.n_fixed if s.restricted else 0
-        return self._noise * (self._quadratic + unknown + s.n_levels[0] - self._unit_moment)
+        unknown = self._system.n_fixed if self._system.restricted else 0
+        return self._noise * (self._quadratic + unknown - 2.0 * self._tau * self._score)
 
     def predict(self, located: Sequence[Located], fixed: Array | None) -> tuple[Array, Array]:
         s, where = self._system, located[0]

@@ -1,0 +1,126 @@
+"""The search for shapes: one variable at few points, and the summed likelihood of all outputs."""
+
+import numpy as np
+import pytest
+from dense_mixed_model import DenseSystem
+from scipy.optimize import minimize
+
+from intertwine.effects import Grouped, Spatial
+from intertwine.effects.random import EffectRows, GroupCodes
+from intertwine.mixed_effects.base import VarianceComponents
+from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.scalar_search import maximize_scalar
+from intertwine.mixed_effects.shapes import fit_shapes
+from intertwine.mixed_effects.variances import fit_variances, start_variances
+
+
+@pytest.mark.parametrize(
+    ("function", "top", "most"),
+    [
+        (lambda x: -((x - 0.3) ** 2), 0.3, 6),
+        (lambda x: -np.exp(x) + 2 * x, np.log(2), 10),
+        (lambda x: -(abs(x - 1.234) ** 1.5), 1.234, 25),
+        (lambda x: -np.log1p((x + 2) ** 2), -2.0, 15),
+        (lambda x: -100 * (x - 2.9) ** 2, 2.9, 8),
+    ],
+)
+def test_a_maximum_within_is_found_in_few_evaluations(function, top, most):
+    found = maximize_scalar(function, 0.0, -4.0, 4.0, tolerance=1e-5)
+    assert (found.bound, found.converged) == (0, True)
+    assert function(top) - found.value < 1e-3
+    assert found.n_evaluations <= most
+
+
+def test_a_maximum_on_a_bound_is_named():
+    up, down = (maximize_scalar(lambda x, s=s: s * x, 0.1, -2.0, 3.0) for s in (1, -1))
+    assert (up.x, up.bound, down.x, down.bound) == (3.0, 1, -2.0, -1)
+    same = maximize_scalar(lambda x: -x, 1.0, 1.0, 1.0)
+    assert (same.bound, same.n_evaluations, same.converged) == (0, 1, True)
+
+
+def test_a_search_cut_short_says_so():
+    found = maximize_scalar(lambda x: -((x - 0.3) ** 2), 0.0, -4.0, 4.0, max_evaluations=2)
+    assert (found.converged, found.n_evaluations) == (False, 2)
+
+
+def test_a_plateau_ends():
+    assert maximize_scalar(lambda x: 0.0, 0.0, -4.0, 4.0).converged
+
+
+def field(n, p, length_scale, seed=0, kernel="matern52"):
+    """Coordinates, and outcomes of a field with unit variance and noise of variance .25."""
+    rng = np.random.default_rng(seed)
+    coords = rng.uniform(-1, 1, (n, 2))
+    rows = EffectRows(n, {None: GroupCodes(rng.integers(0, 8, n), 8)}, coords=coords)
+    bound = Spatial(kernel, method="exact").bind(rows)
+    root = np.linalg.cholesky(bound.prior([length_scale]).covariance)
+    return rows, (root @ rng.normal(size=(n, p)))[bound.level] + 0.5 * rng.normal(size=(n, p))
+
+
+def fit(effects, y, restricted=True, **more):
+    fixed = np.ones((len(y), 1))
+    start = start_variances(effects, y, fixed)
+    return fit_shapes(
+        effects, lambda s: system_for(effects, s, fixed, None, y.shape[1], restricted), y, start, **more
+    )
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_length_scale_is_that_of_a_general_search_over_the_dense_model(restricted):
+    rows, y = field(30, 2, 0.5)
+    effects = [Spatial("matern52").bind(rows)]
+    found = fit(effects, y, restricted, tolerance=1e-5)
+    fixed = np.ones((30, 1))
+
+    def minus(theta):
+        shape, noise, tau = np.exp(theta[:1]), np.exp(theta[1:3]), np.exp(theta[3:])
+        dense = DenseSystem(effects, [shape], fixed, None, 2, restricted)
+        return -dense.posterior(y, VarianceComponents(noise, (tau[:, None, None],))).log_likelihood.sum()
+
+    ours = np.log([*found.shapes[0], *found.variances.noise, *found.variances.effects[0].ravel()])
+    best = minimize(minus, ours + 0.1, method="BFGS", options={"gtol": 1e-3})
+    assert minus(ours) - best.fun < 1e-4
+    np.testing.assert_allclose(ours, best.x, atol=2e-2)
+
+
+def test_what_is_given_is_not_searched():
+    rows, y = field(60, 1, 0.5)
+    effects = [Spatial(length_scale=0.4).bind(rows)]
+    found = fit(effects, y)
+    assert found.shapes[0] == [0.4]
+    assert len(found.shape_report.tried) == 1
+    direct, _, _ = fit_variances(
+        system_for(effects, fixed=np.ones((60, 1))), y, effects, start_variances(effects, y, np.ones((60, 1)))
+    )
+    np.testing.assert_allclose(found.variances.effects[0], direct.effects[0], rtol=1e-4)
+
+
+def test_the_report_tells_what_was_tried_and_what_lies_on_a_limit():
+    rows, _ = field(60, 1, 0.5)
+    rough = np.random.default_rng(1).normal(size=(60, 1))
+    trials = []
+    effects = [Spatial("matern12").bind(rows)]
+    plane = rows.coords @ np.ones((2, 1)) + 0.01 * rough
+    found = fit(effects, plane, on_trial=lambda shapes, value: trials.append((shapes[0][0], value)))
+    assert found.shape_report.bound[0] == [1]
+    np.testing.assert_allclose(found.shape_report.tried, trials)
+    assert found.posterior.log_likelihood.sum() == max(value for _, value in trials)
+
+
+def test_two_shapes_and_a_grouping_are_found_together():
+    rows, y = field(80, 3, 0.6)
+    rng = np.random.default_rng(5)
+    y = y + rng.normal(size=(8, 3))[rows.groups[None].codes]
+    effects = [Spatial("rbf").bind(rows), Grouped().bind(rows), Spatial("matern12").bind(rows)]
+    found = fit(effects, y, tolerance=0.05)
+    assert [len(shape) for shape in found.shapes] == [1, 0, 1]
+    best = found.posterior.log_likelihood.sum()
+    fixed = np.ones((80, 1))
+    for k in (0, 2):
+        for factor in (0.8, 1.25):
+            shapes = [np.array(s) for s in found.shapes]
+            low, high = effects[k].shape_bounds()[0]
+            shapes[k] = np.clip(shapes[k] * factor, low, high)
+            system = system_for(effects, shapes, fixed, None, 3)
+            _, posterior, _ = fit_variances(system, y, effects, found.variances)
+            assert posterior.log_likelihood.sum() < best + 0.1

@@ -1,8 +1,8 @@
 """Shapes of covariances, which all outputs share: length scales, autocorrelations.
 
 For each shape that is tried the variances of every output are set to their best values, and what is maximised is the
-sum of the outputs' log-likelihoods. A trial costs a decomposition of the covariance, so trials are few: one parameter
-at a time, on its logarithm, and no further than the likelihood can tell.
+sum of the outputs' log-likelihoods, as a function of the logarithms. A trial costs a decomposition of the covariance,
+so trials are few, and go no further than the likelihood can tell.
 """
 
 from __future__ import annotations
@@ -11,6 +11,8 @@ from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
+from scipy.optimize import minimize
 
 from intertwine.effects.random import AbstractBoundEffect
 from intertwine.mixed_effects.base import (
@@ -25,7 +27,10 @@ from intertwine.mixed_effects.variances import VarianceReport, fit_variances
 __all__ = ["ShapeFit", "ShapeReport", "fit_shapes"]
 
 _STEP = 0.7  # of a logarithm: the first trials are at half and twice the start
-_MAX_CYCLES = 10
+_DIFFERENCE = 1e-3  # of a logarithm, for slopes where several parameters are free
+_MAX_STEPS = 50
+_TRIAL_TOLERANCE = 1e-2  # of the variances, in tolerances of the shape
+_TRIAL_ITERATIONS = 50
 _SMALLEST_START = 1e-3  # of the first variances: a warm start must be positive definite
 
 
@@ -37,7 +42,7 @@ class ShapeReport(NamedTuple):
     log-likelihoods found, with the parameters side by side: (trials, parameters + 1).
     """
 
-    bound: tuple[Array, ...]
+    bound: tuple[NDArray[np.int64], ...]
     converged: bool
     tried: Array
 
@@ -82,7 +87,7 @@ def fit_shapes(
     tolerance : float, default=1e-3
         Of the log-likelihood summed over outputs. A shape that is a standard error off costs 0.5.
     variance_tolerance, max_iter : float, int
-        Of the search for variances at each shape.
+        Of the search for variances at the shape that is found; trials are laxer.
     on_trial : callable, optional
         Called with the shapes and the log-likelihood of each trial.
 
@@ -104,43 +109,33 @@ def fit_shapes(
     >>> fit.shapes[0].round(1), fit.variances.noise.round(2)
     (array([0.9]), array([0.09]))
     """
-    search = _Search(effects, system_at, y, start, variance_tolerance, max_iter, on_trial)
-    first = [effect.start_shape() for effect in effects] if shapes is None else shapes
-    search.evaluate(np.concatenate([np.log(np.asarray(shape, dtype=np.float64)) for shape in first]))
+    first = tuple(effect.start_shape() for effect in effects) if shapes is None else tuple(shapes)
+    search = _Search(effects, system_at, y, start, _TRIAL_TOLERANCE * tolerance, on_trial)
     free = np.flatnonzero(search.low < search.high)
-    bound, converged, step = np.zeros(len(search.low), dtype=np.int64), True, _STEP
-    for _ in range(_MAX_CYCLES):
-        before, converged = search.best_value, True
-        for k in free:
-            found = maximize_scalar(
-                search.along(int(k)),
-                search.best[k],
-                search.low[k],
-                search.high[k],
-                step=step,
-                tolerance=tolerance,
-            )
-            bound[k] = found.bound
-            converged &= found.converged
-        if len(free) < 2 or search.best_value - before <= tolerance:
-            break
-        step = max(0.5 * step, 0.05)
-        converged = False
-    return search.fit(bound, converged)
+    if not free.size:
+        system = system_at(first)
+        found = fit_variances(system, y, effects, start, variance_tolerance, max_iter)
+        none = tuple(np.zeros(len(shape), dtype=np.int64) for shape in first)
+        return ShapeFit(first, system, *found, ShapeReport(none, True, np.empty((0, len(search.low) + 1))))
+    search.evaluate(np.log(np.concatenate(first)))
+    climb = search.climb_one if len(free) == 1 else search.climb_many
+    converged = climb(free, tolerance)
+    return search.fit(converged, variance_tolerance, max_iter)
 
 
 class _Search:
     """All parameters side by side, as logarithms, and the best fit so far."""
 
-    def __init__(self, effects, system_at, y, start, variance_tolerance, max_iter, on_trial) -> None:
+    def __init__(self, effects, system_at, y, start, variance_tolerance, on_trial) -> None:
         self._effects, self._system_at, self._y, self._start = effects, system_at, y, start
-        self._variance_tolerance, self._max_iter, self._on_trial = variance_tolerance, max_iter, on_trial
+        self._variance_tolerance, self._on_trial = variance_tolerance, on_trial
         limits = [effect.shape_bounds() for effect in effects]
         self._cuts = np.cumsum([len(limit) for limit in limits])[:-1]
         self._limits = np.concatenate(limits).T
         self.low, self.high = np.log(self._limits)
         self.best_value, self._last = -np.inf, np.empty(0)
         self._values: dict[bytes, float] = {}
+        self._variances: dict[bytes, VarianceComponents] = {}
         self._tried: list[Array] = []
 
     def _shapes(self, x: Array) -> tuple[Array, ...]:
@@ -148,46 +143,84 @@ class _Search:
             np.split(np.clip(np.exp(x), *self._limits), self._cuts)
         )  # what is given is given to the bit
 
+    def _system(self, x: Array) -> AbstractGaussianSystem:
+        self._last = x
+        return self._system_at(self._shapes(x))
+
     def evaluate(self, x: Array) -> float:
         """The likelihood at a point; every point is tried once."""
-        if x.tobytes() in self._values:
-            return self._values[x.tobytes()]
-        shapes = self._shapes(x)
-        system = self._system_at(shapes)
-        variances, posterior, report = fit_variances(
-            system, self._y, self._effects, self._start, self._variance_tolerance, self._max_iter
-        )
-        value = float(np.sum(posterior.log_likelihood))
-        self._values[x.tobytes()], self._last = value, x
-        self._tried.append(np.append(np.exp(x), value))
-        if self._on_trial is not None:
-            self._on_trial(shapes, value)
-        if value > self.best_value:
-            self.best, self.best_value = x, value
-            self._best = (system, variances, posterior, report)
-            self._start = _positive(variances, self._start)
-        return value
+        key = x.tobytes()
+        if key not in self._values:
+            system = self._system(x)
+            variances, posterior, _ = fit_variances(
+                system, self._y, self._effects, self._start, self._variance_tolerance, _TRIAL_ITERATIONS
+            )
+            value = float(np.sum(posterior.log_likelihood))
+            self._values[key], self._variances[key] = value, variances
+            self._tried.append(np.append(np.exp(x), value))
+            if self._on_trial is not None:
+                self._on_trial(self._shapes(x), value)
+            if value > self.best_value:
+                self.best, self.best_value, self._best_system = x, value, system
+                self._start = _positive(variances, self._start)
+        return self._values[key]
 
-    def along(self, k: int) -> Callable[[float], float]:
-        """The likelihood as a function of one parameter, the others being the best so far."""
-        base = self.best.copy()
+    def climb_one(self, free: NDArray[np.int64], tolerance: float) -> bool:
+        """Parabolas, where one parameter is free."""
+        k, base = int(free[0]), self.best
 
         def function(value: float) -> float:
             x = base.copy()
             x[k] = value
             return self.evaluate(x)
 
-        return function
+        limits = float(self.low[k]), float(self.high[k])
+        return maximize_scalar(function, float(base[k]), *limits, step=_STEP, tolerance=tolerance).converged
 
-    def fit(self, bound, converged: bool) -> ShapeFit:
+    def climb_many(self, free: NDArray[np.int64], tolerance: float) -> bool:
+        """Quasi-Newton. At the best variances the likelihood does not depend on them, so these stay for a slope."""
+        base, size = self.best, max(1.0, abs(self.best_value))
+
+        def at(z: Array) -> Array:
+            x = base.copy()
+            x[free] = z
+            return x
+
+        def minus(z: Array) -> tuple[float, Array]:
+            x, slopes = at(z), np.zeros(len(free))
+            value = self.evaluate(x)
+            variances = self._variances[x.tobytes()]
+            for i, k in enumerate(free):
+                moved = x.copy()
+                moved[k] += _DIFFERENCE if x[k] + _DIFFERENCE <= self.high[k] else -_DIFFERENCE
+                likelihood = self._system(moved).posterior(self._y, variances).log_likelihood
+                slopes[i] = (np.sum(likelihood) - value) / (moved[k] - x[k])
+            return -value, -slopes
+
+        found = minimize(
+            minus,
+            base[free],
+            jac=True,
+            method="L-BFGS-B",
+            bounds=list(zip(self.low[free], self.high[free], strict=True)),
+            options={"ftol": tolerance / size, "gtol": 0.0, "maxiter": _MAX_STEPS},
+        )
+        return bool(found.success)
+
+    def fit(self, converged: bool, variance_tolerance: float, max_iter: int) -> ShapeFit:
         shapes = self._shapes(self.best)
         if self._last is not self.best:
             for effect, shape in zip(self._effects, shapes, strict=True):
                 effect.prior(
                     shape
                 )  # an effect remembers its last shape, of which it will be asked to predict
+        found = fit_variances(
+            self._best_system, self._y, self._effects, self._start, variance_tolerance, max_iter
+        )
+        free = self.low < self.high
+        bound = np.where(free & (self.best == self.high), 1, np.where(free & (self.best == self.low), -1, 0))
         report = ShapeReport(tuple(np.split(bound, self._cuts)), converged, np.array(self._tried))
-        return ShapeFit(shapes, *self._best, report)
+        return ShapeFit(shapes, self._best_system, *found, report)
 
 
 def _positive(variances: VarianceComponents, start: VarianceComponents) -> VarianceComponents:

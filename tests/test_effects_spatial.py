@@ -179,6 +179,15 @@ def test_the_spectral_system_of_a_field_is_its_dense_model(method):
     np.testing.assert_allclose(got.effects[0], oracle.effects[0], rtol=1e-4, atol=1e-6)
 
 
+def test_an_approximation_that_can_be_seen_is_spoken_of():
+    coords = rows(plane(400))
+    few = Spatial("matern12", method="nystrom", n_functions=20).bind(coords)
+    assert "20 functions miss up to" in few.caution([0.3])
+    assert "length scale 0.3 at 400 sites" in few.caution([0.3])
+    for enough in (Spatial(), Spatial("matern12"), Spatial("matern52", method="hilbert")):
+        assert enough.bind(coords).caution([0.8]) is None
+
+
 def test_sites_do_not_depend_on_the_order_of_rows():
     coords = plane(20)[np.random.default_rng(2).integers(0, 20, 50)]
     order = np.random.default_rng(4).permutation(50)

@@ -13,7 +13,7 @@ from intertwine.mixed_effects import shapes as shapes_module
 from intertwine.mixed_effects.base import VarianceComponents
 from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.scalar_search import maximize_scalar
-from intertwine.mixed_effects.shapes import fit_shapes
+from intertwine.mixed_effects.shapes import cautions, fit_shapes
 from intertwine.mixed_effects.variances import fit_variances, start_variances
 
 
@@ -108,6 +108,9 @@ def test_the_report_tells_what_was_tried_and_what_lies_on_a_limit():
     assert found.shape_report.bound[0] == [1]
     np.testing.assert_allclose(found.shape_report.tried, trials)
     assert found.posterior.log_likelihood.sum() >= max(value for _, value in trials)
+    (said,) = cautions(effects, found)
+    assert said.startswith("length_scale lies on the upper limit of its search, ")
+    assert cautions(effects, found._replace(shape_report=found.shape_report._replace(bound=([0],)))) == []
 
 
 def test_the_shape_of_a_sum_with_a_grouping():

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 __all__ = [
+    "AbstractApproximateEffect",
     "AbstractBoundEffect",
     "AbstractRandomEffect",
     "BasisPrior",
@@ -157,6 +158,14 @@ class AbstractBoundEffect(abc.ABC):
     @abc.abstractmethod
     def state(self) -> dict[str, Any]:
         """What `AbstractRandomEffect.restore` needs to locate rows in a later process: arrays, numbers and text."""
+
+
+class AbstractApproximateEffect(AbstractBoundEffect):
+    """One whose K may be an approximation."""
+
+    @abc.abstractmethod
+    def caution(self, shape: NDArray[np.float64]) -> str | None:
+        """What the approximation loses at a shape and what to do, where that can be seen in results; else None."""
 
 
 class AbstractRandomEffect(abc.ABC):

@@ -9,7 +9,13 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect, EffectRows, Located
+from intertwine.effects.random import (
+    AbstractApproximateEffect,
+    AbstractRandomEffect,
+    BasisPrior,
+    EffectRows,
+    Located,
+)
 from intertwine.effects.sites import as_places, distinct_sites, extent, nearest_spacing
 from intertwine.effects.spatial_fields import (
     AbstractField,
@@ -29,6 +35,7 @@ _ALWAYS_EXACT = 200  # sites: nothing is gained by functions
 _EXACT_SITES = 2000  # an eigendecomposition of so many takes seconds, at every length scale that is tried
 _MOST_FUNCTIONS = 600
 _UNSEEN_VARIANCE = 1e-6  # of a site, times its rows, that functions may leave out
+_VISIBLE_ERROR = 0.05  # of a correlation
 _START = 0.15  # length scale to begin from, in diagonals of the sites' box
 _LONGEST = 3.0  # the same; beyond, the field is a plane within any noise
 
@@ -122,7 +129,7 @@ class Spatial(AbstractRandomEffect):
 
 
 @final
-class BoundSpatial(AbstractBoundEffect):
+class BoundSpatial(AbstractApproximateEffect):
     """A field with the sites of the rows that it was fitted to.
 
     Parameters
@@ -185,6 +192,18 @@ class BoundSpatial(AbstractBoundEffect):
             self._last = None  # the earlier one's matrices go before new ones come
             self._last = (length_scale, self._new_field(length_scale))
         return self._last[1]
+
+    def caution(self, shape):
+        field = self.field(shape)
+        if field.error <= _VISIBLE_ERROR:
+            return None
+        used = field.prior.loadings.shape[1] if isinstance(field.prior, BasisPrior) else self.n_levels
+        kernel = self.effect.kernel
+        return (
+            f"{used:,} functions miss up to {field.error:.0%} of the covariance of a {kernel} field of length scale "
+            f"{field.length_scale:.3g} at {self.n_levels:,} sites; raise n_functions, or take method='exact' where "
+            "there is time and memory for it"
+        )
 
     def _new_field(self, length_scale: float) -> AbstractField:
         effect = self.effect

@@ -35,7 +35,7 @@ _WAVE_ERROR = 0.01  # of a correlation, that a basis of waves may make
 class AbstractField(abc.ABC):
     """A field at the sites, and elsewhere given these."""
 
-    method: str
+    length_scale: float
     error: float  # the largest error of a correlation between sites
 
     @property
@@ -52,7 +52,6 @@ class AbstractField(abc.ABC):
 class ExactField(AbstractField):
     """All correlations of all sites: q² numbers, and q³ operations to decompose them."""
 
-    method = "exact"
     error = 0.0
 
     def __init__(self, kernel: str, length_scale: float, sites: Array) -> None:
@@ -94,8 +93,6 @@ class NystromField(AbstractField):
     Source: Williams & Seeger, Using the Nyström method to speed up kernel machines (2001); landmarks by Cholesky with
     pivots, Harbrecht, Peters & Schneider, On the low-rank approximation by the pivoted Cholesky decomposition (2012).
     """
-
-    method = "nystrom"
 
     def __init__(self, kernel: str, length_scale: float, sites: Array, landmarks: Rows) -> None:
         self.kernel, self.length_scale, self.sites = kernel, length_scale, sites
@@ -192,12 +189,10 @@ class HilbertField(AbstractField):
     al., Practical Hilbert space approximate Bayesian Gaussian processes (2023), who give numbers for a laxer rule.
     """
 
-    method = "hilbert"
-
     def __init__(
         self, kernel: str, length_scale: float, sites: Array, most: int, given: int | None = None
     ) -> None:
-        self.sites = sites
+        self.length_scale, self.sites = length_scale, sites
         low, high = sites.min(axis=0), sites.max(axis=0)
         margin = 0.5 * distance_at(kernel, 0.5 * _WAVE_ERROR, length_scale)
         self._centre, self._half = 0.5 * (low + high), 0.5 * (high - low) + margin

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -15,7 +16,8 @@ from intertwine.minimize import Iteration
 from intertwine.mixed_effects.base import AbstractGaussianSystem, AbstractPosterior, VarianceComponents
 from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.least_squares import LeastSquaresSystem
-from intertwine.mixed_effects.variances import fit_variances, start_variances
+from intertwine.mixed_effects.shapes import cautions, fit_shapes
+from intertwine.mixed_effects.variances import start_variances
 
 __all__ = ["MixedModelData", "MixedModelFit", "fit_mixed_model", "solve_mixed_model"]
 
@@ -109,17 +111,25 @@ def fit_mixed_model(
         history.append(Iteration(len(history), total, max(gain, 0.0), time.perf_counter() - began))
         progress.iteration(history[-1], None)
 
-    shapes = [effect.start_shape() for effect in data.effects]
     start = start_variances(data.effects, data.y, data.fixed, data.weights)
-    variances, posterior, report = fit_variances(
-        data.system(shapes, restricted), data.y, data.effects, start, tolerance, max_iter, note
+    found = fit_shapes(
+        data.effects,
+        lambda shapes: data.system(shapes, restricted),
+        data.y,
+        start,
+        variance_tolerance=tolerance,
+        max_iter=max_iter,
+        on_iteration=note,
     )
+    for caution in cautions(data.effects, found):
+        warnings.warn(caution, UserWarning, stacklevel=2)
+    report, posterior = found.variance_report, found.posterior
     log_likelihood = posterior.log_likelihood
     if not restricted:
-        posterior = solve_mixed_model(data, shapes, variances)
+        posterior = solve_mixed_model(data, found.shapes, found.variances)
     return MixedModelFit(
-        tuple(shapes),
-        variances,
+        found.shapes,
+        found.variances,
         posterior,
         log_likelihood,
         report.converged,

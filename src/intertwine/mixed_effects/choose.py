@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from intertwine.effects.random import AbstractBoundEffect, BasisPrior, CovariancePrior, IndependentPrior
 from intertwine.mixed_effects.base import AbstractGaussianSystem, Array
 
@@ -54,6 +56,8 @@ def system_for(
     """
     if shapes is None:
         shapes = [effect.start_shape() for effect in effects]
+    if weights is not None and weights.ndim == 2 and np.all(weights == weights[:, :1]):
+        weights = weights[:, 0]  # rows that are missing as a whole
     if len(effects) == 1:
         prior = effects[0].prior(shapes[0])
         if isinstance(prior, IndependentPrior):

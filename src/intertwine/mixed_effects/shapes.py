@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.optimize import minimize
 
-from intertwine.effects.random import AbstractBoundEffect
+from intertwine.effects.random import AbstractApproximateEffect, AbstractBoundEffect
 from intertwine.mixed_effects.base import (
     AbstractGaussianSystem,
     AbstractPosterior,
@@ -24,7 +24,7 @@ from intertwine.mixed_effects.base import (
 from intertwine.mixed_effects.scalar_search import maximize_scalar
 from intertwine.mixed_effects.variances import VarianceReport, fit_variances
 
-__all__ = ["ShapeFit", "ShapeReport", "fit_shapes"]
+__all__ = ["ShapeFit", "ShapeReport", "cautions", "fit_shapes"]
 
 _STEP = 0.7  # of a logarithm: the first trials are at half and twice the start
 _DIFFERENCE = 1e-3  # of a logarithm, for slopes where several parameters are free
@@ -69,6 +69,7 @@ def fit_shapes(
     variance_tolerance: float = 1e-9,
     max_iter: int = 200,
     on_trial: Callable[[tuple[Array, ...], float], None] | None = None,
+    on_iteration: Callable[[int, Array], None] | None = None,
 ) -> ShapeFit:
     """Maximise the likelihood over shapes and variances.
 
@@ -90,6 +91,8 @@ def fit_shapes(
         Of the search for variances at the shape that is found; trials are laxer.
     on_trial : callable, optional
         Called with the shapes and the log-likelihood of each trial.
+    on_iteration : callable, optional
+        Called in every iteration of every search for variances with its number and the log-likelihoods (p,).
 
     Returns
     -------
@@ -110,11 +113,11 @@ def fit_shapes(
     (array([0.9]), array([0.09]))
     """
     first = tuple(effect.start_shape() for effect in effects) if shapes is None else tuple(shapes)
-    search = _Search(effects, system_at, y, start, _TRIAL_TOLERANCE * tolerance, on_trial)
+    search = _Search(effects, system_at, y, start, _TRIAL_TOLERANCE * tolerance, on_trial, on_iteration)
     free = np.flatnonzero(search.low < search.high)
     if not free.size:
         system = system_at(first)
-        found = fit_variances(system, y, effects, start, variance_tolerance, max_iter)
+        found = fit_variances(system, y, effects, start, variance_tolerance, max_iter, on_iteration)
         none = tuple(np.zeros(len(shape), dtype=np.int64) for shape in first)
         return ShapeFit(first, system, *found, ShapeReport(none, True, np.empty((0, len(search.low) + 1))))
     search.evaluate(np.log(np.concatenate(first)))
@@ -123,12 +126,46 @@ def fit_shapes(
     return search.fit(converged, variance_tolerance, max_iter)
 
 
+def cautions(effects: Sequence[AbstractBoundEffect], fit: ShapeFit) -> list[str]:
+    """What to be told of the shapes that were found: those on a limit, and approximations that can be seen.
+
+    Examples
+    --------
+    >>> from intertwine.effects import Spatial
+    >>> from intertwine.effects.random import EffectRows
+    >>> from intertwine.mixed_effects.choose import system_for
+    >>> from intertwine.mixed_effects.variances import start_variances
+    >>> x = np.linspace(0, 10, 300)[:, None]
+    >>> effects = [Spatial("matern12", method="nystrom", n_functions=8).bind(EffectRows(300, {}, coords=x))]
+    >>> fit = fit_shapes(effects, lambda s: system_for(effects, s), np.sin(x), start_variances(effects, np.sin(x)))
+    >>> cautions(effects, fit)
+    ["8 functions miss up to ...% of the covariance of a matern12 field of length scale ... at 300 sites; ..."]
+    """
+    said = []
+    for effect, shape, bounds in zip(effects, fit.shapes, fit.shape_report.bound, strict=True):
+        for name, value, at, limits in zip(
+            effect.shape_names, shape, bounds, effect.shape_bounds(), strict=True
+        ):
+            if at:
+                side, far = ("lower", "small") if at < 0 else ("upper", "large")
+                said.append(
+                    f"{name} lies on the {side} limit of its search, {value:.3g} (between {limits[0]:.3g} and "
+                    f"{limits[1]:.3g}): rows do not tell how {far} it is; give one that you know, or "
+                    "leave the effect out"
+                )
+        loss = effect.caution(shape) if isinstance(effect, AbstractApproximateEffect) else None
+        if loss is not None:
+            said.append(loss)
+    return said
+
+
 class _Search:
     """All parameters side by side, as logarithms, and the best fit so far."""
 
-    def __init__(self, effects, system_at, y, start, variance_tolerance, on_trial) -> None:
+    def __init__(self, effects, system_at, y, start, variance_tolerance, on_trial, on_iteration) -> None:
         self._effects, self._system_at, self._y, self._start = effects, system_at, y, start
-        self._variance_tolerance, self._on_trial = variance_tolerance, on_trial
+        self._variance_tolerance = variance_tolerance
+        self._on_trial, self._on_iteration = on_trial, on_iteration
         limits = [effect.shape_bounds() for effect in effects]
         self._cuts = np.cumsum([len(limit) for limit in limits])[:-1]
         self._limits = np.concatenate(limits).T
@@ -153,7 +190,13 @@ class _Search:
         if key not in self._values:
             system = self._system(x)
             variances, posterior, _ = fit_variances(
-                system, self._y, self._effects, self._start, self._variance_tolerance, _TRIAL_ITERATIONS
+                system,
+                self._y,
+                self._effects,
+                self._start,
+                self._variance_tolerance,
+                _TRIAL_ITERATIONS,
+                self._on_iteration,
             )
             value = float(np.sum(posterior.log_likelihood))
             self._values[key], self._variances[key] = value, variances
@@ -215,7 +258,13 @@ class _Search:
                     shape
                 )  # an effect remembers its last shape, of which it will be asked to predict
         found = fit_variances(
-            self._best_system, self._y, self._effects, self._start, variance_tolerance, max_iter
+            self._best_system,
+            self._y,
+            self._effects,
+            self._start,
+            variance_tolerance,
+            max_iter,
+            self._on_iteration,
         )
         free = self.low < self.high
         bound = np.where(free & (self.best == self.high), 1, np.where(free & (self.best == self.low), -1, 0))

@@ -6,11 +6,15 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from .ar1 import AR1 as AR1
+    from .graph import Graph as Graph
     from .grouped import Grouped as Grouped
     from .longitudinal import Longitudinal as Longitudinal
     from .spatial import Spatial as Spatial
 
 _MODULES = {
+    "AR1": "ar1",
+    "Graph": "graph",
     "Grouped": "grouped",
     "Longitudinal": "longitudinal",
     "Spatial": "spatial",

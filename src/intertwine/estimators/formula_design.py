@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from types import SimpleNamespace
 from typing import Any, final
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
@@ -225,15 +226,22 @@ def _column(column: Any, name: str, pd: Any) -> Any:
         raise ValueError(f"{name!r} holds dates or durations; turn it into numbers in a unit of your choice")
     if (missing := missing_labels(values)).any():
         raise ValueError(f"X contains NaN in [{name!r}]; impute it first, or drop the {missing.sum()} rows")
-    if is_categorical(column.dtype) and hasattr(column, "cat"):
-        try:
-            categories = column.cat.get_categories().to_list()
-        except (TypeError, AttributeError, ValueError):  # plain text
-            return values.astype(object)
-        return pd.Categorical(values, categories)
+    if is_categorical(column.dtype):
+        categories = _categories(column)
+        return values.astype(object) if categories is None else pd.Categorical(values, categories)
     if values.dtype.kind == "O" and not any(isinstance(value, str) for value in values[:1]):
         return np.array(values.tolist())
     return values
+
+
+def _categories(column: Any) -> list[Any] | None:
+    """Categories in their order; None of plain text."""
+    if isinstance(column.dtype, nw.String):
+        return None
+    if isinstance(column.dtype, nw.Enum):
+        return list(column.dtype.categories)
+    known = getattr(getattr(column.to_native(), "cat", None), "categories", None)  # of pandas
+    return sorted(column.unique().to_list()) if known is None else list(known)
 
 
 def _matrix(common: Any, n_rows: int) -> tuple[Array, list[str]]:

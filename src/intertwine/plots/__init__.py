@@ -15,10 +15,13 @@ from intertwine.plots.forest import InteractionForestDisplay
 from intertwine.plots.heatmap import InteractionHeatmapDisplay
 from intertwine.plots.item_map import ItemMapDisplay
 from intertwine.plots.latent_map import LatentMapDisplay
+from intertwine.plots.latents import LatentsDisplay
 from intertwine.plots.path import CoefficientPathDisplay, PathDisplay
+from intertwine.plots.shrinkage import ShrinkageDisplay
 from intertwine.plots.surface import InteractionSurfaceDisplay
 from intertwine.plots.survival import SurvivalCurvesDisplay
 from intertwine.plots.trace import TraceDisplay
+from intertwine.plots.trajectories import TrajectoriesDisplay
 
 __all__ = [
     "DARK",
@@ -34,9 +37,12 @@ __all__ = [
     "InteractionSurfaceDisplay",
     "ItemMapDisplay",
     "LatentMapDisplay",
+    "LatentsDisplay",
     "ObservedPredictedDisplay",
     "Palette",
     "PathDisplay",
+    "ShrinkageDisplay",
     "SurvivalCurvesDisplay",
     "TraceDisplay",
+    "TrajectoriesDisplay",
 ]

@@ -52,3 +52,23 @@ OUTCOMES = ("y", "ill", "stage", "time", "status")
 def only(table, *outcomes):
     """The features and the named outcomes."""
     return table.drop(columns=[name for name in OUTCOMES if name not in outcomes])
+
+
+def pupils(n=240, n_schools=24, seed=0):
+    """Columns age, sex, school (with its place lat, lon), week; the outcomes mark and second differ between schools."""
+    rng = np.random.default_rng(seed)
+    school = np.arange(n) % n_schools
+    level, place = rng.standard_normal(n_schools), rng.uniform(-1, 1, (n_schools, 2))
+    table = pd.DataFrame(
+        {
+            "age": rng.uniform(8, 12, n).round(1),
+            "sex": rng.choice(["f", "m"], n),
+            "school": [f"school {one}" for one in school],
+            "lat": place[school, 0].round(3) + 47,
+            "lon": place[school, 1].round(3) + 8,
+            "week": np.arange(n) // n_schools,
+        }
+    )
+    table["mark"] = 0.3 * table["age"] + level[school] + 0.5 * rng.standard_normal(n)
+    table["second"] = table["mark"] - level[school] + 0.5 * rng.standard_normal(n)
+    return table

@@ -15,12 +15,15 @@ from intertwine.cli.mistakes import Mistake, did_you_mean, one_line
 from intertwine.cli.options import (
     Categorical,
     Components,
+    Coords,
     Data,
     Drop,
     Duplicates,
     Entry,
     Event,
     Folds,
+    Formula,
+    Groups,
     Implicit,
     Item,
     ItemFeatures,
@@ -113,6 +116,9 @@ def fit(
     solver: Solver = None,
     scale: Scale = None,
     duplicates: Duplicates = None,
+    groups: Groups = None,
+    coords: Coords = None,
+    formula: Formula = None,
     scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
@@ -132,7 +138,15 @@ def fit(
     ] = None,
 ) -> None:
     """Fit a model of how features interact, and save it."""
-    from intertwine.cli.work import compare_problem, describe, fit_problem, heading, study_of, write_studies
+    from intertwine.cli.work import (
+        compare_by_unit,
+        compare_problem,
+        describe,
+        fit_problem,
+        heading,
+        study_of,
+        write_studies,
+    )
 
     screen = Screen()
     require_folder(output)
@@ -151,6 +165,9 @@ def fit(
         solver=solver,
         rating_scale=scale,
         duplicates=duplicates,
+        groups=groups,
+        coords=coords,
+        formula=formula,
     )
     if scheduler is not None:
         from intertwine.cli.cluster_fit import fit_on_cluster
@@ -167,6 +184,9 @@ def fit(
     if report is not None:
         fitted.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         screen.scores(fitted.comparison)
+        fitted.by_unit = compare_by_unit(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
+        if fitted.by_unit is not None:
+            screen.scores(fitted.by_unit, f"new {problem.family.units}")
     fitted.save(output)
     screen.say(f"model: {output}")
     if report is not None:
@@ -228,6 +248,9 @@ def compare(
     solver: Solver = None,
     scale: Scale = None,
     duplicates: Duplicates = None,
+    groups: Groups = None,
+    coords: Coords = None,
+    formula: Formula = None,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
@@ -237,8 +260,10 @@ def compare(
     jobs: Jobs = -1,
 ) -> None:
     """Score the model beside what one would use instead, all tuned, on the same held-out folds."""
+    import pandas as pd
+
     from intertwine.cli.reading import write_table_file
-    from intertwine.cli.work import compare_problem, describe
+    from intertwine.cli.work import compare_by_unit, compare_problem, describe
 
     screen = Screen()
     require_folder(output)
@@ -256,15 +281,24 @@ def compare(
         solver=solver,
         rating_scale=scale,
         duplicates=duplicates,
+        groups=groups,
+        coords=coords,
+        formula=formula,
     )
     problem = pose_file(data, roles, family)
     describe(problem, screen)
     comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
     screen.scores(comparison)
+    frames = [pd.DataFrame(comparison.fold_frame)]
+    by_unit = compare_by_unit(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
+    if by_unit is not None:
+        screen.scores(by_unit, f"new {problem.family.units}")
+        frames = [
+            frames[0].assign(held_out="rows"),
+            pd.DataFrame(by_unit.fold_frame).assign(held_out=problem.family.units),
+        ]
     if output is not None:
-        import pandas as pd
-
-        write_table_file(pd.DataFrame(comparison.fold_frame), output)
+        write_table_file(pd.concat(frames, ignore_index=True), output)
         screen.say(f"scores: {output}")
 
 

@@ -22,6 +22,9 @@ _FLAGS = {
     "solver": "--solver",
     "rating_scale": "--scale",
     "duplicates": "--duplicates",
+    "groups": "--groups",
+    "coords": "--coords",
+    "formula": "--formula",
 }
 _CHOICES = {
     "solver": ("auto", "variational", "gibbs", "als", "gauss_newton", "sgd"),
@@ -68,7 +71,7 @@ def family_of(model: str, **given: Any) -> Any:
         able = [family.name for family in FAMILIES.values() if name in family().settings()]
         if model not in able:
             raise Mistake(f"{_FLAGS[name]} is for --model {listed(able)}, not for {model}")
-    for name in ("user_features", "item_features"):
+    for name in ("user_features", "item_features", "groups", "coords"):
         if name in settings:
             settings[name] = spread(settings[name])
     for name in _CHOICES.keys() & settings.keys():
@@ -93,15 +96,10 @@ def _scale(text: str) -> tuple[float, float]:
 
 def pose_file(data: Path, roles: dict[str, Any], family: Any) -> Any:
     """Read a table and pose the problem in it, in the manner of the family."""
-    from intertwine.cli.problem import pose
-    from intertwine.cli.rating_table import pose_ratings
+    from intertwine.cli.preparations import pose_table
     from intertwine.cli.reading import read_table_file
-    from intertwine.compare import LatentFactorsFamily
 
-    table = read_table_file(data)
-    if isinstance(family, LatentFactorsFamily):
-        return pose_ratings(table, roles=roles, family=family)
-    return pose(table, **roles, family=family)
+    return pose_table(read_table_file(data), roles, family)
 
 
 def spread(names: list[str] | None) -> list[str]:

@@ -10,12 +10,15 @@ import typer
 __all__ = [
     "Categorical",
     "Components",
+    "Coords",
     "Data",
     "Drop",
     "Duplicates",
     "Entry",
     "Event",
     "Folds",
+    "Formula",
+    "Groups",
     "Implicit",
     "Item",
     "ItemFeatures",
@@ -37,10 +40,17 @@ __all__ = [
 Data = Annotated[
     Path, typer.Argument(help="Table with a header: .csv, .tsv (also .gz) or .parquet.", show_default=False)
 ]
-Target = Annotated[str | None, typer.Option(help="Column to predict.", show_default=False)]
+Target = Annotated[
+    str | None,
+    typer.Option(help="Column to predict; mixed-model: also several, A,B.", show_default=False),
+]
 Time = Annotated[
     str | None,
-    typer.Option(help="Survival: column with the time to the event or to censoring.", show_default=False),
+    typer.Option(
+        help="Survival: column with the time to the event or to censoring. mixed-model: column over which the levels "
+        "of the first group change.",
+        show_default=False,
+    ),
 ]
 Event = Annotated[
     str | None,
@@ -65,7 +75,8 @@ Model = Annotated[
     str,
     typer.Option(
         help="interactions: every pair of columns; fm: factorization machine, for labels of many levels; "
-        "local-fm: one for each part of the table; latent-factors: who rates what how."
+        "local-fm: one for each part of the table; latent-factors: who rates what how; mixed-model: what rows of a "
+        "group, a person or a place share."
     ),
 ]
 Components = Annotated[
@@ -111,6 +122,24 @@ Scale = Annotated[
     str | None,
     typer.Option(
         help="latent-factors: LOW,HIGH of the ratings; others are refused, predictions stay inside.",
+        show_default=False,
+    ),
+]
+Groups = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="mixed-model: column of labels whose levels differ; can be repeated, or a,b,c.",
+        show_default=False,
+    ),
+]
+Coords = Annotated[
+    list[str] | None,
+    typer.Option(help="mixed-model: columns of coordinates, LAT,LON.", show_default=False),
+]
+Formula = Annotated[
+    str | None,
+    typer.Option(
+        help="mixed-model: 'y ~ x + (1 + t | g)', in place of --target, --groups and --time.",
         show_default=False,
     ),
 ]

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import warnings
 from abc import ABC, abstractmethod
-from typing import Any, final
+from typing import Any, Self, final
 
 import pandas as pd
 
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preprocessing_state import preprocessor_from_state, preprocessor_to_state, standard_units
+from intertwine.cli.problem import Problem
 from intertwine.cli.typos import refuse_typos
+from intertwine.compare import AbstractFamily
 from intertwine.pipelines import TablePreprocessor
 from intertwine.tables import as_level
 
@@ -19,6 +21,16 @@ __all__ = ["AbstractPreparation", "TablePreparation", "require_columns"]
 
 class AbstractPreparation(ABC):
     """How tables are read for one fitted model."""
+
+    @classmethod
+    @abstractmethod
+    def fitted(cls, problem: Problem, estimator: Any) -> tuple[Self, Any]:
+        """Fit `estimator`, which its family may have wrapped in a search, on the problem; how to read other tables."""
+
+    @classmethod
+    @abstractmethod
+    def from_state(cls, state: dict[str, Any], family: AbstractFamily) -> Self:
+        """That of a model file."""
 
     @abstractmethod
     def features(self, table: pd.DataFrame) -> Any:
@@ -29,6 +41,10 @@ class AbstractPreparation(ABC):
         Mistake
             For columns that are absent, or hold other things than those of the fit.
         """
+
+    @abstractmethod
+    def beside(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Groups, times and coordinates that ``predict`` takes beside the features, by name."""
 
     @abstractmethod
     def warn_of_gaps(self, table: pd.DataFrame) -> None:
@@ -60,9 +76,21 @@ class TablePreparation(AbstractPreparation):
         self.unseen = unseen
 
     @classmethod
-    def from_state(cls, state: dict[str, Any], unseen: str) -> TablePreparation:
+    def fitted(cls, problem: Problem, estimator: Any) -> tuple[TablePreparation, Any]:
+        """Fit the preprocessor of the family, and the estimator on what comes out."""
+        family = problem.family
+        preprocessor = family.preprocessor(problem.shape)
+        X = preprocessor.fit_transform(problem.X)
+        return cls(preprocessor, family.unseen), family.chosen(estimator.fit(X, problem.y))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], family: AbstractFamily) -> TablePreparation:
         """That of a model file."""
-        return cls(preprocessor_from_state(state), unseen)
+        return cls(preprocessor_from_state(state), family.unseen)
+
+    def beside(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
     def to_state(self) -> dict[str, Any]:
         """Medians, means and scales of numbers, levels of labels."""

@@ -23,7 +23,16 @@ from intertwine.compare import (
 )
 from intertwine.validation import survival_target
 
-__all__ = ["TASKS", "Problem", "complete_rows", "is_number", "numbers_of", "pose", "refuse_dates"]
+__all__ = [
+    "TASKS",
+    "Problem",
+    "complete_rows",
+    "features_of",
+    "is_number",
+    "numbers_of",
+    "pose",
+    "refuse_dates",
+]
 
 TASKS = {task.name: task for task in (RegressionTask(), ClassificationTask(), SurvivalTask())}
 
@@ -49,6 +58,8 @@ class Problem:
         What was left out or replaced on the way.
     family : AbstractFamily
         What is to be fitted.
+    summary : str
+        The table in a line, where it takes other words than rows and columns.
     """
 
     X: pd.DataFrame
@@ -59,6 +70,7 @@ class Problem:
     categorical: list[str]
     family: AbstractFamily
     notes: list[str] = field(default_factory=list)
+    summary: str = ""
 
     @property
     def shape(self) -> Shape:
@@ -105,14 +117,8 @@ def pose(
     else:
         table = complete_rows(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target), ordered)
-    X = _features(table.drop(columns=[*roles, *drop]), categorical, notes, family)
+    X = features_of(table.drop(columns=[*roles, *drop]), categorical, notes, family)
     labels = [name for name in X.columns if name in categorical or not is_number(X[name])]
-    gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
-    if gaps:
-        notes.append(
-            "Missing values were replaced, by the median of a number and by a level of its own of a "
-            f"label: {', '.join(gaps[:12])}" + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
-        )
     called = str(target) if chosen.name != "survival" else str(event)
     numbers = [name for name in X.columns if name not in labels]
     return Problem(X, y, chosen, called, numbers, labels, family, notes)
@@ -253,9 +259,16 @@ def numbers_of(values: pd.Series, name: str, otherwise: str = "") -> NDArray[np.
     return values.to_numpy(float)
 
 
-def _features(
+def features_of(
     X: pd.DataFrame, categorical: Sequence[str], notes: list[str], family: AbstractFamily
 ) -> pd.DataFrame:
+    """Columns that `family` can predict from, and notes on those that it cannot, and on gaps.
+
+    Raises
+    ------
+    Mistake
+        For dates, infinite values, typing errors, and labels of too many levels.
+    """
     if X.shape[1] == 0:
         raise Mistake("no columns are left to predict from")
     empty = [name for name in X.columns if X[name].isna().all()]
@@ -277,6 +290,12 @@ def _features(
     ]
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
+    gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
+    if gaps:
+        notes.append(
+            "Missing values were replaced, by the median of a number and by a level of its own of a "
+            f"label: {', '.join(gaps[:12])}" + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
+        )
     return X
 
 

@@ -8,16 +8,13 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.id_columns import NUMBERS, TEXT, as_kind, kind_of, refuse_gaps, rows_of
 from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of, refuse_dates
-from intertwine.compare import LatentFactorsFamily, RegressionTask
-from intertwine.tables import as_level
+from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of
+from intertwine.compare import AbstractFamily, LatentFactorsFamily, RegressionTask
 
 __all__ = ["RatingPreparation", "pose_ratings"]
-
-_MOST_SHOWN = 5
-_NUMBERS, _TEXT = "numbers", "text"
 
 
 def pose_ratings(table: pd.DataFrame, *, roles: dict[str, Any], family: LatentFactorsFamily) -> Problem:
@@ -51,9 +48,9 @@ def pose_ratings(table: pd.DataFrame, *, roles: dict[str, Any], family: LatentFa
     y = numbers_of(table[target], target)
     _refuse_off_scale(table[target], y, target, family.rating_scale)
     for side, name in (("--user", user), ("--item", item)):
-        _refuse_gaps(table[name], name, f"a rating needs both ids (see {side}); drop those rows")
+        refuse_gaps(table[name], name, f"a rating needs both ids (see {side}); drop those rows")
     for name in chosen.columns[2:]:
-        _refuse_gaps(table[name], name, "fill it in, or do not name it as a feature")
+        refuse_gaps(table[name], name, "fill it in, or do not name it as a feature")
     preparation = RatingPreparation.of(table, chosen)
     X = preparation.features(table)
     _refuse_repeated(X, user, item, chosen.duplicates)
@@ -68,6 +65,7 @@ def pose_ratings(table: pd.DataFrame, *, roles: dict[str, Any], family: LatentFa
         labels,
         chosen,
         [*notes, *preparation.notes],
+        _summary(X, y, user, item, target),
     )
 
 
@@ -89,23 +87,26 @@ class RatingPreparation(AbstractPreparation):
     @classmethod
     def of(cls, table: pd.DataFrame, family: LatentFactorsFamily) -> RatingPreparation:
         """That of a table to be fitted on."""
-        kinds, notes = {}, []
+        kinds: dict[str, str] = {}
+        notes: list[str] = []
         for name in family.columns:
-            values = table[name]
-            refuse_dates(values, name)
-            kinds[name] = _NUMBERS if pd.api.types.is_numeric_dtype(values) else _TEXT
-            told = _numbers_among_text(values)
-            if told:
-                notes.append(f"{name!r} holds text in {told} among numbers: all of it was taken as text.")
+            kinds[name] = kind_of(table[name], name, notes)
         return cls(kinds, notes)
 
     @classmethod
     def of_ids(cls, ids: dict[str, np.ndarray]) -> RatingPreparation:
         """That of a table which was read elsewhere, from its ids."""
-        return cls({name: _TEXT if labels.dtype.kind == "O" else _NUMBERS for name, labels in ids.items()})
+        return cls({name: TEXT if labels.dtype.kind == "O" else NUMBERS for name, labels in ids.items()})
 
     @classmethod
-    def from_state(cls, state: dict[str, Any]) -> RatingPreparation:
+    def fitted(cls, problem: Problem, estimator: Any) -> tuple[RatingPreparation, Any]:
+        """Fit the estimator on users, items and features as they are."""
+        family = problem.family
+        assert isinstance(family, LatentFactorsFamily)
+        return cls.of(problem.X, family), family.chosen(estimator.fit(problem.X, problem.y))
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], family: AbstractFamily) -> RatingPreparation:
         """That of a model file."""
         return cls(dict(state["ratings"]))
 
@@ -123,12 +124,24 @@ class RatingPreparation(AbstractPreparation):
         require_columns(table, list(self.kinds))
         columns = {}
         for name, kind in self.kinds.items():
-            _refuse_gaps(table[name], name, "drop those rows, or fill it in")
-            columns[name] = _as_text(table[name]) if kind == _TEXT else _as_numbers(table[name], name)
+            refuse_gaps(table[name], name, "drop those rows, or fill it in")
+            columns[name] = as_kind(table[name], name, kind)
         return pd.DataFrame(columns, index=table.index)
+
+    def beside(self, table: pd.DataFrame) -> dict[str, Any]:
+        """Nothing."""
+        return {}
 
     def warn_of_gaps(self, table: pd.DataFrame) -> None:
         """There are none: rows with gaps were refused."""
+
+
+def _summary(X: pd.DataFrame, y: np.ndarray, user: str, item: str, target: str) -> str:
+    users, items = (int(X[name].nunique()) for name in (user, item))
+    return (
+        f"{len(X):,} ratings of {items:,} items by {users:,} users, {len(X) / users / items:.2%} of all pairs; "
+        f"{target} from {y.min():,.4g} to {y.max():,.4g}"
+    )
 
 
 def _target_name(table: pd.DataFrame, roles: dict[str, Any]) -> str:
@@ -168,15 +181,9 @@ def _refuse_off_scale(given: pd.Series, y: np.ndarray, name: str, scale: Sequenc
     outside = (y < scale[0]) | (y > scale[1])
     if outside.any():
         raise Mistake(
-            f"{name!r} is {y[outside][0]:g} in {_rows(given.index[outside])}, outside --scale "
+            f"{name!r} is {y[outside][0]:g} in {rows_of(given.index[outside])}, outside --scale "
             f"{scale[0]:g},{scale[1]:g}"
         )
-
-
-def _refuse_gaps(values: pd.Series, name: str, advice: str) -> None:
-    missing = values.isna()
-    if missing.any():
-        raise Mistake(f"{name!r} is missing in {_rows(values.index[missing])}: {advice}")
 
 
 def _refuse_repeated(X: pd.DataFrame, user: str, item: str, duplicates: str) -> None:
@@ -184,38 +191,5 @@ def _refuse_repeated(X: pd.DataFrame, user: str, item: str, duplicates: str) -> 
     if duplicates == "error" and again.any():
         raise Mistake(
             f"{int(again.sum()):,} ratings are of a pair of {user!r} and {item!r} that was rated before, in "
-            f"{_rows(X.index[again])}: say --duplicates mean, last or keep"
+            f"{rows_of(X.index[again])}: say --duplicates mean, last or keep"
         )
-
-
-def _rows(index: pd.Index) -> str:
-    """Rows of a file, counted from 1 below the header."""
-    shown = ", ".join(str(row + 1) for row in index[:_MOST_SHOWN])
-    more = f" and {len(index) - _MOST_SHOWN:,} more" if len(index) > _MOST_SHOWN else ""
-    return f"row{'s' if len(index) > 1 else ''} {shown}{more}"
-
-
-def _numbers_among_text(values: pd.Series) -> str:
-    """Where a column of text does not hold numbers, if nearly everywhere it does."""
-    if pd.api.types.is_numeric_dtype(values):
-        return ""
-    wrong = pd.to_numeric(values.astype(object), errors="coerce").isna()
-    return _rows(values.index[wrong]) if 0 < wrong.sum() <= 0.1 * len(values) else ""
-
-
-def _as_text(values: pd.Series) -> pd.Series:
-    return values.astype(object).map(as_level).astype(object)
-
-
-def _as_numbers(values: pd.Series, name: str) -> pd.Series:
-    if not pd.api.types.is_numeric_dtype(values):
-        numbers = pd.to_numeric(values.astype(object), errors="coerce")
-        if (wrong := numbers.isna()).any():
-            first = values[wrong].iloc[0]
-            raise Mistake(
-                f"{name!r} holds text in {_rows(values.index[wrong])} ({first!r}), where the model was fitted on "
-                "numbers"
-            )
-        values = numbers
-    whole = pd.api.types.is_float_dtype(values) and bool((values == np.floor(values)).all())
-    return values.astype("int64") if whole else values

@@ -124,6 +124,8 @@ class Screen:
         """Print what a fitted model found, in a table: its strongest interactions, or the levels of items."""
         if hasattr(type(estimator), "item_factors_"):
             self.levels(estimator)
+        elif hasattr(type(estimator), "fixed_effects_"):
+            self.mixed(estimator)
         else:
             self.interactions(estimator)
 
@@ -142,6 +144,49 @@ class Screen:
             table.add_column(name, justify="left" if name == "item" else "right", overflow="fold")
         for i in np.argsort(-level, kind="stable")[:k]:
             table.add_row(_plain(str(estimator.items_[i])), signed(float(level[i]), 2), f"{counts[i]:,.0f}")
+        self.output.print(table)
+
+    def mixed(self, estimator: Any, k: int = 15) -> None:
+        """Print fixed effects and variances of a mixed model."""
+        fixed, variances = columns_of(estimator.fixed_effects_), columns_of(estimator.variance_components_)
+        outputs = ["output"] if "output" in fixed else []
+        table = _table("Fixed effects")
+        for name in ("term", *outputs):
+            table.add_column(name, overflow="fold")
+        for name in ("estimate", "s.e.", "z"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for i in range(min(k, len(fixed["term"]))):
+            names = [_plain(str(fixed[name][i])) for name in ("term", *outputs)]
+            estimate, error = float(fixed["estimate"][i]), float(fixed["std_error"][i])
+            decimals = decimals_of([error], [estimate])
+            table.add_row(
+                *names, signed(estimate, decimals), unsigned(error, decimals), signed(float(fixed["z"][i]), 1)
+            )
+        self.output.print(table)
+        if len(fixed["term"]) > k:
+            self.say(f"and {len(fixed['term']) - k} more")
+        table = _table("Variances, and their share of all that is not fixed")
+        for name in ("component", "term", *outputs):
+            table.add_column(name, overflow="fold")
+        for name in ("variance", "sd", "correlation", "share"):
+            table.add_column(name, justify="right", no_wrap=True)
+        for i in range(len(variances["component"])):
+            alone = variances["term"][i] == variances["other_term"][i]
+            term = (
+                str(variances["term"][i])
+                if alone
+                else f"{variances['term'][i]}, {variances['other_term'][i]}"
+            )
+            names = [str(variances["component"][i]), term, *(str(variances[name][i]) for name in outputs)]
+            values = (
+                number(float(variances["variance"][i])),
+                *(
+                    number(float(variances["sd"][i])) if alone else "",
+                    "" if alone else signed(float(variances["correlation"][i]), 2),
+                    f"{float(variances['share'][i]):.0%}",
+                ),
+            )
+            table.add_row(*map(_plain, names), *values)
         self.output.print(table)
 
     def interactions(self, estimator: Any, k: int = 10) -> None:
@@ -175,11 +220,10 @@ class Screen:
             table.add_row(*map(_plain, names), *(cell(i) for cell in shown.values()))
         self.output.print(table)
 
-    def scores(self, comparison: Comparison) -> None:
-        """Print a comparison, the best model first."""
-        table = _table(
-            f"{comparison.task.metric} on {comparison.scores.shape[1]} held-out folds, ± standard error"
-        )
+    def scores(self, comparison: Comparison, of: str = "") -> None:
+        """Print a comparison, the best model first; `of` says what was held out, where it was no rows at random."""
+        folds = f"{comparison.scores.shape[1]} {f'folds of {of}' if of else 'held-out folds'}"
+        table = _table(f"{comparison.task.metric} on {folds}, ± standard error")
         table.add_column("model", no_wrap=True)
         for name in (comparison.task.metric, "difference", "settings", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)

@@ -12,9 +12,9 @@ import pandas as pd
 
 import intertwine
 from intertwine.cli.mistakes import Mistake
-from intertwine.cli.preparation import AbstractPreparation, TablePreparation
+from intertwine.cli.preparation import AbstractPreparation
+from intertwine.cli.preparations import preparation_kind
 from intertwine.cli.problem import TASKS, Problem
-from intertwine.cli.rating_table import RatingPreparation
 from intertwine.cli.reading import is_named_like_a_table
 from intertwine.compare import (
     FAMILIES,
@@ -22,7 +22,7 @@ from intertwine.compare import (
     AbstractTask,
     Comparison,
     InteractionsFamily,
-    LatentFactorsFamily,
+    MixedModelFamily,
 )
 from intertwine.io import load_state, save_state
 
@@ -49,6 +49,9 @@ class TableModel:
     notes : list of str
         What was done to the table.
     comparison : Comparison or None
+        On rows held out.
+    by_unit : Comparison or None
+        On groups or regions held out.
     """
 
     def __init__(
@@ -61,6 +64,7 @@ class TableModel:
         family: AbstractFamily,
         notes: list[str],
         comparison: Comparison | None = None,
+        by_unit: Comparison | None = None,
     ) -> None:
         self.preparation = preparation
         self.estimator = estimator
@@ -70,20 +74,13 @@ class TableModel:
         self.family = family
         self.notes = notes
         self.comparison = comparison
+        self.by_unit = by_unit
 
     @classmethod
     def fit(cls, problem: Problem, estimator: Any, roles: dict[str, Any]) -> TableModel:
         """Fit the preparation of the problem's table, and `estimator`, which its family may wrap in a search."""
         family = problem.family
-        preparation: AbstractPreparation
-        if isinstance(family, LatentFactorsFamily):
-            preparation = RatingPreparation.of(problem.X, family)
-            X: Any = problem.X
-        else:
-            preprocessor = family.preprocessor(problem.shape)
-            X = preprocessor.fit_transform(problem.X)
-            preparation = TablePreparation(preprocessor, family.unseen)
-        fitted = family.chosen(estimator.fit(X, problem.y))
+        preparation, fitted = preparation_kind(family).fitted(problem, estimator)
         return cls(preparation, fitted, problem.task, problem.target, roles, family, problem.notes)
 
     def features(self, table: pd.DataFrame) -> Any:
@@ -94,10 +91,22 @@ class TableModel:
         """Predictions for every row: a value, classes with probabilities, or a risk with survival at `times`."""
         X = self.features(table)
         self.preparation.warn_of_gaps(table)
+        if isinstance(self.family, MixedModelFamily):
+            return self._outcomes(X, table)
         with warnings.catch_warnings():
             # that levels are new was said by their names
             warnings.filterwarnings("ignore", r".* features that were zero in every row of fit")
             return self._predictions(X, table, times)
+
+    def _outcomes(self, X: Any, table: pd.DataFrame) -> pd.DataFrame:
+        """Predictions of a mixed model with their standard deviations, of each outcome."""
+        found = self.estimator.predict(X, return_std=True, **self.preparation.beside(table))
+        mean, std = (np.asarray(part).reshape(len(table), -1) for part in found)
+        names = list(self.family.settings()["outcomes"])
+        ends = [f"_{name}" for name in names] if len(names) > 1 else [""]
+        columns = {f"prediction{end}": mean[:, m] for m, end in enumerate(ends)}
+        columns |= {f"std{end}": std[:, m] for m, end in enumerate(ends)}
+        return pd.DataFrame(columns, index=table.index)
 
     def _predictions(self, X: Any, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         if self.task.name == "regression":
@@ -136,6 +145,7 @@ class TableModel:
                 "family": {"name": self.family.name, "settings": self.family.settings()},
                 "notes": self.notes,
                 "comparison": _comparison_to_state(self.comparison),
+                "by_unit": _comparison_to_state(self.by_unit),
             },
         )
 
@@ -165,11 +175,8 @@ class TableModel:
             "family", {"name": InteractionsFamily.name, "settings": {}}
         )  # older files have no other
         known = FAMILIES[family["name"]](**family["settings"])
-        prepared = state["preprocessor"]
         return cls(
-            RatingPreparation.from_state(prepared)
-            if isinstance(known, LatentFactorsFamily)
-            else TablePreparation.from_state(prepared, known.unseen),
+            preparation_kind(known).from_state(state["preprocessor"], known),
             _estimator_from(state["estimator"]),
             task,
             state["target"],
@@ -177,6 +184,7 @@ class TableModel:
             known,
             list(state["notes"]),
             _comparison_from_state(state["comparison"], task),
+            _comparison_from_state(state.get("by_unit"), task),
         )
 
 

@@ -12,13 +12,15 @@ from intertwine.cli.mistakes import Mistake
 from intertwine.cli.problem import Problem
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import Comparison, LatentFactorsFamily, compare_models
+from intertwine.compare import AbstractEffectsFamily, Comparison, compare_models
+from intertwine.compare.family import Contest
 from intertwine.report import Study, write_report
 from intertwine.report.words import listed
 
 __all__ = [
     "FOLDS",
     "QUICK_FOLDS",
+    "compare_by_unit",
     "compare_problem",
     "describe",
     "fit_problem",
@@ -34,12 +36,8 @@ FOLDS, QUICK_FOLDS = 5, 3
 def describe(problem: Problem, screen: Screen) -> None:
     """Say in a line what was read, and in notes what was done to it."""
     n, p = problem.X.shape
-    if isinstance(problem.family, LatentFactorsFamily):
-        users, items = (int(problem.X[name].nunique()) for name in problem.family.columns[:2])
-        screen.say(
-            f"{n:,} ratings of {items:,} items by {users:,} users, {n / users / items:.2%} of all pairs; "
-            f"{problem.target} from {problem.y.min():,.4g} to {problem.y.max():,.4g}"
-        )
+    if problem.summary:
+        screen.say(problem.summary)
         for note in problem.notes:
             screen.note(note)
         return
@@ -93,36 +91,60 @@ def compare_problem(
     problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int, jobs: int | None = None
 ) -> Comparison:
     """Nested cross-validation against the baselines, with the preprocessing fitted inside each training part."""
-    inner = QUICK_FOLDS if quick else FOLDS
-    models, preprocessor, left_out = problem.family.contest(
-        problem.task, problem.shape, cv=inner, quick=quick, random_state=seed
-    )
-    if left_out:
+    contest = _contest(problem, quick, seed)
+    if contest.left_out:
+        verb = "is" if len(contest.left_out) == 1 else "are"
         screen.note(
-            f"{listed(left_out)} {'is' if len(left_out) == 1 else 'are'} left out of the comparison: "
+            f"{listed(contest.left_out)} {verb} left out of the comparison: "
             f"{problem.shape.n_rows:,} rows of {problem.shape.n_columns:,} columns, each level one, are too many"
         )
+    return _compared(problem, contest, screen, "", n_splits=cv, random_state=seed, n_jobs=jobs)
+
+
+def compare_by_unit(
+    problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int, jobs: int | None = None
+) -> Comparison | None:
+    """The same with whole groups, or regions, held out; None for families that know of none, or where they are few."""
+    family = problem.family
+    if not isinstance(family, AbstractEffectsFamily):
+        return None
+    try:
+        splits = family.splits_by_unit(problem.X, cv, seed)
+    except ValueError as error:
+        screen.note(str(error))
+        return None
+    on = f" on new {family.units}"
+    return _compared(
+        problem, _contest(problem, quick, seed), screen, on, splits=splits, random_state=seed, n_jobs=jobs
+    )
+
+
+def _contest(problem: Problem, quick: bool, seed: int) -> Contest:
+    inner = QUICK_FOLDS if quick else FOLDS
+    return problem.family.contest(problem.task, problem.shape, cv=inner, quick=quick, random_state=seed)
+
+
+def _compared(problem: Problem, contest: Contest, screen: Screen, on: str, **how: Any) -> Comparison:
+    n_folds = len(how["splits"]) if "splits" in how else how["n_splits"]
+    models = contest.models
     with (
         screen.collecting_warnings(),
-        screen.counting(f"comparing {len(models)} models", len(models) * cv) as step,
+        screen.counting(f"comparing {len(models)} models{on}", len(models) * n_folds) as step,
     ):
         return compare_models(
             models,
             problem.X,
             problem.y,
             problem.task,
-            preprocessor=preprocessor,
-            n_splits=cv,
-            random_state=seed,
-            n_jobs=jobs,
+            preprocessor=contest.preprocessor,
             on_step=lambda name, fold: step(f"{name}, fold {fold}"),
+            **how,
         )
 
 
 def heading(model: TableModel, path: Path) -> str:
     """Title of a report on one model."""
-    asked = "Who rates what how in" if isinstance(model.family, LatentFactorsFamily) else "What interacts in"
-    return f"{asked} {path.name}"
+    return f"{model.family.asks} {path.name}"
 
 
 def study_of(
@@ -135,6 +157,7 @@ def study_of(
     n_bootstrap: int = 30,
 ) -> Study:
     """A section of a report on `model`, with the rows of `problem` where there are any."""
+    beside = {} if problem is None else model.preparation.beside(problem.X)
     return Study(
         model.estimator,
         None if problem is None else model.features(problem.X),
@@ -147,6 +170,9 @@ def study_of(
         notes=tuple(model.notes),
         n_bootstrap=n_bootstrap,
         units=model.preparation.units,
+        by_unit=model.by_unit,
+        unit=model.family.units if isinstance(model.family, AbstractEffectsFamily) else "",
+        **beside,
     )
 
 

@@ -3,9 +3,11 @@
 from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
+from intertwine.compare.effects_family import AbstractEffectsFamily
 from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
 from intertwine.compare.family import AbstractFamily, Shape
 from intertwine.compare.latent_factors import LEVELS, NO_FEATURES, LatentFactorsFamily
+from intertwine.compare.mixed_model import FIXED_ALONE, GROUP_COLUMNS, MixedModelFamily
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
@@ -13,17 +15,21 @@ from intertwine.compare.task_of import task_of
 __all__ = [
     "FACTORIZATION",
     "FAMILIES",
+    "FIXED_ALONE",
+    "GROUP_COLUMNS",
     "LEVELS",
     "MAIN_EFFECTS",
     "NO_FEATURES",
     "OURS",
     "SETTLED",
+    "AbstractEffectsFamily",
     "AbstractFamily",
     "AbstractTask",
     "ClassificationTask",
     "Comparison",
     "InteractionsFamily",
     "LatentFactorsFamily",
+    "MixedModelFamily",
     "RegressionTask",
     "Shape",
     "SurvivalTask",

@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 import warnings
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from typing import Any, NamedTuple
 
@@ -18,7 +18,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.pipeline import make_pipeline
 
 from intertwine.compare._tuning import settings_tried
-from intertwine.compare.base import AbstractTask
+from intertwine.compare.base import AbstractTask, Split
 from intertwine.frames import make_frame
 
 __all__ = ["Comparison", "compare_models"]
@@ -125,6 +125,7 @@ def compare_models(
     *,
     preprocessor: Any = None,
     n_splits: int = 5,
+    splits: Sequence[Split] | None = None,
     random_state: int = 0,
     n_jobs: int | None = None,
     on_step: Callable[[str, int], None] | None = None,
@@ -142,6 +143,8 @@ def compare_models(
     preprocessor : transformer, optional
         Fitted inside each training part, in front of every model.
     n_splits : int, default 5
+    splits : sequence of (train, test), optional
+        Rows of each fold, in place of shuffled ones.
     random_state : int, default 0
         Of the shuffle.
     n_jobs : int, optional
@@ -169,7 +172,8 @@ def compare_models(
     >>> float(comparison.mean[0])
     1.0
     """
-    splits = task.splits(y, n_splits, random_state)
+    splits = task.splits(y, n_splits, random_state) if splits is None else list(splits)
+    n_splits = len(splits)
     shape = (len(models), n_splits)
     scores, seconds, tried = np.full(shape, np.nan), np.zeros(shape), np.ones(shape)
     errors: dict[str, NDArray[np.float64]] = {}

@@ -17,6 +17,7 @@ from intertwine.compare.base import (
 )
 from intertwine.compare.family import AbstractFamily, Contest, Shape
 from intertwine.compare.latent_factors import LatentFactorsFamily
+from intertwine.compare.mixed_model import MixedModelFamily
 from intertwine.pipelines import TablePreprocessor
 
 __all__ = [
@@ -47,6 +48,7 @@ class InteractionsFamily(AbstractFamily):
 
     name = "interactions"
     title = "intertwine"
+    asks = "What interacts in"
     tasks = ("regression", "classification", "survival")
     most_levels = 50
     unseen = "none of its levels"
@@ -95,6 +97,7 @@ class FactorizationFamily(AbstractFamily):
 
     name = "fm"
     title = FACTORIZATION
+    asks = "What interacts in"
     tasks = ("regression", "classification")
     most_levels = None
     unseen = "an average level"
@@ -162,6 +165,7 @@ class LocalFactorizationFamily(AbstractFamily):
 
     name = "local-fm"
     title = LOCAL
+    asks = "What interacts in"
     tasks = ("regression", "classification")
     most_levels = None
     unseen = "none of its levels"
@@ -219,7 +223,13 @@ class LocalFactorizationFamily(AbstractFamily):
 
 FAMILIES: dict[str, type[AbstractFamily]] = {
     family.name: family
-    for family in (InteractionsFamily, FactorizationFamily, LocalFactorizationFamily, LatentFactorsFamily)
+    for family in (
+        InteractionsFamily,
+        FactorizationFamily,
+        LocalFactorizationFamily,
+        LatentFactorsFamily,
+        MixedModelFamily,
+    )
 }
 
 

@@ -70,6 +70,8 @@ class AbstractFamily(ABC):
         What ``--model`` calls it.
     title : str
         What tables call it.
+    asks : str
+        What a report on it asks, in front of the name of the table.
     tasks : tuple of str
         Names of the tasks it can do.
     most_levels : int or None
@@ -80,6 +82,7 @@ class AbstractFamily(ABC):
 
     name: ClassVar[str]
     title: ClassVar[str]
+    asks: ClassVar[str]
     tasks: ClassVar[tuple[str, ...]]
     most_levels: ClassVar[int | None]
     unseen: ClassVar[str]

@@ -80,6 +80,7 @@ class LatentFactorsFamily(AbstractFamily):
 
     name = "latent-factors"
     title = "latent factors"
+    asks = "Who rates what how in"
     tasks = ("regression",)
     most_levels = None
     unseen = "an average one"

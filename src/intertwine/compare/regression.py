@@ -62,17 +62,20 @@ class RegressionTask(AbstractTask):
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``mean`` (n,) and, where a posterior gives it, the predictive ``std`` (n,)."""
         last = model[-1] if isinstance(model, Pipeline) else model
-        if getattr(last, "solver_", None) in _POSTERIOR:
+        if getattr(last, "solver_", None) in _POSTERIOR or getattr(last, "gives_std", False):
             mean, std = model.predict(X, return_std=True)
             return {"mean": np.asarray(mean, dtype=float), "std": np.asarray(std, dtype=float)}
-        return {"mean": np.asarray(model.predict(X), dtype=float).ravel()}
+        mean = np.asarray(model.predict(X), dtype=float)
+        return {"mean": mean.ravel() if mean.ndim == 2 and mean.shape[1] == 1 else mean}
 
     def score(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> float:
-        """Return R²."""
+        """Return R², on average over the columns of several outcomes."""
         return float(r2_score(y, prediction["mean"]))
 
     def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
-        """Return the root mean squared and the mean absolute error."""
+        """Return the root mean squared and the mean absolute error; several outcomes have no unit in common."""
+        if np.ndim(y) > 1:
+            return {}
         off = np.asarray(y, dtype=float) - prediction["mean"]
         return {"RMSE": float(np.sqrt(np.mean(off**2))), "MAE": float(np.mean(np.abs(off)))}
 

@@ -45,6 +45,12 @@ class Study:
         Refits behind the bootstrap intervals; 0 leaves them out.
     units : mapping of str to (mean, standard deviation)
         Of columns that were standardised before, so that pictures can speak in the units of the data.
+    groups, time, coords : optional
+        What a model with random effects was given beside `X`.
+    by_unit : Comparison, optional
+        Cross-validation with whole groups, or regions, held out.
+    unit : str, default ""
+        What these are called: "levels of school".
     """
 
     estimator: Any
@@ -58,6 +64,11 @@ class Study:
     notes: Sequence[str] = field(default=())
     n_bootstrap: int = 30
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    groups: Any = None
+    time: Any = None
+    coords: Any = None
+    by_unit: Comparison | None = None
+    unit: str = ""
 
     @property
     def task(self) -> AbstractTask:

@@ -1,0 +1,95 @@
+"""What families with random effects share: which columns say the group, the time and the place of a row."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import numpy as np
+import pandas as pd
+from sklearn.cluster import KMeans
+from sklearn.model_selection import GroupKFold
+
+from intertwine.compare.base import Split
+from intertwine.compare.family import AbstractFamily
+from intertwine.compare.from_table import Beside
+
+__all__ = ["AbstractEffectsFamily", "named"]
+
+_PLACES_A_FOLD = 4  # regions of the map that are held out together
+
+
+class AbstractEffectsFamily(AbstractFamily):
+    """A family whose rows share groups, times or places.
+
+    A final class supplies ``settings`` with at least these.
+
+    Parameters
+    ----------
+    groups : sequence of str
+        Columns of labels: every level has an intercept of its own and, with `time`, the first one's levels a slope.
+    coords : sequence of str
+        Columns of coordinates.
+    time : str, optional
+        Column of times; filled in when a problem is posed.
+    """
+
+    groups: list[str]
+    coords: list[str]
+    time: str | None
+
+    @property
+    def beside(self) -> Beside:
+        """Columns that go beside the features."""
+        return Beside(tuple(self.groups), self.time, tuple(self.coords))
+
+    def effects(self) -> list[Any]:
+        """One for what each column says: groups, the course of the first group's levels, places."""
+        from intertwine.effects import Grouped
+
+        found: list[Any] = [Grouped(name) for name in self.groups]
+        if self.time is not None:
+            from intertwine.effects import Longitudinal
+
+            found[0] = Longitudinal(self.groups[0])
+        if self.coords:
+            from intertwine.effects import Spatial
+
+            found.append(Spatial())
+        return found
+
+    def posed(self, **changed: Any) -> Self:
+        """The same with other settings."""
+        return type(self)(**(self.settings() | changed))
+
+    @property
+    def units(self) -> str:
+        """What the units are called that a model may be asked about without having seen them."""
+        return f"levels of {self.groups[0]}" if self.groups else "regions"
+
+    def splits_by_unit(self, X: pd.DataFrame, n_splits: int, random_state: int) -> list[Split]:
+        """Folds that hold out whole levels of the first group; without groups, regions of the map.
+
+        Raises
+        ------
+        ValueError
+            Where there are fewer levels than folds.
+        """
+        unit = self._units_of(X, n_splits, random_state)
+        n_units = np.unique(unit).size
+        if n_units < n_splits:
+            raise ValueError(f"{n_units} {self.units} cannot be held out in {n_splits} folds")
+        folds = GroupKFold(n_splits, shuffle=True, random_state=random_state)
+        return list(folds.split(X, groups=unit))
+
+    def _units_of(self, X: pd.DataFrame, n_splits: int, random_state: int) -> Any:
+        if self.groups:
+            return pd.factorize(X[self.groups[0]])[0]
+        places = X[self.coords].to_numpy(dtype=float)
+        regions = min(_PLACES_A_FOLD * n_splits, len(np.unique(places, axis=0)))
+        return KMeans(regions, n_init=1, random_state=random_state).fit_predict(places)
+
+
+def named(columns: Sequence[str] | None) -> list[str]:
+    """A list of its own."""
+    return [] if columns is None else list(columns)

@@ -1,0 +1,173 @@
+"""The random effects beside a network that learns: posterior, variances, and each row's prediction from the others."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects.base import (
+    AbstractGaussianSystem,
+    AbstractPosterior,
+    VarianceComponents,
+    posteriors,
+)
+
+__all__ = ["CollapsedEffects", "OtherRows", "Solved"]
+
+Array = NDArray[np.float64]
+
+_SMALLEST = 1e-6  # of a variance, relative to that of the residuals
+# All rows move at once. With D the weights, such steps settle where 2D − V⁻¹ is positive definite: as V⁻¹ ≤ I/σ², D ≥
+# I/2σ² is enough. Beyond that (rows of small crossed groups) a row keeps some of its own influence on its effects.
+_LARGEST_LEVERAGE = 0.5
+
+
+class OtherRows(NamedTuple):
+    """The distribution N(offset, 1 / weight) of every residual given all other ones; see `intertwine.elbo`.
+
+    Where a row's leverage is above a half, it counts as a half.
+
+    Attributes
+    ----------
+    offset, weight : ndarray of float32, shape (n, p)
+        The weight is zero where nothing was observed.
+    """
+
+    offset: NDArray[np.float32]
+    weight: NDArray[np.float32]
+
+
+class Solved(NamedTuple):
+    """What residuals say.
+
+    Attributes
+    ----------
+    others : OtherRows
+    log_likelihood : float
+        Of all residuals, the effects integrated out; with β ≠ 1 what takes its place,
+        max over q of E log p(r | b) − β KL(q(b) ‖ p(b)).
+    variances : VarianceComponents
+        After EM.
+    posterior : AbstractPosterior or None
+        Of the effects, before EM.
+    """
+
+    others: OtherRows
+    log_likelihood: float
+    variances: VarianceComponents
+    posterior: AbstractPosterior | None
+
+
+@final
+class CollapsedEffects:
+    """Random effects of p features.
+
+    Parameters
+    ----------
+    system : AbstractGaussianSystem or None
+        Without fixed effects; None: there are no random effects.
+    observed : ndarray of bool, shape (n, p), or None
+        None: all.
+    n_rows : int
+    beta : float
+        Weight of the effects' divergence from their prior.
+    """
+
+    def __init__(
+        self,
+        system: AbstractGaussianSystem | None,
+        observed: NDArray[np.bool_] | None,
+        beta: float = 1.0,
+    ) -> None:
+        self._system, self._observed, self._beta = system, observed, beta
+
+    def solve(self, residual: Array, variances: VarianceComponents, n_steps: int = 0) -> Solved:
+        """All that residuals (n, p), zero where nothing was observed, say at some variances.
+
+        ``n_steps`` of EM improve the variances.
+        """
+        if self._system is None:
+            return self._without_effects(residual, variances, n_steps)
+        at = posteriors(self._system, residual)
+        posterior = at(self._tempered(variances))
+        improved = variances
+        if n_steps:
+            floor = _SMALLEST * self._mean_square(residual)
+            improved = self._improved(posterior, variances, floor)
+            for _ in range(n_steps - 1):
+                improved = self._improved(at(self._tempered(improved)), improved, floor)
+        value = self._log_likelihood(residual, posterior, variances.noise)
+        return Solved(self._others(residual, posterior, variances.noise), value, improved, posterior)
+
+    def _without_effects(self, residual: Array, variances: VarianceComponents, n_steps: int) -> Solved:
+        noise, square = variances.noise, self._mean_square(residual)
+        weight = np.broadcast_to((1.0 / noise).astype(np.float32), residual.shape)
+        weight = weight.copy() if self._observed is None else weight * self._observed
+        terms = self._entries(residual) * (square / noise + np.log(2.0 * np.pi * noise))
+        improved = variances._replace(noise=np.maximum(square, 1e-12)) if n_steps else variances
+        others = OtherRows(np.zeros(residual.shape, np.float32), weight)
+        return Solved(others, -0.5 * float(np.sum(terms)), improved, None)
+
+    def uncertainty(
+        self, solved: Solved, variances: VarianceComponents, spread_out: NDArray[np.float32]
+    ) -> float:
+        """½ Σ_im (V_m⁻¹)_ii S_im: what variances S (n, p) of the decoded latents take from the bound."""
+        if solved.posterior is None:
+            return 0.5 * float(np.sum(solved.others.weight * spread_out, dtype=np.float64))
+        leverage = solved.posterior.row_variance() / (self._beta * variances.noise)
+        weight = np.maximum(1.0 - leverage, 0.0) / variances.noise
+        weight = weight if self._observed is None else weight * self._observed
+        return 0.5 * float(np.sum(weight * spread_out))
+
+    def _tempered(self, variances: VarianceComponents) -> VarianceComponents:
+        return variances._replace(noise=self._beta * variances.noise)
+
+    def _improved(
+        self, posterior: AbstractPosterior, variances: VarianceComponents, floor: Array
+    ) -> VarianceComponents:
+        """One step of EM."""
+        assert self._system is not None
+        noise = np.maximum(posterior.noise_moment() / self._system.n_entries, floor)
+        moments = zip(posterior.second_moments(), self._system.n_levels, variances.effects, strict=True)
+        return VarianceComponents(
+            noise, tuple(_moved(moment / q, before, floor) for moment, q, before in moments)
+        )
+
+    def _log_likelihood(self, residual: Array, posterior: AbstractPosterior, noise: Array) -> float:
+        if self._beta == 1.0:
+            return float(np.sum(posterior.log_likelihood))
+        tempered = np.log(2.0 * np.pi * self._beta * noise)
+        change = 0.5 * self._entries(residual) * (self._beta * tempered - np.log(2.0 * np.pi * noise))
+        return float(np.sum(self._beta * posterior.log_likelihood + change))
+
+    def _others(self, residual: Array, posterior: AbstractPosterior, noise: Array) -> OtherRows:
+        leverage = posterior.row_variance()
+        leverage /= self._beta * noise
+        np.clip(leverage, 0.0, _LARGEST_LEVERAGE, out=leverage)
+        offset = posterior.fitted()
+        offset -= leverage * residual
+        weight = np.subtract(1.0, leverage, out=leverage)
+        offset /= weight
+        weight /= noise
+        if self._observed is not None:
+            weight *= self._observed
+        return OtherRows(offset.astype(np.float32), weight.astype(np.float32))
+
+    def _entries(self, residual: Array) -> Array:
+        if self._observed is None:
+            return np.full(residual.shape[1], float(len(residual)))
+        return self._observed.sum(axis=0).astype(np.float64)
+
+    def _mean_square(self, residual: Array) -> Array:
+        return np.einsum("im,im->m", residual, residual) / np.maximum(self._entries(residual), 1.0)
+
+
+def _moved(covariance: Array, before: Array, floor: Array) -> Array:
+    """Covariances (p, r, r) after an EM step: zeros stay, and a variance never reaches zero, which EM cannot leave."""
+    r = np.arange(before.shape[1])
+    is_diagonal = not np.any(before * (1.0 - np.eye(len(r))))
+    moved = covariance * np.eye(len(r)) if is_diagonal else covariance.copy()
+    moved[:, r, r] = np.maximum(moved[:, r, r], floor[:, None])
+    return moved

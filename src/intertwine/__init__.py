@@ -26,6 +26,7 @@ _ESTIMATORS = {
     "LocalFMRegressor": "intertwine.estimators.local_fm",
     "MixedModel": "intertwine.estimators.mixed_model",
     "RandomEffectsPCA": "intertwine.estimators.random_effects_pca",
+    "RandomEffectsVAE": "intertwine.estimators.random_effects_vae",
 }
 _FUNCTIONS = {
     "make_interaction_pipeline": "intertwine.pipelines",

@@ -1,0 +1,258 @@
+"""Variational autoencoder of rows that share groups, time or space.
+
+x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from itertools import cycle, islice
+from numbers import Integral, Real
+from os import PathLike
+from typing import Any, ClassVar, final
+
+import numpy as np
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted
+
+from intertwine.effects.random import AbstractRandomEffect
+from intertwine.estimators.long_work import seed_of
+from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
+from intertwine.fitting.random_effects_latent import AbstractLatentModel, LatentRows
+from intertwine.fitting.watch import Watch
+
+__all__ = ["RandomEffectsVAE"]
+
+_STARTS = {"auto": ("manifold", "principal"), "manifold": ("manifold",), "principal": ("principal",)}
+_POSITIVE = Interval(Real, 0, None, closed="neither")
+_COUNT = Interval(Integral, 1, None, closed="left")
+
+
+@final
+class RandomEffectsVAE(AbstractRandomEffectsEstimator):
+    """Variational autoencoder with random effects of groups, time or space on every feature.
+
+    x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i: few latents u_i ~ N(0, I) of each row, decoded by a network f, coefficients
+    B_t that the rows of a level share, with variances of their own for every feature, and noise. The random effects
+    are integrated out exactly; the latents by an encoder, which is shown the row less what the other rows of its
+    groups say of its effects. What is maximised is a lower bound of the likelihood, in networks (Adam on mini-batches)
+    and variances (EM), from several starts that order the rows differently.
+
+    With a linear f use `RandomEffectsPCA`, which is exact and faster; it is the baseline to beat. Latents of a network
+    are determined only up to a bend that keeps them normal.
+
+    Parameters
+    ----------
+    n_components : int, default=2
+        Number of latents d.
+    effects : effect or sequence of effects, default=None
+        Such as ``[Grouped("school"), Spatial()]``; see `intertwine.effects`. None: a level of its own for every group
+        of every column of ``groups``.
+    hidden_layer_sizes : sequence of int, default=(128, 64)
+        Of the encoder; the decoder has them in reverse. Units are silu.
+    scale : bool, default=True
+        Fit features of variance one; everything is reported in the units of X all the same.
+    max_iter : int, default=None
+        Epochs. None: as many as make 6000 steps, at least 30 and at most 300.
+    batch_size : int, default=500
+    learning_rate : float, default=0.003
+        At the beginning; it falls to zero as half a cosine over the epochs.
+    batches : {"rows", "groups"}, default="rows"
+        Mini-batches of rows at random, for any effects; or of whole groups, whose effects are integrated out inside
+        the step: one effect with independent levels.
+    beta_latents, beta_effects : float, default=1.0
+        Weights of the divergences of latents and of effects from their priors; 1 is the bound of the likelihood.
+    init : {"auto", "manifold", "principal"}, default="auto"
+        How starts order the rows: along a graph of neighbouring cluster centres, or along principal axes; "auto" takes
+        turns.
+    n_init : int, default=2
+        Number of starts. All run for a quarter of the epochs; the one with the best bound goes on.
+    refine : bool, default=True
+        Let latents be the most probable ones given the row, found from the encoder's guess; False: that guess.
+        Rows of unseen groups, or with other entries missing than in the fit, need it.
+    unseen : {"warn", "raise", "ignore"}, default="warn"
+        What becomes of levels that were not in the fit: they have mean zero and the variance of the population.
+    random_state : int, RandomState or None, default=None
+        A number makes fits on one machine identical.
+    n_jobs : int, default=None
+        Threads of the algebra of effects. Networks use those that JAX was started with, and a GPU where it sees one.
+    verbose : int, default=False
+    checkpoint : path, default=None
+        File to keep the progress in: an interrupted fit goes on from it, to the same result.
+
+    Attributes
+    ----------
+    bound_ : float
+        Lower bound of the log-likelihood of all rows, in the units of X, at the end of the fit.
+    starts_ : list of (str, float)
+        Starts and their bounds at the end of the race.
+    variance_components_, random_effects_ : frame
+    history_ : frame
+        One row per epoch, in the units of the fit: bound (at draws of u, as the epoch left them; that of the last row
+        is over all of q), divergence of the latents per row, root mean square of the noise, seconds.
+    shapes_ : dict
+        Learnt length scales and autocorrelations of the effects that have them, found with f = 0.
+    n_iter_ : int
+    n_features_in_, feature_names_in_
+
+    See Also
+    --------
+    RandomEffectsPCA : The same with a linear decoder.
+
+    Notes
+    -----
+    ``transform`` is the mode of p(u_i | x_i), ``score_samples`` an importance-weighted estimate of log p(x_i) with 64
+    draws: on average a lower bound. Needs JAX and optax: ``pip install 'intertwine[deep]'``.
+
+    References
+    ----------
+    Kingma & Welling, Auto-Encoding Variational Bayes (2014). Simchoni & Rosset, random effects in variational
+    autoencoders (arXiv 2412.16899).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine import RandomEffectsVAE
+    >>> rng = np.random.default_rng(0)
+    >>> school = np.repeat(np.arange(30), 20)
+    >>> angle = rng.uniform(0, 3, 600)
+    >>> X = np.column_stack([np.cos(angle), np.sin(angle)]) + rng.standard_normal((30, 2))[school]
+    >>> X += 0.05 * rng.standard_normal((600, 2))
+    >>> model = RandomEffectsVAE(1, hidden_layer_sizes=(16,), max_iter=40, batch_size=100, random_state=0)
+    >>> model = model.fit(X[::2], groups=school[::2])
+    >>> again = model.reconstruct(X[1::2], groups=school[1::2])
+    >>> bool(np.mean((X[1::2] - again) ** 2) < 0.1 * X.var())
+    True
+    """
+
+    _parameter_constraints: ClassVar[dict] = {
+        "n_components": [_COUNT],
+        "effects": [AbstractRandomEffect, "array-like", None],
+        "hidden_layer_sizes": ["array-like"],
+        "scale": ["boolean"],
+        "max_iter": [_COUNT, None],
+        "batch_size": [_COUNT],
+        "learning_rate": [_POSITIVE],
+        "batches": [StrOptions({"rows", "groups"})],
+        "beta_latents": [_POSITIVE],
+        "beta_effects": [_POSITIVE],
+        "init": [StrOptions(set(_STARTS))],
+        "n_init": [_COUNT],
+        "refine": ["boolean"],
+        "unseen": [StrOptions({"warn", "raise", "ignore"})],
+        "random_state": ["random_state"],
+        "n_jobs": [Integral, None],
+        "verbose": ["verbose"],
+        "checkpoint": [str, PathLike, None],
+    }
+
+    def __init__(
+        self,
+        n_components=2,
+        *,
+        effects=None,
+        hidden_layer_sizes=(128, 64),
+        scale=True,
+        max_iter=None,
+        batch_size=500,
+        learning_rate=0.003,
+        batches="rows",
+        beta_latents=1.0,
+        beta_effects=1.0,
+        init="auto",
+        n_init=2,
+        refine=True,
+        unseen="warn",
+        random_state=None,
+        n_jobs=None,
+        verbose=False,
+        checkpoint=None,
+    ):
+        self.n_components = n_components
+        self.effects = effects
+        self.hidden_layer_sizes = hidden_layer_sizes
+        self.scale = scale
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.learning_rate = learning_rate
+        self.batches = batches
+        self.beta_latents = beta_latents
+        self.beta_effects = beta_effects
+        self.init = init
+        self.n_init = n_init
+        self.refine = refine
+        self.unseen = unseen
+        self.random_state = random_state
+        self.n_jobs = n_jobs
+        self.verbose = verbose
+        self.checkpoint = checkpoint
+
+    def _fit_latent(
+        self, rows: LatentRows, effects: Sequence[AbstractRandomEffect], watch: Watch
+    ) -> AbstractLatentModel:
+        require_deep()
+        from intertwine.fitting.random_effects_vae import fit_random_effects_vae
+        from intertwine.fitting.vae_problem import VAESettings
+
+        settings = VAESettings(
+            n_components=int(self.n_components),
+            hidden=_widths(self.hidden_layer_sizes),
+            max_iter=None if self.max_iter is None else int(self.max_iter),
+            batch_size=min(int(self.batch_size), len(rows.X)),
+            learning_rate=float(self.learning_rate),
+            beta_latents=float(self.beta_latents),
+            beta_effects=float(self.beta_effects),
+            starts=tuple(islice(cycle(_STARTS[self.init]), self.n_init)),
+            whole_groups=self.batches == "groups",
+        )
+        rng = np.random.default_rng(seed_of(self, watch))
+        try:
+            return fit_random_effects_vae(rows, effects, settings, rng, watch, refine=bool(self.refine))
+        except FloatingPointError as error:
+            raise ValueError(str(error)) from error
+
+    def _model_from_state(self, state: dict[str, Any]) -> AbstractLatentModel:
+        require_deep()
+        from intertwine.fitting.random_effects_vae_model import VAEModel
+
+        return VAEModel.from_state(state, self._effects)
+
+    @property
+    def bound_(self) -> float:
+        check_is_fitted(self, "_model")
+        model: Any = self._model
+        return model.found.bound - float(model.n_entries @ np.log(self._units.spread))
+
+    @property
+    def starts_(self) -> list[tuple[str, float]]:
+        check_is_fitted(self, "_model")
+        model: Any = self._model
+        return list(model.found.bounds)
+
+
+def require_deep() -> None:
+    """Say which extra brings JAX where it is not installed.
+
+    Raises
+    ------
+    ImportError
+    """
+    absent = [name for name in ("jax", "optax") if find_spec(name) is None]
+    if absent:
+        raise ImportError(
+            f"RandomEffectsVAE needs {' and '.join(absent)}: pip install 'intertwine[deep]'; RandomEffectsPCA, with a "
+            "linear decoder, works without"
+        )
+
+
+def _widths(sizes: Any) -> tuple[int, ...]:
+    widths = tuple(sizes)
+    wrong = [
+        width for width in widths if not isinstance(width, Integral) or isinstance(width, bool) or width < 1
+    ]
+    if wrong:
+        raise ValueError(
+            f"hidden_layer_sizes holds {wrong[0]!r}; every width must be a whole number from 1 on"
+        )
+    return tuple(int(width) for width in widths)

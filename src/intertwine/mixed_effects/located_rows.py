@@ -10,7 +10,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from intertwine.effects.random import Located
-from intertwine.mixed_effects.henderson import Block, HendersonEquations
+from intertwine.mixed_effects.henderson import HendersonEquations
+from intertwine.mixed_effects.row_design import Block
 from intertwine.mixed_effects.sparse_cholesky import SparseFactors
 
 __all__ = ["LocatedPart", "LocatedRows"]
@@ -38,13 +39,14 @@ class LocatedRows:
         self._equations, self._located, self._fixed = equations, located, fixed
         self.n_rows = len(located[0].level)
         self._projections = [
-            _to_nodes(where, block) for where, block in zip(located, equations.blocks[:-1], strict=True)
+            _to_nodes(where, block)
+            for where, block in zip(located, equations.design.blocks[:-1], strict=True)
         ]
 
     def parts(self, n_factors: int) -> Iterator[tuple[slice, LocatedPart]]:
         """Stretches of rows such that the entries of all factors fit into memory."""
         width = 1 if self._fixed is None else 1 + self._fixed.shape[1]
-        for A, block in zip(self._projections, self._equations.blocks[:-1], strict=True):
+        for A, block in zip(self._projections, self._equations.design.blocks[:-1], strict=True):
             width += block.n_basis * (1 if A is None else 1 + int(A.nnz / max(1, A.shape[0])))
         step = max(256, _ENTRIES_AT_ONCE // (width * n_factors))
         for start in range(0, self.n_rows, step):
@@ -55,7 +57,7 @@ class LocatedRows:
         n = rows.stop - rows.start
         pieces = []
         for where, A, block in zip(
-            self._located, self._projections, self._equations.blocks[:-1], strict=True
+            self._located, self._projections, self._equations.design.blocks[:-1], strict=True
         ):
             level = np.asarray(where.level[rows], np.int64)
             if A is None:
@@ -66,7 +68,7 @@ class LocatedRows:
             basis = np.ones((n, block.n_basis)) if where.basis is None else where.basis[rows]
             pieces.append((row, block, node, value[:, None] * basis[row]))
         if self._fixed is not None:
-            block, c = self._equations.blocks[-1], self._fixed.shape[1]
+            block, c = self._equations.design.blocks[-1], self._fixed.shape[1]
             row, node = np.repeat(np.arange(n), c), np.tile(np.arange(c), n)
             pieces.append((row, block, node, np.asarray(self._fixed[rows], np.float64).reshape(-1, 1)))
         return LocatedPart(self._equations, n, pieces)
@@ -77,7 +79,7 @@ class LocatedPart:
     """Some rows: their entries by block, and all together in the order of elimination."""
 
     def __init__(self, equations: HendersonEquations, n_rows: int, pieces: Sequence[tuple]) -> None:
-        self._pieces, self._shape = pieces, (n_rows, equations.n_unknowns)
+        self._pieces, self._shape = pieces, (n_rows, equations.design.n_unknowns)
         rows, columns = [], []
         for row, block, node, values in pieces:
             unknowns = block.begin + np.asarray(node, np.int64)[:, None] * block.n_basis

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from intertwine.effects.random import AbstractBoundEffect
 from intertwine.mixed_effects.base import AbstractObserved, AbstractObservedSystem, VarianceComponents
 from intertwine.mixed_effects.henderson import HendersonEquations
+from intertwine.mixed_effects.row_design import RowDesign
 from intertwine.resources import available_memory, require_memory
 
 if TYPE_CHECKING:
@@ -54,16 +55,18 @@ class SparseSystem(AbstractObservedSystem):
         restricted: bool = True,
     ) -> None:
         priors = [effect.prior(shape) for effect, shape in zip(effects, shapes, strict=True)]
-        self.equations = HendersonEquations(effects, priors, fixed, weights, available_memory() / 24.0)
+        self.equations = HendersonEquations(
+            RowDesign(effects, priors, fixed, weights), available_memory() / 24.0
+        )
         require_memory(
             24.0 * self.equations.pattern.n_entries, "a factor of the equations", 'method="iterative"'
         )
-        blocks = self.equations.blocks[:-1]
+        blocks = self.equations.design.blocks[:-1]
         self.n_levels = tuple(block.n_nodes for block in blocks)
         self.n_basis = tuple(block.n_basis for block in blocks)
-        self.n_fixed = self.equations.n_fixed
+        self.n_fixed = self.equations.design.n_fixed
         self.restricted = restricted
-        w = self.equations.weights
+        w = self.equations.design.weights
         n = len(effects[0].level)
         self.n_entries = np.array([float(n)]) if w is None else (w > 0).sum(axis=1).astype(float)
         self.log_weights = (
@@ -81,10 +84,10 @@ class SparseObserved(AbstractObserved):
     def __init__(self, system: SparseSystem, y: Array) -> None:
         equations = system.equations
         rows_last = np.ascontiguousarray(np.asarray(y, np.float64).T)
-        if equations.weights is not None:
-            rows_last = np.where(equations.weights > 0, rows_last, 0.0)
+        if equations.design.weights is not None:
+            rows_last = np.where(equations.design.weights > 0, rows_last, 0.0)
         self.system, self.y = system, rows_last  # (outputs, n)
-        self.sums = equations.right_sides(rows_last)
+        self.sums = equations.design.right_sides(rows_last)
 
     def posterior(self, variances: VarianceComponents) -> SparsePosterior:
         from intertwine.mixed_effects.sparse_posterior import SparsePosterior

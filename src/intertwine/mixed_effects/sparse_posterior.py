@@ -24,6 +24,14 @@ from intertwine.effects.random import (
 )
 from intertwine.mixed_effects import _henderson_kernels as kernels
 from intertwine.mixed_effects.base import AbstractPosterior, VarianceComponents
+from intertwine.mixed_effects.factors import semidefinite_factor
+from intertwine.mixed_effects.henderson_means import (
+    at_levels,
+    basis_forms,
+    distinct_ratios,
+    log_prior,
+    prior_moments,
+)
 from intertwine.mixed_effects.located_rows import LocatedRows
 from intertwine.mixed_effects.sparse import SparseObserved
 from intertwine.mixed_effects.sparse_cholesky import SparseFactors
@@ -42,19 +50,13 @@ class SparsePosterior(AbstractPosterior):
 
     def __init__(self, observed: SparseObserved, variances: VarianceComponents) -> None:
         self._system, self._equations = observed.system, observed.system.equations
+        self._design = self._equations.design
         self._noise = np.asarray(variances.noise, np.float64)
-        p = len(self._noise)
         relative = [np.asarray(Sigma, np.float64) / self._noise[:, None, None] for Sigma in variances.effects]
         self._sigma = tuple(variances.effects)
-        w = self._equations.weights
-        if w is not None and len(w) > 1:
-            first, self._factor_of = np.arange(p), np.arange(p)
-        else:
-            keys = np.concatenate([R.reshape(p, -1) for R in relative], axis=1)
-            _, first, self._factor_of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-        self._value_of = first
-        roots = [_square_root(R[first]) for R in relative]
-        self._roots = [*roots, np.ones((len(first), 1, 1))]
+        self._value_of, self._factor_of = distinct_ratios(variances, self._design.weights)
+        roots = [semidefinite_factor(R[self._value_of]) for R in relative]
+        self._roots = [*roots, np.ones((len(self._value_of), 1, 1))]
         size = 8 * self._equations.pattern.n_entries
         self._at_once = max(1, int(min(_BYTES_OF_FACTORS, available_memory() / 4) // size))
         self._kept: SparseFactors | None = None
@@ -65,10 +67,10 @@ class SparsePosterior(AbstractPosterior):
     # -- means -------------------------------------------------------------------------------------------------
 
     def _solve(self, observed: SparseObserved) -> None:
-        system, equations = self._system, self._equations
-        p, n_random = len(self._noise), equations.blocks[-1].begin
-        right = np.empty((p, equations.n_unknowns))
-        for block, total, root in zip(equations.blocks, observed.sums, self._roots, strict=True):
+        system, equations, design = self._system, self._equations, self._design
+        p, n_random = len(self._noise), design.blocks[-1].begin
+        right = np.empty((p, design.n_unknowns))
+        for block, total, root in zip(design.blocks, observed.sums, self._roots, strict=True):
             rotated = np.einsum("pqa,pak->pqk", total, root[self._factor_of])
             right[:, block.begin : block.begin + block.n_nodes * block.n_basis] = rotated.reshape(p, -1)
         solution = np.empty_like(right)
@@ -81,14 +83,14 @@ class SparsePosterior(AbstractPosterior):
             solution[outputs], z = factors.solve(right[outputs], own)
             for all_outputs, part in zip(whitened, z, strict=True):
                 all_outputs[outputs] = part
-            log_det[outputs] = factors.log_determinants(equations.n_unknowns)[own]
+            log_det[outputs] = factors.log_determinants(design.n_unknowns)[own]
             log_det_random[outputs] = factors.log_determinants(n_random)[own]
             trailing[outputs] = factors.trailing_inverse(system.n_fixed)[own]
         parts = [
             solution[:, b.begin : b.begin + b.n_nodes * b.n_basis].reshape(p, b.n_nodes, b.n_basis)
-            for b in equations.blocks
+            for b in design.blocks
         ]
-        self._mean_moments = self._moments_of_means(parts, whitened)
+        self._mean_moments = prior_moments(design, parts, whitened)
         self._coefficients = [
             np.einsum("pqk,pak->pqa", part, root[self._factor_of])
             for part, root in zip(parts, self._roots, strict=True)
@@ -96,49 +98,24 @@ class SparsePosterior(AbstractPosterior):
         self.fixed = parts[-1][:, :, 0].T.copy()
         self.fixed_covariance = self._noise[:, None, None] * trailing
         self.effects = tuple(
-            self._at_levels(b, block.loadings)
-            for b, block in zip(self._coefficients[:-1], equations.blocks[:-1], strict=True)
+            at_levels(b, block) for b, block in zip(self._coefficients[:-1], design.blocks[:-1], strict=True)
         )
-        residual = observed.y - equations.values_at_rows(self._coefficients)
-        squares = residual**2 if equations.weights is None else residual**2 * equations.weights
+        residual = observed.y - design.values_at_rows(self._coefficients)
+        squares = residual**2 if design.weights is None else residual**2 * design.weights
         self._misfit = squares.sum(axis=1)
         penalty = sum(np.trace(moment, axis1=1, axis2=2) for moment in self._mean_moments)
-        log_prior = -sum(
-            prior.log_determinant * block.n_basis
-            for prior, block in zip(equations.priors, equations.blocks[:-1], strict=True)
-            if isinstance(prior, PrecisionPrior)
-        )
         free = system.n_entries - (system.n_fixed if system.restricted else 0)
         determinant = log_det if system.restricted else log_det_random
         self.log_likelihood = -0.5 * (
             free * np.log(2.0 * np.pi * self._noise)
             - system.log_weights
-            + log_prior
+            + log_prior(design)
             + determinant
             + (self._misfit + penalty) / self._noise
         )
 
-    @staticmethod
-    def _at_levels(coefficients: Array, loadings: Array | None) -> Array:
-        if loadings is not None:
-            coefficients = np.einsum("lm,pmk->plk", loadings, coefficients)
-        return np.moveaxis(coefficients, 0, 2)
-
-    def _moments_of_means(self, parts: Sequence[Array], whitened: Sequence[Array]) -> list[Array]:
-        """Σ_ll' (K⁻¹)_ll' v_l v_l'ᵀ of each effect, (outputs, r, r)."""
-        out, whitened = [], list(whitened)
-        for prior, v in zip(self._equations.priors, parts[:-1], strict=True):
-            if isinstance(prior, CovariancePrior):
-                v = whitened.pop(0).reshape(v.shape)
-            other = v
-            if isinstance(prior, PrecisionPrior):
-                flat = np.moveaxis(v, 1, 0).reshape(v.shape[1], -1)
-                other = np.moveaxis((prior.precision @ flat).reshape(v.shape[1], len(v), -1), 0, 1)
-            out.append(np.einsum("pqk,pql->pkl", v, other))
-        return out
-
     def fitted(self) -> Array:
-        return self._equations.values_at_rows(self._coefficients[:-1]).T
+        return self._design.values_at_rows(self._coefficients[:-1]).T
 
     # -- factors and inverses, as many at once as fit ----------------------------------------------------------
 
@@ -180,7 +157,7 @@ class SparsePosterior(AbstractPosterior):
 
     def _dense_covariance(self, f: int, entries: Array, s: int, t: int) -> Array:
         """The same between all unknowns of two blocks: (nodes_s · r_s, nodes_t · r_t)."""
-        one, other = self._equations.blocks[s], self._equations.blocks[t]
+        one, other = self._design.blocks[s], self._design.blocks[t]
         group = next(g for g in self._equations.groups if (g.s, g.t) == (s, t))
         blocks = self._covariance(f, entries, group)
         full = np.empty((one.n_nodes, one.n_basis, other.n_nodes, other.n_basis))
@@ -192,12 +169,12 @@ class SparsePosterior(AbstractPosterior):
     # -- second moments ----------------------------------------------------------------------------------------
 
     def row_variance(self) -> Array:
-        equations = self._equations
-        blocks, random = equations.blocks, range(equations.n_effects)
+        design = self._design
+        blocks, random = design.blocks, range(design.n_effects)
         functions = [t for t in random if blocks[t].level is None]
-        out = np.zeros((len(self._value_of), equations.n_rows))
+        out = np.zeros((len(self._value_of), design.n_rows))
         for chunk, _, entries, _ in self._inverses():
-            for group in equations.groups:
+            for group in self._equations.groups:
                 if group.of_row is not None:
                     own = self._roots[group.s][chunk], self._roots[group.t][chunk]
                     bases = blocks[group.s].basis, blocks[group.t].basis
@@ -211,18 +188,18 @@ class SparsePosterior(AbstractPosterior):
         return (out[self._factor_of] * self._noise[:, None]).T
 
     def _add_dense_variance(self, s: int, t: int, covariance: Array, out: Array) -> None:
-        equations, left = self._equations, self._equations.blocks[s]
-        for rows in equations.row_slices():
-            columns = equations.dense_columns(t, rows)
+        design, left = self._design, self._design.blocks[s]
+        for rows in design.row_slices():
+            columns = design.dense_columns(t, rows)
             if left.level is None:
-                part = ((equations.dense_columns(s, rows) @ covariance) * columns).sum(axis=1)
+                part = ((design.dense_columns(s, rows) @ covariance) * columns).sum(axis=1)
             else:
                 by_level = covariance.reshape(left.n_nodes, left.n_basis, -1)[left.level[rows]]
                 part = np.einsum("ik,ikc,ic->i", left.basis[rows], by_level, columns, optimize=True)
             out[rows] += part if s == t else 2.0 * part
 
     def level_covariance(self, effect: int) -> Array:
-        equations, block = self._equations, self._equations.blocks[effect]
+        equations, block = self._equations, self._design.blocks[effect]
         r = block.n_basis
         n_levels = block.n_nodes if block.loadings is None else len(block.loadings)
         out = np.empty((n_levels, len(self._value_of), r, r))
@@ -242,11 +219,11 @@ class SparsePosterior(AbstractPosterior):
     def _traces(self) -> list[Array]:
         """Σ_ll' (K⁻¹)_ll' H⁻¹_ll' of each effect, (factors, r, r)."""
         if self._kept_traces is None:
-            equations = self._equations
+            equations, design = self._equations, self._design
             out = [np.zeros((len(self._value_of), r, r)) for r in self._system.n_basis]
             for f, entries, whitened in self._each_inverse():
-                for t, prior in enumerate(equations.priors):
-                    block = equations.blocks[t]
+                for t, prior in enumerate(design.priors):
+                    block = design.blocks[t]
                     q, r = block.n_nodes, block.n_basis
                     if isinstance(prior, CovariancePrior):
                         begin = int(equations.pattern.position[block.begin]) - equations.pattern.n_head
@@ -274,7 +251,7 @@ class SparsePosterior(AbstractPosterior):
         # tr W Z Cov(b) Zᵀ = σ² (unknowns − Σ_t tr K⁻¹ H⁻¹), as H is ZᵀWZ and K⁻¹.
         prior = sum(np.trace(trace, axis1=1, axis2=2) for trace in self._traces())
         known = 0 if self._system.restricted else self._system.n_fixed
-        spread = self._equations.n_unknowns - known - prior
+        spread = self._design.n_unknowns - known - prior
         return self._misfit + self._noise * spread[self._factor_of]
 
     # -- other rows --------------------------------------------------------------------------------------------
@@ -295,20 +272,5 @@ class SparsePosterior(AbstractPosterior):
             mean += fixed @ self.fixed
         for where, Sigma in zip(located, self._sigma, strict=True):
             if where.extra is not None:
-                variance += where.extra[where.level, None] * _forms(where.basis, Sigma)
+                variance += where.extra[where.level, None] * basis_forms(where.basis, Sigma)
         return mean, variance
-
-
-def _forms(basis: Array | None, Sigma: Array) -> Array:
-    """basisᵀ Σ basis of each row and output, (n, p)."""
-    if basis is None:
-        return Sigma.sum(axis=(1, 2))[None, :]
-    return np.einsum("ik,pkl,il->ip", basis, Sigma, basis, optimize=True)
-
-
-def _square_root(Sigma: Array) -> Array:
-    """Λ with Λ Λᵀ = Σ, also where Σ is singular; (matrices, r, r)."""
-    if Sigma.shape[1] == 1:
-        return np.sqrt(np.maximum(Sigma, 0.0))
-    values, vectors = np.linalg.eigh(Sigma)
-    return np.ascontiguousarray(vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :])

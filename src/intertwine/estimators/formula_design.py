@@ -169,7 +169,7 @@ class FormulaDesign:
 
     def _variables(self, part: str) -> set[str]:
         try:
-            return set(self._formulae.model_description(part).var_names)
+            return set(self._formulae.model_description(part).var_names) - {""}  # what it says of literals
         except Exception as error:
             raise _unreadable(part, error) from error
 
@@ -218,7 +218,7 @@ def _pandas(table: Mapping[str, Any], names: tuple[str, ...]) -> Any:
 
 def _column(column: Any, name: str, pd: Any) -> Any:
     if isinstance(column, Mapping):
-        return pd.Categorical.from_codes(column["codes"], list(column["categories"]))
+        return pd.Categorical.from_codes(column["codes"], list(column["categories"]), ordered=True)
     if isinstance(column, np.ndarray):
         return column
     values = column.to_numpy()
@@ -228,7 +228,7 @@ def _column(column: Any, name: str, pd: Any) -> Any:
         raise ValueError(f"X contains NaN in [{name!r}]; impute it first, or drop the {missing.sum()} rows")
     if is_categorical(column.dtype):
         categories = _categories(column)
-        return values.astype(object) if categories is None else pd.Categorical(values, categories)
+        return values.astype(object) if categories is None else _ordered(pd, values, categories)
     if values.dtype.kind == "O" and not any(isinstance(value, str) for value in values[:1]):
         return np.array(values.tolist())
     return values

@@ -66,7 +66,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
         a wider variance, and a warning; or an error.
     max_iter : int, default=200
         Iterations of the search of variances.
-    tol : float, default=1e-9
+    tol : float, default=1e-10
         The search ends when no more than this can be gained in log-likelihood.
     random_state : int, RandomState or None, default=None
         Of designs so large that determinants are estimated by random probes.
@@ -138,7 +138,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
         fit_intercept=True,
         unseen="warn",
         max_iter=200,
-        tol=1e-9,
+        tol=1e-10,
         random_state=None,
         n_jobs=None,
         verbose=False,

@@ -14,6 +14,7 @@ from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.formula_design import FormulaDesign
 from intertwine.estimators.mixed_model_rows import FixedColumns, read_rows, take_rows
 from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
+from intertwine.mixed_effects.predicted_mean import predicted_mean
 from intertwine.validation import check_weights
 from intertwine.validation.outcomes import check_outcomes
 
@@ -80,7 +81,9 @@ class MixedModelPredictions:
             groups, time, coords = None, None, None
         rows = read_rows(self, self._columns, X, groups, time, coords, self._effects)
         if random_effects:
-            mean, variance = self._predicted(rows.fixed, self._data.rows(rows.inputs, self.unseen))
+            mean, variance = self._predicted(
+                rows.fixed, self._data.rows(rows.inputs, self.unseen), return_std
+            )
         else:
             posterior = self._fit.posterior
             mean = rows.fixed @ posterior.fixed
@@ -118,7 +121,9 @@ class MixedModelPredictions:
                 scores.append(_r_squared(expected[there], found[there], weights[there]))
         return float(np.mean(scores)) if scores else float("nan")
 
-    def _predicted(self, fixed: np.ndarray, effect_rows: EffectRows) -> tuple[np.ndarray, np.ndarray]:
+    def _predicted(
+        self, fixed: np.ndarray, effect_rows: EffectRows, with_variance: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Means and variances (n, n_outputs), and a word on combinations of groups that were not in the fit."""
         new = np.zeros(len(self._effects), dtype=int)
         means, variances = [], []
@@ -133,7 +138,13 @@ class MixedModelPredictions:
                 if len(effect.group_keys) > 1 and where.extra is not None:
                     parts = [rows.groups[key].codes >= 0 for key in effect.group_keys]
                     new[t] += int(np.sum((where.extra[where.level] > 0) & np.logical_and.reduce(parts)))
-            mean, variance = self._fit.posterior.predict(located, fixed[chunk])
+            if with_variance:
+                mean, variance = self._fit.posterior.predict(located, fixed[chunk])
+            else:
+                mean = predicted_mean(
+                    self._fit.posterior, self._rows.effects, self._fit.shapes, located, fixed[chunk]
+                )
+                variance = np.zeros_like(mean)
             means.append(mean)
             variances.append(variance)
         for name, count in zip(effect_names(self._effects, self._data), new, strict=True):

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.effects.random import AbstractBoundEffect
 from intertwine.estimators.effect_names import effect_names, level_labels
 from intertwine.estimators.formula_design import FormulaDesign
 from intertwine.estimators.mixed_model_rows import FixedColumns
@@ -99,7 +100,7 @@ class MixedModelResults(NamedFeatures):
             labels = level_labels(self._effects[t], bound, self._data, self._effect_rows)
             parts["effect"].append(np.full(mean.size, name, dtype=object))
             parts["level"].append(np.repeat(labels, r * p))
-            parts["term"].append(np.tile(np.repeat(np.array(bound.basis_names, dtype=object), p), q))
+            parts["term"].append(np.tile(np.repeat(np.array(self._terms(bound), dtype=object), p), q))
             parts["output"].append(np.tile(outcomes, q * r))
             parts["estimate"].append(mean.ravel())
             parts["std_error"].append(spread.ravel())
@@ -124,8 +125,9 @@ class MixedModelResults(NamedFeatures):
         for bound, name, Sigma in zip(self._rows.effects, names, variances.effects, strict=True):
             square = _mean_products(bound.basis)
             sd = np.sqrt(np.einsum("maa->ma", Sigma))
-            for a, term in enumerate(bound.basis_names):
-                for b, other in enumerate(bound.basis_names[: a + 1]):
+            terms = self._terms(bound)
+            for a, term in enumerate(terms):
+                for b, other in enumerate(terms[: a + 1]):
                     covariance = Sigma[:, a, b]
                     contribution = (1.0 if a == b else 2.0) * square[a, b] * covariance
                     if a == b:
@@ -229,6 +231,11 @@ class MixedModelResults(NamedFeatures):
             "seconds": np.array([row.seconds for row in rows]),
         }
         return make_frame(columns, self._frame_library)
+
+    def _terms(self, bound: AbstractBoundEffect) -> list[str]:
+        """Names of basis functions; a slope of a column that was given by number has the column's name."""
+        numbers = {str(key): position for key, position in self._data.covariates if not isinstance(key, str)}
+        return [self._features[numbers[name]] if name in numbers else name for name in bound.basis_names]
 
     def _n_parameters(self) -> int:
         variances = sum(

@@ -242,7 +242,9 @@ def _formula_inputs(
         frame = eager_frame(groups, name="groups")
         if frame is not None:
             groups = {name: frame[name].to_native() for name in frame.columns}
-        given = {**given, **groups} if isinstance(groups, Mapping) else {**given, "group": groups}
+        elif not isinstance(groups, Mapping):
+            groups = {getattr(groups, "name", None) or "group": groups}
+        given = {**given, **groups}
     return EffectInputs(X, _num_samples(X), given or None, time, coords, None, design.slope_names)
 
 

@@ -1,0 +1,176 @@
+"""Formulas: how they are read, that they say what effects say, and what bad ones get."""
+
+from __future__ import annotations
+
+import sys
+
+import numpy as np
+import pandas as pd
+import polars as pl
+import pytest
+
+from intertwine import MixedModel, load
+from intertwine.effects import Grouped, Longitudinal
+from intertwine.estimators.formula_terms import RandomTerm, parse_formula
+
+pytest.importorskip("formulae")
+
+
+def visits(seed=0, n_groups=15, n_each=8):
+    rng = np.random.default_rng(seed)
+    codes = np.repeat(np.arange(n_groups), n_each)
+    t = np.tile(np.arange(float(n_each)), n_groups)
+    arm = np.array(["a", "b", "c"], dtype=object)[codes % 3]
+    room = codes * 10 + (t > 3)
+    y = 1.0 + 0.5 * t + (arm == "b") + 2.0 * rng.standard_normal(n_groups)[codes]
+    y += 0.4 * rng.standard_normal(n_groups)[codes] * t + rng.standard_normal(len(t))
+    y += rng.standard_normal(n_groups * 2)[2 * codes + (t > 3)]
+    return pd.DataFrame(
+        {"y": np.exp(y / 4), "t": t, "arm": arm, "g": codes, "room": room, "dose": t**2 + codes}
+    )
+
+
+FRAME = visits()
+
+
+@pytest.mark.parametrize(
+    ("formula", "outcome", "fixed", "random"),
+    [
+        ("y ~ x", "y", "x", []),
+        ("~ x", "", "x", []),
+        ("x*z", "", "x*z", []),
+        ("log(y) ~ 0 + bs(x, df=4) + (1 | g)", "log(y)", "0 + bs(x, df=4)", [("1", ("g",), True)]),
+        ("y ~ (1|g)", "y", "1", [("1", ("g",), True)]),
+        ("y ~ (1|g) + x", "y", "x", [("1", ("g",), True)]),
+        ("y ~ (a + b):c + (0 + x||g:h)", "y", "(a + b):c", [("0 + x", ("g", "h"), False)]),
+        (
+            "y ~ x + (1|g/h/k)",
+            "y",
+            "x",
+            [("1", ("g",), True), ("1", ("g", "h"), True), ("1", ("g", "h", "k"), True)],
+        ),
+    ],
+)
+def test_formulas_are_taken_apart(formula, outcome, fixed, random):
+    terms = parse_formula(formula)
+    assert terms.outcome == outcome
+    assert terms.fixed == fixed
+    assert list(terms.random) == [RandomTerm(*term) for term in random]
+
+
+@pytest.mark.parametrize("frame", [FRAME, pl.DataFrame(FRAME)], ids=["pandas", "polars"])
+@pytest.mark.parametrize(
+    ("formula", "effects"),
+    [
+        ("y ~ t + dose + (1 | g)", [Grouped("g")]),
+        ("y ~ t + dose + (t | g)", [Grouped("g", slopes=("t",))]),
+        ("y ~ t + dose + (t || g)", [Grouped("g", slopes=("t",), correlated=False)]),
+        ("y ~ t + dose + (0 + t | g)", [Grouped("g", slopes=("t",), intercept=False)]),
+        ("y ~ t + dose + (1 | g) + (1 | room)", [Grouped("g"), Grouped("room")]),
+        ("y ~ t + dose + (1 | g/room)", [Grouped("g"), Grouped(("g", "room"))]),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:boundary fit")
+def test_a_formula_says_what_effects_say(frame, formula, effects):
+    by_formula = MixedModel(formula=formula).fit(frame)
+    named = MixedModel(effects).fit(frame[["t", "dose"]], FRAME["y"].to_numpy(), groups=frame[["g", "room"]])
+    assert by_formula.log_likelihood_ == pytest.approx(named.log_likelihood_, abs=1e-7)
+    np.testing.assert_allclose(
+        by_formula.predict(frame), named.predict(frame[["t", "dose"]], groups=frame[["g", "room"]]), rtol=1e-5
+    )
+    assert list(by_formula.variance_components_["component"]) == list(named.variance_components_["component"])
+    assert by_formula.score(frame) == pytest.approx(
+        named.score(frame[["t", "dose"]], FRAME["y"], groups=frame[["g", "room"]])
+    )
+
+
+def test_transforms_and_categories_are_those_of_the_fit(tmp_path):
+    model = MixedModel(formula="log(y) ~ scale(t) * arm + bs(dose, df=4) + (arm | g)").fit(FRAME)
+    assert list(model.fixed_effects_["term"])[:4] == ["intercept", "scale(t)", "arm[b]", "arm[c]"]
+    assert set(model.random_effects_["term"]) == {"intercept", "arm[b]", "arm[c]"}
+    all_at_once = model.predict(FRAME, return_std=True)
+    one = model.predict(FRAME.iloc[[17]].drop(columns="y"), return_std=True)
+    np.testing.assert_allclose([one[0][0], one[1][0]], [all_at_once[0][17], all_at_once[1][17]])
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    for found, expected in zip(again.predict(FRAME, return_std=True), all_at_once, strict=True):
+        np.testing.assert_array_equal(found, expected)
+
+
+def test_ordered_categories_keep_their_order(tmp_path):
+    frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], ["c", "a", "b"]))
+    model = MixedModel(formula="y ~ arm + (1 | g)").fit(frame)
+    assert list(model.fixed_effects_["term"]) == ["intercept", "arm[a]", "arm[b]"]
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(load(tmp_path / "model").predict(frame), model.predict(frame))
+
+
+def test_outcomes_and_effects_may_be_passed_beside_a_formula():
+    Y = np.column_stack([FRAME["y"], np.log(FRAME["y"])])
+    model = MixedModel(Longitudinal("g"), formula="~ t").fit(FRAME, Y, time=FRAME["t"])
+    assert model.predict(FRAME, time=FRAME["t"]).shape == (len(FRAME), 2)
+    assert model.variance_components_["component"][0] == "g"
+    plain = MixedModel(formula="y ~ t").fit(FRAME)
+    assert plain.variance_components_["component"].tolist() == ["noise"]
+    with_groups = MixedModel(formula="y ~ t").fit(FRAME, groups=FRAME["g"])
+    assert with_groups.variance_components_["component"].tolist() == ["g", "noise"]
+
+
+def test_an_unknown_group_of_a_formula():
+    model = MixedModel(formula="y ~ t + (1 | g)").fit(FRAME)
+    with pytest.warns(UserWarning, match=r"levels of 'g' that were not in fit: \[99\]"):
+        mean = model.predict(FRAME.iloc[:1].assign(g=99))
+    np.testing.assert_allclose(mean, model.intercept_ + model.coef_ @ [0.0])
+
+
+BAD = {
+    "two tildes": ("y ~ x ~ z", ValueError, "more than one ~"),
+    "nothing right": ("y ~ ", ValueError, "says nothing right of ~"),
+    "open bracket": ("y ~ t + (1 | g", ValueError, "a bracket is not closed"),
+    "bare bar": ("y ~ t + 1 | g", ValueError, r"stands in brackets, \(1 \| group\)"),
+    "product": ("y ~ t * (1 | g)", ValueError, "are added with"),
+    "no group": ("y ~ t + (1 | )", ValueError, "is no random term"),
+    "sum of groups": ("y ~ t + (1 | g + room)", ValueError, "is no random term"),
+    "nothing varies": ("y ~ t + (0 | g)", ValueError, "nothing that varies"),
+    "no such column": ("y ~ bmi", ValueError, r"names \['bmi'\], but X has columns \['y', 't'"),
+    "no such group": ("y ~ t + (1 | town)", ValueError, r"names \['town'\]"),
+    "no such outcome": ("z ~ t", ValueError, r"names \['z'\]"),
+    "no such function": ("y ~ sine(t)", ValueError, "'sine', which is neither a column nor a function"),
+    "something dangerous": (
+        "y ~ __import__(t)",
+        ValueError,
+        "neither a column nor a function|cannot be read",
+    ),
+    "numpy's own": ("y ~ np.load(t)", ValueError, "neither a column nor a function"),
+    "offset": ("y ~ t + offset(dose)", ValueError, "not supported"),
+    "no sense": ("y ~ t +* dose", ValueError, "cannot be read"),
+    "columns that repeat": ("y ~ t + I(2 * t)", np.linalg.LinAlgError, "repeat one another"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_formulas(case):
+    formula, error, words = BAD[case]
+    with pytest.raises(error, match=words):
+        MixedModel(formula=formula).fit(FRAME)
+
+
+def test_bad_frames():
+    model = MixedModel(formula="y ~ t + arm + (1 | g)")
+    with pytest.raises(ValueError, match="needs column names: pass X as a frame"):
+        model.fit(FRAME[["y", "t"]].to_numpy())
+    with pytest.raises(ValueError, match=r"X contains NaN in \['t'\]; impute it first, or drop the 1 rows"):
+        model.fit(FRAME.assign(t=np.r_[np.nan, FRAME["t"][1:]]))
+    with pytest.raises(ValueError, match="requires y"):
+        MixedModel(formula="~ t").fit(FRAME)
+    fitted = model.fit(FRAME)
+    with pytest.raises(ValueError, match="not present in the original data set"):
+        fitted.predict(FRAME.assign(arm="z"))
+    with pytest.raises(ValueError, match=r"names \['arm'\], but X has columns"):
+        fitted.predict(FRAME[["t", "g"]])
+
+
+def test_without_formulae_one_is_told_what_to_install(monkeypatch):
+    monkeypatch.setitem(sys.modules, "formulae", None)
+    with pytest.raises(ImportError, match=r"pip install 'intertwine\[formula\]'"):
+        MixedModel(formula="y ~ t").fit(FRAME)

@@ -234,6 +234,20 @@ def test_spatial_effects_are_kriged(tmp_path):
     )
 
 
+def test_a_length_scale_is_learnt():
+    rng = np.random.default_rng(0)
+    coords = rng.uniform(0, 10, (150, 2))
+    y = np.column_stack([np.sin(coords[:, 0]), np.cos(coords[:, 1])]) + 0.1 * rng.standard_normal((150, 2))
+    model = MixedModel(Spatial()).fit(None, y, coords=coords)
+    assert 1.0 < model.shapes_["spatial"]["length_scale"] < 4.0
+    assert len(model.history_) > 2
+    fixed = MixedModel(Spatial(length_scale=model.shapes_["spatial"]["length_scale"])).fit(
+        None, y, coords=coords
+    )
+    np.testing.assert_allclose(model.log_likelihood_, fixed.log_likelihood_, atol=1e-6)
+    assert (model.aic_ - fixed.aic_) == pytest.approx([2.0, 2.0], abs=1e-5)
+
+
 def test_the_default_is_an_intercept_for_each_grouping():
     X, y, groups = clusters()
     one = MixedModel().fit(X, y, groups=groups)

@@ -97,8 +97,12 @@ def test_transforms_and_categories_are_those_of_the_fit(tmp_path):
         np.testing.assert_array_equal(found, expected)
 
 
-def test_ordered_categories_keep_their_order(tmp_path):
-    frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], ["c", "a", "b"]))
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_categories_keep_their_order(tmp_path, library):
+    order = ["c", "a", "b"]
+    frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], order))
+    if library == "polars":
+        frame = pl.DataFrame(FRAME).with_columns(pl.col("arm").cast(pl.Enum(order)))
     model = MixedModel(formula="y ~ arm + (1 | g)").fit(frame)
     assert list(model.fixed_effects_["term"]) == ["intercept", "arm[a]", "arm[b]"]
     model.save(tmp_path / "model")

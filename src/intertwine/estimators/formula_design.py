@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intertwine.effects import Grouped
 from intertwine.estimators.formula_terms import parse_formula
 from intertwine.estimators.group_labels import missing_labels
-from intertwine.validation.columns import eager_frame, is_categorical
+from intertwine.validation.columns import eager_frame
 from intertwine.validation.wording import listed
 
 __all__ = ["FormulaDesign", "formula_table"]
@@ -228,7 +228,9 @@ def _column(column: Any, name: str, pd: Any) -> Any:
         raise ValueError(f"X contains NaN in [{name!r}]; impute it first, or drop the {missing.sum()} rows")
     if is_categorical(column.dtype):
         categories = _categories(column)
-        return values.astype(object) if categories is None else _ordered(pd, values, categories)
+        if categories is None:
+            return values.astype(object)
+        return pd.Categorical(values, categories, ordered=True)  # formulae sorts those of others
     if values.dtype.kind == "O" and not any(isinstance(value, str) for value in values[:1]):
         return np.array(values.tolist())
     return values

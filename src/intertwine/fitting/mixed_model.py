@@ -132,7 +132,7 @@ def fit_mixed_model(
         found.variances,
         posterior,
         log_likelihood,
-        report.converged,
+        report.converged & found.shape_report.converged,
         report.n_iter,
         report.boundary,
         report.expected_gain,

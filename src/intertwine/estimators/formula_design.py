@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intertwine.effects import Grouped
 from intertwine.estimators.formula_terms import parse_formula
 from intertwine.estimators.group_labels import missing_labels
-from intertwine.validation.columns import eager_frame
+from intertwine.validation.columns import eager_frame, is_categorical
 from intertwine.validation.wording import listed
 
 __all__ = ["FormulaDesign", "formula_table"]

@@ -64,7 +64,7 @@ def principal_axes(loadings: Array) -> Array:
 
     Examples
     --------
-    >>> principal_axes(np.array([[0.0, -2.0], [1.0, 0.0]]))
+    >>> principal_axes(np.array([[0.0, -2.0], [1.0, 0.0]])) + 0.0
     array([[2., 0.],
            [0., 1.]])
     """

@@ -41,8 +41,8 @@ class Solved(NamedTuple):
     mean : ndarray of shape (p,)
     fitted : ndarray of shape (n, p) or float
         Of the effects, without the mean.
-    row_variance : ndarray of shape (n, p) or float
-        Of the effects at the rows.
+    extra : ndarray of shape (p,)
+        Posterior variance of the effects at the rows where a feature was observed, summed.
     covariances : tuple of ndarray (p, r, r)
         What EM takes for Σ next.
     """
@@ -50,7 +50,7 @@ class Solved(NamedTuple):
     log_likelihood: float
     mean: Array
     fitted: Array | float
-    row_variance: Array | float
+    extra: Array
     covariances: tuple[Array, ...]
 
 
@@ -91,12 +91,18 @@ class BoundProblem:
             return self._without_effects(left, params.noise)
         shown = left if self.observed is None else np.where(self.observed, left, 0.0)
         posterior = self.system.posterior(shown, VarianceComponents(params.noise, params.effects))
+        mean, fitted = posterior.fixed[0], posterior.fitted()
+        misfit = shown - mean - fitted
+        if self.observed is not None:
+            misfit *= self.observed
+        # what the noise has beyond the misfit is the variance of the effects: no need to find it row by row
+        extra = np.maximum(posterior.noise_moment() - np.einsum("im,im->m", misfit, misfit), 0.0)
         moments = zip(posterior.second_moments(), self.system.n_levels, strict=True)
         return Solved(
             float(posterior.log_likelihood.sum()),
-            posterior.fixed[0],
-            posterior.fitted(),
-            posterior.row_variance(),
+            mean,
+            fitted,
+            extra,
             tuple(moment / n_levels for moment, n_levels in moments),
         )
 
@@ -109,9 +115,9 @@ class BoundProblem:
         value -= 0.5 * float(np.vdot(U, U))
         y = self.X - found.mean - found.fitted
         if self.complete:
-            W, noise = self._complete_step(y, found.row_variance, params)
+            W, noise = self._complete_step(y, found.extra, params)
         else:
-            W, noise = self._observed_step(y, found.row_variance, params, now.mean, now.covariance)
+            W, noise = self._observed_step(y, found.extra, now.mean, now.covariance)
         W = aligned(W, params.loadings)
         effects = tuple(
             covariance if effect.correlated else covariance * np.eye(effect.n_basis)
@@ -120,21 +126,17 @@ class BoundProblem:
         after = PCAParameters(found.mean, W, noise, effects)
         return after, factor_posterior(y, noise, W).mean, value
 
-    def _complete_step(
-        self, y: Array, row_variance: Array | float, params: PCAParameters
-    ) -> tuple[Array, Array]:
+    def _complete_step(self, y: Array, extra: Array, params: PCAParameters) -> tuple[Array, Array]:
         """Factors of the covariance of what effects leave, u being integrated out."""
         scatter, W, noise = y.T @ y / len(y), params.loadings, params.noise
-        extra = np.mean(row_variance, axis=0) * np.ones(len(noise))
         for _ in range(_INNER):
-            W, noise = factor_step(scatter, noise, W.shape[1], self.isotropic, extra)
+            W, noise = factor_step(scatter, noise, W.shape[1], self.isotropic, extra / len(y))
         return W, noise
 
     def _observed_step(
         self,
         y: Array,
-        row_variance: Array | float,
-        params: PCAParameters,
+        extra: Array,
         mean: Array,
         covariance: Array,
     ) -> tuple[Array, Array]:
@@ -150,7 +152,7 @@ class BoundProblem:
         W = np.linalg.solve(gram + ridge, products[:, :, None])[:, :, 0]
         total = np.sum(shown**2, axis=0) - 2.0 * np.sum(W * products, axis=1)
         total += np.einsum("ma,mab,mb->m", W, gram, W)
-        total += np.sum(there * row_variance, axis=0)
+        total += extra
         if self.isotropic:
             return W, np.full(len(W), max(total.sum() / self.n_entries.sum(), NOISE_FLOOR))
         return W, np.maximum(total / self.n_entries, NOISE_FLOOR)
@@ -159,4 +161,4 @@ class BoundProblem:
         mean = np.nanmean(left, axis=0)
         square = np.nansum((left - mean) ** 2, axis=0)
         log_density = self.n_entries * np.log(2.0 * np.pi * noise) + square / noise
-        return Solved(-0.5 * float(log_density.sum()), mean, 0.0, 0.0, ())
+        return Solved(-0.5 * float(log_density.sum()), mean, 0.0, np.zeros(len(noise)), ())

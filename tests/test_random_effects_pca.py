@@ -261,3 +261,20 @@ def test_input_that_cannot_be_used_is_refused(table, settings, given, words):
     model = RandomEffectsPCA(**settings)
     with pytest.raises(ValueError, match=words):
         model.fit(table["X"], **given)
+
+
+def test_length_scales_are_learnt():
+    rng = np.random.default_rng(0)
+    sites = rng.uniform(-1, 1, (150, 2))
+    distance = np.linalg.norm(sites[:, None] - sites, axis=2)
+    root = np.linalg.cholesky(np.exp(-0.5 * (distance / 0.4) ** 2) + 1e-8 * np.eye(150))
+    site = rng.integers(0, 150, 600)
+    X = (root @ rng.normal(size=(150, 6)))[site] + rng.normal(size=(600, 1)) @ rng.normal(size=(1, 6))
+    X += 0.5 * rng.normal(size=(600, 6))
+    model = RandomEffectsPCA(1, effects=Spatial()).fit(X, coords=sites[site])
+    assert model.shapes_["spatial"]["length_scale"] == pytest.approx(0.4, rel=0.15)
+    holes = np.where(rng.random(X.shape) < 0.1, np.nan, X)
+    some = RandomEffectsPCA(1, effects=Spatial(), tol=1e-3).fit(holes, coords=sites[site])
+    assert some.shapes_["spatial"]["length_scale"] == pytest.approx(0.4, rel=0.2)
+    new = model.reconstruct(X[:3], coords=sites[site][:3] + 0.01)  # kriged
+    np.testing.assert_allclose(new, model.reconstruct(X[:3], coords=sites[site][:3]), atol=0.5)

@@ -30,6 +30,7 @@ from intertwine.effects.random import (
 from intertwine.fitting.factor_rows import factor_posterior
 from intertwine.fitting.factor_steps import aligned, factor_step, principal_axes
 from intertwine.fitting.fixed_point import accelerated
+from intertwine.fitting.latent_shapes import learnt_shapes
 from intertwine.fitting.random_effects_latent import LatentRows
 from intertwine.fitting.random_effects_pca_bound import BoundProblem
 from intertwine.fitting.random_effects_pca_exact import PCAParameters, exact_moments
@@ -81,7 +82,7 @@ def fit_random_effects_pca(
     if len(shown) < len(rows.X):
         rows = LatentRows(rows.X[shown], rows.effects.take(shown))
     bound = [effect.bind(rows.effects) for effect in effects]
-    shapes = [effect.start_shape() for effect in bound]
+    shapes = learnt_shapes(rows.X, bound)
     fit = fit_exact_pca if is_exact(rows.X, bound, shapes) else fit_bound_pca
     return fit(rows, bound, shapes, settings, watch)
 

@@ -21,8 +21,9 @@ from intertwine.effects.random import AbstractBoundEffect
 from intertwine.fitting.factor_rows import factor_posterior
 from intertwine.fitting.factor_steps import NOISE_FLOOR, aligned, factor_step
 from intertwine.fitting.random_effects_pca_exact import PCAParameters
-from intertwine.mixed_effects.base import VarianceComponents
+from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.least_squares import LeastSquaresSystem
 
 __all__ = ["BoundProblem", "Solved"]
 
@@ -39,7 +40,7 @@ class Solved(NamedTuple):
     log_likelihood : float
         Summed over features.
     mean : ndarray of shape (p,)
-    fitted : ndarray of shape (n, p) or float
+    fitted : ndarray of shape (n, p)
         Of the effects, without the mean.
     extra : ndarray of shape (p,)
         Posterior variance of the effects at the rows where a feature was observed, summed.
@@ -49,7 +50,7 @@ class Solved(NamedTuple):
 
     log_likelihood: float
     mean: Array
-    fitted: Array | float
+    fitted: Array
     extra: Array
     covariances: tuple[Array, ...]
 
@@ -78,17 +79,17 @@ class BoundProblem:
         self.complete = bool(observed.all())
         self.observed = None if self.complete else observed
         self.n_entries = observed.sum(axis=0).astype(np.float64)
-        self.system = None
-        if bound:
-            weights = None if self.complete else observed.astype(np.float64)
-            fixed = np.ones((len(X), 1))
-            self.system = system_for(bound, shapes, fixed, weights, X.shape[1], restricted=False)
+        weights = None if self.complete else observed.astype(np.float64)
+        fixed, p = np.ones((len(X), 1)), X.shape[1]
+        self.system: AbstractGaussianSystem = (
+            system_for(bound, shapes, fixed, weights, p, restricted=False)
+            if bound
+            else LeastSquaresSystem(fixed, weights, p, restricted=False)
+        )
 
     def solved(self, params: PCAParameters, U: Array) -> Solved:
         """Effects and mean at given latents and variances."""
         left = self.X - U @ params.loadings.T
-        if self.system is None:
-            return self._without_effects(left, params.noise)
         shown = left if self.observed is None else np.where(self.observed, left, 0.0)
         posterior = self.system.posterior(shown, VarianceComponents(params.noise, params.effects))
         mean, fitted = posterior.fixed[0], posterior.fitted()
@@ -156,9 +157,3 @@ class BoundProblem:
         if self.isotropic:
             return W, np.full(len(W), max(total.sum() / self.n_entries.sum(), NOISE_FLOOR))
         return W, np.maximum(total / self.n_entries, NOISE_FLOOR)
-
-    def _without_effects(self, left: Array, noise: Array) -> Solved:
-        mean = np.nanmean(left, axis=0)
-        square = np.nansum((left - mean) ** 2, axis=0)
-        log_density = self.n_entries * np.log(2.0 * np.pi * noise) + square / noise
-        return Solved(-0.5 * float(log_density.sum()), mean, 0.0, np.zeros(len(noise)), ())

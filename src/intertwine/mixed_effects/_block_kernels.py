@@ -7,7 +7,8 @@ lme4),
     A = I + ΛᵀGΛ = L Lᵀ (L, ``root``)               E = L⁻¹Λᵀ (``white``)
 
 and the posterior covariance of b at known γ is σ² EᵀE, its mean EᵀE (s − Hγ). As in `_block_sums`, each function does
-the levels from ``first`` up to ``last``.
+the levels from ``first`` up to ``last``. Where outputs are few, several levels stand side by side too, so that the
+innermost loops are never short.
 """
 
 import numpy as np
@@ -15,10 +16,11 @@ from numba import njit
 
 _FAST = {"reassoc", "contract"}
 _LARGE = 1e60  # of a product of determinants, before its logarithm is taken
+_WIDTH = 64  # of the innermost loops, at least
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _spread(source, j, pattern, out):
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def spread(source, j, pattern, out):
     """What outputs with the same weights share, written out for each; source (q, k, d), out (d, p)."""
     if source.shape[1] == 1:
         for x in range(out.shape[0]):
@@ -31,10 +33,45 @@ def _spread(source, j, pattern, out):
                 out[x, m] = source[j, pattern[m], x]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _whiten(gram, factor, root, white, determinant):
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def _side_by_side(factor, levels):
+    """(…, p) repeated for so many levels."""
+    p = factor.shape[2]
+    out = np.empty((factor.shape[0], factor.shape[1], levels * p))
+    for x in range(levels):
+        out[:, :, x * p : (x + 1) * p] = factor
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def _gather(first, last, gram, cross, sums, pattern, G, H, s):
+    """G, H and s of some levels side by side; what is left of the width is of levels without rows."""
+    p, width = sums.shape[2], s.shape[1]
+    for at in range(first, last):
+        here = (at - first) * p
+        spread(gram, at, pattern, G[:, here : here + p])
+        spread(cross, at, pattern, H[:, here : here + p])
+        for a in range(s.shape[0]):
+            for m in range(p):
+                s[a, here + m] = sums[at, a, m]
+    rest = (last - first) * p
+    if rest < width:
+        G[:, rest:] = 0.0
+        H[:, rest:] = 0.0
+        s[:, rest:] = 0.0
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
+def whiten(gram, factor, root, white, determinant):
     """L (with the inverses of its pivots in place of them) and E of a level; determinants are multiplied by det A."""
     r, p = factor.shape[0], factor.shape[2]
+    if r == 1:
+        for m in range(p):
+            entry = 1.0 + gram[0, m] * factor[0, 0, m] * factor[0, 0, m]
+            determinant[m] *= entry
+            root[0, 0, m] = 1.0 / np.sqrt(entry)
+            white[0, 0, m] = factor[0, 0, m] * root[0, 0, m]
+        return
     for a in range(r):  # white holds GΛ for a moment
         for b in range(r):
             for m in range(p):
@@ -71,29 +108,33 @@ def _whiten(gram, factor, root, white, determinant):
                 white[a, b, m] *= root[a, a, m]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def reduce_levels(first, last, gram, cross, pattern, factor, sums, log_determinant, squares, products, grams):
     """Add up Σ log det A (p,), Σ sᵀEᵀEs (p,), Σ HᵀEᵀEs (c, p) and Σ HᵀEᵀEH (packed lower triangle, p)."""
-    r, p, c = sums.shape[1], sums.shape[2], products.shape[0]
+    r, c, outputs = sums.shape[1], products.shape[0], sums.shape[2]
+    levels = (_WIDTH + outputs - 1) // outputs
+    p = levels * outputs
     root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
-    G, H = np.empty((gram.shape[2], p)), np.empty((r * c, p))
+    factors = _side_by_side(factor, levels)
+    G, H, s = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((r, p))
     d, B, determinant = np.empty(p), np.empty((c, p)), np.ones(p)
-    for j in range(first, last):
-        _spread(gram, j, pattern, G)
-        _spread(cross, j, pattern, H)
-        _whiten(G, factor, root, white, determinant)
+    log_sum, square_sum = np.zeros(p), np.zeros(p)
+    product_sum, gram_sum = np.zeros((c, p)), np.zeros((grams.shape[0], p))
+    for start in range(first, last, levels):
+        _gather(start, min(start + levels, last), gram, cross, sums, pattern, G, H, s)
+        whiten(G, factors, root, white, determinant)
         for m in range(p):
             if determinant[m] > _LARGE:
-                log_determinant[m] += np.log(determinant[m])
+                log_sum[m] += np.log(determinant[m])
                 determinant[m] = 1.0
         for a in range(r):
             for m in range(p):
                 d[m] = 0.0
             for z in range(r):
                 for m in range(p):
-                    d[m] += white[a, z, m] * sums[j, z, m]
+                    d[m] += white[a, z, m] * s[z, m]
             for m in range(p):
-                squares[m] += d[m] * d[m]
+                square_sum[m] += d[m] * d[m]
             place = 0
             for b in range(c):
                 for m in range(p):
@@ -102,41 +143,49 @@ def reduce_levels(first, last, gram, cross, pattern, factor, sums, log_determina
                     for m in range(p):
                         B[b, m] += white[a, z, m] * H[z * c + b, m]
                 for m in range(p):
-                    products[b, m] += B[b, m] * d[m]
+                    product_sum[b, m] += B[b, m] * d[m]
                 for z in range(b + 1):
                     for m in range(p):
-                        grams[place, m] += B[b, m] * B[z, m]
+                        gram_sum[place, m] += B[b, m] * B[z, m]
                     place += 1
     for m in range(p):
-        log_determinant[m] += np.log(determinant[m])
+        log_determinant[m % outputs] += log_sum[m] + np.log(determinant[m])
+        squares[m % outputs] += square_sum[m]
+        products[:, m % outputs] += product_sum[:, m]
+        grams[:, m % outputs] += gram_sum[:, m]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, gamma_root, means, score):
     """E[b | y] (q, r, p); adds to ``score`` (packed lower triangle, p) twice the gradient with respect to Σ.
 
     That is Σ_j TᵀPyyᵀPT − TᵀPT, with TᵀPy = (s − Hγ − G E[b]) / σ² and TᵀV⁻¹T = (G − GEᵀEG) / σ², to which an unknown
     γ of covariance σ² · gamma_root gamma_rootᵀ adds −(H − GEᵀEH) gamma_root times its transpose / σ².
     """
-    r, p, c = sums.shape[1], sums.shape[2], gamma.shape[0]
-    unknown = gamma_root.shape[1]
+    r, c, outputs = sums.shape[1], gamma.shape[0], sums.shape[2]
+    levels, unknown = (_WIDTH + outputs - 1) // outputs, gamma_root.shape[1]
+    p = levels * outputs
     root, white, EG = np.zeros((r, r, p)), np.zeros((r, r, p)), np.zeros((r, r, p))
-    G, H = np.empty((gram.shape[2], p)), np.empty((r * c, p))
-    t, d, HS, FS = np.empty((r, p)), np.empty((r, p)), np.empty((r, p)), np.empty((r, p))
-    determinant = np.ones(p)
-    for j in range(first, last):
-        _spread(gram, j, pattern, G)
-        _spread(cross, j, pattern, H)
-        for m in range(p):
-            determinant[m] = 1.0
-        _whiten(G, factor, root, white, determinant)
+    factors, gamma_roots = _side_by_side(factor, levels), _side_by_side(gamma_root, levels)
+    gammas = _side_by_side(gamma.reshape(1, c, outputs), levels)[0]
+    noises = _side_by_side(noise.reshape(1, 1, outputs), levels)[0, 0]
+    G, H, t = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((r, p))
+    d, HS, FS, mean = np.empty((r, p)), np.empty((r, p)), np.empty((r, p)), np.empty((r, p))
+    score_sum, determinant = np.zeros((score.shape[0], p)), np.ones(p)
+    for start in range(first, last, levels):
+        stop = min(start + levels, last)
+        _gather(start, stop, gram, cross, sums, pattern, G, H, t)
+        determinant[:] = 1.0
+        whiten(G, factors, root, white, determinant)
         for a in range(r):
-            for m in range(p):
-                t[a, m] = sums[j, a, m]
             for b in range(c):
                 for m in range(p):
-                    t[a, m] -= H[a * c + b, m] * gamma[b, m]
-        _twice(white, t, d, means[j])
+                    t[a, m] -= H[a * c + b, m] * gammas[b, m]
+        _twice(white, t, d, mean)
+        for j in range(start, stop):
+            for a in range(r):
+                for m in range(outputs):
+                    means[j, a, m] = mean[a, (j - start) * outputs + m]
         for a in range(r):
             for b in range(r):
                 for m in range(p):
@@ -153,10 +202,10 @@ def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, g
         for a in range(r):
             for b in range(a + 1):
                 for m in range(p):
-                    score[place, m] += t[a, m] * t[b, m] / noise[m] - G[place, m]
+                    score_sum[place, m] += t[a, m] * t[b, m] / noises[m] - G[place, m]
                 for z in range(r):
                     for m in range(p):
-                        score[place, m] += EG[z, a, m] * EG[z, b, m]
+                        score_sum[place, m] += EG[z, a, m] * EG[z, b, m]
                 place += 1
         for x in range(unknown):
             for a in range(r):
@@ -164,7 +213,7 @@ def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, g
                     HS[a, m] = 0.0
                 for z in range(c):
                     for m in range(p):
-                        HS[a, m] += H[a * c + z, m] * gamma_root[z, x, m]
+                        HS[a, m] += H[a * c + z, m] * gamma_roots[z, x, m]
             for a in range(r):
                 for m in range(p):
                     d[a, m] = 0.0
@@ -181,11 +230,13 @@ def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, g
             for a in range(r):
                 for b in range(a + 1):
                     for m in range(p):
-                        score[place, m] += FS[a, m] * FS[b, m]
+                        score_sum[place, m] += FS[a, m] * FS[b, m]
                     place += 1
+    for m in range(p):
+        score[:, m % outputs] += score_sum[:, m]
 
 
-@njit(cache=True, nogil=True, fastmath=_FAST)
+@njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
 def _twice(white, v, d, out):
     """Set d = E v and out = EᵀE v."""
     r, p = v.shape
@@ -201,161 +252,3 @@ def _twice(white, v, d, out):
         for z in range(r):
             for m in range(p):
                 out[a, m] += white[z, a, m] * d[z, m]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def _level_spread(
-    level, indptr, indices, values, gram, cross, pattern, factor, gamma_root, root, white, G, H, D, F, FS
-):
-    """Of a = Σ_j values · b_j the covariance at known γ over σ² (packed, p), and −Cov(a, γ) roots (r, unknown, p)."""
-    r, p = factor.shape[0], factor.shape[2]
-    c, unknown = gamma_root.shape[0], gamma_root.shape[1]
-    D[:] = 0.0
-    F[:] = 0.0
-    determinant = np.ones(p)
-    for at in range(indptr[level], indptr[level + 1]):
-        j, value = indices[at], values[at]
-        _spread(gram, j, pattern, G)
-        determinant[:] = 1.0
-        _whiten(G, factor, root, white, determinant)
-        place = 0
-        for a in range(r):
-            for b in range(a + 1):
-                for z in range(r):
-                    for m in range(p):
-                        D[place, m] += value * value * white[z, a, m] * white[z, b, m]
-                place += 1
-        if unknown:
-            _spread(cross, j, pattern, H)
-            for b in range(c):
-                for z in range(r):
-                    FS[0, 0, :] = 0.0  # E H, of one column
-                    for a in range(r):
-                        for m in range(p):
-                            FS[0, 0, m] += white[z, a, m] * H[a * c + b, m]
-                    for a in range(r):
-                        for m in range(p):
-                            F[a, b, m] += value * white[z, a, m] * FS[0, 0, m]
-    FS[:] = 0.0
-    for a in range(r):
-        for x in range(unknown):
-            for b in range(c):
-                for m in range(p):
-                    FS[a, x, m] += F[a, b, m] * gamma_root[b, x, m]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def row_moments(
-    first,
-    last,
-    order,
-    starts,
-    basis,
-    fixed,
-    indptr,
-    indices,
-    values,
-    gram,
-    cross,
-    pattern,
-    factor,
-    gamma_root,
-    out,
-):
-    """Variances of Cγ + Ta, divided by σ², where a = Σ_j values · b_j at the level of a row; (n, p), in place.
-
-    ``order`` and ``starts`` are of these rows and their levels, which stand among the levels of the system as the rows
-    of a matrix in compressed form do.
-    """
-    r, p, c, unknown = basis.shape[1], out.shape[1], gamma_root.shape[0], gamma_root.shape[1]
-    root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
-    G, H, D = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((gram.shape[2], p))
-    F, FS, v = np.empty((r, c, p)), np.empty((r, unknown, p)), np.empty(p)
-    for level in range(first, last):
-        if starts[level] == starts[level + 1]:
-            continue
-        _level_spread(
-            level,
-            indptr,
-            indices,
-            values,
-            gram,
-            cross,
-            pattern,
-            factor,
-            gamma_root,
-            root,
-            white,
-            G,
-            H,
-            D,
-            F,
-            FS,
-        )
-        for at in range(starts[level], starts[level + 1]):
-            i = order[at]
-            place = 0
-            for a in range(r):
-                for b in range(a + 1):
-                    x = basis[i, a] * basis[i, b] * (1.0 if a == b else 2.0)
-                    if place == 0:
-                        for m in range(p):
-                            out[i, m] = x * D[place, m]
-                    else:
-                        for m in range(p):
-                            out[i, m] += x * D[place, m]
-                    place += 1
-            for t in range(unknown):
-                for m in range(p):
-                    v[m] = 0.0
-                for z in range(fixed.shape[1]):
-                    x = fixed[i, z]
-                    for m in range(p):
-                        v[m] += x * gamma_root[z, t, m]
-                for a in range(r):
-                    x = basis[i, a]
-                    for m in range(p):
-                        v[m] -= x * FS[a, t, m]
-                for m in range(p):
-                    out[i, m] += v[m] * v[m]
-
-
-@njit(cache=True, nogil=True, fastmath=_FAST)
-def level_covariances(
-    first, last, indptr, indices, values, gram, cross, pattern, factor, gamma_root, noise, out
-):
-    """Posterior covariance of a at each level, (levels, p, r, r)."""
-    r, p = factor.shape[0], factor.shape[2]
-    c, unknown = gamma_root.shape[0], gamma_root.shape[1]
-    root, white = np.zeros((r, r, p)), np.zeros((r, r, p))
-    G, H, D = np.empty((gram.shape[2], p)), np.empty((r * c, p)), np.empty((gram.shape[2], p))
-    F, FS = np.empty((r, c, p)), np.empty((r, unknown, p))
-    for level in range(first, last):
-        _level_spread(
-            level,
-            indptr,
-            indices,
-            values,
-            gram,
-            cross,
-            pattern,
-            factor,
-            gamma_root,
-            root,
-            white,
-            G,
-            H,
-            D,
-            F,
-            FS,
-        )
-        place = 0
-        for a in range(r):
-            for b in range(a + 1):
-                for m in range(p):
-                    entry = D[place, m]
-                    for t in range(unknown):
-                        entry += FS[a, t, m] * FS[b, t, m]
-                    out[level, m, a, b] = noise[m] * entry
-                    out[level, m, b, a] = noise[m] * entry
-                place += 1

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.linalg import solve_triangular
 
 from intertwine.effects.random import Located
+from intertwine.mixed_effects import _block_covariances as covariances
 from intertwine.mixed_effects import _block_kernels as kernels
 from intertwine.mixed_effects import _block_sums as row_sums
 from intertwine.mixed_effects.base import AbstractScoredPosterior, Array, VarianceComponents
@@ -114,7 +115,7 @@ class BlockPosterior(AbstractScoredPosterior):
         """Of Cγ + Z b at rows whose levels are combinations of the known ones."""
         out = np.empty((len(basis), len(self._noise)))
         given = (rows.order, rows.starts, basis, fixed, *projection, *self._level, self._gamma_root, out)
-        rows.each(lambda _, first, last: kernels.row_moments(first, last, *given))
+        rows.each(lambda _, first, last: covariances.row_variances(first, last, *given))
         out *= self._noise
         return out
 
@@ -124,7 +125,7 @@ class BlockPosterior(AbstractScoredPosterior):
         require_memory(8 * q * p * r * r, "the covariance of every level", "row_variance")
         out = np.empty((q, p, r, r))
         given = (*self._same_levels(), *self._level, self._gamma_root, self._noise, out)
-        s.rows.each(lambda _, first, last: kernels.level_covariances(first, last, *given))
+        s.rows.each(lambda _, first, last: covariances.level_covariances(first, last, *given))
         return out
 
     def score(self) -> tuple[Array, ...]:

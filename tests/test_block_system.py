@@ -87,8 +87,18 @@ def test_semidefinite_factors():
 
 def test_dependent_fixed_columns_are_refused():
     effect = design(1, 0, "none")[0]
-    with pytest.raises(ValueError, match="linearly dependent"):
+    with pytest.raises(ValueError, match="linearly dependent: leave out the columns that others give"):
         BlockSystem(effect, np.empty(0), np.ones((N, 2)))
+
+
+def test_outputs_that_cannot_tell_fixed_columns_apart_are_named():
+    effect, here = design(1, 0, "none")[0], np.arange(N) < 5
+    weights = np.ones((N, P))
+    weights[here, 1] = 0.0
+    with pytest.raises(
+        ValueError, match="observed entries of outputs 1: leave out columns, or these outputs"
+    ):
+        BlockSystem(effect, np.empty(0), np.column_stack([np.ones(N), here]), weights, P)
 
 
 @pytest.mark.parametrize("restricted", [True, False])

@@ -177,3 +177,26 @@ def test_a_step_of_em_keeps_what_is_uncorrelated_and_adds_noise():
     plain, noisier = (em_variances(posterior, system, effects, extra) for extra in (0.0, 90.0))
     assert plain.effects[0][0, 0, 1] == 0.0
     np.testing.assert_allclose(noisier.noise - plain.noise, 90.0 / len(y))
+
+
+def test_outcomes_without_noise_do_not_converge_and_disturb_no_others():
+    rows, fixed, y = balanced(between=2.0)
+    alone = fit(Grouped("g"), rows, fixed, y[:, [0, 2]], True)[0]
+    y[:, 1] = y[::5, 1].repeat(5)
+    found, _, report = fit(Grouped("g"), rows, fixed, y, True)
+    np.testing.assert_array_equal(report.converged, [True, False, True])
+    assert found.noise[1] < 1e-4
+    np.testing.assert_allclose(found.noise[[0, 2]], alone.noise, rtol=1e-12)
+
+
+def test_a_search_that_is_cut_short_says_so():
+    rows, fixed, y = table("sleepstudy")
+    effects = [EFFECTS["(t | g)"].bind(rows)]
+    start, seen = start_variances(effects, y, fixed), []
+    system = system_for(effects, None, fixed)
+    *_, report = fit_variances(
+        system, y, effects, start, max_iter=2, on_iteration=lambda i, value: seen.append((i, value[0]))
+    )
+    assert not report.converged.any()
+    assert [i for i, _ in seen] == [0, 1]
+    assert seen[1][1] > seen[0][1]

@@ -62,7 +62,7 @@ class BlockSystem(AbstractObservedSystem):
     Raises
     ------
     ValueError
-        Where fixed columns depend on each other.
+        Where fixed columns depend on each other, over all rows or over the observed entries of an output.
     """
 
     def __init__(
@@ -101,6 +101,7 @@ class BlockSystem(AbstractObservedSystem):
             )
         )
         self.cross, self.square = cross.reshape(q, k, r * c), square.sum(axis=0)
+        _require_rank(self.square, self.pattern)
 
     def observe(self, y: Array) -> BlockObserved:
         return BlockObserved(self, y)
@@ -116,6 +117,20 @@ def _orthogonal(fixed: Array | None, n_rows: int) -> tuple[Array, Array]:
         raise ValueError("fixed columns are linearly dependent: leave out the columns that others give")
     scale = np.sqrt(n_rows)
     return np.ascontiguousarray(columns * scale), triangle / scale
+
+
+def _require_rank(square: Array, pattern: NDArray[np.int64]) -> None:
+    """Refuse outputs whose observed entries do not tell the fixed columns apart."""
+    if not square.shape[1]:
+        return
+    values = np.linalg.eigvalsh(square)
+    lost = np.flatnonzero((values[:, 0] <= 1e-11 * values[:, -1])[pattern])
+    if len(lost):
+        named = ", ".join(str(m) for m in lost[:5]) + (", …" if len(lost) > 5 else "")
+        raise ValueError(
+            f"fixed columns are linearly dependent over the observed entries of outputs {named}: leave out columns, or "
+            "these outputs"
+        )
 
 
 @final

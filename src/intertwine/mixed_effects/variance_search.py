@@ -30,6 +30,7 @@ from intertwine.mixed_effects.lockstep import Maxima, maximize
 __all__ = ["VarianceSearch", "basis_root"]
 
 _NOTHING = 1e-4  # of a standard deviation relative to the noise: below it a variance may be zero
+_FARTHEST = 23.0  # that log σ² goes from the start: a factor of 1e10
 _LIFT = 0.1  # variance, relative to the noise, that is tried instead
 _SAMPLE = 100_000  # rows that tell how basis functions hang together
 
@@ -113,8 +114,8 @@ class VarianceSearch:
 
     def _evaluate(self, x: Array, which: NDArray[np.int64]) -> tuple[Array, Array]:
         """Log-likelihoods of some outputs, and their gradients."""
-        # So far from the start no likelihood has its maximum; without the limit a long step would overflow.
-        inside = np.abs(x[:, 0] - self.start[which, 0]) < 60.0
+        # Without the limit the likelihood of outcomes that have no noise would be climbed for ever.
+        inside = np.abs(x[:, 0] - self.start[which, 0]) < _FARTHEST
         x = np.where(inside[:, None], x, self.start[which])
         variances = self.variances(x)
         value, noise_moment, slopes = self._likelihood(x, variances, which)

@@ -69,6 +69,7 @@ def pupils(n=240, n_schools=24, seed=0):
             "week": np.arange(n) // n_schools,
         }
     )
-    table["mark"] = 0.3 * table["age"] + level[school] + 0.5 * rng.standard_normal(n)
+    course = 0.1 * rng.standard_normal(n_schools)[school] * (table["week"] - 4.5)
+    table["mark"] = 0.3 * table["age"] + level[school] + course + 0.5 * rng.standard_normal(n)
     table["second"] = table["mark"] - level[school] + 0.5 * rng.standard_normal(n)
     return table

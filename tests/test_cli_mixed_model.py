@@ -152,7 +152,11 @@ def test_models_are_compared_on_rows_and_on_groups_held_out(folder, tmp_path):
         ("pupils.csv", [*MODEL, "--formula", "mark ~ age"], "no random term"),
         ("pupils.csv", [*MODEL, "--formula", "mark ~ age + 1 | school"], "a random term stands in brackets"),
         ("pupils.csv", [*MODEL, "--formula", "~ age + (1 | school)"], "names no outcome"),
-        ("pupils.csv", [*MODEL, "--formula", "mark ~ (1 | school)", "--target", "mark"], "leave out --target"),
+        (
+            "pupils.csv",
+            [*MODEL, "--formula", "mark ~ (1 | school)", "--target", "mark"],
+            "leave out --target",
+        ),
         ("pupils.csv", [*MODEL, "--formula", "mark ~ (1 | shool)"], "did you mean 'school'?"),
     ],
 )

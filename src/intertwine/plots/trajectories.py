@@ -192,7 +192,7 @@ class TrajectoriesDisplay:
     def figsize(self) -> tuple[float, float]:
         """Size in inches of a figure of its own."""
         n_rows, n_columns = self._grid()
-        return (0.7 + 1.9 * n_columns, 0.7 + 1.5 * n_rows)
+        return (0.7 + 1.6 * n_columns, 0.7 + 1.3 * n_rows)
 
     def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
         """Draw on `ax`, or on a new figure; panels share their axes."""

@@ -15,6 +15,7 @@ from intertwine.io import write_atomically
 from intertwine.report.interaction_section import interaction_section
 from intertwine.report.local_section import local_section
 from intertwine.report.machine_section import machine_section
+from intertwine.report.mixed_section import MixedSection, mixed_section
 from intertwine.report.rating_section import RatingSection, rating_section
 from intertwine.report.section import Section
 from intertwine.report.study import Study
@@ -37,7 +38,7 @@ def build_report(
     Parameters
     ----------
     estimator : fitted estimator
-        Of interactions, a factorization machine, or latent factors of ratings.
+        Of interactions, a factorization machine, latent factors of ratings, or a mixed model.
     X : frame or (n, p) array, optional
         The features that it was fitted on.  Without data, pictures that need rows are left out.
     y : (n,) array, optional
@@ -48,7 +49,8 @@ def build_report(
     comparison : Comparison, optional
         From :func:`intertwine.compare.compare_models`, this model first.
     **details
-        Further fields of :class:`Study`: ``target``, ``about``, ``time_unit``, ``notes``, ``n_bootstrap``.
+        Further fields of :class:`Study`: ``target``, ``about``, ``time_unit``, ``notes``, ``n_bootstrap``, and of
+        models with random effects ``groups``, ``time`` and ``coords`` as in ``fit``.
 
     Raises
     ------
@@ -125,8 +127,12 @@ def _environment() -> Any:
     )
 
 
-def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section | RatingSection:
-    """The section in the manner of the model: ratings, local machines, one machine, or pairs on their own."""
+def _section(
+    study: Study, identifier: str, on_step: Callable[[str], None]
+) -> Section | RatingSection | MixedSection:
+    """The section in the manner of the model: groups, ratings, local machines, one machine, or pairs on their own."""
+    if hasattr(type(study.estimator), "fixed_effects_"):
+        return mixed_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "item_factors_"):
         return rating_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "responsible_expert"):

@@ -1,0 +1,142 @@
+"""Pictures of a mixed model, and the words beside them."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import narwhals as nw
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.plots import ShrinkageDisplay, TrajectoriesDisplay
+from intertwine.plots._groups import group_labels
+from intertwine.report.machine_figures import pictures_of_held_out
+from intertwine.report.mixed_findings import MixedFindings
+from intertwine.report.picture import Picture, scratch_axes, take_picture
+from intertwine.report.study import Study
+from intertwine.report.words import count, listed, number
+
+__all__ = ["Grouping", "grouping_of", "pictures_of_effects", "pictures_of_fit"]
+
+_PANELS = 9
+
+
+class Grouping(NamedTuple):
+    """Labels of the rows by the first grouping, and over what its levels change, where they do."""
+
+    name: str
+    labels: NDArray[Any]
+    course: NDArray[np.float64] | None
+    course_name: str
+
+
+def grouping_of(study: Study, findings: MixedFindings) -> Grouping | None:
+    """The first grouping of a study, passed beside the features or, with a formula, a column of them."""
+    if not study.has_data:
+        return None
+    columns = _columns(study.X)
+    if study.groups is not None:
+        name, labels = findings.effects[0].split(" ")[0], group_labels(study.groups)
+        if hasattr(study.groups, "columns"):
+            name = str(study.groups.columns[0])
+    else:
+        name = next((effect for effect in findings.effects if effect in columns), "")
+        if not name:
+            return None
+        labels = columns[name]
+    if study.time is not None:
+        time = np.asarray(study.time, dtype=float)
+        same = [one for one, values in columns.items() if _is_copy(values, time)]
+        return Grouping(name, labels, time, next(iter(same), "time"))
+    terms = findings.variances["term"].astype(str)[findings.variances["component"].astype(str) == name]
+    for term in terms:
+        if term in columns and columns[term].dtype.kind in "fiu":
+            return Grouping(name, labels, columns[term].astype(float), term)
+    return Grouping(name, labels, None, "")
+
+
+def pictures_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[Picture]:
+    """Predicted against observed, and whether intervals hold what they promise; of the first outcome."""
+    assert study.y is not None
+    if study.y.ndim == 1:
+        return pictures_of_held_out(study, predictions)
+    y = study.y[:, 0]
+    known = ~np.isnan(y)
+    first = {name: values[known, 0] for name, values in predictions.items()}
+    return pictures_of_held_out(replace(study, y=y[known], target=study.target.split(", ")[0]), first)
+
+
+def pictures_of_effects(study: Study, findings: MixedFindings) -> list[Picture]:
+    """What levels do over time, and how far their means were drawn to the rest."""
+    grouping = grouping_of(study, findings)
+    if grouping is None:
+        return []
+    pictures = [] if grouping.course is None else [_trajectories(study, grouping)]
+    return [*pictures, _shrinkage(study, grouping)]
+
+
+def _trajectories(study: Study, grouping: Grouping) -> Picture:
+    n_levels = np.unique(grouping.labels.astype(str)).size
+    display = TrajectoriesDisplay.from_estimator(
+        study.estimator,
+        study.X,
+        _first_outcome(study),
+        groups=grouping.labels if study.groups is None else study.groups,
+        time=grouping.course,
+        n_levels=_PANELS,
+        time_name=grouping.course_name,
+        outcome_name=study.target.split(", ")[0],
+        ax=scratch_axes(),
+        **({} if study.coords is None else {"coords": study.coords}),
+    )
+    named = [str(one) for one in display.levels]
+    low, high = float(np.min(display.mean)), float(np.max(display.mean))
+    which = "All" if len(named) == n_levels else f"The {len(named)} with the most rows of {n_levels:,}"
+    return take_picture(
+        display,
+        title=f"Courses of {grouping.name}",
+        alt=f"Observed rows and expected course over {grouping.course_name} of {count(len(named), 'level')} of "
+        f"{grouping.name} ({listed(named, limit=9)}), between {number(low)} and {number(high)}.",
+        caption=f"{which}. Dots: rows. Line: what the model expects of the level, with a 95% band. Dashed: of a level "
+        "that it knows nothing of, with the same columns.",
+    )
+
+
+def _shrinkage(study: Study, grouping: Grouping) -> Picture:
+    given = {"time": study.time, "coords": study.coords}
+    display = ShrinkageDisplay.from_estimator(
+        study.estimator,
+        study.X,
+        _first_outcome(study),
+        groups=grouping.labels if study.groups is None else study.groups,
+        ax=scratch_axes(),
+        **{name: values for name, values in given.items() if values is not None},
+    )
+    most = int(np.argmax(np.abs(display.mean)))
+    return take_picture(
+        display,
+        title="Shrinkage",
+        alt=f"Plain means of {count(display.level.size, 'level')} of {grouping.name} against the model's estimates, "
+        f"{display.shrinkage:.0%} nearer to zero as a whole; the furthest, {display.level[most]}, goes from "
+        f"{number(float(display.mean[most]))} to {number(float(display.estimate[most]))}.",
+        caption=f"Each dot is a level of {grouping.name}, the larger the more rows it has: the mean of what fixed "
+        "effects leave of its rows, and what random effects make of it. On the dashed line a mean is taken at its "
+        f"word; the line to a dot is what was taken away, {display.shrinkage:.0%} over all.",
+    )
+
+
+def _first_outcome(study: Study) -> NDArray[np.float64]:
+    assert study.y is not None
+    return study.y if study.y.ndim == 1 else study.y[:, 0]
+
+
+def _is_copy(values: NDArray[Any], time: NDArray[np.float64]) -> bool:
+    return values.dtype.kind in "fiu" and bool(np.array_equal(values, time))
+
+
+def _columns(X: Any) -> dict[str, NDArray[Any]]:
+    if X is None or isinstance(X, np.ndarray):
+        return {}
+    native = nw.from_native(X, eager_only=True)
+    return {str(name): native[name].to_numpy() for name in native.columns}

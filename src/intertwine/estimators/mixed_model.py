@@ -71,7 +71,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
     random_state : int, RandomState or None, default=None
         Of designs so large that determinants are estimated by random probes.
     n_jobs : int, default=None
-        Threads.
+        Threads; None is one, -1 as many as there are cores.
     verbose : bool or int, default=False
         Show progress on standard error.
 
@@ -224,7 +224,8 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
                 np.where(observed, outcomes.values[kept], 0.0),
                 _entry_weights(weights[kept], observed, sample_weight is not None),
             )
-            with thread_limit(self.n_jobs), progress(self.verbose, type(self).__name__) as shown:
+            n_threads = 1 if self.n_jobs is None else self.n_jobs
+            with thread_limit(n_threads), progress(self.verbose, type(self).__name__) as shown:
                 self._fit = fit_mixed_model(self._rows, self.method == "reml", self.tol, self.max_iter, shown)
         self._warn_of_search()
         return self

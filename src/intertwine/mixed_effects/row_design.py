@@ -36,6 +36,12 @@ class Block(NamedTuple):
     loadings: Array | None  # (levels, nodes) of the functions so scaled
     row_level: Index | None  # of each row among the rows of ``loadings``
 
+    def of_level(self) -> Index:
+        """Level of each row, whether levels or functions are the nodes."""
+        level = self.row_level if self.level is None else self.level
+        assert level is not None  # only fixed columns have none
+        return level
+
 
 @final
 class RowDesign:
@@ -64,6 +70,31 @@ class RowDesign:
         self.n_fixed = self.fixed.shape[1]
         self.hot = [s for s, block in enumerate(self.blocks) if block.level is not None]
         self.dense = [s for s, block in enumerate(self.blocks) if block.level is None]
+        w = self.weights
+        self.n_entries = np.array([float(self.n_rows)]) if w is None else (w > 0).sum(axis=1).astype(float)
+        logs = np.zeros(1) if w is None else np.log(w, where=w > 0, out=np.zeros_like(w)).sum(axis=1)
+        self.log_weights = logs  # Σ log w of each output, or of all
+
+    def observed(self, y: Array) -> Array:
+        """Outcomes with the outputs first, and zero where nothing was observed: (outputs, n)."""
+        outputs_first = np.ascontiguousarray(np.asarray(y, np.float64).T)
+        return outputs_first if self.weights is None else np.where(self.weights > 0, outputs_first, 0.0)
+
+    def split(self, unknowns: Array) -> list[Array]:
+        """Columns of unknowns (unknowns, k) by effect: (k, nodes, r) each."""
+        return [
+            unknowns[b.begin : b.begin + b.n_nodes * b.n_basis].T.reshape(
+                unknowns.shape[1], b.n_nodes, b.n_basis
+            )
+            for b in self.blocks[:-1]
+        ]
+
+    def joined(self, parts: Sequence[Array]) -> Array:
+        """Numbers of the nodes of every block, fixed columns too, (k, nodes, r) each, as columns (unknowns, k)."""
+        out = np.empty((self.n_unknowns, len(parts[0])))
+        for block, part in zip(self.blocks, parts, strict=True):
+            out[block.begin : block.begin + block.n_nodes * block.n_basis] = part.reshape(len(part), -1).T
+        return out
 
     def _lay_out(self, effects: Sequence[AbstractBoundEffect]) -> tuple[Block, ...]:
         """Levels first, then functions, then fixed columns; blocks keep the order of the effects."""

@@ -66,12 +66,8 @@ class SparseSystem(AbstractObservedSystem):
         self.n_basis = tuple(block.n_basis for block in blocks)
         self.n_fixed = self.equations.design.n_fixed
         self.restricted = restricted
-        w = self.equations.design.weights
-        n = len(effects[0].level)
-        self.n_entries = np.array([float(n)]) if w is None else (w > 0).sum(axis=1).astype(float)
-        self.log_weights = (
-            np.zeros(1) if w is None else np.log(w, where=w > 0, out=np.zeros_like(w)).sum(axis=1)
-        )
+        design = self.equations.design
+        self.n_entries, self.log_weights = design.n_entries, design.log_weights
 
     def observe(self, y: Array) -> SparseObserved:
         return SparseObserved(self, y)
@@ -82,12 +78,9 @@ class SparseObserved(AbstractObserved):
     """Outcomes with the sums over their levels."""
 
     def __init__(self, system: SparseSystem, y: Array) -> None:
-        equations = system.equations
-        rows_last = np.ascontiguousarray(np.asarray(y, np.float64).T)
-        if equations.design.weights is not None:
-            rows_last = np.where(equations.design.weights > 0, rows_last, 0.0)
-        self.system, self.y = system, rows_last  # (outputs, n)
-        self.sums = equations.design.right_sides(rows_last)
+        design = system.equations.design
+        self.system, self.y = system, design.observed(y)  # (outputs, n)
+        self.sums = design.right_sides(self.y)
 
     def posterior(self, variances: VarianceComponents) -> SparsePosterior:
         from intertwine.mixed_effects.sparse_posterior import SparsePosterior

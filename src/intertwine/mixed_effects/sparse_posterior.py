@@ -151,8 +151,9 @@ class SparsePosterior(AbstractPosterior):
 
     def _covariance(self, f: int, entries: Array, group) -> Array:
         """Posterior covariance of every pair of nodes of a group over σ², (pairs, r_s, r_t)."""
-        out = np.empty(group.slots.shape)
-        kernels.gather(entries, group.slots, self._roots[group.s][f], self._roots[group.t][f], out)
+        slots = self._equations.slots[group.s, group.t]
+        out = np.empty(slots.shape)
+        kernels.gather(entries, slots, self._roots[group.s][f], self._roots[group.t][f], out)
         return out
 
     def _dense_covariance(self, f: int, entries: Array, s: int, t: int) -> Array:
@@ -179,7 +180,8 @@ class SparsePosterior(AbstractPosterior):
                     own = self._roots[group.s][chunk], self._roots[group.t][chunk]
                     bases = blocks[group.s].basis, blocks[group.t].basis
                     twice = 1.0 if group.s == group.t else 2.0
-                    kernels.add_forms(entries, group.slots, *own, group.of_row, *bases, twice, out[chunk])
+                    slots = self._equations.slots[group.s, group.t]
+                    kernels.add_forms(entries, slots, *own, group.of_row, *bases, twice, out[chunk])
             for f in range(chunk.start, chunk.stop) if functions else ():
                 inverse = entries[f - chunk.start]
                 for t in functions:
@@ -231,9 +233,10 @@ class SparsePosterior(AbstractPosterior):
                         out[t][f] = np.einsum("qkql->kl", whitened[own, own].reshape(q, r, q, r))
                         continue
                     group = next(g for g in equations.groups if g.s == g.t == t)
-                    found = np.einsum("e,ekl->kl", group.prior, entries[group.slots])
+                    slots = equations.slots[t, t]
+                    found = np.einsum("e,ekl->kl", group.prior, entries[slots])
                     if isinstance(prior, PrecisionPrior):
-                        below = np.einsum("e,ekl->kl", group.prior[q:], entries[group.slots[q:]])
+                        below = np.einsum("e,ekl->kl", group.prior[q:], entries[slots[q:]])
                         found = found + below.T
                     out[t][f] = found
             self._kept_traces = out
@@ -259,14 +262,14 @@ class SparsePosterior(AbstractPosterior):
     def predict(self, located: Sequence[Located], fixed: Array | None) -> tuple[Array, Array]:
         p = len(self._noise)
         unknown = self._system.restricted and fixed is not None
-        rows = LocatedRows(self._equations, located, fixed if unknown else None)
+        rows = LocatedRows(self._design, located, fixed if unknown else None)
         mean, spread = np.empty((rows.n_rows, p)), np.empty((len(self._value_of), rows.n_rows))
         for chunk, factors, entries, _ in self._inverses():
             roots = [root[chunk] for root in self._roots]
             for some, part in rows.parts(chunk.stop - chunk.start):
                 if chunk.start == 0:
                     mean[some] = part.mean(self._coefficients)
-                spread[chunk, some] = part.variance(factors, entries, roots)
+                spread[chunk, some] = part.variance(self._equations.pattern, factors, entries, roots)
         variance = (spread[self._factor_of] * self._noise[:, None]).T
         if fixed is not None and not unknown:
             mean += fixed @ self.fixed

@@ -166,6 +166,24 @@ def test_weights_of_the_divergences_shrink_what_they_weigh(bent, beta):
         )
 
 
+def test_the_amortised_fit_is_there_to_compare_with(bent, fitted, tmp_path):
+    X, level, _, effects = bent
+    model = RandomEffectsVAE(1, inference="amortised", max_iter=60, **SMALL).fit(X[:360], groups=level[:360])
+    table = model.random_effects_.pivot_table(index="level", columns="feature", values="estimate")
+    assert np.corrcoef(table.to_numpy().ravel(), effects.ravel())[0, 1] > 0.9
+    rows = {"groups": level[360:]}
+    error = np.mean((X[360:] - model.reconstruct(X[360:], **rows)) ** 2)
+    assert np.mean((X[360:] - fitted.reconstruct(X[360:], **rows)) ** 2) < error < X.var()
+    model.save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(again.reconstruct(X[360:], **rows), model.reconstruct(X[360:], **rows))
+    assert np.isfinite(again.score(X[360:], **rows))
+    unknown = model.set_params(unseen="ignore").inverse_transform(np.zeros((1, 1)), groups=[99])
+    np.testing.assert_allclose(unknown, model.inverse_transform(np.zeros((1, 1)), include_effects=False))
+    with pytest.raises(ValueError, match="independent levels"):
+        RandomEffectsVAE(inference="amortised").fit(X)
+
+
 def test_bad_settings_are_named(bent):
     X, level, *_ = bent
     with pytest.raises(ValueError, match="hidden_layer_sizes holds 0"):

@@ -49,6 +49,11 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     effects : effect or sequence of effects, default=None
         Such as ``[Grouped("school"), Spatial()]``; see `intertwine.effects`. None: a level of its own for every group
         of every column of ``groups``.
+    inference : {"collapsed", "amortised"}, default="collapsed"
+        "collapsed" integrates the effects out. "amortised" lets a second encoder guess them from single rows, as in
+        the paper, for comparison only: what it optimises depends on which rows share a mini-batch and is no bound of
+        the likelihood, rows of small levels pass their features around the latents, and unseen levels are zero. It
+        takes effects with independent levels; ``batches``, ``init``, ``n_init`` and ``refine`` are not for it.
     hidden_layer_sizes : sequence of int, default=(128, 64)
         Of the encoder; the decoder has them in reverse. Units are silu.
     scale : bool, default=True
@@ -84,9 +89,10 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     Attributes
     ----------
     bound_ : float
-        Lower bound of the log-likelihood of all rows, in the units of X, at the end of the fit.
+        Lower bound of the log-likelihood of all rows, in the units of X, at the end of the fit; with
+        ``inference="amortised"`` its objective, which is no bound.
     starts_ : list of (str, float)
-        Starts and their bounds at the end of the race.
+        Starts and their bounds at the end of the race, in the units of X.
     variance_components_, random_effects_ : frame
     history_ : frame
         One row per epoch, in the units of the fit: bound (at draws of u, as the epoch left them; that of the last row
@@ -126,9 +132,11 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     True
     """
 
+    _model: Any  # a VAEModel, whose module needs JAX
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [_COUNT],
         "effects": [AbstractRandomEffect, "array-like", None],
+        "inference": [StrOptions({"collapsed", "amortised"})],
         "hidden_layer_sizes": ["array-like"],
         "scale": ["boolean"],
         "max_iter": [_COUNT, None],
@@ -152,6 +160,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         n_components=2,
         *,
         effects=None,
+        inference="collapsed",
         hidden_layer_sizes=(128, 64),
         scale=True,
         max_iter=None,
@@ -171,6 +180,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     ):
         self.n_components = n_components
         self.effects = effects
+        self.inference = inference
         self.hidden_layer_sizes = hidden_layer_sizes
         self.scale = scale
         self.max_iter = max_iter
@@ -208,6 +218,10 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         )
         rng = np.random.default_rng(seed_of(self, watch))
         try:
+            if self.inference == "amortised":
+                from intertwine.fitting.vae_amortised_fit import fit_amortised_vae
+
+                return fit_amortised_vae(rows, effects, settings, rng, watch)
             return fit_random_effects_vae(rows, effects, settings, rng, watch, refine=bool(self.refine))
         except FloatingPointError as error:
             raise ValueError(str(error)) from error
@@ -221,14 +235,15 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     @property
     def bound_(self) -> float:
         check_is_fitted(self, "_model")
-        model: Any = self._model
-        return model.found.bound - float(model.n_entries @ np.log(self._units.spread))
+        return self._bound_in_units_of_X(self._model.found.bound)
 
     @property
     def starts_(self) -> list[tuple[str, float]]:
         check_is_fitted(self, "_model")
-        model: Any = self._model
-        return list(model.found.bounds)
+        return [(name, self._bound_in_units_of_X(bound)) for name, bound in self._model.found.bounds]
+
+    def _bound_in_units_of_X(self, bound: float) -> float:
+        return bound - float(self._model.n_entries @ np.log(self._units.spread))
 
 
 def require_deep() -> None:

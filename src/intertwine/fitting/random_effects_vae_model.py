@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCodes
 from intertwine.fitting.random_effects_latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.vae_amortised import AmortisedEffects
 from intertwine.fitting.vae_fit import FittedVAE
 from intertwine.fitting.vae_latents import encoded, log_densities, most_probable, prior_points
 from intertwine.mixed_effects.base import AbstractPosterior, VarianceComponents
@@ -44,6 +45,8 @@ class VAEModel(AbstractLatentModel):
         Weight of the effects' divergence in the fit.
     refine : bool
         Whether latents are the most probable ones, or the encoder's means.
+    guessed : AmortisedEffects, optional
+        What a second encoder says of the effects; its latents' encoder is shown rows as they are.
     """
 
     converged: bool
@@ -57,9 +60,10 @@ class VAEModel(AbstractLatentModel):
         observed: NDArray[np.bool_] | None,
         beta: float,
         refine: bool,
+        guessed: AmortisedEffects | None = None,
     ) -> None:
         self.found, self.rows, self.observed = found, rows, observed
-        self.beta, self.refine = beta, refine
+        self.beta, self.refine, self.guessed = beta, refine, guessed
         self.bound_effects = tuple(effect.bind(rows) for effect in effects)
         self.shape_values = tuple(shapes)
         self.variances, self.noise = found.variances, found.variances.noise
@@ -90,16 +94,20 @@ class VAEModel(AbstractLatentModel):
         return system.posterior(self.found.residual.astype(np.float64), tempered)
 
     def row_effects(self, rows: EffectRows) -> RowEffects:
-        if self.posterior is None:
-            nothing = np.zeros((rows.n_rows, len(self.noise)))
-            return RowEffects(nothing, nothing)
         located = [
             effect.locate(rows, shape)
             for effect, shape in zip(self.bound_effects, self.shape_values, strict=True)
         ]
+        if self.guessed is not None:
+            return RowEffects(*self.guessed.predict(located, self.variances.effects))
+        if self.posterior is None:
+            nothing = np.zeros((rows.n_rows, len(self.noise)))
+            return RowEffects(nothing, nothing)
         return RowEffects(*self.posterior.predict(located, None))
 
     def latent(self, X: Array, at: RowEffects) -> Array:
+        if self.guessed is not None:
+            return encoded(self.found.params, *self._in_network_units(X + at.mean, at))
         find = most_probable if self.refine else encoded
         return find(self.found.params, *self._in_network_units(X, at))
 
@@ -117,6 +125,8 @@ class VAEModel(AbstractLatentModel):
         )
 
     def effect_terms(self) -> tuple[EffectTerms, ...]:
+        if self.guessed is not None:
+            return self.guessed.terms([effect.n_basis for effect in self.bound_effects])
         if self.posterior is None:
             return ()
         return tuple(
@@ -149,6 +159,7 @@ class VAEModel(AbstractLatentModel):
             "observed": None if self.observed is None else self.observed.astype(np.uint8),
             "beta": self.beta,
             "refine": self.refine,
+            "guessed": None if self.guessed is None else self.guessed.to_state(),
         }
 
     @classmethod
@@ -175,6 +186,7 @@ class VAEModel(AbstractLatentModel):
             observed,
             state["beta"],
             state["refine"],
+            None if state["guessed"] is None else AmortisedEffects(**state["guessed"]),
         )
 
 

@@ -11,7 +11,7 @@ from intertwine.fitting.vae_batches import GroupPacks
 from intertwine.fitting.vae_effects import CollapsedEffects, OtherRows, Solved
 from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 
-__all__ = ["VAEProblem", "VAESettings", "in_other_units", "prepared"]
+__all__ = ["VAEProblem", "VAESettings", "in_other_units", "n_epochs_of", "prepared"]
 
 Array = NDArray[np.float64]
 
@@ -128,8 +128,6 @@ def prepared(
     )
     packs = GroupPacks(level, settings.batch_size) if settings.whole_groups and level is not None else None
     columns = np.ones((len(X), 1)) if basis is None else basis
-    steps = -(-len(X) // settings.batch_size)
-    n_epochs = settings.max_iter or int(np.clip(-(-_LEAST_STEPS // steps), *_EPOCHS))
     return VAEProblem(
         (x / spread).astype(np.float32),
         spread,
@@ -138,11 +136,23 @@ def prepared(
         in_other_units(variances, 1.0 / spread),
         others,
         settings,
-        n_epochs,
+        n_epochs_of(settings, len(X)),
         packs,
         None if packs is None else columns.astype(np.float32),
         -float(counts @ np.log(spread)),
     )
+
+
+def n_epochs_of(settings: VAESettings, n_rows: int) -> int:
+    """Epochs that a fit runs for.
+
+    Examples
+    --------
+    >>> [n_epochs_of(VAESettings(1), n_rows) for n_rows in (100, 20_000, 10**6)]
+    [300, 150, 30]
+    """
+    steps = -(-n_rows // settings.batch_size)
+    return settings.max_iter or int(np.clip(-(-_LEAST_STEPS // steps), *_EPOCHS))
 
 
 def in_other_units(variances: VarianceComponents, factor: Array) -> VarianceComponents:

@@ -27,6 +27,7 @@ MENU = {
     "interactions": "Interactions",
     "factorization_machines": "Factorization machines",
     "latent_factors": "Latent factors",
+    "mixed_models": "Mixed models",
     "data": "Data",
     "benchmarks": "Benchmarks",
     "architecture": "Architecture",
@@ -36,7 +37,7 @@ MENU = {
 }
 
 #: Pages whose code is run: the others show commands and sketches.
-RUN = ("index", "interactions", "factorization_machines", "latent_factors", "data")
+RUN = ("index", "interactions", "factorization_machines", "latent_factors", "mixed_models", "data")
 
 
 def markdown_sources() -> dict[str, str]:

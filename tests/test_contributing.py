@@ -11,9 +11,13 @@ import pytest
 import test_effects
 import test_latent_targets
 import test_losses
+from dense_mixed_model import DenseSystem, assert_same_posterior, random_variances
 
 import intertwine
+import intertwine.effects
 import intertwine.losses
+from intertwine.effects.random import EffectRows, GroupCodes
+from intertwine.mixed_effects.choose import system_for
 from intertwine.structures import registry
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
@@ -58,6 +62,36 @@ def test_an_effect(cook, monkeypatch):
     module = cook("effects/own_squares.py")
     monkeypatch.setitem(test_effects.EFFECTS, "recipe", eval(LINES["own squares"], module.__dict__))
     assert hold_to_laws(test_effects, test_effects.EFFECTS) >= 3
+
+
+def test_a_random_effect(cook, monkeypatch, tmp_path):
+    module = cook("effects/seasonal.py")
+    monkeypatch.setitem(intertwine.effects._MODULES, "Seasonal", "seasonal")
+    monkeypatch.setattr(intertwine.effects, "__all__", list(intertwine.effects._MODULES))
+    assert "Seasonal" in TEXT.split("`_MODULES` of `effects/__init__.py`")[0]
+    rng = np.random.default_rng(0)
+    town, time = np.repeat(np.arange(12), 20), rng.uniform(0, 36, 240)
+    effect = module.Seasonal("town", period=12)
+    rows = EffectRows(240, {"town": GroupCodes(town, 12)}, time)
+    bound, fixed = effect.bind(rows), np.ones((240, 1))
+    y, variances = rng.standard_normal((240, 2)), random_variances(rng, (3,), 2)
+    got, expected = (
+        make([bound], None, fixed, None, 2).posterior(y, variances) for make in (system_for, DenseSystem)
+    )
+    assert_same_posterior(got, expected, 1)
+    new = EffectRows(2, {"town": GroupCodes(np.array([3, -1]), 12)}, np.array([1.0, 2.0]))
+    here, there = (one.locate(new, np.empty(0)) for one in (bound, effect.restore(bound.state())))
+    assert here.level.tolist() == there.level.tolist() == [3, 12]
+    np.testing.assert_array_equal(here.basis, there.basis)
+    sizes = [1.0, 3.0, 0.5] * rng.standard_normal((12, 3))
+    outcome = np.sum(bound.basis * sizes[town], axis=1) + 0.5 * rng.standard_normal(240)
+    model = intertwine.MixedModel([effect]).fit(None, outcome, groups={"town": town}, time=time)
+    found = model.variance_components_.set_index(["term", "other_term"])["sd"]
+    assert found["cosine", "cosine"] > 3 * found["sine", "sine"]
+    model.save(tmp_path / "model")
+    given = {"groups": {"town": town}, "time": time}
+    loaded = intertwine.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict(None, **given), model.predict(None, **given))
 
 
 def test_a_structure(cook, monkeypatch):

@@ -114,6 +114,27 @@ def test_latent_factors_do_what_their_page_says(site):
     assert (site[0] / "latent_factors.html").read_text(encoding="utf-8").count("<img ") >= 2
 
 
+def test_mixed_models_do_what_their_page_says(site):
+    text = shown(site, "mixed_models")
+    mine, by_formula = re.search(r"log-likelihood (\S+) and (\S+)", text).groups()
+    assert mine == by_formula
+    assert 0.1 < float(re.search(r"(\d+)% of the plain means", text)[1]) / 100 < 0.3
+    known, new = (
+        [
+            float(value)
+            for value in re.search(rf"{name}: RMSE (\S+), .* (\S+), inside 95% (\S+)", text).groups()
+        ]
+        for name in ("further days", "new people")
+    )
+    assert known[0] < 0.7 * new[0]
+    assert known[1] < 0.7 * new[1]
+    assert all(0.9 < inside < 0.99 for *_, inside in (known, new))
+    page = (site[0] / "mixed_models.html").read_text(encoding="utf-8")
+    for cell in ("612", "35.1", "655", "10.5", "0.785"):
+        assert f"<td>{cell}</td>" in page
+    assert page.count("<img ") == 2
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []

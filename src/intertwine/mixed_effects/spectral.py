@@ -17,6 +17,7 @@ output; the rest is Henderson's.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -178,7 +179,8 @@ class SpectralPosterior(AbstractScoredPosterior):
         growth = 1.0 + s.eigenvalues[:, None] * ratio
         shrink = self._shrink = ratio / growth
         U, z, outputs, c = s.fixed_modes, observed.modes, range(len(noise)), s.n_fixed
-        information = np.stack([np.eye(c) - U.T @ (shrink[:, m, None] * U) for m in outputs])
+        one = np.eye(c)
+        information = np.stack([one - U.T @ (shrink[:, m, None] * U) for m in outputs])
         right = -U.T @ (shrink * z)
         gamma = np.linalg.solve(information, right.T[..., None])[..., 0].T
         root = np.linalg.inv(np.linalg.cholesky(information)).swapaxes(1, 2)  # (CᵀV⁻¹C σ²)⁻¹ = root rootᵀ
@@ -207,7 +209,10 @@ class SpectralPosterior(AbstractScoredPosterior):
             axis=0
         )
         self._score = 0.5 / noise * (rise + [self._fixed_share(growth, m) for m in outputs])
-        self.effects = ((s.level_modes @ self._means)[:, None, :],)
+
+    @cached_property
+    def effects(self) -> tuple[Array, ...]:  # type: ignore[override]
+        return ((self._system.level_modes @ self._means)[:, None, :],)
 
     def _fixed_share(self, growth: Array, m: int) -> float:
         """What not knowing γ adds to the squares of the modes."""

@@ -7,6 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from test_sparse_system import DESIGNS, WEIGHTS, N, P, effect_of
 
 from intertwine.effects.random import Located
+from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.conjugate_gradients import conjugate_gradients, log_quadratic_forms
 from intertwine.mixed_effects.iterative import IterativeSystem
 from intertwine.mixed_effects.sparse import SparseSystem
@@ -98,6 +99,17 @@ def test_moments_are_unbiased_on_a_crossed_design():
     np.testing.assert_allclose(got.log_likelihood, exact.log_likelihood, rtol=1e-3)
     for t in range(2):
         np.testing.assert_allclose(got.second_moments()[t], exact.second_moments()[t], rtol=0.02)
+
+
+def test_what_is_too_large_for_a_factor_is_solved_without(monkeypatch):
+    rng = np.random.default_rng(0)
+    effects = [effect_of(rng, "independent", q, 1) for q in (20, 15)]
+    assert isinstance(system_for(effects), SparseSystem)
+    with monkeypatch.context() as patch:
+        patch.setattr("intertwine.mixed_effects.choose._MOST_OPERATIONS", 1.0)
+        assert isinstance(system_for(effects), IterativeSystem)
+    monkeypatch.setattr("intertwine.mixed_effects.sparse.available_memory", lambda: 1000)
+    assert isinstance(system_for(effects), IterativeSystem)
 
 
 @pytest.mark.parametrize("size", [1, 30])

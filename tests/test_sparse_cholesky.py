@@ -130,7 +130,7 @@ def test_a_crossed_design_leaves_a_small_full_tail_and_a_chain_none():
 
 def test_a_factor_that_would_not_fit_is_refused():
     one, other = np.triu_indices(300, 1)
-    with pytest.raises(MemoryError, match="iterative"):
+    with pytest.raises(MemoryError, match="IterativeSystem"):
         SparsePattern(np.ones(300, int), one, other, np.zeros(300, bool), 0, max_entries=1e4)
 
 

@@ -162,5 +162,5 @@ def test_a_design_that_would_not_fit_is_refused_before_it_is_tried(monkeypatch):
     monkeypatch.setattr("intertwine.mixed_effects.sparse.available_memory", lambda: 1000)
     rng = np.random.default_rng(0)
     effects = [effect_of(rng, "independent", 20, 1) for _ in range(3)]
-    with pytest.raises(MemoryError, match="iterative"):
+    with pytest.raises(MemoryError, match="IterativeSystem"):
         systems(effects, None, None, 1, True)

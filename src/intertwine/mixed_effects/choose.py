@@ -11,6 +11,8 @@ from intertwine.mixed_effects.base import AbstractGaussianSystem, Array
 
 __all__ = ["system_for"]
 
+_MOST_OPERATIONS = 2e9  # of one factor: two seconds, and twice that for its inverse
+
 
 def system_for(
     effects: Sequence[AbstractBoundEffect],
@@ -40,7 +42,8 @@ def system_for(
     -------
     AbstractGaussianSystem
         `BlockSystem` for one effect whose levels share nothing, `SpectralSystem` for one effect in space and weights
-        that all outputs share, `SparseSystem` for all else.
+        that all outputs share, `SparseSystem` for all else, up to the size where one factor would take seconds or not
+        fit; beyond, `IterativeSystem`, whose log-likelihoods and second moments are stochastic.
 
     Examples
     --------
@@ -70,4 +73,12 @@ def system_for(
             return SpectralSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
     from intertwine.mixed_effects.sparse import SparseSystem
 
-    return SparseSystem(effects, shapes, fixed, weights, n_outputs, restricted)
+    try:
+        system = SparseSystem(effects, shapes, fixed, weights, n_outputs, restricted)
+    except MemoryError:
+        system = None
+    if system is not None and system.equations.pattern.operations <= _MOST_OPERATIONS:
+        return system
+    from intertwine.mixed_effects.iterative import IterativeSystem
+
+    return IterativeSystem(effects, shapes, fixed, weights, n_outputs, restricted)

@@ -59,7 +59,7 @@ class SparseSystem(AbstractObservedSystem):
             RowDesign(effects, priors, fixed, weights), available_memory() / 24.0
         )
         require_memory(
-            24.0 * self.equations.pattern.n_entries, "a factor of the equations", 'method="iterative"'
+            24.0 * self.equations.pattern.n_entries, "a factor of the equations", "IterativeSystem"
         )
         blocks = self.equations.design.blocks[:-1]
         self.n_levels = tuple(block.n_nodes for block in blocks)

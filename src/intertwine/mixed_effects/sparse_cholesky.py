@@ -103,7 +103,7 @@ class SparsePattern:
         if float(self.n_tail) ** 2 > max_entries:
             raise MemoryError(
                 f"elimination leaves {self.n_tail:,} unknowns that are all connected: their square does not fit; "
-                'use method="iterative" instead'
+                "use IterativeSystem instead"
             )
         self.column_start, self.rows = elimination.expand_columns(
             order, pattern_start, pattern, place, size, self.n_unknowns, n_dense

@@ -165,7 +165,7 @@ def fit_bound_pca(
     if bound:
         left = X - latents @ params.loadings.T
         variances = VarianceComponents(params.noise, params.effects)
-        known = PosteriorEffects(left, given.effects, bound, shapes, variances)
+        known = PosteriorEffects(left, given.effects, problem.system, variances)
     params = params._replace(mean=solved.mean, loadings=principal_axes(params.loadings))
     objective = "bound" if bound else "exact"
     return PCAModel(params, known, bound, shapes, found.history, found.converged, objective)

@@ -25,11 +25,22 @@ from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceCompon
 from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.least_squares import LeastSquaresSystem
 
-__all__ = ["BoundProblem", "Solved"]
+__all__ = ["BoundProblem", "Solved", "system_of_rows"]
 
 Array = NDArray[np.float64]
 
 _INNER = 3
+
+
+def system_of_rows(
+    observed: NDArray[np.bool_], bound: Sequence[AbstractBoundEffect], shapes: Sequence[Array]
+) -> AbstractGaussianSystem:
+    """The mixed models of all features, with a mean each; ``observed`` (n, p) says which entries there are."""
+    weights = None if observed.all() else observed.astype(np.float64)
+    fixed, p = np.ones((len(observed), 1)), observed.shape[1]
+    if not bound:
+        return LeastSquaresSystem(fixed, weights, p, restricted=False)
+    return system_for(bound, shapes, fixed, weights, p, restricted=False)
 
 
 class Solved(NamedTuple):
@@ -79,13 +90,7 @@ class BoundProblem:
         self.complete = bool(observed.all())
         self.observed = None if self.complete else observed
         self.n_entries = observed.sum(axis=0).astype(np.float64)
-        weights = None if self.complete else observed.astype(np.float64)
-        fixed, p = np.ones((len(X), 1)), X.shape[1]
-        self.system: AbstractGaussianSystem = (
-            system_for(bound, shapes, fixed, weights, p, restricted=False)
-            if bound
-            else LeastSquaresSystem(fixed, weights, p, restricted=False)
-        )
+        self.system = system_of_rows(observed, bound, shapes)
 
     def solved(self, params: PCAParameters, U: Array) -> Solved:
         """Effects and mean at given latents and variances."""

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect, EffectRows, Located
 from intertwine.fitting.factor_rows import factor_posterior
 from intertwine.fitting.random_effects_latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects_pca_bound import system_of_rows
 from intertwine.fitting.random_effects_pca_exact import PCAParameters, level_solution
 from intertwine.fitting.rotated_rows import RotatedRows
-from intertwine.mixed_effects.base import VarianceComponents
-from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 
 __all__ = ["LevelEffects", "ModeEffects", "NoEffects", "PCAModel", "PosteriorEffects"]
 
@@ -162,25 +162,30 @@ class PosteriorEffects(AbstractKnownEffects):
     left : ndarray of shape (n, p)
         Rows of the fit less what their latents explain, NaN where an entry is missing.
     rows : EffectRows
-    bound : sequence of AbstractBoundEffect
-    shapes : sequence of ndarray
+    system : AbstractGaussianSystem
+        Of these rows.
     variances : VarianceComponents
     """
 
     def __init__(
-        self,
-        left: Array,
-        rows: EffectRows,
+        self, left: Array, rows: EffectRows, system: AbstractGaussianSystem, variances: VarianceComponents
+    ) -> None:
+        self.left, self.rows = left, rows
+        self.posterior = system.posterior(np.where(np.isfinite(left), left, 0.0), variances)
+
+    @classmethod
+    def from_state(
+        cls,
+        state: dict[str, Any],
         bound: Sequence[AbstractBoundEffect],
         shapes: Sequence[Array],
         variances: VarianceComponents,
-    ) -> None:
-        self.left, self.rows = left, rows
-        observed = np.isfinite(left)
-        weights = None if observed.all() else observed.astype(np.float64)
-        fixed = np.ones((len(left), 1))
-        system = system_for(bound, shapes, fixed, weights, left.shape[1], restricted=False)
-        self.posterior = system.posterior(np.where(observed, left, 0.0), variances)
+    ) -> PosteriorEffects:
+        """What `to_state` wrote, solved for once more."""
+        observed = state["observed"]
+        left = np.where(observed, state["left"], np.nan)
+        system = system_of_rows(observed, bound, shapes)
+        return cls(left, EffectRows.restore(state["rows"]), system, variances)
 
     def at(self, located, n_rows, n_features):
         return RowEffects(*self.posterior.predict(located, None))
@@ -245,9 +250,8 @@ class PCAModel(AbstractLatentModel):
         if kind == "posterior":
             rows = EffectRows.restore(known["rows"])
             bound = [effect.bind(rows) for effect in effects]
-            left = np.where(known["observed"], known["left"], np.nan)
             variances = VarianceComponents(params.noise, params.effects)
-            found: AbstractKnownEffects = PosteriorEffects(left, rows, bound, shapes, variances)
+            found: AbstractKnownEffects = PosteriorEffects.from_state(known, bound, shapes, variances)
         else:
             found = _KINDS[kind](**known)
         history = {name: values.tolist() for name, values in state["history"].items()}

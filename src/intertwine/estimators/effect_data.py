@@ -165,6 +165,20 @@ class EffectData:
                 )
         return self._assembled(inputs, codes, coords)
 
+    def only(self, effect: AbstractRandomEffect) -> EffectData:
+        """What is needed to read rows for one of the effects."""
+        wanted = dict.fromkeys(effect.group_keys)
+        kept = sorted({place for key, place in self.column_of if key in wanted})
+        return EffectData(
+            tuple(need for need in self.needs if need in effect.needs or (need == "groups" and kept)),
+            tuple(self.columns[place] for place in kept),
+            self.n_group_columns,
+            tuple((key, kept.index(place)) for key, place in self.column_of if key in wanted),
+            self.coordinate_names,
+            self.n_coordinates,
+            tuple((key, position) for key, position in self.covariates if key in effect.covariate_keys),
+        )
+
     def column(self, key: Any) -> GroupColumn:
         """The column that the key of an effect stands for."""
         return self.columns[dict(self.column_of)[key]]

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import _num_samples, check_is_fitted
 
-from intertwine.effects.random import EffectRows
-from intertwine.estimators.effect_data import EffectData, tell_of_unseen
+from intertwine.effects.random import EffectRows, Located
+from intertwine.estimators.effect_data import EffectData, EffectInputs, tell_of_unseen
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.formula_design import FormulaDesign
 from intertwine.estimators.mixed_model_rows import FixedColumns, read_rows, take_rows
@@ -17,6 +17,7 @@ from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
 from intertwine.mixed_effects.predicted_mean import predicted_mean
 from intertwine.validation import check_weights
 from intertwine.validation.outcomes import check_outcomes
+from intertwine.validation.wording import listed
 
 __all__ = ["MixedModelPredictions"]
 
@@ -94,6 +95,59 @@ class MixedModelPredictions:
         std = np.sqrt(variance)
         return (mean[:, 0], std[:, 0]) if self._is_vector else (mean, std)
 
+    def predict_effect(self, effect, X=None, *, groups=None, time=None, coords=None, return_std=False):
+        """What one of the random effects contributes, at known levels or at others.
+
+        Parameters
+        ----------
+        effect : str or int
+            Its name in ``random_effects_``, or its place among the effects.
+        X : array-like or frame, default=None
+            Where it has slopes of columns, or there is a formula.
+        groups, time, coords
+            As in ``fit``, as far as this effect reads them.
+        return_std : bool, default=False
+            Also the standard deviation of the contribution.
+
+        Returns
+        -------
+        mean : ndarray of shape (n,) or (n, n_outputs)
+        std : ndarray of the same shape
+            With ``return_std``.
+
+        Raises
+        ------
+        ValueError
+            For an effect that is not there, and as in ``predict``.
+        """
+        check_is_fitted(self, "_fit")
+        t = self._place_of(effect)
+        chosen = self._effects[t]
+        data = self._data.only(chosen)
+        if X is None:
+            inputs = EffectInputs(*_longest(groups, time, coords))
+            inputs = inputs._replace(groups=groups, time=time, coords=coords)
+        else:
+            inputs = read_rows(self, self._columns, X, groups, time, coords, [chosen]).inputs
+        rows = data.rows(inputs, self.unseen)
+        located = [
+            bound.locate(rows, shape) if s == t else _nowhere(bound.n_basis, rows.n_rows)
+            for s, (bound, shape) in enumerate(zip(self._rows.effects, self._fit.shapes, strict=True))
+        ]
+        mean, variance = self._fit.posterior.predict(located, None)
+        std = np.sqrt(np.maximum(variance, 0.0))
+        if self._is_vector:
+            mean, std = mean[:, 0], std[:, 0]
+        return (mean, std) if return_std else mean
+
+    def _place_of(self, effect: Any) -> int:
+        names = effect_names(self._effects, self._data)
+        if effect in names:
+            return names.index(effect)
+        if isinstance(effect, int | np.integer) and 0 <= effect < len(names):
+            return int(effect)
+        raise ValueError(f"effect={effect!r} is none of the random effects {listed(names)}")
+
     def score(self, X, y=None, sample_weight=None, *, groups=None, time=None, coords=None) -> float:
         """Share of the variance that predictions explain, R²; on average over outcomes, where they are observed.
 
@@ -153,6 +207,20 @@ class MixedModelPredictions:
                     f"{count} rows have combinations of {name!r} that were not in fit", self.unseen
                 )
         return np.concatenate(means), np.concatenate(variances)
+
+
+def _nowhere(n_basis: int, n_rows: int) -> Located:
+    """Rows to which an effect contributes nothing."""
+    return Located(np.zeros(n_rows, dtype=np.int64), np.zeros((n_rows, n_basis)), None, None)
+
+
+def _longest(*given: Any) -> tuple[Any, int]:
+    """The first input that there is, and its number of rows."""
+    for values in given:
+        one = next(iter(values.values()), None) if isinstance(values, Mapping) else values
+        if one is not None:
+            return one, _num_samples(one)
+    raise ValueError("groups, time, coords and X are all None: nothing says how many rows there are")
 
 
 def _r_squared(expected: np.ndarray, found: np.ndarray, weights: np.ndarray) -> float:

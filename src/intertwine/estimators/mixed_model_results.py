@@ -232,6 +232,49 @@ class MixedModelResults(NamedFeatures):
         }
         return make_frame(columns, self._frame_library)
 
+    @property
+    def outcome_names_(self) -> list[str]:
+        """Names of the outcomes, as tables have them."""
+        check_is_fitted(self, "_fit")
+        return list(self._outcomes)
+
+    def spatial_sites(self, effect: Any = None) -> tuple[NDArray[np.float64], tuple[str, ...], bool, str]:
+        """Where the rows of a spatial effect stand.
+
+        Parameters
+        ----------
+        effect : str, optional
+            Its name in ``random_effects_``; the first by default.
+
+        Returns
+        -------
+        sites : ndarray of shape (q, d)
+            Distinct coordinates.
+        names : tuple of str
+            Of the coordinates.
+        geographic : bool
+            Whether they are latitude and longitude in degrees.
+        effect : str
+            Its name.
+
+        Raises
+        ------
+        ValueError
+            Where no effect, or not this one, reads coordinates.
+        """
+        check_is_fitted(self, "_fit")
+        names = effect_names(self._effects, self._data)
+        spatial = {name: one for name, one in zip(names, self._effects, strict=True) if "coords" in one.needs}
+        chosen = next(iter(spatial), None) if effect is None else effect
+        if chosen not in spatial:
+            raise ValueError(
+                f"effect={effect!r} is no spatial effect of the model, which has {list(spatial) or 'none'}"
+            )
+        sites = np.unique(self._effect_rows.coords, axis=0)
+        given = self._data.coordinate_names
+        labels = tuple(given) if given else tuple(f"coordinate {k + 1}" for k in range(sites.shape[1]))
+        return sites, labels, bool(getattr(spatial[chosen], "geographic", False)), chosen
+
     def _terms(self, bound: AbstractBoundEffect) -> list[str]:
         """Names of basis functions; a slope of a column that was given by number has the column's name."""
         numbers = {str(key): position for key, position in self._data.covariates if not isinstance(key, str)}

@@ -8,8 +8,10 @@ imported on drawing only.
 from intertwine.plots._style import DARK, LIGHT, Palette
 from intertwine.plots.activity import ErrorByActivityDisplay
 from intertwine.plots.calibration import CalibrationDisplay, ObservedPredictedDisplay
+from intertwine.plots.caterpillar import RandomEffectsDisplay
 from intertwine.plots.convergence import ConvergenceDisplay
 from intertwine.plots.coverage import CoverageDisplay
+from intertwine.plots.effect_map import EffectMapDisplay
 from intertwine.plots.expert_map import ExpertMapDisplay
 from intertwine.plots.forest import InteractionForestDisplay
 from intertwine.plots.heatmap import InteractionHeatmapDisplay
@@ -30,6 +32,7 @@ __all__ = [
     "CoefficientPathDisplay",
     "ConvergenceDisplay",
     "CoverageDisplay",
+    "EffectMapDisplay",
     "ErrorByActivityDisplay",
     "ExpertMapDisplay",
     "InteractionForestDisplay",
@@ -41,6 +44,7 @@ __all__ = [
     "ObservedPredictedDisplay",
     "Palette",
     "PathDisplay",
+    "RandomEffectsDisplay",
     "ShrinkageDisplay",
     "SurvivalCurvesDisplay",
     "TraceDisplay",

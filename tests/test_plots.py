@@ -22,10 +22,13 @@ from intertwine import (
     LatentFactorModel,
     LocalFMClassifier,
     LocalFMRegressor,
+    MixedModel,
+    RandomEffectsPCA,
     make_interaction_pipeline,
     plots,
     survival_target,
 )
+from intertwine.effects import Longitudinal, Spatial
 from intertwine.plots._labels import place_labels
 from intertwine.plots._results import score_path
 
@@ -54,11 +57,17 @@ def fitted():
     pairs, stars = seen[["user", "film"]], seen["rating"]
     tastes = LatentFactorModel(n_components=2, duplicates="keep", random_state=0)
     tastes.fit(pairs[:300], stars[:300])
+    site, place = np.arange(90) // 6, rng.uniform(size=(90, 2))
+    given = {"groups": site, "time": np.arange(90.0) % 6}
+    courses = MixedModel(Longitudinal()).fit(X, y + site % 4, **given)
+    field = MixedModel(Spatial(length_scale=0.3)).fit(X, y + 3 * place[:, 0], coords=place)
+    hidden = RandomEffectsPCA(n_components=2).fit(X, groups=site)
     return {
         "CalibrationDisplay": (classes, X, ill),
         "CoefficientPathDisplay": (number, X, y),
         "ConvergenceDisplay": (tastes,),
         "CoverageDisplay": (machine, X, y),
+        "EffectMapDisplay": (field, {"grid_resolution": 9}),
         "ErrorByActivityDisplay": (tastes, pairs[300:], stars[300:]),
         "ExpertMapDisplay": (local, X),
         "InteractionForestDisplay": (number,),
@@ -66,16 +75,28 @@ def fitted():
         "InteractionSurfaceDisplay": (number, X, ("dose", "flow")),
         "ItemMapDisplay": (tastes,),
         "LatentMapDisplay": (number,),
+        "LatentsDisplay": (hidden, X, {"groups": site}),
         "ObservedPredictedDisplay": (number, X, y),
         "PathDisplay": (chosen,),
+        "RandomEffectsDisplay": (courses,),
+        "ShrinkageDisplay": (courses, X, y, given),
         "SurvivalCurvesDisplay": (cox, X, times),
         "TraceDisplay": (machine,),
+        "TrajectoriesDisplay": (courses, X, y, {**given, "levels": [1, 2]}),
     }
+
+
+def made(name, fitted, **given):
+    """The display from its estimator; a dict at the end of its arguments is passed by keyword."""
+    *arguments, last = fitted[name]
+    by_keyword = last if isinstance(last, dict) else {}
+    arguments += [] if isinstance(last, dict) else [last]
+    return getattr(plots, name).from_estimator(*arguments, **by_keyword, **given)
 
 
 @pytest.mark.parametrize("name", DISPLAYS)
 def test_every_display_is_made_from_an_estimator_and_shows_its_data(name, fitted):
-    display = getattr(plots, name).from_estimator(*fitted[name])
+    display = made(name, fitted)
     assert isinstance(display.frame, pd.DataFrame)
     assert len(display.frame) > 1
     numbers = display.frame.select_dtypes("number").drop(
@@ -92,7 +113,7 @@ def test_every_display_is_made_from_an_estimator_and_shows_its_data(name, fitted
 def test_a_display_draws_on_the_axes_it_is_given(name, fitted):
     figure = matplotlib.figure.Figure()
     ax = figure.subplots()
-    display = getattr(plots, name).from_estimator(*fitted[name], ax=ax)
+    display = made(name, fitted, ax=ax)
     assert display.ax_ is ax
     assert display.figure_ is figure
     assert not matplotlib.pyplot.get_fignums()
@@ -104,7 +125,7 @@ def test_the_frame_draws_the_same_again(name, fitted):
     if not hasattr(kind, "from_frame"):
         assert hasattr(kind, "from_predictions")
         return
-    display = kind.from_estimator(*fitted[name], ax=matplotlib.figure.Figure().subplots())
+    display = made(name, fitted, ax=matplotlib.figure.Figure().subplots())
     wanted = [
         key
         for key in ("first", "second", "name", "quantity")
@@ -218,7 +239,7 @@ def test_a_class_is_no_estimator(name, fitted):
     with pytest.raises(
         TypeError, match=f"pass a fitted instance of {type(estimator).__name__}, not the class"
     ):
-        getattr(plots, name).from_estimator(type(estimator), *data)
+        made(name, {name: (type(estimator), *data)})
 
 
 def test_labels_that_the_model_never_saw_are_named(fitted):

@@ -79,6 +79,9 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
     ----------
     fixed_effects_, random_effects_, variance_components_ : frame
         What was found; how sure that is; see their own descriptions.
+    effects_ : list
+        The random effects, those of a formula first.
+    outcome_names_ : list of str
     shapes_ : dict
         Length scales and autocorrelations, by effect.
     coef_, intercept_ : ndarray and float

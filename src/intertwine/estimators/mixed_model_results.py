@@ -233,6 +233,12 @@ class MixedModelResults(NamedFeatures):
         return make_frame(columns, self._frame_library)
 
     @property
+    def effects_(self) -> list[Any]:
+        """The random effects of the fit, those of a formula first."""
+        check_is_fitted(self, "_fit")
+        return list(self._effects)
+
+    @property
     def outcome_names_(self) -> list[str]:
         """Names of the outcomes, as tables have them."""
         check_is_fitted(self, "_fit")

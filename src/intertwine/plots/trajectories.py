@@ -151,7 +151,7 @@ class TrajectoriesDisplay:
         require_mixed_model(estimator)
         if estimator.formula is None:
             given = {"groups": groups, **given}
-            if any("time" in effect.needs for effect in estimator.effects or ()):
+            if any("time" in effect.needs for effect in estimator.effects_):
                 given["time"] = time
         outputs = columns_of(y) if np.ndim(y) == 2 and hasattr(y, "columns") else []
         mean, std = estimator.predict(X, return_std=True, include_noise=False, **given)

@@ -8,6 +8,7 @@ import numpy as np
 
 from intertwine.effects.random import AbstractBoundEffect, BasisPrior, CovariancePrior, IndependentPrior
 from intertwine.mixed_effects.base import AbstractGaussianSystem, Array
+from intertwine.resources import available_memory
 
 __all__ = ["system_for"]
 
@@ -42,7 +43,8 @@ def system_for(
     -------
     AbstractGaussianSystem
         `BlockSystem` for one effect whose levels share nothing, `SpectralSystem` for one effect in space and weights
-        that all outputs share, `SparseSystem` for all else, up to the size where one factor would take seconds or not
+        that all outputs share, `PatternedSystem` where these differ and the modes of all patterns fit, `SparseSystem`
+        for all else, up to the size where one factor would take seconds or not
         fit; beyond, `IterativeSystem`, whose log-likelihoods and second moments are stochastic.
 
     Examples
@@ -71,6 +73,11 @@ def system_for(
             from intertwine.mixed_effects.spectral import SpectralSystem
 
             return SpectralSystem(effects[0], shapes[0], fixed, weights, n_outputs, restricted)
+        if isinstance(prior, CovariancePrior | BasisPrior) and weights is not None:
+            from intertwine.mixed_effects.patterned import PatternedSystem, weight_patterns
+
+            if len(weight_patterns(weights)) * _spectral_bytes(effects[0], prior) < 0.5 * available_memory():
+                return PatternedSystem(effects[0], shapes[0], fixed, weights, restricted)
     from intertwine.mixed_effects.sparse import SparseSystem
 
     try:
@@ -82,3 +89,9 @@ def system_for(
     from intertwine.mixed_effects.iterative import IterativeSystem
 
     return IterativeSystem(effects, shapes, fixed, weights, n_outputs, restricted)
+
+
+def _spectral_bytes(effect: AbstractBoundEffect, prior: CovariancePrior | BasisPrior) -> float:
+    """What a spectral system keeps: modes at levels, their coefficients, and the rows with their weights."""
+    q, m = (prior.covariance if isinstance(prior, CovariancePrior) else prior.loadings).shape
+    return 8.0 * (q * m + m * m + 8 * len(effect.level))

@@ -90,6 +90,16 @@ def test_names_and_what_is_read(effect, names):
             rows()._replace(covariates={"x": np.ones(6)}),
             r"\['x'\].*cannot be told from the intercept",
         ),
+        (
+            Grouped("school", slopes=("x",)),
+            rows()._replace(covariates={"x": 1e7 + np.arange(6.0)}),
+            "from each other or from the intercept: subtract the means",
+        ),
+        (
+            Grouped("school", slopes=("x", "z"), intercept=False),
+            rows()._replace(covariates={"x": np.arange(6.0), "z": 2 * np.arange(6.0)}),
+            r"slopes \['x', 'z'\] of school cannot be told apart: subtract",
+        ),
     ],
 )
 def test_what_cannot_be_told_apart_is_refused(effect, table, match):

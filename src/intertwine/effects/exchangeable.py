@@ -11,7 +11,18 @@ from scipy import sparse
 
 from intertwine.effects.random import AbstractBoundEffect, EffectRows, IndependentPrior, Located
 
-__all__ = ["AbstractExchangeableEffect", "Grouping", "group_name", "keys_of", "require_many_levels"]
+__all__ = [
+    "AbstractExchangeableEffect",
+    "Grouping",
+    "group_name",
+    "keys_of",
+    "require_distinct_functions",
+    "require_many_levels",
+]
+
+_WORST_CONDITION = (
+    1e5  # of basis functions: their covariance squares it, and double precision has sixteen digits
+)
 
 
 def keys_of(group: Any) -> tuple[Any, ...]:
@@ -98,6 +109,22 @@ def require_many_levels(level: NDArray[np.int64], n_levels: int, has_intercept: 
             f"{group_name(group)} has one row for each of its {n_levels} levels, so its intercept is confounded with "
             "noise: use a coarser grouping"
         )
+
+
+def require_distinct_functions(basis: NDArray[np.float64] | None, refusal: str) -> None:
+    """Refuse basis functions that are nearly combinations of each other, with the given words.
+
+    Raises
+    ------
+    ValueError
+        Where double precision could not hold their covariance.
+    """
+    if basis is None:
+        return
+    gram = basis.T @ basis
+    scale = np.sqrt(np.diag(gram))
+    if not np.all(scale > 0.0) or np.linalg.cond(gram / scale / scale[:, None]) > _WORST_CONDITION**2:
+        raise ValueError(refusal)
 
 
 class AbstractExchangeableEffect(AbstractBoundEffect):

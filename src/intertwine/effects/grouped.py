@@ -12,6 +12,7 @@ from intertwine.effects.exchangeable import (
     Grouping,
     group_name,
     keys_of,
+    require_distinct_functions,
     require_many_levels,
 )
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
@@ -82,6 +83,12 @@ class Grouped(AbstractRandomEffect):
             )
         bound = BoundGrouped(self, Grouping.of(rows, self.group), rows)
         require_many_levels(bound.level, bound.n_levels, self.intercept, self.group)
+        require_distinct_functions(
+            bound.basis,
+            f"the slopes {list(self.slopes)} of {group_name(self.group)} cannot be told apart"
+            + (" from each other or from the intercept" if self.intercept else "")
+            + ": subtract the means of columns that are far from zero, and leave out combinations of others",
+        )
         return bound
 
     def restore(self, state: dict[str, Any]) -> BoundGrouped:

@@ -13,15 +13,12 @@ from intertwine.effects.exchangeable import (
     Grouping,
     group_name,
     keys_of,
+    require_distinct_functions,
     require_many_levels,
 )
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
 
 __all__ = ["BoundLongitudinal", "Longitudinal", "natural_spline"]
-
-_WORST_CONDITION = (
-    1e6  # of the powers of time: their covariance squares it, and double precision has sixteen digits
-)
 
 
 def natural_spline(time: NDArray[np.float64], knots: NDArray[np.float64]) -> NDArray[np.float64]:
@@ -111,13 +108,11 @@ class Longitudinal(AbstractRandomEffect):
             knots = np.quantile(times, np.linspace(0.0, 1.0, self.n_knots))
         bound = BoundLongitudinal(self, Grouping.of(rows, self.group), knots, rows)
         require_many_levels(bound.level, bound.n_levels, self.intercept, self.group)
-        if bound.basis is not None:
-            sizes = np.linalg.norm(bound.basis, axis=0)
-            if np.linalg.cond(bound.basis / sizes) > _WORST_CONDITION:
-                raise ValueError(
-                    f"time runs from {times[0]:g} to {times[-1]:g}, so far from zero that its powers cannot be told "
-                    f"apart: subtract {times.mean():g}, or lower degree"
-                )
+        require_distinct_functions(
+            bound.basis,
+            f"time runs from {times[0]:g} to {times[-1]:g}, so far from zero that its powers cannot be told apart: "
+            f"subtract {times.mean():g}, or lower degree",
+        )
         return bound
 
     def restore(self, state: dict[str, Any]) -> BoundLongitudinal:

@@ -22,6 +22,7 @@ _SMALLEST = 1e-6  # of a variance, relative to that of the residuals
 # All rows move at once. With D the weights, such steps settle where 2D − V⁻¹ is positive definite: as V⁻¹ ≤ I/σ², D ≥
 # I/2σ² is enough. Beyond that (rows of small crossed groups) a row keeps some of its own influence on its effects.
 _LARGEST_LEVERAGE = 0.5
+_BLOCK = 512  # rows
 
 
 class OtherRows(NamedTuple):
@@ -143,17 +144,17 @@ class CollapsedEffects:
         return float(np.sum(self._beta * posterior.log_likelihood + change))
 
     def _others(self, residual: Array, posterior: AbstractPosterior, noise: Array) -> OtherRows:
-        leverage = posterior.row_variance()
-        leverage /= self._beta * noise
-        np.clip(leverage, 0.0, _LARGEST_LEVERAGE, out=leverage)
-        offset = posterior.fitted()
-        offset -= leverage * residual
-        weight = np.subtract(1.0, leverage, out=leverage)
-        offset /= weight
-        weight /= noise
-        if self._observed is not None:
-            weight *= self._observed
-        return OtherRows(offset.astype(np.float32), weight.astype(np.float32))
+        variance, fitted = posterior.row_variance(), posterior.fitted()
+        offset, weight = np.empty(residual.shape, np.float32), np.empty(residual.shape, np.float32)
+        for first in range(0, len(residual), _BLOCK):  # what is worked on stays in the cache
+            rows = slice(first, first + _BLOCK)
+            leverage = np.clip(variance[rows] / (self._beta * noise), 0.0, _LARGEST_LEVERAGE)
+            kept = 1.0 - leverage
+            offset[rows] = (fitted[rows] - leverage * residual[rows]) / kept
+            weight[rows] = kept / noise
+            if self._observed is not None:
+                weight[rows] *= self._observed[rows]
+        return OtherRows(offset, weight)
 
     def _entries(self, residual: Array) -> Array:
         if self._observed is None:

@@ -385,3 +385,27 @@ def test_bad_input(case):
         pytest.warns(error, match=words) if issubclass(error, Warning) else pytest.raises(error, match=words)
     ):
         call()
+
+
+def test_random_probes_are_told_and_come_from_the_random_state(tmp_path, monkeypatch):
+    from intertwine.mixed_effects import choose
+
+    monkeypatch.setattr(choose, "_MOST_OPERATIONS", 0)  # as if the factors were too large
+    rng = np.random.default_rng(0)
+    given = {"a": np.arange(60) % 10, "b": np.arange(60) // 6}
+    y = (
+        2 * rng.standard_normal(10)[given["a"]]
+        + 2 * rng.standard_normal(10)[given["b"]]
+        + rng.standard_normal(60)
+    )
+    found = []
+    for seed in (None, None, 7):
+        with pytest.warns(UserWarning, match="estimated with random probes"):
+            found.append(MixedModel(random_state=seed, max_iter=4).fit(None, y, groups=given))
+    assert found[0].log_likelihood_ == found[1].log_likelihood_ != found[2].log_likelihood_
+    found[2].save(tmp_path / "model")
+    again = load(tmp_path / "model")
+    np.testing.assert_array_equal(again.predict(None, groups=given), found[2].predict(None, groups=given))
+    monkeypatch.undo()
+    exact = MixedModel().fit(None, y, groups=given)
+    assert found[0].log_likelihood_ == pytest.approx(exact.log_likelihood_, abs=3.0)

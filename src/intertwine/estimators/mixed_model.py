@@ -10,7 +10,7 @@ from typing import Any, final
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import RegressorTags
+from sklearn.utils import RegressorTags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
@@ -69,7 +69,8 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
     tol : float, default=1e-10
         The search ends when no more than this can be gained in log-likelihood.
     random_state : int, RandomState or None, default=None
-        Of designs so large that determinants are estimated by random probes.
+        Of designs so large that determinants are estimated with random probes; a warning tells. None: always the same
+        probes.
     n_jobs : int, default=None
         Threads; None is one, -1 as many as there are cores.
     verbose : bool or int, default=False
@@ -226,6 +227,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
                 fixed,
                 np.where(observed, outcomes.values[kept], 0.0),
                 _entry_weights(weights[kept], observed, sample_weight is not None),
+                0 if self.random_state is None else int(check_random_state(self.random_state).randint(2**31)),
             )
             n_threads = 1 if self.n_jobs is None else self.n_jobs
             with thread_limit(n_threads), progress(self.verbose, type(self).__name__) as shown:

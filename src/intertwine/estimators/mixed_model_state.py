@@ -38,6 +38,7 @@ def mixed_model_to_state(estimator: Any) -> dict[str, Any]:
         "fixed": rows.fixed,
         "y": rows.y,
         "weights": rows.weights,
+        "seed": rows.seed,
         "fit": {
             "shapes": [np.asarray(shape, dtype=float) for shape in fit.shapes],
             "noise": fit.variances.noise,
@@ -70,6 +71,7 @@ def mixed_model_from_state(cls: type, state: Mapping[str, Any]) -> Any:
         state["fixed"],
         state["y"],
         state["weights"],
+        state["seed"],
     )
     estimator._fit = _fit_from_state(state["fit"], estimator._rows)
     return estimator

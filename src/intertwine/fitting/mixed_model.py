@@ -35,19 +35,22 @@ class MixedModelData(NamedTuple):
         Zero where an outcome is missing.
     weights : ndarray of shape (n,) or (n, p), or None
         Zero where an outcome is missing.
+    seed : int
+        Of random probes, where designs are so large that determinants are estimated.
     """
 
     effects: tuple[AbstractBoundEffect, ...]
     fixed: Array
     y: Array
     weights: Array | None
+    seed: int = 0
 
     def system(self, shapes: Sequence[Array], restricted: bool) -> AbstractGaussianSystem:
         """The Gaussian system of these rows."""
         n_outputs = self.y.shape[1]
         if not self.effects:
             return LeastSquaresSystem(self.fixed, self.weights, n_outputs, restricted)
-        return system_for(self.effects, shapes, self.fixed, self.weights, n_outputs, restricted)
+        return system_for(self.effects, shapes, self.fixed, self.weights, n_outputs, restricted, self.seed)
 
 
 class MixedModelFit(NamedTuple):
@@ -123,6 +126,13 @@ def fit_mixed_model(
     )
     for caution in cautions(data.effects, found):
         warnings.warn(caution, UserWarning, stacklevel=2)
+    if not _is_exact(found.system):
+        warnings.warn(
+            "the design is too large to factorise: log-likelihoods, variances and standard errors are estimated with "
+            "random probes, and change a little with random_state",
+            UserWarning,
+            stacklevel=2,
+        )
     report, posterior = found.variance_report, found.posterior
     log_likelihood = posterior.log_likelihood
     if not restricted:
@@ -138,6 +148,12 @@ def fit_mixed_model(
         report.expected_gain,
         tuple(history),
     )
+
+
+def _is_exact(system: AbstractGaussianSystem) -> bool:
+    from intertwine.mixed_effects.iterative import IterativeSystem
+
+    return not isinstance(system, IterativeSystem)
 
 
 def solve_mixed_model(

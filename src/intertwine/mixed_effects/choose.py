@@ -22,6 +22,7 @@ def system_for(
     weights: Array | None = None,
     n_outputs: int = 1,
     restricted: bool = True,
+    seed: int = 0,
 ) -> AbstractGaussianSystem:
     """Set up the system of some effects.
 
@@ -38,6 +39,8 @@ def system_for(
     n_outputs : int, default=1
     restricted : bool, default=True
         Whether fixed effects are integrated out (REML) or set to their best value (ML).
+    seed : int, default=0
+        Of the probes of an `IterativeSystem`.
 
     Returns
     -------
@@ -88,7 +91,7 @@ def system_for(
         return system
     from intertwine.mixed_effects.iterative import IterativeSystem
 
-    return IterativeSystem(effects, shapes, fixed, weights, n_outputs, restricted)
+    return IterativeSystem(effects, shapes, fixed, weights, n_outputs, restricted, seed=seed)
 
 
 def _spectral_bytes(effect: AbstractBoundEffect, prior: CovariancePrior | BasisPrior) -> float:

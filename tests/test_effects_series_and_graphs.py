@@ -5,6 +5,7 @@ import pytest
 from dense_mixed_model import DenseSystem
 from scipy import sparse
 
+from intertwine import MixedModel
 from intertwine.effects import AR1, Graph
 from intertwine.effects.random import EffectRows, GroupCodes
 from intertwine.mixed_effects.base import VarianceComponents
@@ -162,3 +163,21 @@ def test_a_sum_of_a_series_and_a_graph_by_the_engine():
     )
     np.testing.assert_allclose(got[0], expected[0], rtol=1e-9)
     np.testing.assert_allclose(got[1], expected[1], rtol=1e-9)
+
+
+def test_nodes_name_the_rows_of_the_adjacency_in_any_order():
+    """Through the estimator: a node without rows is predicted from its neighbours."""
+    names = np.array(["d", "b", "a", "c"])  # the path d – b – a – c
+    rng = np.random.default_rng(0)
+    labels, X = rng.choice(names[[0, 1, 3]], 60), rng.normal(size=(60, 1))
+    height = {"d": 0.0, "b": 2.0, "c": 4.0}
+    y = np.array([height[label] for label in labels]) + 0.1 * rng.normal(size=60)
+    effect = Graph(adjacency=PATH, nodes=names, rho=0.99)
+    model = MixedModel(effects=[effect]).fit(X, y, groups=labels)
+    found = model.predict(np.zeros((4, 1)), groups=["d", "b", "a", "c"])
+    np.testing.assert_allclose(found[[0, 1, 3]], [0.0, 2.0, 4.0], atol=0.2)
+    assert found[2] == pytest.approx((2 * found[1] + found[3]) / 3, abs=0.1)  # "b" weighs twice
+    with pytest.raises(ValueError, match="every label must be a node"):
+        MixedModel(effects=[effect]).fit(X, y, groups=np.where(labels == "d", "e", labels))
+    with pytest.raises(TypeError, match="1 is not '1'"):
+        MixedModel(effects=[effect]).fit(X, y, groups=rng.integers(0, 4, 60))

@@ -14,7 +14,7 @@ from scipy.sparse.linalg import SuperLU, splu
 from intertwine.effects.exchangeable import Grouping, group_name, keys_of
 from intertwine.effects.random import (
     AbstractBoundEffect,
-    AbstractRandomEffect,
+    AbstractNamedLevelsEffect,
     EffectRows,
     Located,
     PrecisionPrior,
@@ -31,7 +31,7 @@ _PROBES = 64  # for the mean variance of a node, which only a node outside the g
 
 @final
 @dataclass(frozen=True, eq=False)
-class Graph(AbstractRandomEffect):
+class Graph(AbstractNamedLevelsEffect):
     """Values on the nodes of a graph, alike where nodes are neighbours.
 
     With the adjacency A and D = diag(A 1), the precision of the values is
@@ -49,8 +49,10 @@ class Graph(AbstractRandomEffect):
     group : str, int or tuple of them, optional
         As of `Grouped`: what has a node. None is the only column.
     adjacency : array or sparse array of shape (nodes, nodes)
-        Symmetric weights, not negative; what stands on the diagonal is not read. Row j is the j-th label in sorted
-        order.
+        Symmetric weights, not negative; what stands on the diagonal is not read. Row j is the j-th of ``nodes``.
+    nodes : sequence of str or int, optional
+        Labels of the nodes. Those that no row has are predicted from their neighbours. Where they are not given, row
+        j of ``adjacency`` is the j-th of the labels that rows have, in sorted order.
     kind : {"car", "laplacian"}, default="car"
     rho : float, optional
         Strength of the dependence, from 0 to below 1. Learnt, one for all outputs, where it is not given.
@@ -68,6 +70,7 @@ class Graph(AbstractRandomEffect):
 
     group: Any = None
     adjacency: Any = None
+    nodes: Any = None
     kind: Literal["car", "laplacian"] = "car"
     rho: float | None = None
 
@@ -82,6 +85,9 @@ class Graph(AbstractRandomEffect):
     @property
     def covariate_keys(self) -> tuple[Any, ...]:
         return ()
+
+    def named_levels(self) -> tuple[Any, ...]:
+        return () if self.nodes is None else tuple(np.asarray(self.nodes).tolist())
 
     def bind(self, rows: EffectRows) -> BoundGraph:
         grouping = Grouping.of(rows, self.group)
@@ -99,6 +105,17 @@ class Graph(AbstractRandomEffect):
         grouping = Grouping.restore(self.group, state)
         return BoundGraph(self, grouping, self._weights(grouping.n_levels), np.empty(0, np.int64))
 
+    def _check_nodes(self, nodes: tuple[Any, ...], shape: tuple[int, ...], n_levels: int) -> None:
+        name = group_name(self.group)
+        if len(keys_of(self.group)) > 1:
+            raise ValueError(f"nodes name the labels of one column, but {name} combines several")
+        if len(set(nodes)) < len(nodes) or shape != (len(nodes), len(nodes)):
+            raise ValueError(f"adjacency of {name} has shape {shape}, for {len(set(nodes))} different nodes")
+        if n_levels != len(nodes):
+            raise ValueError(
+                f"{name} has {n_levels} labels, and its graph {len(nodes)} nodes: every label must be a node"
+            )
+
     def _weights(self, n_levels: int) -> sparse.csr_array:
         """The adjacency without its diagonal, checked."""
         name = group_name(self.group)
@@ -110,6 +127,11 @@ class Graph(AbstractRandomEffect):
         if self.adjacency is None:
             raise ValueError(f"Graph({name!r}) needs adjacency=, who is whose neighbour")
         A = sparse.coo_array(self.adjacency, dtype=np.float64)
+        nodes = self.named_levels()
+        if nodes:
+            self._check_nodes(nodes, A.shape, n_levels)
+            order = np.array(sorted(range(len(nodes)), key=nodes.__getitem__))  # as codes are
+            A = sparse.coo_array(sparse.csr_array(A)[order][:, order])
         if A.shape != (n_levels, n_levels):
             raise ValueError(
                 f"adjacency has shape {A.shape}, but {name} has {n_levels} levels: give one row and one column for "

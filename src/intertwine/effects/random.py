@@ -21,6 +21,7 @@ from scipy import sparse
 __all__ = [
     "AbstractApproximateEffect",
     "AbstractBoundEffect",
+    "AbstractNamedLevelsEffect",
     "AbstractRandomEffect",
     "BasisPrior",
     "CovariancePrior",
@@ -199,3 +200,11 @@ class AbstractRandomEffect(abc.ABC):
     @abc.abstractmethod
     def restore(self, state: dict[str, Any]) -> AbstractBoundEffect:
         """The bound effect that gave this state, without its rows."""
+
+
+class AbstractNamedLevelsEffect(AbstractRandomEffect):
+    """An effect that knows labels beyond those of its rows: the nodes of a graph, of which some were never visited."""
+
+    @abc.abstractmethod
+    def named_levels(self) -> tuple[Any, ...]:
+        """All labels of the only grouping that it reads; () where those of the rows are all there are."""

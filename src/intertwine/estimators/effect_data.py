@@ -12,7 +12,7 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCodes
+from intertwine.effects.random import AbstractNamedLevelsEffect, AbstractRandomEffect, EffectRows, GroupCodes
 from intertwine.estimators.effect_inputs import (
     WHAT_IT_IS,
     EffectInputs,
@@ -110,7 +110,9 @@ class EffectData:
         require(effects, inputs)
         warn_of_unread(needs, inputs)
         keys = list(dict.fromkeys(key for effect in effects for key in effect.group_keys))
-        columns, column_of, codes, n_columns = _learn_groups(keys if "groups" in needs else [], inputs)
+        columns, column_of, codes, n_columns = _learn_groups(
+            keys if "groups" in needs else [], inputs, _named_levels(effects)
+        )
         coords, names = read_coordinates(inputs) if "coords" in needs else (None, None)
         covariates = tuple(
             (key, feature_position(key, inputs))
@@ -230,7 +232,8 @@ class EffectData:
         """
         for key, _ in self.column_of:
             codes, n_levels = rows.groups[key]
-            idle = np.bincount(codes[observed], minlength=n_levels) == 0
+            there = np.bincount(codes, minlength=n_levels) > 0  # a graph has nodes that no row has
+            idle = there & (np.bincount(codes[observed], minlength=n_levels) == 0)
             if idle.any():
                 raise ValueError(
                     f"nothing is observed of {int(idle.sum())} levels of {self.column(key).title!r}: "
@@ -254,15 +257,22 @@ class EffectData:
         return EffectRows(inputs.n_rows, groups, time, coords, covariates)
 
 
+def _named_levels(effects: Sequence[AbstractRandomEffect]) -> dict[Any, Sequence[Any]]:
+    """Labels that effects know beyond those of the rows, by the key of their column."""
+    named = [effect for effect in effects if isinstance(effect, AbstractNamedLevelsEffect)]
+    return {effect.group_keys[0]: effect.named_levels() for effect in named if effect.named_levels()}
+
+
 def _learn_groups(
-    keys: list[Any], inputs: EffectInputs
+    keys: list[Any], inputs: EffectInputs, named: Mapping[Any, Sequence[Any]]
 ) -> tuple[tuple[GroupColumn, ...], tuple[tuple[Any, int], ...], list[NDArray[np.int64]], int]:
     if not keys:
         return (), (), [], 0
     table = GroupTable(inputs.groups, inputs.rows, inputs.rows_name)
     place = {key: table.position(key, keys) for key in keys}
     used = sorted(set(place.values()))
-    learnt = [GroupColumn.of(table, position) for position in used]
+    also = {place[key]: labels for key, labels in named.items()}
+    learnt = [GroupColumn.of(table, position, also.get(position, ())) for position in used]
     columns = tuple(column for column, _ in learnt)
     column_of = tuple((key, used.index(position)) for key, position in place.items())
     return columns, column_of, [codes for _, codes in learnt], len(table)

@@ -136,8 +136,10 @@ class GroupColumn(NamedTuple):
         return str(self.name) if self.named else self.ids.name
 
     @classmethod
-    def of(cls, table: GroupTable, position: int) -> tuple[GroupColumn, NDArray[np.int64]]:
-        """Number the labels of a column.
+    def of(
+        cls, table: GroupTable, position: int, also: Sequence[Any] = ()
+    ) -> tuple[GroupColumn, NDArray[np.int64]]:
+        """Number the labels of a column, and those that ``also`` are known.
 
         Raises
         ------
@@ -155,7 +157,16 @@ class GroupColumn(NamedTuple):
                 f"{called} has {int(missing.sum())} missing labels (NaN), in {rows_where(missing)}: drop those rows, "
                 "or give them a label of their own"
             )
-        index, codes = IdIndex.of(id_values(values, called), called)
+        ids = id_values(values, called)
+        if len(also):
+            more = id_values(_array(list(also)), called)
+            if (more.dtype.kind == "O") != (ids.dtype.kind == "O"):
+                raise TypeError(
+                    f"{called} has text where the nodes of its graph have numbers, or the reverse: 1 is not '1'"
+                )
+            index, codes = IdIndex.of(np.concatenate([ids, more]), called)
+            return cls(name, position, named, index), codes[: len(ids)].astype(np.int64)
+        index, codes = IdIndex.of(ids, called)
         return cls(name, position, named, index), codes.astype(np.int64)
 
     def codes(self, values: NDArray[Any]) -> NDArray[np.int64]:

@@ -32,9 +32,10 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
     level share, with variances of their own for every feature, and noise. Latents and effects are integrated out;
     variances are those of maximum likelihood.
 
-    With complete rows and one effect (or none) the likelihood that is maximised is exact. With several effects, or
-    with missing entries, it is a lower bound, in which what is known of latents and effects is independent; it
-    understates the variance of effects of levels that have few rows. ``objective_`` says which.
+    With one effect (or none) the likelihood that is maximised is exact. With several effects, or with entries missing
+    beside an effect in space, on a graph or of very many levels times features, it is a lower bound, in which what is
+    known of latents and effects is independent; it understates the variance of effects of levels that have few rows.
+    ``objective_`` says which.
 
     Latents are turned as in PCA: the columns of W are orthogonal (in the units of the fit), those that explain most
     come first, and the largest loading of each is positive. Without effects this is factor analysis, or, with

@@ -5,7 +5,9 @@ What is maximised depends on the design:
 
 * complete rows with one effect, or none: the exact likelihood, u and B being integrated out together
   (`random_effects_pca_exact`);
-* several effects, or entries missing: a lower bound of it, in which what is known of u and of B is independent
+* one effect whose levels share nothing and entries missing: the exact likelihood, as long as there are not too many
+  levels times features (`random_effects_pca_missing`);
+* several effects, or else entries missing: a lower bound of it, in which what is known of u and of B is independent
   (`random_effects_pca_bound`); exact, too, where there is no effect.
 
 Either climbs by EM, accelerated (`fixed_point`).
@@ -34,6 +36,7 @@ from intertwine.fitting.latent_shapes import learnt_shapes
 from intertwine.fitting.random_effects_latent import LatentRows
 from intertwine.fitting.random_effects_pca_bound import BoundProblem
 from intertwine.fitting.random_effects_pca_exact import PCAParameters, exact_moments
+from intertwine.fitting.random_effects_pca_missing import MissingProblem
 from intertwine.fitting.random_effects_pca_model import (
     LevelEffects,
     ModeEffects,
@@ -52,6 +55,8 @@ __all__ = ["PCASettings", "fit_random_effects_pca"]
 Array = NDArray[np.float64]
 
 _MOST_MODES = 4000  # of levels that share a covariance: beyond, their eigenvectors take minutes
+_MOST_KEPT = 20_000_000  # numbers of the covariances of all levels, where features are missing
+_MOST_WORK = 2_000_000_000  # rows times the size of such a covariance: an iteration of seconds
 _INNER = 3  # steps to the factors of one covariance: cheap beside finding the covariance
 
 
@@ -83,8 +88,11 @@ def fit_random_effects_pca(
         rows = LatentRows(rows.X[shown], rows.effects.take(shown))
     bound = [effect.bind(rows.effects) for effect in effects]
     shapes = learnt_shapes(rows.X, bound)
-    fit = fit_exact_pca if is_exact(rows.X, bound, shapes) else fit_bound_pca
-    return fit(rows, bound, shapes, settings, watch)
+    if is_exact(rows.X, bound, shapes):
+        return fit_exact_pca(rows, bound, shapes, settings, watch)
+    if is_exact_with_holes(rows.X, bound, shapes):
+        return fit_pca_with_holes(rows, bound, shapes, settings, watch)
+    return fit_bound_pca(rows, bound, shapes, settings, watch)
 
 
 def fit_exact_pca(
@@ -135,6 +143,32 @@ def fit_exact_pca(
     elif bound:
         at = ModeEffects.of(rows, params, _loadings(prior)[1] @ vectors, loadings @ vectors)
     return PCAModel(params, at, bound, shapes, found.history, found.converged, "exact")
+
+
+def fit_pca_with_holes(
+    given: LatentRows,
+    bound: Sequence[AbstractBoundEffect],
+    shapes: Sequence[Array],
+    settings: PCASettings,
+    watch: Watch,
+) -> PCAModel:
+    """Climb the exact likelihood of one effect of independent levels where entries are missing."""
+    (effect,) = bound
+    layout = _Layout(given.X.shape[1], settings, [effect.n_basis])
+    problem = MissingProblem(
+        given.X, effect.level, effect.n_levels, effect.basis, settings.isotropic, effect.correlated
+    )
+
+    def step(x: Array) -> tuple[Array, float]:
+        after, value = problem.step(layout.unpacked(x))
+        return layout.packed(after), value
+
+    start = layout.packed(start_of_bound(given.X, bound, settings)[0])
+    found = climb(step, start, len(given.X), settings, watch)
+    params = layout.unpacked(found.x)
+    params = params._replace(mean=problem.mean_and_value(params)[0], loadings=principal_axes(params.loadings))
+    known = LevelEffects.of_levels(params, *problem.known(params))
+    return PCAModel(params, known, bound, shapes, found.history, found.converged, "exact")
 
 
 def fit_bound_pca(
@@ -233,6 +267,15 @@ def is_exact(X: Array, bound: Sequence[AbstractBoundEffect], shapes: Sequence[Ar
         return True
     one_each = bound[0].n_basis == 1 and bound[0].basis is None
     return one_each and _n_modes(prior) <= _MOST_MODES
+
+
+def is_exact_with_holes(X: Array, bound: Sequence[AbstractBoundEffect], shapes: Sequence[Array]) -> bool:
+    """Whether the exact likelihood can be had where entries are missing: one effect, and few features or levels."""
+    if len(bound) != 1 or not isinstance(bound[0].prior(shapes[0]), IndependentPrior):
+        return False
+    order = bound[0].n_basis * X.shape[1]
+    occupied = len(np.unique(bound[0].level)) == bound[0].n_levels
+    return occupied and bound[0].n_levels * order**2 <= _MOST_KEPT and len(X) * order**2 <= _MOST_WORK
 
 
 def _n_modes(prior: LevelPrior) -> int:

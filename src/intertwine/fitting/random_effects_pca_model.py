@@ -87,6 +87,17 @@ class LevelEffects(AbstractKnownEffects):
             np.append(rows.kind, len(R)),
         )
 
+    @classmethod
+    def of_levels(cls, params: PCAParameters, mean: Array, roots: Array) -> LevelEffects:
+        """From means (q, r, p) and roots (q, p, r, f) of the covariance of each level."""
+        Sigma = params.effects[0]
+        return cls(
+            np.concatenate([mean, np.zeros_like(mean[:1])]),
+            np.concatenate([np.zeros((len(mean), *Sigma.shape)), Sigma[None]]),
+            np.concatenate([roots, np.zeros_like(roots[:1])]),
+            np.arange(len(mean) + 1),
+        )
+
     def at(self, located, n_rows, n_features):
         where = located[0]
         level = np.where(where.level < 0, len(self.mean) - 1, where.level)

@@ -1,0 +1,194 @@
+"""The exact likelihood of factors and one effect of independent levels where entries are missing.
+
+Given the coefficients β of its level (r × p), what was observed of a row is N(μ + βᵀz_i, S_oo). With M_i = S_oo⁻¹,
+zero where nothing was observed, the posterior of a level has the precision
+
+    Λ_j = ⊕_m Σ_m⁻¹ + Σ_i (z_i z_iᵀ) ⊗ M_i
+
+of order r p: dense, so that this serves as long as levels times (r p)² numbers can be kept. Latents given β are those
+of the rows alone, and EM has both hidden.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.fitting.factor_rows import factor_posterior
+from intertwine.fitting.factor_steps import NOISE_FLOOR, aligned
+from intertwine.fitting.random_effects_pca_exact import PCAParameters
+
+__all__ = ["MissingProblem"]
+
+Array = NDArray[np.float64]
+
+_BLOCK = 4_000_000  # numbers of one temporary
+_SMALLEST = 1e-12  # of a variance, so that its inverse exists
+
+
+class _Levels(NamedTuple):
+    """Some levels: their rows, and what is known of their coefficients (order: basis, then features)."""
+
+    rows: NDArray[np.int64]
+    member: NDArray[np.int64]
+    z: Array
+    M: Array
+    G: Array
+    C: Array
+    covariance: Array
+    log_determinant: Array
+    right: Array
+    touch: Array
+
+
+class MissingProblem:
+    """Rows of one effect, some of whose entries are missing.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, p)
+        NaN where an entry is missing; every row has some.
+    level : ndarray of int of shape (n,)
+    n_levels : int
+    basis : ndarray of shape (n, r) or None
+    isotropic, correlated : bool
+    """
+
+    def __init__(
+        self,
+        X: Array,
+        level: NDArray[np.int64],
+        n_levels: int,
+        basis: Array | None,
+        isotropic: bool,
+        correlated: bool,
+    ) -> None:
+        self.order = np.argsort(level, kind="stable")
+        self.X, self.level = X[self.order], level[self.order]
+        self.basis = (np.ones((len(X), 1)) if basis is None else basis)[self.order]
+        self.starts = np.searchsorted(self.level, np.arange(n_levels + 1))
+        self.isotropic, self.correlated = isotropic, correlated
+        self._kept: tuple[PCAParameters, _Levels] | None = None
+
+    def step(self, params: PCAParameters) -> tuple[PCAParameters, float]:
+        """EM's next point, and the log-likelihood with the mean at its best value."""
+        mean, value = self.mean_and_value(params)
+        W = params.loadings
+        p, d, r = *W.shape, params.effects[0].shape[1]
+        gram, products = np.zeros((p, d, d)), np.zeros((p, d))
+        squares, counts, second = np.zeros(p), np.zeros(p), np.zeros((p, r, r))
+        for part in self._parts(params):
+            beta = self._coefficients(part, mean)
+            second += np.einsum("jam,jbm->mab", beta, beta)
+            second += np.einsum("jambm->mab", part.covariance.reshape(-1, r, p, r, p))
+            X, there = self.X[part.rows], np.isfinite(self.X[part.rows])
+            fitted = np.einsum("ia,iam->im", part.z, beta[part.member])
+            y = np.where(there, X - mean - fitted, 0.0)
+            own = part.covariance.reshape(-1, r, p, r, p)[part.member]
+            spread = np.einsum("ia,iambn,ib->imn", part.z, own, part.z, optimize=True)
+            latents = np.einsum("idm,im->id", part.G, y)
+            with_u = y[:, :, None] * latents[:, None, :] + spread @ np.swapaxes(part.G, 1, 2)
+            moments = part.C + latents[:, :, None] * latents[:, None, :]
+            moments = moments + part.G @ spread @ np.swapaxes(part.G, 1, 2)
+            gram += np.einsum("im,iab->mab", there.astype(float), moments, optimize=True)
+            products += np.einsum("im,ima->ma", there.astype(float), with_u)
+            squares += np.sum(there * (y**2 + np.einsum("imm->im", spread)), axis=0)
+            counts += there.sum(axis=0)
+        ridge = 1e-10 * np.trace(gram, axis1=1, axis2=2)[:, None, None] * np.eye(d)
+        loadings = np.linalg.solve(gram + ridge, products[:, :, None])[:, :, 0]
+        total = squares - 2.0 * np.sum(loadings * products, axis=1)
+        total += np.einsum("ma,mab,mb->m", loadings, gram, loadings)
+        left = np.full(p, total.sum() / counts.sum()) if self.isotropic else total / counts
+        second /= len(self.starts) - 1
+        effect = second if self.correlated else second * np.eye(r)
+        after = PCAParameters(mean, aligned(loadings, W), np.maximum(left, NOISE_FLOOR), (effect,))
+        return after, value
+
+    def mean_and_value(self, params: PCAParameters) -> tuple[Array, float]:
+        """The best mean at variances, and the log-likelihood there."""
+        p = len(params.noise)
+        precision, right = np.zeros((p, p)), np.zeros(p)
+        for part in self._parts(params):
+            shown = np.nan_to_num(self.X[part.rows])
+            precision += part.M.sum(axis=0)
+            precision -= np.einsum("jam,jab,jbn->mn", part.touch, part.covariance, part.touch, optimize=True)
+            right += np.einsum("imn,in->m", part.M, shown)
+            right -= np.einsum("jam,jab,jb->m", part.touch, part.covariance, part.right, optimize=True)
+        mean = np.linalg.solve(precision, right)
+        density = factor_posterior(self.X - mean, params.noise, params.loadings).log_density
+        value = float(density.sum())
+        for part in self._parts(params):
+            left = part.right - part.touch @ mean
+            value += 0.5 * float(np.einsum("ja,jab,jb->", left, part.covariance, left, optimize=True))
+            value += 0.5 * float(part.log_determinant.sum())
+        return mean, value
+
+    def known(self, params: PCAParameters) -> tuple[Array, Array]:
+        """Means (q, r, p) of the coefficients, and roots (q, p, r, r p) of their covariances."""
+        r, p = params.effects[0].shape[1], len(params.noise)
+        means, roots = [], []
+        for part in self._parts(params):
+            means.append(self._coefficients(part, params.mean))
+            values, vectors = np.linalg.eigh(part.covariance)
+            root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
+            roots.append(root.reshape(-1, r, p, r * p).transpose(0, 2, 1, 3))
+        return np.concatenate(means), np.concatenate(roots)
+
+    def _coefficients(self, part: _Levels, mean: Array) -> Array:
+        left = part.right - part.touch @ mean
+        return (part.covariance @ left[:, :, None]).reshape(len(left), -1, len(mean))
+
+    def _parts(self, params: PCAParameters) -> Iterator[_Levels]:
+        p, r = len(params.noise), params.effects[0].shape[1]
+        most = max(1, _BLOCK // (r * p) ** 2)
+        n_levels, first = len(self.starts) - 1, 0
+        if len(self.X) <= most and n_levels <= most:  # all at once, for all that is asked at these parameters
+            if self._kept is None or self._kept[0] is not params:
+                self._kept = params, self._some(params, 0, n_levels)
+            yield self._kept[1]
+            return
+        while first < n_levels:
+            last = int(np.searchsorted(self.starts, self.starts[first] + most, side="right")) - 1
+            last = min(max(last, first + 1), n_levels, first + most)
+            yield self._some(params, first, last)
+            first = last
+
+    def _some(self, params: PCAParameters, first: int, last: int) -> _Levels:
+        W, noise, Sigma = params.loadings, params.noise, params.effects[0]
+        p, r, q = len(noise), Sigma.shape[1], last - first
+        rows = np.arange(self.starts[first], self.starts[last])
+        X, z = self.X[rows], self.basis[rows]
+        weight = np.isfinite(X) / noise
+        C = factor_posterior(X, noise, W).covariance
+        weighted = weight[:, :, None] * W
+        G = C @ np.swapaxes(weighted, 1, 2)
+        M = weight[:, :, None] * np.eye(p) - weighted @ G
+        products = z[:, :, None, None, None] * z[:, None, None, :, None] * M[:, None, :, None, :]
+        touched = (z[:, :, None, None] * M[:, None]).reshape(len(rows), r * p, p)
+        shown = (touched @ np.nan_to_num(X)[:, :, None])[:, :, 0]
+        begin = self.starts[first:last] - self.starts[first]  # no level of a fit is without rows
+        own = np.linalg.inv(Sigma + _SMALLEST * np.eye(r))
+        blocks = np.zeros((r, p, r, p))
+        blocks[:, np.arange(p), :, np.arange(p)] = own
+        precision = np.add.reduceat(products.reshape(len(rows), r * p, r * p), begin) + blocks.reshape(
+            r * p, r * p
+        )
+        factor = np.linalg.cholesky(precision)
+        root = np.linalg.inv(factor)
+        log_determinant = -2.0 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
+        log_determinant += np.linalg.slogdet(own)[1].sum()
+        return _Levels(
+            rows,
+            self.level[rows] - first,
+            z,
+            M,
+            G,
+            C,
+            np.swapaxes(root, 1, 2) @ root,
+            log_determinant,
+            np.add.reduceat(shown, begin),
+            np.add.reduceat(touched, begin).reshape(q, r * p, p),
+        )

@@ -208,8 +208,11 @@ def predict(
             help="Survival: time at which to give the probability of surviving.", show_default=False
         ),
     ] = None,
+    impute: Annotated[
+        bool, typer.Option("--impute", help="random-effects models: the table with its gaps filled.")
+    ] = False,
 ) -> None:
-    """Predict the rows of a table."""
+    """Predict the rows of a table; of models without a target, write their latents."""
     from intertwine.cli.reading import read_table_file, write_table_file
     from intertwine.cli.table_model import TableModel
 
@@ -219,10 +222,12 @@ def predict(
         raise Mistake(f"--at is for survival models; this one is for {fitted.task.name}")
     table = read_table_file(data)
     with screen.collecting_warnings():
-        predictions = fitted.predict(table.rename(columns=str), at or [])
+        table = table.rename(columns=str)
+        predictions = fitted.impute(table) if impute else fitted.predict(table, at or [])
     write_table_file(predictions, output)
     if output is not None:
-        screen.say(f"{len(predictions):,} predictions: {output}")
+        what = "rows without gaps" if impute else "predictions"
+        screen.say(f"{len(predictions):,} {what}: {output}")
 
 
 @application.command()

@@ -76,12 +76,16 @@ Model = Annotated[
     typer.Option(
         help="interactions: every pair of columns; fm: factorization machine, for labels of many levels; "
         "local-fm: one for each part of the table; latent-factors: who rates what how; mixed-model: what rows of a "
-        "group, a person or a place share."
+        "group, a person or a place share; random-effects-pca, random-effects-vae: latents of many columns beside it."
     ),
 ]
 Components = Annotated[
     int | None,
-    typer.Option(min=1, help="fm, local-fm, latent-factors: factors; 10, 5 and 20.", show_default=False),
+    typer.Option(
+        min=1,
+        help="fm, local-fm, latent-factors: factors; 10, 5 and 20. random-effects-…: latents; 2.",
+        show_default=False,
+    ),
 ]
 Sweeps = Annotated[
     int | None, typer.Option(min=10, help="fm: sweeps of the sampler; 500.", show_default=False)
@@ -128,13 +132,13 @@ Scale = Annotated[
 Groups = Annotated[
     list[str] | None,
     typer.Option(
-        help="mixed-model: column of labels whose levels differ; can be repeated, or a,b,c.",
+        help="mixed-model, random-effects-…: column of labels whose levels differ; can be repeated, or a,b,c.",
         show_default=False,
     ),
 ]
 Coords = Annotated[
     list[str] | None,
-    typer.Option(help="mixed-model: columns of coordinates, LAT,LON.", show_default=False),
+    typer.Option(help="mixed-model, random-effects-…: columns of coordinates, LAT,LON.", show_default=False),
 ]
 Formula = Annotated[
     str | None,

@@ -6,11 +6,17 @@ from typing import Any
 
 import pandas as pd
 
+from intertwine.cli.latent_table import LatentPreparation, pose_latents
 from intertwine.cli.mixed_table import MixedPreparation, pose_mixed
 from intertwine.cli.preparation import AbstractPreparation, TablePreparation
 from intertwine.cli.problem import Problem, pose
 from intertwine.cli.rating_table import RatingPreparation, pose_ratings
-from intertwine.compare import AbstractFamily, LatentFactorsFamily, MixedModelFamily
+from intertwine.compare import (
+    AbstractFamily,
+    AbstractLatentEffectsFamily,
+    LatentFactorsFamily,
+    MixedModelFamily,
+)
 
 __all__ = ["pose_table", "preparation_kind"]
 
@@ -22,6 +28,8 @@ _KINDS: dict[type[AbstractFamily], type[AbstractPreparation]] = {
 
 def preparation_kind(family: AbstractFamily) -> type[AbstractPreparation]:
     """How tables of a family are read: by numbers and labels, unless it has a way of its own."""
+    if isinstance(family, AbstractLatentEffectsFamily):
+        return LatentPreparation
     return _KINDS.get(type(family), TablePreparation)
 
 
@@ -36,4 +44,6 @@ def pose_table(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Probl
         return pose_ratings(table, roles=roles, family=family)
     if isinstance(family, MixedModelFamily):
         return pose_mixed(table, roles=roles, family=family)
+    if isinstance(family, AbstractLatentEffectsFamily):
+        return pose_latents(table, roles=roles, family=family)
     return pose(table, **roles, family=family)

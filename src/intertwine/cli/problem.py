@@ -17,6 +17,7 @@ from intertwine.compare import (
     AbstractFamily,
     AbstractTask,
     ClassificationTask,
+    ReconstructionTask,
     RegressionTask,
     Shape,
     SurvivalTask,
@@ -34,7 +35,8 @@ __all__ = [
     "refuse_dates",
 ]
 
-TASKS = {task.name: task for task in (RegressionTask(), ClassificationTask(), SurvivalTask())}
+_ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask())
+TASKS: dict[str, AbstractTask] = {task.name: task for task in _ALL}
 
 _MOST_LEVELS = 50
 _LEAST_ROWS_A_LEVEL = 2

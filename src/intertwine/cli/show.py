@@ -22,7 +22,7 @@ from rich.table import Table
 from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
-from intertwine.plots._results import columns_of, gives_sizes
+from intertwine.plots._results import columns_of, gives_sizes, variance_shares
 from intertwine.report.words import decimals_of, number, plus_minus, signed, unsigned
 
 __all__ = ["Screen"]
@@ -126,6 +126,8 @@ class Screen:
             self.levels(estimator)
         elif hasattr(type(estimator), "fixed_effects_"):
             self.mixed(estimator)
+        elif hasattr(type(estimator), "reconstruct"):
+            self.latents(estimator)
         else:
             self.interactions(estimator)
 
@@ -187,6 +189,18 @@ class Screen:
                 ),
             )
             table.add_row(*map(_plain, names), *values)
+        self.output.print(table)
+
+    def latents(self, estimator: Any, k: int = 15) -> None:
+        """Print how the variance of each feature is shared out between latents, effects and noise."""
+        features, components, shares = variance_shares(columns_of(estimator.variance_components_))
+        table = _table("Shares of the variance of the features")
+        table.add_column("feature", overflow="fold")
+        for name in components:
+            table.add_column(_plain(name), justify="right", no_wrap=True)
+        for name, row in list(zip(features, shares, strict=True))[:k]:
+            table.add_row(_plain(name), *(f"{share:.0%}" for share in row))
+        table.add_row("average", *(f"{share:.0%}" for share in shares.mean(axis=0)), style="bold")
         self.output.print(table)
 
     def interactions(self, estimator: Any, k: int = 10) -> None:

@@ -19,6 +19,7 @@ from intertwine.cli.reading import is_named_like_a_table
 from intertwine.compare import (
     FAMILIES,
     AbstractFamily,
+    AbstractLatentEffectsFamily,
     AbstractTask,
     Comparison,
     InteractionsFamily,
@@ -93,10 +94,30 @@ class TableModel:
         self.preparation.warn_of_gaps(table)
         if isinstance(self.family, MixedModelFamily):
             return self._outcomes(X, table)
+        if isinstance(self.family, AbstractLatentEffectsFamily):
+            latents = np.asarray(self.estimator.transform(X, **self.preparation.beside(table)))
+            names = [f"latent_{k + 1}" for k in range(latents.shape[1])]
+            return pd.DataFrame(latents, index=table.index, columns=names)
         with warnings.catch_warnings():
             # that levels are new was said by their names
             warnings.filterwarnings("ignore", r".* features that were zero in every row of fit")
             return self._predictions(X, table, times)
+
+    def impute(self, table: pd.DataFrame) -> pd.DataFrame:
+        """The table with the gaps of its features filled.
+
+        Raises
+        ------
+        Mistake
+            For models that do not explain their features.
+        """
+        if not isinstance(self.family, AbstractLatentEffectsFamily):
+            raise Mistake(
+                f"--impute is for --model random-effects-pca and random-effects-vae, not {self.family.name}"
+            )
+        X = self.features(table)
+        filled = self.estimator.impute(X, **self.preparation.beside(table))
+        return table.assign(**dict(zip(X.columns, np.asarray(filled).T, strict=True)))
 
     def _outcomes(self, X: Any, table: pd.DataFrame) -> pd.DataFrame:
         """Predictions of a mixed model with their standard deviations, of each outcome."""

@@ -6,13 +6,20 @@ from intertwine.compare.comparison import Comparison, compare_models
 from intertwine.compare.effects_family import AbstractEffectsFamily
 from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
 from intertwine.compare.family import AbstractFamily, Shape
+from intertwine.compare.latent_effects import (
+    CENTRED_PCA,
+    PLAIN_PCA,
+    AbstractLatentEffectsFamily,
+)
 from intertwine.compare.latent_factors import LEVELS, NO_FEATURES, LatentFactorsFamily
 from intertwine.compare.mixed_model import FIXED_ALONE, GROUP_COLUMNS, MixedModelFamily
+from intertwine.compare.reconstruction import ReconstructionTask
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask
 from intertwine.compare.task_of import task_of
 
 __all__ = [
+    "CENTRED_PCA",
     "FACTORIZATION",
     "FAMILIES",
     "FIXED_ALONE",
@@ -21,15 +28,18 @@ __all__ = [
     "MAIN_EFFECTS",
     "NO_FEATURES",
     "OURS",
+    "PLAIN_PCA",
     "SETTLED",
     "AbstractEffectsFamily",
     "AbstractFamily",
+    "AbstractLatentEffectsFamily",
     "AbstractTask",
     "ClassificationTask",
     "Comparison",
     "InteractionsFamily",
     "LatentFactorsFamily",
     "MixedModelFamily",
+    "ReconstructionTask",
     "RegressionTask",
     "Shape",
     "SurvivalTask",

@@ -16,6 +16,7 @@ from intertwine.compare.base import (
     AbstractTask,
 )
 from intertwine.compare.family import AbstractFamily, Contest, Shape
+from intertwine.compare.latent_effects import RandomEffectsPCAFamily, RandomEffectsVAEFamily
 from intertwine.compare.latent_factors import LatentFactorsFamily
 from intertwine.compare.mixed_model import MixedModelFamily
 from intertwine.pipelines import TablePreprocessor
@@ -229,6 +230,8 @@ FAMILIES: dict[str, type[AbstractFamily]] = {
         LocalFactorizationFamily,
         LatentFactorsFamily,
         MixedModelFamily,
+        RandomEffectsPCAFamily,
+        RandomEffectsVAEFamily,
     )
 }
 

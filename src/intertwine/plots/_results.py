@@ -21,6 +21,7 @@ __all__ = [
     "require_method",
     "score_path",
     "top_pairs",
+    "variance_shares",
 ]
 
 _PREPARATION = ("scaling", "basis", "n_knots", "relevance", "squares", "order", "l1_ratio")
@@ -169,3 +170,19 @@ def _best_by_value(
         if group not in best or row == chosen or (best[group] != chosen and loss[row] < loss[best[group]]):
             best[group] = int(row)
     return list(best.values())
+
+
+def variance_shares(columns: dict[str, NDArray[Any]]) -> tuple[list[str], list[str], NDArray[np.float64]]:
+    """Features, components, and the share of each component in each feature (features, components).
+
+    Of effects with several basis functions the variances are added up, as if these were of about unit size.
+    """
+    features = list(dict.fromkeys(map(str, columns["feature"])))
+    components = list(dict.fromkeys(map(str, columns["component"])))
+    parts = np.zeros((len(features), len(components)))
+    place, kind = {name: i for i, name in enumerate(features)}, {name: i for i, name in enumerate(components)}
+    alone = columns["term"].astype(str) == columns["other_term"].astype(str)
+    for i in np.flatnonzero(alone):
+        where = place[str(columns["feature"][i])], kind[str(columns["component"][i])]
+        parts[where] += float(columns["variance"][i])
+    return features, components, parts / np.maximum(parts.sum(axis=1, keepdims=True), 1e-300)

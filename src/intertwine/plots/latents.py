@@ -126,7 +126,7 @@ class LatentsDisplay:
             if hasattr(found, "columns")
             else np.asarray(found)
         )
-        colour = by if by is not None else None if groups is None else group_labels(groups)
+        colour = by if by is not None else None if groups is None else group_labels(groups).astype(str)
         return cls(
             x=latents[:, 0], y=latents[:, 1] if latents.shape[1] > 1 else None, by=colour, by_name=by_name
         ).plot(ax, palette=palette)

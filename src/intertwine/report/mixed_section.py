@@ -204,7 +204,8 @@ def effects_code(study: Study) -> str:
     effects = [effects] if not isinstance(effects, list | tuple) else list(effects)
     kinds = sorted({type(effect).__name__ for effect in effects})
     defaults = type(estimator)().get_params(deep=False)
-    settings = [f"[{', '.join(map(_effect_code, effects))}]"] if effects else []
+    first = "effects=" if "n_components" in defaults else ""
+    settings = [f"{first}[{', '.join(map(_effect_code, effects))}]"] if effects else []
     settings += [
         f"{key}={value!r}"
         for key, value in estimator.get_params(deep=False).items()

@@ -13,6 +13,7 @@ import numpy as np
 import intertwine
 from intertwine.io import write_atomically
 from intertwine.report.interaction_section import interaction_section
+from intertwine.report.latent_effects_section import LatentEffectsSection, latent_effects_section
 from intertwine.report.local_section import local_section
 from intertwine.report.machine_section import machine_section
 from intertwine.report.mixed_section import MixedSection, mixed_section
@@ -38,7 +39,8 @@ def build_report(
     Parameters
     ----------
     estimator : fitted estimator
-        Of interactions, a factorization machine, latent factors of ratings, or a mixed model.
+        Of interactions, a factorization machine, latent factors of ratings, a mixed model, or latents beside random
+        effects.
     X : frame or (n, p) array, optional
         The features that it was fitted on.  Without data, pictures that need rows are left out.
     y : (n,) array, optional
@@ -129,10 +131,12 @@ def _environment() -> Any:
 
 def _section(
     study: Study, identifier: str, on_step: Callable[[str], None]
-) -> Section | RatingSection | MixedSection:
+) -> Section | RatingSection | MixedSection | LatentEffectsSection:
     """The section in the manner of the model: groups, ratings, local machines, one machine, or pairs on their own."""
     if hasattr(type(study.estimator), "fixed_effects_"):
         return mixed_section(study, identifier, on_step)
+    if hasattr(type(study.estimator), "reconstruct"):
+        return latent_effects_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "item_factors_"):
         return rating_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "responsible_expert"):

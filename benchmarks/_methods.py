@@ -45,13 +45,15 @@ class Method:
     from_registry: bool = False
     measure: Callable[[np.ndarray, np.ndarray], dict[str, float]] = relative_error
     tiny: Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]] = tiny_table
+    also_tiny: tuple[Callable[[], tuple[np.ndarray, np.ndarray, np.ndarray]], ...] = ()
 
     def make(self, arrays: dict[str, np.ndarray]) -> Peer:
         return self.make_peer()
 
     def warm_up(self, arrays: dict[str, np.ndarray]) -> None:
-        """Fit a tiny problem, so that compiled kernels are there when the clock starts."""
-        self.make(arrays).fit(*self.tiny())
+        """Fit tiny problems, so that compiled kernels are there when the clock starts."""
+        for tiny in (self.tiny, *self.also_tiny):
+            self.make(arrays).fit(*tiny())
 
     def judge(self, model: Peer, arrays: dict[str, np.ndarray]) -> dict[str, float]:
         """What the held-out rows say."""

@@ -31,7 +31,10 @@ TOOLS = {
 
 METHODS: dict[str, Method] = {
     f"{tool}, {structure}": Method(
-        partial(make, structure), measure=nothing, tiny=partial(tiny_problem, structure)
+        partial(make, structure),
+        measure=nothing,
+        tiny=partial(tiny_problem, structure),
+        also_tiny=(partial(tiny_problem, structure, n_outcomes=2),) if tool == "intertwine" else (),
     )
     for tool, make in TOOLS.items()
     for structure in STRUCTURES

@@ -21,6 +21,8 @@ TITLES = {
     "latent_factors": "Latent factors: MovieLens 1M, beside the libraries people use",
     "latent_scale": "Latent factors: up to 10⁸ ratings, and the best items of everybody",
     "latent_distributed": "Latent factors on a Dask cluster, beside the local fit",
+    "mixed_models": "Mixed models, beside lme4 and statsmodels",
+    "random_effects_vae": "Latent models with random effects: simulations with a known truth, and real rows",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.
@@ -33,6 +35,7 @@ PICTURES = {
     "fm_speed_growth": "Seconds of an iteration of factorization machines by rows, entries of a row, factors, and "
     "anchors of local machines; one thread.",
     "latent_scale_growth": "Latent factors: nanoseconds of a pass for each rating, by number of ratings; one thread.",
+    "mixed_models_growth": "Mixed models: seconds of a fit by rows, levels and sites; one thread.",
     "litlvm_compatibility_maps": "Maps of antigens: the truth, principal components, the latent distance model, and "
     "principal components of untied pairs.",
 }

@@ -62,12 +62,15 @@ class MixedPeer(Peer, abc.ABC):
         return X[:, :at], X[:, at:].astype(np.int64)
 
 
-def tiny_problem(structure: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Rows enough for a variance of each effect."""
+def tiny_problem(structure: str, n_outcomes: int = 1) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows enough for a variance of each effect; with several outcomes some entries are missing."""
     rng = np.random.default_rng(0)
     shape = STRUCTURES[structure]
     codes = rng.integers(0, 12, (200, shape.n_groupings))
     X = np.column_stack([rng.standard_normal(200), codes])
     y = rng.standard_normal((200, 1)) + rng.standard_normal(12)[codes[:, 0], None]
     y += 0.5 * X[:, :1] * rng.standard_normal(12)[codes[:, 0], None]
+    y = y + 0.1 * rng.standard_normal((200, n_outcomes))
+    if n_outcomes > 1:
+        y[::20, 0] = np.nan
     return X, y, np.zeros(200, dtype=int)

@@ -193,6 +193,15 @@ def test_bad_settings_are_named(bent):
         wild.fit(X, groups=level)
 
 
+def test_memory_is_asked_for_before_it_is_taken(bent, monkeypatch):
+    from intertwine import resources
+
+    monkeypatch.setattr(resources, "available_memory", lambda: 10_000)
+    monkeypatch.setattr(resources, "_NEGLIGIBLE", 0)
+    with pytest.raises(MemoryError, match="a part of the rows"):
+        RandomEffectsVAE().fit(bent[0], groups=bent[1])
+
+
 def test_without_jax_it_says_what_to_install(bent, monkeypatch):
     monkeypatch.setattr(random_effects_vae, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'intertwine\[deep\]'; RandomEffectsPCA"):

@@ -121,14 +121,16 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     >>> import numpy as np
     >>> from intertwine import RandomEffectsVAE
     >>> rng = np.random.default_rng(0)
-    >>> school = np.repeat(np.arange(30), 20)
+    >>> school = np.arange(600) % 30
     >>> angle = rng.uniform(0, 3, 600)
-    >>> X = np.column_stack([np.cos(angle), np.sin(angle)]) + rng.standard_normal((30, 2))[school]
-    >>> X += 0.05 * rng.standard_normal((600, 2))
-    >>> model = RandomEffectsVAE(1, hidden_layer_sizes=(16,), max_iter=40, batch_size=100, random_state=0)
-    >>> model = model.fit(X[::2], groups=school[::2])
-    >>> again = model.reconstruct(X[1::2], groups=school[1::2])
-    >>> bool(np.mean((X[1::2] - again) ** 2) < 0.1 * X.var())
+    >>> X = np.column_stack([np.cos(angle), np.sin(angle), angle, angle**2 / 3])
+    >>> X += rng.standard_normal((30, 4))[school] + 0.1 * rng.standard_normal((600, 4))
+    >>> model = RandomEffectsVAE(
+    ...     1, hidden_layer_sizes=(16,), learning_rate=0.01, max_iter=150, batch_size=60, random_state=0
+    ... )
+    >>> model = model.fit(X[:400], groups=school[:400])
+    >>> again = model.reconstruct(X[400:], groups=school[400:])
+    >>> bool(np.mean((X[400:] - again) ** 2) < 0.1 * X.var())
     True
     """
 

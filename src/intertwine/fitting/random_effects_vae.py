@@ -17,14 +17,14 @@ from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceCompon
 from intertwine.mixed_effects.block import BlockSystem
 from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.variances import start_variances
+from intertwine.resources import require_memory
 
 __all__ = ["fit_random_effects_vae"]
 
 Array = NDArray[np.float64]
 
-_CHEAP_EM_STEPS = (
-    8  # a covariance of several coefficients settles slowly, and here a step costs next to nothing
-)
+_BYTES_OF_AN_ENTRY = 56  # rows, residuals and what the others say in single, a solve in double precision
+_CHEAP_EM_STEPS = 8  # a covariance of several coefficients settles slowly; here a step costs next to nothing
 
 
 def fit_random_effects_vae(
@@ -58,10 +58,15 @@ def fit_random_effects_vae(
     ------
     FloatingPointError
         When the networks diverge.
+    MemoryError
+        Before anything too large is allocated.
     ValueError
         When whole groups are asked for of other effects than one with independent levels.
     """
     X = rows.X
+    require_memory(
+        _BYTES_OF_AN_ENTRY * X.size, "the fit of X beside its random effects", "a part of the rows"
+    )
     bound = [effect.bind(rows.effects) for effect in effects]
     there = np.isfinite(X)
     observed = None if there.all() else there

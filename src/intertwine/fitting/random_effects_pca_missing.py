@@ -1,7 +1,7 @@
 """The exact likelihood of factors and one effect of independent levels where entries are missing.
 
 Given the coefficients β of its level (r × p), what was observed of a row is N(μ + βᵀz_i, S_oo). With M_i = S_oo⁻¹,
-zero where nothing was observed, the posterior of a level has the precision
+zero where nothing was observed, M_i = D_i⁻¹ − V_i V_iᵀ with V_i (p × d), the posterior of a level has the precision
 
     Λ_j = ⊕_m Σ_m⁻¹ + Σ_i (z_i z_iᵀ) ⊗ M_i
 
@@ -25,7 +25,7 @@ __all__ = ["MissingProblem"]
 
 Array = NDArray[np.float64]
 
-_BLOCK = 4_000_000  # numbers of one temporary
+_BLOCK = 8_000_000  # numbers of one temporary
 _SMALLEST = 1e-12  # of a variance, so that its inverse exists
 
 
@@ -33,9 +33,11 @@ class _Levels(NamedTuple):
     """Some levels: their rows, and what is known of their coefficients (order: basis, then features)."""
 
     rows: NDArray[np.int64]
+    starts: NDArray[np.int64]
     member: NDArray[np.int64]
     z: Array
-    M: Array
+    weight: Array
+    V: Array
     G: Array
     C: Array
     covariance: Array
@@ -87,8 +89,7 @@ class MissingProblem:
             X, there = self.X[part.rows], np.isfinite(self.X[part.rows])
             fitted = np.einsum("ia,iam->im", part.z, beta[part.member])
             y = np.where(there, X - mean - fitted, 0.0)
-            own = part.covariance.reshape(-1, r, p, r, p)[part.member]
-            spread = np.einsum("ia,iambn,ib->imn", part.z, own, part.z, optimize=True)
+            spread = _at_rows(part, r, p)
             latents = np.einsum("idm,im->id", part.G, y)
             with_u = y[:, :, None] * latents[:, None, :] + spread @ np.swapaxes(part.G, 1, 2)
             moments = part.C + latents[:, :, None] * latents[:, None, :]
@@ -113,11 +114,13 @@ class MissingProblem:
         precision, right = np.zeros((p, p)), np.zeros(p)
         for part in self._parts(params):
             shown = np.nan_to_num(self.X[part.rows])
-            precision += part.M.sum(axis=0)
+            V = part.V.transpose(1, 0, 2).reshape(p, -1)
+            precision += np.diag(part.weight.sum(axis=0)) - V @ V.T
             precision -= np.einsum("jam,jab,jbn->mn", part.touch, part.covariance, part.touch, optimize=True)
-            right += np.einsum("imn,in->m", part.M, shown)
+            right += np.sum(part.weight * shown, axis=0)
+            right -= V @ np.einsum("imd,im->id", part.V, shown).ravel()
             right -= np.einsum("jam,jab,jb->m", part.touch, part.covariance, part.right, optimize=True)
-        mean = np.linalg.solve(precision, right)
+        mean = np.asarray(np.linalg.solve(precision, right))
         density = factor_posterior(self.X - mean, params.noise, params.loadings).log_density
         value = float(density.sum())
         for part in self._parts(params):
@@ -143,15 +146,17 @@ class MissingProblem:
 
     def _parts(self, params: PCAParameters) -> Iterator[_Levels]:
         p, r = len(params.noise), params.effects[0].shape[1]
-        most = max(1, _BLOCK // (r * p) ** 2)
+        most, most_rows = max(1, _BLOCK // (r * p) ** 2), max(1, _BLOCK // p**2)
         n_levels, first = len(self.starts) - 1, 0
-        if len(self.X) <= most and n_levels <= most:  # all at once, for all that is asked at these parameters
+        if (
+            len(self.X) <= most_rows and n_levels <= most
+        ):  # all at once, for all that is asked at these parameters
             if self._kept is None or self._kept[0] is not params:
                 self._kept = params, self._some(params, 0, n_levels)
             yield self._kept[1]
             return
         while first < n_levels:
-            last = int(np.searchsorted(self.starts, self.starts[first] + most, side="right")) - 1
+            last = int(np.searchsorted(self.starts, self.starts[first] + most_rows, side="right")) - 1
             last = min(max(last, first + 1), n_levels, first + most)
             yield self._some(params, first, last)
             first = last
@@ -161,34 +166,51 @@ class MissingProblem:
         p, r, q = len(noise), Sigma.shape[1], last - first
         rows = np.arange(self.starts[first], self.starts[last])
         X, z = self.X[rows], self.basis[rows]
-        weight = np.isfinite(X) / noise
+        weight, shown = np.isfinite(X) / noise, np.nan_to_num(X)
         C = factor_posterior(X, noise, W).covariance
         weighted = weight[:, :, None] * W
-        G = C @ np.swapaxes(weighted, 1, 2)
-        M = weight[:, :, None] * np.eye(p) - weighted @ G
-        products = z[:, :, None, None, None] * z[:, None, None, :, None] * M[:, None, :, None, :]
-        touched = (z[:, :, None, None] * M[:, None]).reshape(len(rows), r * p, p)
-        shown = (touched @ np.nan_to_num(X)[:, :, None])[:, :, 0]
-        begin = self.starts[first:last] - self.starts[first]  # no level of a fit is without rows
+        G, V = C @ np.swapaxes(weighted, 1, 2), weighted @ np.linalg.cholesky(C)
+        told = weight * shown - (V @ np.einsum("imd,im->id", V, shown)[:, :, None])[:, :, 0]
+        starts = self.starts[first : last + 1] - self.starts[first]  # no level of a fit is without rows
         own = np.linalg.inv(Sigma + _SMALLEST * np.eye(r))
-        blocks = np.zeros((r, p, r, p))
-        blocks[:, np.arange(p), :, np.arange(p)] = own
-        precision = np.add.reduceat(products.reshape(len(rows), r * p, r * p), begin) + blocks.reshape(
-            r * p, r * p
-        )
+        squares = (z[:, :, None] * z[:, None, :])[:, :, :, None] * weight[:, None, None, :]
+        precision, touch = np.zeros((q, r, p, r, p)), np.zeros((q, r, p, p))
+        each = np.arange(p)
+        precision[:, :, each, :, each] = np.moveaxis(np.add.reduceat(squares, starts[:-1]), 3, 0)
+        precision[:, :, each, :, each] += own[:, None]
+        touch[:, :, each, each] = np.add.reduceat(z[:, :, None] * weight[:, None, :], starts[:-1])
+        precision, touch = precision.reshape(q, r * p, r * p), touch.reshape(q, r * p, p)
+        for j in range(q):
+            mine = slice(starts[j], starts[j + 1])
+            tall = (z[mine, :, None, None] * V[mine, None]).transpose(1, 2, 0, 3).reshape(r * p, -1)
+            precision[j] -= tall @ tall.T
+            touch[j] -= tall @ V[mine].transpose(0, 2, 1).reshape(-1, p)
+        right = np.add.reduceat(z[:, :, None] * told[:, None, :], starts[:-1]).reshape(q, r * p)
         factor = np.linalg.cholesky(precision)
-        root = np.linalg.inv(factor)
         log_determinant = -2.0 * np.log(np.diagonal(factor, axis1=1, axis2=2)).sum(axis=1)
         log_determinant += np.linalg.slogdet(own)[1].sum()
         return _Levels(
             rows,
+            starts,
             self.level[rows] - first,
             z,
-            M,
+            weight,
+            V,
             G,
             C,
-            np.swapaxes(root, 1, 2) @ root,
+            np.linalg.inv(precision),
             log_determinant,
-            np.add.reduceat(shown, begin),
-            np.add.reduceat(touched, begin).reshape(q, r * p, p),
+            right,
+            touch,
         )
+
+
+def _at_rows(part: _Levels, r: int, p: int) -> Array:
+    """Covariances between features of the effects at rows, (n, p, p)."""
+    squares = (part.z[:, :, None] * part.z[:, None, :]).reshape(len(part.z), r * r)
+    blocks = part.covariance.reshape(-1, r, p, r, p).transpose(0, 1, 3, 2, 4).reshape(-1, r * r, p * p)
+    found = np.empty((len(squares), p * p))
+    for j, block in enumerate(blocks):
+        mine = slice(part.starts[j], part.starts[j + 1])
+        found[mine] = squares[mine] @ block
+    return found.reshape(-1, p, p)

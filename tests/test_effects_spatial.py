@@ -210,6 +210,14 @@ def test_restored_it_predicts_the_same(effect):
         np.testing.assert_array_equal(one, other)
 
 
+def test_landmarks_are_those_of_the_process_that_chose_them():
+    effect = Spatial()
+    bound = effect.bind(rows(plane(400)))
+    bound.prior([0.3])
+    state = bound.state() | {"landmarks": np.arange(30)}
+    np.testing.assert_array_equal(effect.restore(state).field([0.3]).landmarks, np.arange(30))
+
+
 def test_length_scales_are_searched_between_the_spacing_and_the_extent_of_the_sites():
     coords = np.stack(np.meshgrid(np.arange(5.0), np.arange(5.0)), axis=-1).reshape(-1, 2)
     bound = Spatial().bind(rows(coords))

@@ -71,7 +71,6 @@ class CollapsedEffects:
         Without fixed effects; None: there are no random effects.
     observed : ndarray of bool, shape (n, p), or None
         None: all.
-    n_rows : int
     beta : float
         Weight of the effects' divergence from their prior.
     """

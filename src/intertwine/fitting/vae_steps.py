@@ -16,7 +16,6 @@ from intertwine.networks import Autoencoder, decode, encode
 __all__ = ["Batch", "GroupBatch", "Training", "decoded_moments", "quadrature", "started", "train_step"]
 
 _ADAM = optax.scale_by_adam()
-_CLIP = 5.0  # largest norm of a gradient per row and feature, in units of its running size
 
 
 class GroupBatch(NamedTuple):

@@ -166,7 +166,8 @@ def check_determined(
     UserWarning
         Least squares with as many rows as fixed effects.
     """
-    for pattern in np.unique(observed, axis=1).T:
+    patterns = {column.tobytes(): column for column in observed.T}  # of which outcomes are observed together
+    for pattern in patterns.values():
         n_rows = int(pattern.sum())
         if n_rows <= len(names):
             what = f"{len(names)} fixed effects and {n_rows} rows with an outcome: nothing is left to tell the noise"

@@ -174,12 +174,12 @@ class MissingProblem:
         starts = self.starts[first : last + 1] - self.starts[first]  # no level of a fit is without rows
         own = np.linalg.inv(Sigma + _SMALLEST * np.eye(r))
         squares = (z[:, :, None] * z[:, None, :])[:, :, :, None] * weight[:, None, None, :]
-        precision, touch = np.zeros((q, r, p, r, p)), np.zeros((q, r, p, p))
+        blocks, sums = np.zeros((q, r, p, r, p)), np.zeros((q, r, p, p))
         each = np.arange(p)
-        precision[:, :, each, :, each] = np.moveaxis(np.add.reduceat(squares, starts[:-1]), 3, 0)
-        precision[:, :, each, :, each] += own[:, None]
-        touch[:, :, each, each] = np.add.reduceat(z[:, :, None] * weight[:, None, :], starts[:-1])
-        precision, touch = precision.reshape(q, r * p, r * p), touch.reshape(q, r * p, p)
+        blocks[:, :, each, :, each] = np.moveaxis(np.add.reduceat(squares, starts[:-1]), 3, 0)
+        blocks[:, :, each, :, each] += own[:, None]
+        sums[:, :, each, each] = np.add.reduceat(z[:, :, None] * weight[:, None, :], starts[:-1])
+        precision, touch = blocks.reshape(q, r * p, r * p), sums.reshape(q, r * p, p)
         for j in range(q):
             mine = slice(starts[j], starts[j + 1])
             tall = (z[mine, :, None, None] * V[mine, None]).transpose(1, 2, 0, 3).reshape(r * p, -1)
@@ -198,7 +198,7 @@ class MissingProblem:
             V,
             G,
             C,
-            np.linalg.inv(precision),
+            np.asarray(np.linalg.inv(precision)),
             log_determinant,
             right,
             touch,

@@ -28,6 +28,7 @@ MENU = {
     "factorization_machines": "Factorization machines",
     "latent_factors": "Latent factors",
     "mixed_models": "Mixed models",
+    "random_effects_vae": "Latents and random effects",
     "data": "Data",
     "benchmarks": "Benchmarks",
     "architecture": "Architecture",
@@ -37,7 +38,7 @@ MENU = {
 }
 
 #: Pages whose code is run: the others show commands and sketches.
-RUN = ("index", "interactions", "factorization_machines", "latent_factors", "mixed_models", "data")
+RUN = ("index", "interactions", "factorization_machines", "latent_factors", "mixed_models", "random_effects_vae", "data")
 
 
 def markdown_sources() -> dict[str, str]:

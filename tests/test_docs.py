@@ -135,6 +135,26 @@ def test_mixed_models_do_what_their_page_says(site):
     assert page.count("<img ") == 2
 
 
+def test_latents_beside_random_effects_do_what_their_page_says(site):
+    text = shown(site, "random_effects_vae")
+    found = {
+        name: [
+            float(value) for value in re.search(rf"{name}: R² (\S+), mean log density (\S+)", text).groups()
+        ]
+        for name in ("linear", "network")
+    }
+    assert found["network"][0] > found["linear"][0] > 0.5
+    errors = dict(re.findall(r"(\w+): root mean square error ([\d.]+)", text))
+    assert float(errors["linear"]) < float(errors["network"]) < 0.8 * float(errors["means"])
+    page = (site[0] / "random_effects_vae.html").read_text(encoding="utf-8")
+    bilirubin = [
+        float(one)
+        for one in re.search(r"<td>bili</td>((?:<td>[\d.]+</td>){3})", page)[1][4:-5].split("</td><td>")
+    ]
+    assert bilirubin[0] > 0.5  # "most of bilirubin is the patient's"
+    assert page.count("<img ") == 1
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []

@@ -167,8 +167,8 @@ def _on_new_units(comparison: Comparison) -> str:
     if gain <= 2 * error:
         return ""
     return (
-        f"There PCA gives more again ({gain:+.3f} ± {error:.3f}): its components also hold what sets groups apart, which "
-        "here is left to effects, and of new groups these are not known."
+        f"There PCA gives more again ({gain:+.3f} ± {error:.3f}): its components also hold what sets groups apart, "
+        "which here is left to effects, and of new groups these are not known."
     )
 
 

@@ -211,7 +211,7 @@ def test_restored_it_predicts_the_same(effect):
 
 
 def test_landmarks_are_those_of_the_process_that_chose_them():
-    effect = Spatial()
+    effect = Spatial("matern12", method="nystrom", n_functions=20)
     bound = effect.bind(rows(plane(400)))
     bound.prior([0.3])
     state = bound.state() | {"landmarks": np.arange(30)}

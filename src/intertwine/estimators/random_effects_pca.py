@@ -37,6 +37,9 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
     known of latents and effects is independent; it understates the variance of effects of levels that have few rows.
     ``objective_`` says which.
 
+    What sets groups apart is left to the effects, which of a group that was not in the fit are not known: rows of such
+    groups are rebuilt from few latents more closely by components that hold it, those of a fit without effects.
+
     Latents are turned as in PCA: the columns of W are orthogonal (in the units of the fit), those that explain most
     come first, and the largest loading of each is positive. Without effects this is factor analysis, or, with
     ``noise="isotropic"``, probabilistic PCA.

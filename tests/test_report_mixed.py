@@ -9,7 +9,7 @@ from test_report import Page, pictures
 
 from intertwine import MixedModel
 from intertwine.compare import FIXED_ALONE, GROUP_COLUMNS, Comparison, RegressionTask
-from intertwine.effects import Grouped, Longitudinal
+from intertwine.effects import Grouped, Longitudinal, Spatial
 from intertwine.report import Study, write_report
 from intertwine.report.mixed_cautions import mixed_cautions
 from intertwine.report.mixed_figures import grouping_of
@@ -78,6 +78,7 @@ def test_the_page_is_whole_and_every_picture_described(page):
         "What to be careful about",
         "Observed against predicted",
         "Are the predictive deviations right?",
+        "Levels of school",
         "Courses of school",
         "Shrinkage",
     ):
@@ -165,6 +166,17 @@ def test_outcomes_may_be_several_and_rows_absent(tmp_path):
     assert "Shrinkage" in page.headings
     write_report([Study(model, title="Alone", target="mark")], tmp_path / "alone.html", title="Alone")
     assert "Where the variation is" in Page(tmp_path / "alone.html").headings
+
+
+def test_places_are_on_a_map(tmp_path):
+    table = pupils()
+    given = {"groups": table[["school"]], "coords": table[["lat", "lon"]]}
+    model = fitted([Grouped("school"), Spatial(length_scale=0.5)], table[["age"]], table["mark"], **given)
+    study = Study(model, table[["age"]], table["mark"].to_numpy(), title="Places", target="mark", **given)
+    write_report([study], tmp_path / "map.html", title="Places")
+    page = Page(tmp_path / "map.html")
+    assert {"Map", "Levels of school", "Shrinkage"} <= set(page.headings)
+    assert "In regions" not in page.text
 
 
 def test_a_formula_finds_groups_and_courses_in_the_table(tmp_path):

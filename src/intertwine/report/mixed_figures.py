@@ -9,7 +9,12 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.plots import ShrinkageDisplay, TrajectoriesDisplay
+from intertwine.plots import (
+    EffectMapDisplay,
+    RandomEffectsDisplay,
+    ShrinkageDisplay,
+    TrajectoriesDisplay,
+)
 from intertwine.plots._groups import group_labels
 from intertwine.report.machine_figures import pictures_of_held_out
 from intertwine.report.mixed_findings import MixedFindings
@@ -20,6 +25,8 @@ from intertwine.report.words import count, listed, number
 __all__ = ["Grouping", "grouping_of", "pictures_of_effects", "pictures_of_fit"]
 
 _PANELS = 9
+_CATERPILLARS = 2
+_Z = 1.959964
 
 
 class Grouping(NamedTuple):
@@ -68,12 +75,57 @@ def pictures_of_fit(study: Study, predictions: dict[str, NDArray[Any]]) -> list[
 
 
 def pictures_of_effects(study: Study, findings: MixedFindings) -> list[Picture]:
-    """What levels do over time, and how far their means were drawn to the rest."""
+    """Levels in order, the map, what levels do over time, and how far their means were drawn to the rest."""
+    places = _map(study)
+    pictures = [*places, *_caterpillars(study, findings, 0 if not places else 1)]
     grouping = grouping_of(study, findings)
     if grouping is None:
-        return []
-    pictures = [] if grouping.course is None else [_trajectories(study, grouping)]
+        return pictures
+    if grouping.course is not None:
+        pictures.append(_trajectories(study, grouping))
     return [*pictures, _shrinkage(study, grouping)]
+
+
+def _caterpillars(study: Study, findings: MixedFindings, n_mapped: int) -> list[Picture]:
+    """Levels of the first effects, those that are on the map left out."""
+    pictures = []
+    named = [name for name in findings.effects if not (n_mapped and name.startswith("spatial"))]
+    for name in named[:_CATERPILLARS]:
+        display = RandomEffectsDisplay.from_estimator(study.estimator, effect=name, ax=scratch_axes())
+        low, high = int(np.argmin(display.estimate)), int(np.argmax(display.estimate))
+        far = int(np.sum(np.abs(display.estimate) > _Z * display.std_error))
+        pictures.append(
+            take_picture(
+                display,
+                title=f"Levels of {name}",
+                alt=f"{count(display.level.size, 'level')} of {name} in order with 95% intervals, from "
+                f"{display.level[low]} ({number(float(display.estimate[low]))}) to {display.level[high]} "
+                f"({number(float(display.estimate[high]))}); {far:,} are clear of zero.",
+                caption=f"What each level adds, with a 95% interval given the variances. {far:,} of "
+                f"{display.level.size:,} are clear of zero, the average level; of so many, some are by chance.",
+            )
+        )
+    return pictures
+
+
+def _map(study: Study) -> list[Picture]:
+    """The first spatial effect of two coordinates, where there is one."""
+    try:
+        display = EffectMapDisplay.from_estimator(study.estimator, ax=scratch_axes())
+    except ValueError:
+        return []
+    low, high = float(display.estimate.min()), float(display.estimate.max())
+    n_sites = 0 if display.sites is None else len(display.sites)
+    return [
+        take_picture(
+            display,
+            title="Map",
+            alt=f"Map of the {display.quantity} over {display.first} and {display.second}, from {number(low)} to "
+            f"{number(high)}, with {count(n_sites, 'site')}.",
+            caption="What a place adds. Vermillion: more than the average place; blue: less. Hatched: no row is near "
+            "enough to say much.",
+        )
+    ]
 
 
 def _trajectories(study: Study, grouping: Grouping) -> Picture:

@@ -76,7 +76,11 @@ def test_without_groups_it_is_one_series_in_any_order():
     np.testing.assert_array_equal(bound.times[bound.level], TIME)
     assert (np.diff(bound.times) > 0).all()
     only = EffectRows(len(TIME), {None: GroupCodes(GROUP, 3)}, time=TIME)
-    assert effect.bind(only).n_levels == 7
+    assert effect.bind(only).grouping is not None
+
+
+def test_a_series_that_begins_when_another_ends_is_another():
+    assert AR1("who").bind(rows([0, 0, 1, 1], [0.0, 1.0, 1.0, 2.0], 2)).n_levels == 4
 
 
 @pytest.mark.parametrize(

@@ -192,7 +192,7 @@ def table(name: str) -> None:
               f"less {REFERENCE}'s", f"variances, largest relative difference from {REFERENCE}'s"]  # fmt: skip
     text = (
         "Restricted maximum likelihood, one thread, medians of interleaved runs. Where others use the machine (`load` "
-        "in the JSON) the processor's time is the one to compare. A log-likelihood that is larger is a better optimum.\n\n"
+        "in the JSON) the processor's time is the one to compare; the larger log-likelihood is the better optimum.\n\n"
         + markdown(header, body)
     )
     grown = [

@@ -157,7 +157,10 @@ class AbstractRandomEffectsEstimator(
         return self
 
     def fit_transform(self, X, y=None, *, groups=None, time=None, coords=None):
-        """Fit, and then transform the same rows as if they were new; see ``fit`` and ``transform``."""
+        """Fit, and then transform the same rows as if they were new; see ``fit`` and ``transform``.
+
+        `y` is ignored; `groups`, `time` and `coords` are those of both.
+        """
         return self.fit(X, y, groups=groups, time=time, coords=coords).transform(
             X, groups=groups, time=time, coords=coords
         )

@@ -59,7 +59,7 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
     unseen : {"warn", "raise", "ignore"}, default="warn"
         What becomes of levels that were not in the fit: they have mean zero and the variance of the population.
     max_iter : int, default=500
-    tol : float, default=1e-6
+    tol : float, default=1e-06
         Gain of the log-likelihood in an iteration, for each row, under which the fit has settled.
     random_state : int, RandomState or None, default=None
         Nothing in this fit is random; for pipelines that set it everywhere.
@@ -164,31 +164,37 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
 
     @property
     def components_(self) -> np.ndarray:
+        """Loadings of the latents, (n_components, p), in the units of the features."""
         check_is_fitted(self, "_model")
         return self._model.params.loadings.T * self._units.spread
 
     @property
     def mean_(self) -> np.ndarray:
+        """Means of the features, (p,), at the average level."""
         check_is_fitted(self, "_model")
         return self._units.outside(self._model.params.mean)
 
     @property
     def noise_variance_(self) -> np.ndarray:
+        """Variances of the noise, (p,), in the squared units of the features."""
         check_is_fitted(self, "_model")
         return self._model.noise * self._units.spread**2
 
     @property
     def explained_variance_(self) -> np.ndarray:
+        """What each latent contributes to the variance of the features in the units of the fit, (n_components,)."""
         check_is_fitted(self, "_model")
         return np.sum(self._model.params.loadings**2, axis=0)
 
     @property
     def objective_(self) -> str:
+        """What the fit maximised: the likelihood, or a bound of it."""
         check_is_fitted(self, "_model")
         return self._model.objective
 
     @property
     def log_likelihood_(self) -> float:
+        """Log-likelihood of the rows of the fit, or its bound, in the units of X."""
         check_is_fitted(self, "_model")
         return self._model.history["log_likelihood"][-1] - self._log_units
 

@@ -236,11 +236,13 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
 
     @property
     def bound_(self) -> float:
+        """Lower bound of the log-likelihood of all rows at the end, in the units of X."""
         check_is_fitted(self, "_model")
         return self._bound_in_units_of_X(self._model.found.bound)
 
     @property
     def starts_(self) -> list[tuple[str, float]]:
+        """Starts and their bounds at the end of the race, in the units of X."""
         check_is_fitted(self, "_model")
         return [(name, self._bound_in_units_of_X(bound)) for name, bound in self._model.found.bounds]
 

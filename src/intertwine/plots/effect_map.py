@@ -172,7 +172,10 @@ class EffectMapDisplay:
         ax: Any = None,
         palette: Palette = LIGHT,
     ) -> Self:
-        """Draw a frame that holds a full grid: columns `first`, `second`, ``estimate`` and perhaps ``std``."""
+        """Draw a frame that holds a full grid: columns `first`, `second`, ``estimate`` and perhaps ``std``.
+
+        `sites`, `quantity` and `geographic` as in the class.
+        """
         columns = columns_of(frame)
         x_grid, across = np.unique(columns[first], return_inverse=True)
         y_grid, up = np.unique(columns[second], return_inverse=True)

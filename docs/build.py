@@ -38,7 +38,15 @@ MENU = {
 }
 
 #: Pages whose code is run: the others show commands and sketches.
-RUN = ("index", "interactions", "factorization_machines", "latent_factors", "mixed_models", "random_effects_vae", "data")
+RUN = (
+    "index",
+    "interactions",
+    "factorization_machines",
+    "latent_factors",
+    "mixed_models",
+    "random_effects_vae",
+    "data",
+)
 
 
 def markdown_sources() -> dict[str, str]:

@@ -77,6 +77,15 @@ def test_a_new_class_of_a_known_school_keeps_its_school():
         some.predict(None, groups={"school": [3], "room": [2]})
 
 
+def test_fixed_effects_alone_have_their_own_standard_deviation():
+    X, y, groups = clusters()
+    model = MixedModel(SLOPES).fit(X, y, groups=groups)
+    std = model.predict(X, random_effects=False, return_std=True)[1]
+    rows = np.column_stack([np.ones(len(X)), X])
+    covariance = model._fit.posterior.fixed_covariance[0]
+    np.testing.assert_allclose(std, np.sqrt(np.einsum("ia,ab,ib->i", rows, covariance, rows)), rtol=1e-10)
+
+
 def test_gaps_in_an_outcome_are_rows_less_of_it():
     X, Y, groups = clusters(n_outputs=2)
     Y[::5, 1] = np.nan
@@ -277,6 +286,26 @@ BAD = {
         TypeError,
         "effects holds 'school', which is no effect such as Grouped",
     ),
+    "the same groups twice": (
+        lambda: fit([Grouped(), Longitudinal()], time=np.arange(120.0)),
+        ValueError,
+        r"have the same levels and both vary in \['intercept'\]",
+    ),
+    "longitude first": (
+        lambda: fit(
+            Spatial(geographic=True), groups=None, coords=pd.DataFrame(GOOD[0], columns=["lon", "lat"])
+        ),
+        ValueError,
+        "latitude and then longitude",
+    ),
+    "half a degree": (
+        lambda: fit(Longitudinal(degree=2.5), time=np.arange(120.0)),
+        ValueError,
+        "degree=2.5 of groups: give a whole number",
+    ),
+    "slopes that are no names": (lambda: fit(Grouped(slopes=3)), TypeError, "give a tuple of columns of X"),
+    "neither True nor False": (lambda: fit(Grouped(correlated="x")), ValueError, "must be True or False"),
+    "next to nothing": (lambda: fit(y=GOOD[1] * 1e-200), ValueError, "too little to compute with: rescale"),
     "slopes of no column": (
         lambda: fit(Grouped(slopes=("bmi",))),
         ValueError,

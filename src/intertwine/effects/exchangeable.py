@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
+from itertools import combinations
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -16,8 +18,10 @@ __all__ = [
     "Grouping",
     "group_name",
     "keys_of",
+    "require_distinct_effects",
     "require_distinct_functions",
     "require_many_levels",
+    "require_switches",
 ]
 
 _WORST_CONDITION = (
@@ -164,3 +168,37 @@ class AbstractExchangeableEffect(AbstractBoundEffect):
         # One more level, of which nothing is known, stands for all that were not seen.
         projection = sparse.csr_array(sparse.eye_array(q + 1, q, format="csr"))
         return Located(np.where(level < 0, q, level), basis, projection, np.repeat([0.0, 1.0], [q, 1]))
+
+
+def require_distinct_effects(effects: Sequence[AbstractBoundEffect], names: Sequence[str]) -> None:
+    """Refuse two effects of which only the sum could be known: the same functions of the same groups.
+
+    Raises
+    ------
+    ValueError
+        With the names of both.
+    """
+    named = zip(effects, names, strict=True)
+    alike = [(effect, name) for effect, name in named if isinstance(effect, AbstractExchangeableEffect)]
+    for (one, name), (other, other_name) in combinations(alike, 2):
+        shared = set(one.basis_names) & set(other.basis_names)
+        if shared and one.n_levels == other.n_levels:
+            pairs = one.level * one.n_levels + other.level
+            if len(np.unique(pairs)) == one.n_levels:
+                raise ValueError(
+                    f"{name!r} and {other_name!r} have the same levels and both vary in {sorted(shared)}: only the "
+                    "sum of their variances is identified; leave one out"
+                )
+
+
+def require_switches(effect: str, **given: Any) -> None:
+    """Refuse what is neither True nor False where one of them is wanted.
+
+    Raises
+    ------
+    ValueError
+        With the parameter's name.
+    """
+    for name, value in given.items():
+        if not isinstance(value, bool | np.bool_):
+            raise ValueError(f"{name} of {effect} must be True or False, got {value!r}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, final
 
@@ -14,6 +15,7 @@ from intertwine.effects.exchangeable import (
     keys_of,
     require_distinct_functions,
     require_many_levels,
+    require_switches,
 )
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
 
@@ -69,7 +71,14 @@ class Grouped(AbstractRandomEffect):
     def covariate_keys(self) -> tuple[Any, ...]:
         return tuple(self.slopes)
 
+    def __post_init__(self) -> None:
+        if isinstance(self.slopes, str | bytes) or not isinstance(self.slopes, Iterable):
+            raise TypeError(
+                f"slopes={self.slopes!r} of Grouped: give a tuple of columns of X, as in slopes=('x',)"
+            )
+
     def bind(self, rows: EffectRows) -> BoundGrouped:
+        require_switches("Grouped", intercept=self.intercept, correlated=self.correlated)
         if not self.slopes and not self.intercept:
             raise ValueError(
                 f"the effect of {group_name(self.group)} has neither an intercept nor slopes: give slopes=, or "

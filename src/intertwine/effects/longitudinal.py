@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Any, Literal, final
 
 import numpy as np
@@ -15,6 +16,7 @@ from intertwine.effects.exchangeable import (
     keys_of,
     require_distinct_functions,
     require_many_levels,
+    require_switches,
 )
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
 
@@ -122,6 +124,10 @@ class Longitudinal(AbstractRandomEffect):
         name = group_name(self.group)
         if self.basis not in ("polynomial", "spline"):
             raise ValueError(f"basis={self.basis!r} of {name}: choose 'polynomial' or 'spline'")
+        for parameter, value in (("degree", self.degree), ("n_knots", self.n_knots)):
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise ValueError(f"{parameter}={value!r} of {name}: give a whole number")
+        require_switches("Longitudinal", intercept=self.intercept, correlated=self.correlated)
         if self.basis == "polynomial" and self.degree < (0 if self.intercept else 1):
             raise ValueError(f"degree={self.degree} of {name}: at least 0, and 1 without an intercept")
         if self.basis == "spline" and self.n_knots < 2:

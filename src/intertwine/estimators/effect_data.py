@@ -20,6 +20,7 @@ from intertwine.estimators.effect_inputs import (
     read_coordinates,
     read_time,
     require,
+    require_latitude_first,
     warn_of_unread,
 )
 from intertwine.estimators.group_labels import GroupColumn, GroupTable, missing_labels
@@ -114,6 +115,8 @@ class EffectData:
             keys if "groups" in needs else [], inputs, _named_levels(effects)
         )
         coords, names = read_coordinates(inputs) if "coords" in needs else (None, None)
+        if names is not None and any(getattr(effect, "geographic", False) for effect in effects):
+            require_latitude_first(names)
         covariates = tuple(
             (key, feature_position(key, inputs))
             for key in dict.fromkeys(key for effect in effects for key in effect.covariate_keys)

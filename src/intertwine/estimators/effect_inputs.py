@@ -22,6 +22,7 @@ __all__ = [
     "read_coordinates",
     "read_time",
     "require",
+    "require_latitude_first",
     "warn_of_unread",
 ]
 
@@ -141,3 +142,13 @@ def read_coordinates(
         if (beyond := np.abs(column) > limit).any():
             raise ValueError(f"coords {name!r} is beyond {limit:g} degrees in {rows_where(beyond)}")
     return np.column_stack(numbers), names
+
+
+def require_latitude_first(names: Sequence[str]) -> None:
+    """Refuse geographic coordinates whose names say that they stand the other way round."""
+    lower = [name.lower() for name in names]
+    if lower[0] in _LONGITUDES or lower[-1] in _LATITUDES:
+        raise ValueError(
+            f"coords has columns {listed(names)}, but geographic effects read latitude and then longitude: pass "
+            "the columns in that order"
+        )

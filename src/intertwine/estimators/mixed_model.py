@@ -14,6 +14,7 @@ from sklearn.utils import RegressorTags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.effects.exchangeable import require_distinct_effects
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.estimators.effect_data import EffectData
@@ -222,8 +223,10 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
             self._columns, self._data, self._effects, self._effect_rows = columns, data, effects, effect_rows
             self._outcomes, self._is_vector = outcomes.names, outcomes.is_vector
             self._frame_library = frame_library(X if X is not None else y)
+            bound = tuple(effect.bind(effect_rows) for effect in effects)
+            require_distinct_effects(bound, effect_names(effects, data))
             self._rows = MixedModelData(
-                tuple(effect.bind(effect_rows) for effect in effects),
+                bound,
                 fixed,
                 np.where(observed, outcomes.values[kept], 0.0),
                 _entry_weights(weights[kept], observed, sample_weight is not None),

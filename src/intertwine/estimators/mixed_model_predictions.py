@@ -59,7 +59,8 @@ class MixedModelPredictions:
         include_noise : bool, default=True
             False: how far the expected outcome may be from its prediction, without the noise of single rows.
         random_effects : bool, default=True
-            False: fixed effects only; groups, time and coords are not needed.
+            False: the fixed effects alone; groups, time and coords are not needed. Their standard deviation says how
+            well they are known, and nothing of single outcomes: for these, predict at levels that were not in the fit.
 
         Returns
         -------
@@ -91,7 +92,8 @@ class MixedModelPredictions:
             variance = np.einsum("ia,mab,ib->im", rows.fixed, posterior.fixed_covariance, rows.fixed)
         if not return_std:
             return mean[:, 0] if self._is_vector else mean
-        variance = np.maximum(variance, 0.0) + (self._fit.variances.noise if include_noise else 0.0)
+        noise = self._fit.variances.noise if include_noise and random_effects else 0.0
+        variance = np.maximum(variance, 0.0) + noise
         std = np.sqrt(variance)
         return (mean[:, 0], std[:, 0]) if self._is_vector else (mean, std)
 

@@ -23,10 +23,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_array, check_random_state
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.effects.exchangeable import require_distinct_effects
 from intertwine.effects.random import AbstractRandomEffect, EffectRows
 from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_inputs import EffectInputs
+from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.random_effects_state import random_effects_from_state, random_effects_to_state
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
@@ -140,6 +142,8 @@ class AbstractRandomEffectsEstimator(
             inputs = EffectInputs(X, len(values), groups, time, coords)
             data, rows = EffectData.read(effects, inputs)
             data.check_observed(rows, np.any(np.isfinite(values), axis=1))
+            if len(effects) > 1:
+                require_distinct_effects([e.bind(rows) for e in effects], effect_names(effects, data))
             self._units = FeatureUnits.of(values, self.scale, self._features)
             self._data, self._effects = data, tuple(effects)
             self._frame_library = frame_library(X)

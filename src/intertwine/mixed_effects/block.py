@@ -128,8 +128,8 @@ def _require_rank(square: Array, pattern: NDArray[np.int64]) -> None:
     if len(lost):
         named = ", ".join(str(m) for m in lost[:5]) + (", …" if len(lost) > 5 else "")
         raise ValueError(
-            f"fixed columns are linearly dependent over the observed entries of outputs {named}: leave out columns, or "
-            "these outputs"
+            f"fixed columns are linearly dependent over the observed entries of outputs {named}, or weights are too "
+            "uneven to tell them apart: leave out columns, or these outputs, or rescale sample_weight"
         )
 
 

@@ -17,6 +17,8 @@ from intertwine.validation.wording import rows_where
 
 __all__ = ["Outcomes", "check_outcomes"]
 
+_SMALLEST_SPREAD = 1e-100  # its square is still a number with all its digits
+
 
 class Outcomes(NamedTuple):
     """Outcomes of rows.
@@ -115,4 +117,6 @@ def _checked(column: Any, name: str, reset: bool) -> NDArray[np.float64]:
         raise ValueError(f"nothing is observed of {name}; leave it out")
     if reset and observed.size > 1 and observed.min() == observed.max():
         raise ValueError(f"{name} is {observed[0]:g} in every row, so there is nothing to explain")
+    if reset and observed.size > 1 and np.ptp(observed) < _SMALLEST_SPREAD:
+        raise ValueError(f"{name} varies by {np.ptp(observed):.2g}, too little to compute with: rescale it")
     return values

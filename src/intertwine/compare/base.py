@@ -16,6 +16,7 @@ __all__ = [
     "LOCAL",
     "MAIN_EFFECTS",
     "OURS",
+    "AbstractOutcomeTask",
     "AbstractTask",
     "Split",
 ]
@@ -38,7 +39,7 @@ class AbstractTask(ABC):
     Attributes
     ----------
     name : str
-        ``"regression"``, ``"classification"`` or ``"survival"``.
+        ``"regression"``, ``"classification"``, ``"survival"`` or ``"reconstruction"``.
     metric : str
         Name of the score; larger is better.
     """
@@ -64,6 +65,10 @@ class AbstractTask(ABC):
     @abstractmethod
     def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
         """How far predictions are off in the target's own unit, by name; empty where there is no such unit."""
+
+
+class AbstractOutcomeTask(AbstractTask):
+    """An outcome to be explained by features, for which there are estimators of interactions and what rivals them."""
 
     @abstractmethod
     def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:

@@ -33,14 +33,14 @@ from intertwine.compare.base import (
     FACTORIZATION,
     KERNEL,
     MAIN_EFFECTS,
-    AbstractTask,
+    AbstractOutcomeTask,
     Split,
 )
 
 __all__ = ["ClassificationTask"]
 
 
-class ClassificationTask(AbstractTask):
+class ClassificationTask(AbstractOutcomeTask):
     """Two or more classes as target; the score is the area under the ROC curve.
 
     With more than two classes it is the mean over classes of one against the rest.

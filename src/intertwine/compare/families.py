@@ -13,6 +13,7 @@ from intertwine.compare.base import (
     FACTORIZATION,
     KERNEL,
     LOCAL,
+    AbstractOutcomeTask,
     AbstractTask,
 )
 from intertwine.compare.family import AbstractFamily, Contest, Shape
@@ -64,7 +65,7 @@ class InteractionsFamily(AbstractFamily):
 
     def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
         """Build the estimator of the task that picks all its hyperparameters."""
-        return task.interaction_model(cv=cv, quick=quick, random_state=random_state)
+        return _with_rivals(task).interaction_model(cv=cv, quick=quick, random_state=random_state)
 
     def remarks(self, fitted: Any) -> list[str]:
         """None: how far from the optimum it is, the report says."""
@@ -74,7 +75,7 @@ class InteractionsFamily(AbstractFamily):
         self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
     ) -> Contest:
         """Collect the estimator and all baselines of the task."""
-        models = task.models(shape.n_columns, cv=cv, quick=quick, random_state=random_state)
+        models = _with_rivals(task).models(shape.n_columns, cv=cv, quick=quick, random_state=random_state)
         return Contest(models, self.preprocessor(shape), [])
 
 
@@ -241,10 +242,11 @@ def _rivals(
 ) -> tuple[dict[str, Any], list[str]]:
     """Baselines with the preparation that each can work on, and the names of those left out."""
     choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
-    dense = task.baselines(shape.n_columns, **choice)
+    rivals = _with_rivals(task)
+    dense = rivals.baselines(shape.n_columns, **choice)
     names = {*dense, ALL_PAIRS} - {FACTORIZATION}
     entries = shape.n_rows * shape.n_columns
-    sparse = task.wide_baselines(**choice) if shape.wide or entries > _MOST_ENTRIES else {}
+    sparse = rivals.wide_baselines(**choice) if shape.wide or entries > _MOST_ENTRIES else {}
     held = {
         name
         for name in (names & set(dense)) - set(sparse)
@@ -259,3 +261,10 @@ def _rivals(
 
 def _score(task: AbstractTask, model: Any, X: Any, y: Any) -> float:
     return task.score(y, task.predict(model, X, y))
+
+
+def _with_rivals(task: AbstractTask) -> AbstractOutcomeTask:
+    """The task, where it is one that these families serve."""
+    if not isinstance(task, AbstractOutcomeTask):
+        raise TypeError(f"{task.name} has no outcome to explain by features")
+    return task

@@ -50,15 +50,3 @@ class ReconstructionTask(AbstractTask):
     def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
         """None: features have no unit in common."""
         return {}
-
-    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
-        """There is none."""
-        raise NotImplementedError("interactions do not reconstruct rows")
-
-    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
-        """None: families that reconstruct rows bring their own."""
-        return {}
-
-    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
-        """None."""
-        return {}

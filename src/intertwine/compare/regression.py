@@ -33,7 +33,7 @@ from intertwine.compare.base import (
     FACTORIZATION,
     KERNEL,
     MAIN_EFFECTS,
-    AbstractTask,
+    AbstractOutcomeTask,
     Split,
 )
 
@@ -42,7 +42,7 @@ __all__ = ["RegressionTask"]
 _POSTERIOR = ("gibbs", "variational")  # solvers whose predictions have a standard deviation
 
 
-class RegressionTask(AbstractTask):
+class RegressionTask(AbstractOutcomeTask):
     """A number as target; the score is R².
 
     Examples

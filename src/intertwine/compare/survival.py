@@ -16,7 +16,7 @@ from intertwine.compare._tuning import (
     l1_ratios,
     tuned,
 )
-from intertwine.compare.base import ALL_PAIRS, FACTORIZATION, MAIN_EFFECTS, AbstractTask, Split
+from intertwine.compare.base import ALL_PAIRS, FACTORIZATION, MAIN_EFFECTS, AbstractOutcomeTask, Split
 from intertwine.losses import concordance_index
 from intertwine.plots.survival import curve_times, survival_at
 
@@ -25,7 +25,7 @@ __all__ = ["SurvivalTask"]
 _NO_PAIRS = 1e9  # a penalty that leaves every interaction at zero
 
 
-class SurvivalTask(AbstractTask):
+class SurvivalTask(AbstractOutcomeTask):
     """Time to an event that some rows did not reach; the score is the concordance index.
 
     Examples

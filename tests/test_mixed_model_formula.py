@@ -109,6 +109,54 @@ def test_categories_keep_their_order(tmp_path, library):
     np.testing.assert_array_equal(load(tmp_path / "model").predict(frame), model.predict(frame))
 
 
+@pytest.mark.parametrize("library", ["pandas", "polars"])
+def test_categories_without_rows_have_no_coefficient(library):
+    order = ["never", "a", "b", "c"]
+    frame = FRAME.assign(arm=pd.Categorical(FRAME["arm"], order))
+    if library == "polars":
+        frame = pl.DataFrame(FRAME).with_columns(pl.col("arm").cast(pl.Enum(order)))
+    model = MixedModel(formula="y ~ arm + (1 | g)").fit(frame)
+    assert list(model.fixed_effects_["term"]) == ["intercept", "arm[b]", "arm[c]"]
+    expected = model.predict(frame)
+    np.testing.assert_array_equal(model.predict(frame[30:40]), expected[30:40])  # of fewer categories
+    odd = FRAME.assign(arm=pd.Categorical(["a", "never", *FRAME["arm"][2:]], order))
+    with pytest.raises(
+        ValueError, match=r"'arm' has categories \['never'\] in rows \[1\], which no row of the fit"
+    ):
+        model.predict(odd)
+
+
+def test_fixed_effects_alone_need_no_columns_of_random_terms():
+    model = MixedModel(formula="y ~ dose + (t | g)").fit(FRAME)
+    mean, std = model.predict(FRAME[["dose"]], random_effects=False, return_std=True)
+    expected = model.predict(FRAME, random_effects=False, return_std=True)
+    np.testing.assert_array_equal([mean, std], expected)
+    with pytest.raises(ValueError, match=r"names \['dose'\], but X has columns \['t'\]"):
+        model.predict(FRAME[["t"]], random_effects=False)
+    with pytest.raises(ValueError, match=r"names \['t'\]"):
+        model.predict(FRAME[["dose", "g"]])
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    ("formula", "words"),
+    [
+        ("y ~ log(a) + (1 | g)", r"log\(a\) of the formula is NaN in rows \[3\]"),
+        ("y ~ t + (log(a) | g)", r"log\(a\) of the formula is NaN in rows \[3\]"),
+        ("y ~ log(b) + (1 | g)", r"log\(b\) of the formula is NaN or infinite in rows \[5\]"),
+        ("log(b) ~ t + (1 | g)", r"log\(b\) of the formula is NaN or infinite in rows \[5\]"),
+    ],
+)
+def test_transformations_that_are_not_finite(formula, words):
+    good = FRAME.assign(a=FRAME["t"] + 1, b=FRAME["t"] + 1)
+    bad = good.assign(a=np.where(good.index == 3, -1, good["a"]), b=np.where(good.index == 5, 0, good["b"]))
+    with pytest.raises(ValueError, match=words):
+        MixedModel(formula=formula).fit(bad)
+    if formula.startswith("y"):
+        with pytest.raises(ValueError, match=words):
+            MixedModel(formula=formula).fit(good).predict(bad)
+
+
 def test_outcomes_and_effects_may_be_passed_beside_a_formula():
     Y = np.column_stack([FRAME["y"], np.log(FRAME["y"])])
     model = MixedModel(Longitudinal("g"), formula="~ t").fit(FRAME, Y, time=FRAME["t"])
@@ -168,7 +216,7 @@ def test_bad_frames():
     with pytest.raises(ValueError, match="requires y"):
         MixedModel(formula="~ t").fit(FRAME)
     fitted = model.fit(FRAME)
-    with pytest.raises(ValueError, match="not present in the original data set"):
+    with pytest.raises(ValueError, match=r"'arm' has categories \['z'\] in rows \[0, 1"):
         fitted.predict(FRAME.assign(arm="z"))
     with pytest.raises(ValueError, match=r"names \['arm'\], but X has columns"):
         fitted.predict(FRAME[["t", "g"]])

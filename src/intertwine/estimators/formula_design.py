@@ -5,7 +5,7 @@ Only numerical functions can be called in a formula: it may come from a file, wh
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import SimpleNamespace
 from typing import Any, final
 
@@ -17,7 +17,7 @@ from intertwine.effects import Grouped
 from intertwine.estimators.formula_terms import parse_formula
 from intertwine.estimators.group_labels import missing_labels
 from intertwine.validation.columns import eager_frame, is_categorical
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import listed, rows_where
 
 __all__ = ["FormulaDesign", "formula_table"]
 
@@ -42,6 +42,8 @@ def formula_table(data: Any) -> dict[str, Any]:
     frame = eager_frame(data)
     if frame is None:
         raise ValueError("a formula needs column names: pass X as a frame")
+    if not frame.columns:
+        raise ValueError("X is a frame without columns: nothing says how many rows there are")
     return {str(name): frame[name] for name in frame.columns}
 
 
@@ -74,7 +76,7 @@ class FormulaDesign:
     ImportError
         Without ``formulae``.
     ValueError
-        For a formula that cannot be read, and for columns that are missing or have gaps.
+        For a formula that cannot be read, for columns that are missing or have gaps, and for terms that are not finite.
     """
 
     def __init__(self, formula: str, table: Mapping[str, Any]) -> None:
@@ -84,6 +86,7 @@ class FormulaDesign:
         parts = [terms.fixed, *(term.columns for term in terms.random)]
         described = [self._variables(part) for part in parts]
         groups = {name for term in terms.random for name in term.group}
+        self._fixed_columns = tuple(sorted(described[0]))
         self._columns = tuple(sorted(set().union(*described)))
         self.variables = tuple(sorted(set(self._columns) | groups))
         self._data = _pandas(table, self._columns)
@@ -116,12 +119,25 @@ class FormulaDesign:
         """What stands left of ~, (n,)."""
         data = _pandas(table, tuple(sorted(self._variables(self.outcome))))
         try:
-            design = self._formulae.design_matrices(
-                f"{self.outcome} ~ 1", data, na_action="pass", env=self._environment()
-            )
+            with np.errstate(all="ignore"):  # what is not finite is refused below
+                design = self._formulae.design_matrices(
+                    f"{self.outcome} ~ 1", data, na_action="pass", env=self._environment()
+                )
         except Exception as error:
             raise _unreadable(self.outcome, error) from error
-        return np.asarray(design.response.design_matrix, dtype=np.float64)
+        outcome = np.asarray(design.response.design_matrix, dtype=np.float64)
+        _require_finite(outcome.reshape(len(data), -1), [self.outcome])
+        return outcome
+
+    def fixed_at(self, table: Mapping[str, Any]) -> Array:
+        """Columns of fixed effects at other rows, which need no columns of random terms.
+
+        Raises
+        ------
+        ValueError
+            As in ``at``.
+        """
+        return self._at(self._common, self._other_rows(table, self._fixed_columns))
 
     def at(self, table: Mapping[str, Any]) -> tuple[Array, Array]:
         """Columns of fixed effects, and of slopes, at other rows.
@@ -129,24 +145,14 @@ class FormulaDesign:
         Raises
         ------
         ValueError
-            For columns that are missing, and for categories that were not in fit.
+            For columns that are missing, for categories that were not in fit, and for terms that are not finite.
         """
-        data = _pandas(table, self._columns)
-        matrices = []
-        for design in [self._common, *self._slope_designs]:
-            if design is None:
-                matrices.append(np.empty((len(data), 0)))
-                continue
-            try:
-                new = design.evaluate_new_data(data)
-            except Exception as error:
-                raise _unreadable(self.formula, error) from error
-            matrices.append(np.asarray(new.design_matrix, dtype=np.float64).reshape(len(data), -1))
+        data = self._other_rows(table, self._columns)
         slopes = [np.empty((len(data), 0))]
-        for matrix, design in zip(matrices[1:], self._slope_designs, strict=True):
+        for design in self._slope_designs:
             kept = [k for k, name in enumerate(_names(design)) if name != "intercept"]
-            slopes.append(matrix[:, kept])
-        return matrices[0], np.hstack(slopes)
+            slopes.append(self._at(design, data)[:, kept])
+        return self._at(self._common, data), np.hstack(slopes)
 
     def to_state(self) -> dict[str, Any]:
         """The rows of the fit, from which everything is made again."""
@@ -173,9 +179,35 @@ class FormulaDesign:
         except Exception as error:
             raise _unreadable(part, error) from error
 
+    def _other_rows(self, table: Mapping[str, Any], names: tuple[str, ...]) -> Any:
+        """Columns of other rows, whose categories are among those of the fit."""
+        data = _pandas(table, names)
+        for name in names:
+            if hasattr(fitted := self._data[name], "cat") or fitted.dtype.kind == "O":
+                new = ~data[name].isin(fitted.unique()).to_numpy()
+                if new.any():
+                    raise ValueError(
+                        f"{name!r} has categories {listed(list(data[name][new].unique()))} in {rows_where(new)}, which "
+                        "no row of the fit had: they have no coefficient"
+                    )
+        return data
+
+    def _at(self, design: Any, data: Any) -> Array:
+        if design is None:
+            return np.empty((len(data), 0))
+        try:
+            with np.errstate(all="ignore"):
+                new = design.evaluate_new_data(data)
+        except Exception as error:
+            raise _unreadable(self.formula, error) from error
+        matrix = np.asarray(new.design_matrix, dtype=np.float64).reshape(len(data), -1)
+        _require_finite(matrix, _names(design))
+        return matrix
+
     def _evaluated(self, part: str, data: Any) -> Any:
         try:
-            design = self._formulae.design_matrices(part, data, na_action="pass", env=self._environment())
+            with np.errstate(all="ignore"):
+                design = self._formulae.design_matrices(part, data, na_action="pass", env=self._environment())
         except Exception as error:
             raise _unreadable(part, error) from error
         if design.response is not None or design.group is not None:
@@ -237,19 +269,32 @@ def _column(column: Any, name: str, pd: Any) -> Any:
 
 
 def _categories(column: Any) -> list[Any] | None:
-    """Categories in their order; None of plain text."""
+    """Categories that occur, in their order; None of plain text."""
     if isinstance(column.dtype, nw.String):
         return None
+    occur = set(column.unique().to_list())  # a category without rows has no coefficient
+    known: Any = getattr(getattr(column.to_native(), "cat", None), "categories", None)  # of pandas
     if isinstance(column.dtype, nw.Enum):
-        return list(column.dtype.categories)
-    known = getattr(getattr(column.to_native(), "cat", None), "categories", None)  # of pandas
-    return sorted(column.unique().to_list()) if known is None else list(known)
+        known = column.dtype.categories
+    return sorted(occur) if known is None else [category for category in known if category in occur]
 
 
 def _matrix(common: Any, n_rows: int) -> tuple[Array, list[str]]:
     if common is None:
         return np.empty((n_rows, 0)), []
-    return np.asarray(common.design_matrix, dtype=np.float64).reshape(n_rows, -1), _names(common)
+    matrix, names = np.asarray(common.design_matrix, dtype=np.float64).reshape(n_rows, -1), _names(common)
+    _require_finite(matrix, names)
+    return matrix, names
+
+
+def _require_finite(matrix: Array, names: Sequence[str]) -> None:
+    """Refuse a transformation that is not defined for all values of its column, as log of negative ones."""
+    for name, column in zip(names, matrix.T, strict=True):
+        if not (finite := np.isfinite(column)).all():
+            what = "NaN" if np.isnan(column[~finite]).all() else "NaN or infinite"
+            raise ValueError(
+                f"{name} of the formula is {what} in {rows_where(~finite)}: drop those rows, or transform otherwise"
+            )
 
 
 def _names(common: Any) -> list[str]:

@@ -12,7 +12,7 @@ from intertwine.effects.random import EffectRows, Located
 from intertwine.estimators.effect_data import EffectData, EffectInputs, tell_of_unseen
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.formula_design import FormulaDesign
-from intertwine.estimators.mixed_model_rows import FixedColumns, read_rows, take_rows
+from intertwine.estimators.mixed_model_rows import FixedColumns, read_fixed, read_rows, take_rows
 from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
 from intertwine.mixed_effects.predicted_mean import predicted_mean
 from intertwine.validation import check_weights
@@ -79,17 +79,16 @@ class MixedModelPredictions:
             With the labels that were not in the fit.
         """
         check_is_fitted(self, "_fit")
-        if not random_effects:
-            groups, time, coords = None, None, None
-        rows = read_rows(self, self._columns, X, groups, time, coords, self._effects)
         if random_effects:
+            rows = read_rows(self, self._columns, X, groups, time, coords, self._effects)
             mean, variance = self._predicted(
                 rows.fixed, self._data.rows(rows.inputs, self.unseen), return_std
             )
         else:
+            fixed = read_fixed(self, self._columns, X, groups, time, coords)
             posterior = self._fit.posterior
-            mean = rows.fixed @ posterior.fixed
-            variance = np.einsum("ia,mab,ib->im", rows.fixed, posterior.fixed_covariance, rows.fixed)
+            mean = fixed @ posterior.fixed
+            variance = np.einsum("ia,mab,ib->im", fixed, posterior.fixed_covariance, fixed)
         if not return_std:
             return mean[:, 0] if self._is_vector else mean
         noise = self._fit.variances.noise if include_noise and random_effects else 0.0

@@ -22,6 +22,7 @@ __all__ = [
     "MixedRows",
     "check_determined",
     "read_fit_rows",
+    "read_fixed",
     "read_rows",
     "take_rows",
 ]
@@ -138,6 +139,16 @@ def read_rows(
     names = _names(estimator, features)
     inputs = EffectInputs(rows, n_rows, groups, time, coords, features, names, name)
     return MixedRows(columns.matrix(features, n_rows), inputs)
+
+
+def read_fixed(
+    estimator: Any, columns: FixedColumns | FormulaDesign, X: Any, groups: Any, time: Any, coords: Any
+) -> Array:
+    """Columns of fixed effects of other rows; where X is None, the others say how many rows there are."""
+    if isinstance(columns, FormulaDesign):
+        return columns.fixed_at(formula_table(X))
+    features, n_rows, _, _ = _features(estimator, X, None, (groups, time, coords), reset=False)
+    return columns.matrix(features, n_rows)
 
 
 def check_determined(

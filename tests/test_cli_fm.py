@@ -135,7 +135,7 @@ MISTAKES = {
     "sweeps of another": ([*ROLES, "--sweeps", 50], "--sweeps is for --model fm, not for interactions"),
     "flag of another": (
         [*ROLES, "--components", 3],
-        "--components is for --model fm, local-fm and latent-factors, not for inter",
+        "--components is for --model fm, local-fm, latent-factors, random-effects-pca and random-effects-vae, not",
     ),
     "order of another": ([*ROLES, "--model", "local-fm", "--ordinal"], "--ordinal is for --model fm"),
     "too many levels": (

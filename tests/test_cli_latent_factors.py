@@ -266,4 +266,4 @@ def test_columns_that_a_later_table_lacks_are_named(folder, model, tmp_path):
     done = run("predict", model, tmp_path / "new.csv")
     assert done.exit_code == MISTAKE
     assert "the table lacks 'film', which the model was fitted on" in " ".join(done.stderr.split())
-    assert RatingPreparation.from_state({"ratings": {"a": "text"}}).units == {}
+    assert RatingPreparation.from_state({"ratings": {"a": "text"}}, None).units == {}

@@ -102,8 +102,8 @@ def test_labels_that_were_not_seen():
     with pytest.warns(UserWarning, match="were not in fit") as caught:
         rows = data.rows(inputs(groups=new))
     said = [str(w.message) for w in caught]
-    assert "2 rows have levels of 'school' that were not in fit: ['w'] (1 of them have no label)" in said[0]
-    assert "1 rows have levels of 'class' that were not in fit: [3]" in said[1]
+    assert "2 rows have levels of 'school' that were not in fit: ['w'] (1 of them has no label)" in said[0]
+    assert "1 row has levels of 'class' that were not in fit: [3]" in said[1]
     assert rows.groups["school"].codes.tolist() == [1, 1, -1, -1, 0, 0]
     assert rows.groups["class"].codes.tolist() == [0, 1, 0, 0, 1, -1]
     with warnings.catch_warnings():
@@ -180,7 +180,7 @@ BAD = {
         [Reader("g")],
         {"groups": {"g": [1, 2, np.nan, 1, 2, 2]}},
         ValueError,
-        r"group 'g' has 1 missing labels \(NaN\), in rows \[2\]",
+        r"group 'g' has 1 missing label \(NaN\), in rows \[2\]",
     ),
     "1 and '1'": ([Reader()], {"groups": [1, "1", 1, 2, 2, 1]}, TypeError, "text in some rows and numbers"),
     "dates as labels": (
@@ -279,7 +279,7 @@ BAD = {
         [ONE_SERIES],
         {"time": [0, 0, 1, 2, 3, 4]},
         UserWarning,
-        r"1 rows repeat a time, e.g. rows \[1\]: they",
+        r"1 row repeats a time, e.g. rows \[1\]: they",
     ),
 }
 

@@ -36,7 +36,7 @@ def test_a_known_level_is_predicted_by_its_own_line_and_an_unknown_one_by_the_me
     fixed = model.intercept_ + row @ model.coef_
     expected = fixed + here["intercept"] + 0.5 * here["x0"]
     np.testing.assert_allclose(model.predict(row, groups=["g03"]), expected)
-    with pytest.warns(UserWarning, match=r"1 rows have levels of 'group' that were not in fit: \['new'\]"):
+    with pytest.warns(UserWarning, match=r"1 row has levels of 'group' that were not in fit: \['new'\]"):
         mean, std = model.predict(row, groups=["new"], return_std=True)
     np.testing.assert_allclose(mean, fixed)
     np.testing.assert_allclose(model.predict(row, random_effects=False), fixed)
@@ -232,7 +232,7 @@ BAD = {
     "NaN in groups": (
         lambda: fit(groups=changed(GOOD[2], 4, None)),
         ValueError,
-        r"group has 1 missing labels \(NaN\), in rows \[4\]",
+        r"group has 1 missing label \(NaN\), in rows \[4\]",
     ),
     "other length": (lambda: fit(groups=GOOD[2][:9]), ValueError, "X has 120 rows, but groups has 9"),
     "one group": (lambda: fit(groups=["a"] * 120), ValueError, "not identified"),

@@ -211,7 +211,7 @@ def test_bad_frames():
     model = MixedModel(formula="y ~ t + arm + (1 | g)")
     with pytest.raises(ValueError, match="needs column names: pass X as a frame"):
         model.fit(FRAME[["y", "t"]].to_numpy())
-    with pytest.raises(ValueError, match=r"X contains NaN in \['t'\]; impute it first, or drop the 1 rows"):
+    with pytest.raises(ValueError, match=r"X contains NaN in \['t'\]; impute it first, or drop the 1 row$"):
         model.fit(FRAME.assign(t=np.r_[np.nan, FRAME["t"][1:]]))
     with pytest.raises(ValueError, match="requires y"):
         MixedModel(formula="~ t").fit(FRAME)

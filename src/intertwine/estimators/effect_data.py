@@ -24,7 +24,8 @@ from intertwine.estimators.effect_inputs import (
     warn_of_unread,
 )
 from intertwine.estimators.group_labels import GroupColumn, GroupTable, missing_labels
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted, listed, rows_where
 
 __all__ = ["EffectData", "EffectInputs", "tell_of_unseen"]
 
@@ -286,9 +287,10 @@ def _report_unseen(column: GroupColumn, values: NDArray[Any], codes: NDArray[np.
     if len(new):
         missing = missing_labels(new)
         labels = list(dict.fromkeys(new[~missing].tolist()))
-        what = f"{len(new)} rows have levels of {column.title!r} that were not in fit"
+        what = f"{counted(len(new), 'row has', 'rows have')} levels of {column.title!r} that were not in fit"
         what += f": {listed(labels)}" if labels else ""
-        what += f" ({int(missing.sum())} of them have no label)" if missing.any() else ""
+        them_have = counted(int(missing.sum()), "of them has", "of them have")
+        what += f" ({them_have} no label)" if missing.any() else ""
         tell_of_unseen(what, unseen)
 
 
@@ -300,7 +302,7 @@ def tell_of_unseen(what: str, unseen: str) -> None:
         warnings.warn(
             f"{what}; they are predicted from the rest of the model, with a wider variance",
             UserWarning,
-            stacklevel=5,
+            stacklevel=depth_of_caller(),
         )
 
 
@@ -319,11 +321,12 @@ def _warn_of_replicates(effects: Sequence[AbstractRandomEffect], data: EffectDat
         if again.any():
             named = ":".join(data.column(key).title for key in keys)
             where = f" within a level of {named!r}" if keys else ""
+            rows_repeat = counted(int(again.sum()), "row repeats", "rows repeat")
+            example = rows_where(_marked(order[1:][again], rows))
             warnings.warn(
-                f"{int(again.sum())} rows repeat a time{where}, e.g. {rows_where(_marked(order[1:][again], rows))}: "
-                "they count as replicates",
+                f"{rows_repeat} a time{where}, e.g. {example}: they count as replicates",
                 UserWarning,
-                stacklevel=5,
+                stacklevel=depth_of_caller(),
             )
 
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
+from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.columns import check_numeric_columns, eager_frame
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import finite_numbers
@@ -87,7 +88,11 @@ def warn_of_unread(needs: Sequence[str], inputs: EffectInputs) -> None:
     """Warn of what is passed in vain."""
     for name in WHAT_IT_IS:
         if getattr(inputs, name) is not None and name not in needs:
-            warnings.warn(f"{name} is given, but no effect reads it; see effects=", UserWarning, stacklevel=5)
+            warnings.warn(
+                f"{name} is given, but no effect reads it; see effects=",
+                UserWarning,
+                stacklevel=depth_of_caller(),
+            )
 
 
 def feature_position(key: Any, inputs: EffectInputs) -> int:

@@ -17,7 +17,7 @@ from intertwine.effects import Grouped
 from intertwine.estimators.formula_terms import parse_formula
 from intertwine.estimators.group_labels import missing_labels
 from intertwine.validation.columns import eager_frame, is_categorical
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.wording import counted, listed, rows_where
 
 __all__ = ["FormulaDesign", "formula_table"]
 
@@ -257,7 +257,9 @@ def _column(column: Any, name: str, pd: Any) -> Any:
     if values.dtype.kind in "mM":
         raise ValueError(f"{name!r} holds dates or durations; turn it into numbers in a unit of your choice")
     if (missing := missing_labels(values)).any():
-        raise ValueError(f"X contains NaN in [{name!r}]; impute it first, or drop the {missing.sum()} rows")
+        raise ValueError(
+            f"X contains NaN in [{name!r}]; impute it first, or drop the {counted(missing.sum(), 'row', 'rows')}"
+        )
     if is_categorical(column.dtype):
         categories = _categories(column)
         if categories is None:

@@ -14,7 +14,7 @@ from intertwine.validation.columns import eager_frame
 from intertwine.validation.ratings import id_values
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import is_missing
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.wording import counted, listed, rows_where
 
 __all__ = ["GroupColumn", "GroupTable", "missing_labels"]
 
@@ -153,8 +153,9 @@ class GroupColumn(NamedTuple):
         called = _called(name, named, len(table))
         values = table.values(position)
         if (missing := missing_labels(values)).any():
+            labels = counted(int(missing.sum()), "missing label", "missing labels")
             raise ValueError(
-                f"{called} has {int(missing.sum())} missing labels (NaN), in {rows_where(missing)}: drop those rows, "
+                f"{called} has {labels} (NaN), in {rows_where(missing)}: drop those rows, "
                 "or give them a label of their own"
             )
         ids = id_values(values, called)

@@ -34,6 +34,7 @@ from intertwine.frames import frame_library
 from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.validation import check_weights, restored_on_failure
+from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.outcomes import check_outcomes
 from intertwine.validation.wording import listed
 
@@ -273,7 +274,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
                 f"the search of variances stopped after {self.n_iter_} iterations{where(~fit.converged)}, with "
                 f"{float(np.max(fit.expected_gain)):.1e} still to be gained in log-likelihood; raise max_iter, or tol",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=depth_of_caller(),
             )
         for name, at_boundary in zip(names, fit.boundary, strict=True):
             if at_boundary.any():
@@ -281,7 +282,7 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
                     f"boundary fit: a variance of {name!r} is zero, or a correlation is ±1{where(at_boundary)}; the "
                     "effect may ask for more than the rows can tell",
                     ConvergenceWarning,
-                    stacklevel=4,
+                    stacklevel=depth_of_caller(),
                 )
 
 

@@ -17,7 +17,7 @@ from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
 from intertwine.mixed_effects.predicted_mean import predicted_mean
 from intertwine.validation import check_weights
 from intertwine.validation.outcomes import check_outcomes
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["MixedModelPredictions"]
 
@@ -205,7 +205,8 @@ class MixedModelPredictions:
         for name, count in zip(effect_names(self._effects, self._data), new, strict=True):
             if count:
                 tell_of_unseen(
-                    f"{count} rows have combinations of {name!r} that were not in fit", self.unseen
+                    f"{counted(int(count), 'row has', 'rows have')} combinations of {name!r} that were not in fit",
+                    self.unseen,
                 )
         return np.concatenate(means), np.concatenate(variances)
 

@@ -14,6 +14,7 @@ from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCod
 from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.formula_design import FormulaDesign, formula_table
 from intertwine.validation import check_features, check_unpenalized_rank
+from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.columns import eager_frame
 from intertwine.validation.wording import listed
 
@@ -111,7 +112,7 @@ def read_fit_rows(
                 f"X is constant in {listed([n for n, c in zip(names, constant, strict=True) if c])}, as the intercept "
                 "is; their coefficients are 0",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=depth_of_caller(),
             )
         kept = np.flatnonzero(~constant)
     intercept = bool(estimator.fit_intercept)
@@ -184,7 +185,9 @@ def check_determined(
             what = f"{len(names)} fixed effects and {n_rows} rows with an outcome: nothing is left to tell the noise"
             if random_effects or n_rows < len(names):
                 raise ValueError(what)
-            warnings.warn(f"{what}, and standard errors mean nothing", UserWarning, stacklevel=4)
+            warnings.warn(
+                f"{what}, and standard errors mean nothing", UserWarning, stacklevel=depth_of_caller()
+            )
         columns = fixed[pattern]
         if "intercept" in names:
             at = list(names).index("intercept")

@@ -30,6 +30,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.estimators.cv_table import describe_candidate
 from intertwine.fitting.watch import AbstractProgress, Silence
+from intertwine.validation.caller import depth_of_caller
 
 __all__ = ["progress", "warn_if_unconverged"]
 
@@ -167,19 +168,9 @@ def warn_if_unconverged(models, max_iter: int) -> None:
         f"stopped after {n_iter} iterations with optimality {worst.optimality:.1e}; {remedy}, or the strengths "
         "alpha and alpha_pairs",
         ConvergenceWarning,
-        stacklevel=_depth_of_caller(),
+        stacklevel=depth_of_caller(),
     )
 
 
 def _optimality(diagnostics):
     return diagnostics.optimality
-
-
-def _depth_of_caller() -> int:
-    """Where the user's own code is: above this package and scikit-learn's wrappers."""
-    depth, frame = 1, sys._getframe(1)
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").startswith(
-        ("intertwine.", "sklearn.", "contextlib")
-    ):
-        depth, frame = depth + 1, frame.f_back
-    return depth

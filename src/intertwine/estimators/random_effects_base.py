@@ -40,6 +40,7 @@ from intertwine.frames import frame_library
 from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.validation import check_features, restored_on_failure
+from intertwine.validation.caller import depth_of_caller
 
 __all__ = ["AbstractRandomEffectsEstimator"]
 
@@ -156,7 +157,7 @@ class AbstractRandomEffectsEstimator(
             warnings.warn(
                 f"stopped after {self.n_iter_} iterations before it had settled; raise max_iter, or tol",
                 ConvergenceWarning,
-                stacklevel=3,
+                stacklevel=depth_of_caller(),
             )
         return self
 

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
+from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.wording import listed
 
 __all__ = ["FeatureUnits", "refuse_slopes"]
@@ -46,7 +47,9 @@ class FeatureUnits(NamedTuple):
             center[constant] = np.nanmin(X[:, constant], axis=0)
             idle = [name for name, idle in zip(names, constant, strict=True) if idle]
             warnings.warn(
-                f"X is constant in {listed(idle)}: there is nothing to explain", UserWarning, stacklevel=4
+                f"X is constant in {listed(idle)}: there is nothing to explain",
+                UserWarning,
+                stacklevel=depth_of_caller(),
             )
         if not scale:
             common = float(np.sqrt(np.mean(spread**2)))

@@ -13,6 +13,7 @@ from intertwine.mixed_effects.base import AbstractGaussianSystem
 from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.shapes import cautions, fit_shapes
 from intertwine.mixed_effects.variances import start_variances
+from intertwine.validation.caller import depth_of_caller
 
 __all__ = ["learnt_shapes"]
 
@@ -64,7 +65,7 @@ def learnt_shapes(X: Array, bound: Sequence[AbstractBoundEffect]) -> tuple[Array
     start = start_variances(effects, y, fixed, weights)
     found = fit_shapes(effects, system_at, y, start, tolerance=0.1, variance_tolerance=1e-3)
     for caution in cautions(effects, found):
-        warnings.warn(caution, UserWarning, stacklevel=2)
+        warnings.warn(caution, UserWarning, stacklevel=depth_of_caller())
     for t, shape in zip(searched, found.shapes, strict=True):
         first[t] = shape
     return tuple(first)

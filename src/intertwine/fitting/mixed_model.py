@@ -18,6 +18,7 @@ from intertwine.mixed_effects.choose import system_for
 from intertwine.mixed_effects.least_squares import LeastSquaresSystem
 from intertwine.mixed_effects.shapes import cautions, fit_shapes
 from intertwine.mixed_effects.variances import start_variances
+from intertwine.validation.caller import depth_of_caller
 
 __all__ = ["MixedModelData", "MixedModelFit", "fit_mixed_model", "solve_mixed_model"]
 
@@ -125,13 +126,13 @@ def fit_mixed_model(
         on_iteration=note,
     )
     for caution in cautions(data.effects, found):
-        warnings.warn(caution, UserWarning, stacklevel=2)
+        warnings.warn(caution, UserWarning, stacklevel=depth_of_caller())
     if not _is_exact(found.system):
         warnings.warn(
             "the design is too large to factorise: log-likelihoods, variances and standard errors are estimated with "
             "random probes, and change a little with random_state",
             UserWarning,
-            stacklevel=2,
+            stacklevel=depth_of_caller(),
         )
     report, posterior = found.variance_report, found.posterior
     log_likelihood = posterior.log_likelihood

@@ -23,6 +23,7 @@ from intertwine.mixed_effects.henderson_means import (
 )
 from intertwine.mixed_effects.iterative import IterativeObserved, ScaledEquations
 from intertwine.mixed_effects.located_rows import LocatedRows
+from intertwine.validation.caller import depth_of_caller
 
 __all__ = ["IterativePosterior"]
 
@@ -72,7 +73,7 @@ class IterativePosterior(AbstractPosterior):
                 f"conjugate gradients did not converge in {self._system.max_iter} steps: variances are very large "
                 "beside the noise, or effects are all but the same",
                 ConvergenceWarning,
-                stacklevel=4,
+                stacklevel=depth_of_caller(),
             )
         return found
 

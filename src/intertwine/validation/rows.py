@@ -6,6 +6,8 @@ from typing import Any
 import narwhals as nw
 from sklearn.utils.validation import _num_samples
 
+from intertwine.validation.caller import depth_of_caller
+
 
 def check_same_rows(**inputs: Any) -> None:
     """Refuse inputs of different length, and warn where pandas indexes disagree.
@@ -43,7 +45,7 @@ def check_same_rows(**inputs: Any) -> None:
             warnings.warn(
                 f"{first} and {name} have different indexes; rows are aligned by position, not by index",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=depth_of_caller(),
             )
 
 

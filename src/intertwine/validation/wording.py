@@ -25,6 +25,17 @@ def listed(items: Sequence[Any] | NDArray[Any], limit: int = _SHOWN) -> str:
     return f"[{', '.join(shown)}]"
 
 
+def counted(n: int, one: str, many: str) -> str:
+    """Spell how many there are, with the words for one or for many.
+
+    Examples
+    --------
+    >>> counted(1, "row has", "rows have"), counted(3, "row has", "rows have")
+    ('1 row has', '3 rows have')
+    """
+    return f"{n} {one if n == 1 else many}"
+
+
 def rows_where(mask: NDArray[np.bool_]) -> str:
     """Spell the positions (counted from 0) of the rows where `mask` holds.
 

@@ -105,3 +105,9 @@ def test_names_and_what_is_read(effect, names):
 def test_what_cannot_be_told_apart_is_refused(effect, table, match):
     with pytest.raises(ValueError, match=match):
         effect.bind(table)
+
+
+def test_a_name_is_one_column():
+    assert Grouped("school", slopes="age") == Grouped("school", slopes=("age",))
+    with pytest.raises(TypeError, match="give a tuple of columns of X"):
+        Grouped("school", slopes=b"age")

@@ -37,8 +37,8 @@ class Grouped(AbstractRandomEffect):
     group : str, int or tuple of them, optional
         Name, or number, of the column of ``groups``. Of a tuple each combination that occurs is a group. None is the
         only column.
-    slopes : sequence of str or int, default=()
-        Columns of X whose slopes vary.
+    slopes : str, or sequence of str or int, default=()
+        Columns of X whose slopes vary; a str is one column.
     intercept : bool, default=True
         Whether the intercept varies.
     correlated : bool, default=True
@@ -72,7 +72,9 @@ class Grouped(AbstractRandomEffect):
         return tuple(self.slopes)
 
     def __post_init__(self) -> None:
-        if isinstance(self.slopes, str | bytes) or not isinstance(self.slopes, Iterable):
+        if isinstance(self.slopes, str):
+            object.__setattr__(self, "slopes", (self.slopes,))  # one column, not its letters
+        if isinstance(self.slopes, bytes) or not isinstance(self.slopes, Iterable):
             raise TypeError(
                 f"slopes={self.slopes!r} of Grouped: give a tuple of columns of X, as in slopes=('x',)"
             )

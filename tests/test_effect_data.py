@@ -182,6 +182,12 @@ BAD = {
         ValueError,
         r"group 'g' has 1 missing label \(NaN\), in rows \[2\]",
     ),
+    "1 and True": (
+        [Reader()],
+        {"groups": [1, True, 1, 2, 2, 1]},
+        TypeError,
+        r"True or False in some rows and numbers in others, e\.g\. rows \[1\]",
+    ),
     "1 and '1'": ([Reader()], {"groups": [1, "1", 1, 2, 2, 1]}, TypeError, "text in some rows and numbers"),
     "dates as labels": (
         [Reader()],

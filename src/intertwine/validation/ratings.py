@@ -144,7 +144,7 @@ def id_values(values: NDArray[Any], name: str) -> NDArray[Any]:
     ValueError
         Missing or infinite ids, dates.
     TypeError
-        Text mixed with numbers.
+        Text, or True and False, mixed with numbers.
 
     Examples
     --------
@@ -184,6 +184,11 @@ def _objects(array: NDArray[Any], name: str) -> NDArray[Any]:
         return array
     if text.any():
         raise TypeError(f"{name} ids are text in some rows and numbers in others, e.g. {rows_where(text)}")
+    truth = np.fromiter((isinstance(value, bool | np.bool_) for value in array), bool, len(array))
+    if truth.any() and not truth.all():
+        raise TypeError(
+            f"{name} ids are True or False in some rows and numbers in others, e.g. {rows_where(truth)}: 1 is not True"
+        )
     try:
         numbers = np.array(array.tolist())
     except (ValueError, TypeError):

@@ -7,7 +7,7 @@ import pytest
 from dense_mixed_model import DenseSystem
 from scipy.optimize import minimize
 
-from intertwine.effects import Grouped, Spatial
+from intertwine.effects import AR1, Grouped, Spatial
 from intertwine.effects.random import EffectRows, GroupCodes
 from intertwine.mixed_effects import shapes as shapes_module
 from intertwine.mixed_effects.base import VarianceComponents
@@ -149,3 +149,28 @@ def test_shapes_that_depend_on_each_other_are_found_in_few_trials(monkeypatch):
     assert len(found.shape_report.tried) < 15
     again = fit_shapes(effects, Ridge, np.zeros((30, 1)), one, shapes=[[8.0], [], [8.0]])
     np.testing.assert_allclose(again.shapes[2], found.shapes[2], rtol=0.05)
+
+
+def test_a_trial_without_noise_does_not_hold_back_those_that_follow():
+    """At the first length scale the best noise is next to nothing, at the best one it is a sixth of the variance."""
+    rng, series = np.random.default_rng(7), []
+    for _ in range(12):
+        value = rng.normal()
+        for _ in range(10):
+            series.append(value)
+            value = 0.7 * value + np.sqrt(1 - 0.7**2) * rng.normal()
+    y = (1.0 + np.array(series) + 0.4 * rng.normal(size=120))[:, None]
+    groups, time = np.repeat(np.arange(12), 10), np.tile(np.arange(10.0), 12)
+    effects = [AR1().bind(EffectRows(120, {None: GroupCodes(groups, 12)}, time=time))]
+    fixed = np.ones((120, 1))
+    start = start_variances(effects, y, fixed)
+    found = fit(effects, y)
+
+    def at(scale):
+        system = system_for(effects, [np.array([scale])], fixed, None, 1, True)
+        return fit_variances(system, y, effects, start)[1].log_likelihood[0]
+
+    best = max(at(scale) for scale in found.shapes[0][0] * np.exp([-0.3, -0.1, -0.02, 0.02, 0.1, 0.3, 0.6]))
+    assert found.posterior.log_likelihood[0] > best - 1e-5
+    assert found.shape_report.converged
+    assert len(found.shape_report.tried) <= 10

@@ -32,6 +32,7 @@ _MAX_STEPS = 50
 _TRIAL_TOLERANCE = 1e-2  # of the variances, in tolerances of the shape
 _TRIAL_ITERATIONS = 50
 _SMALLEST_START = 1e-3  # of the first variances: a warm start must be positive definite
+_LEAST_NOISE = 0.1  # of the first: near zero the likelihood is flat in log σ², and no search would come away
 
 
 class ShapeReport(NamedTuple):
@@ -65,7 +66,7 @@ def fit_shapes(
     start: VarianceComponents,
     *,
     shapes: Sequence[Array] | None = None,
-    tolerance: float = 1e-3,
+    tolerance: float = 1e-6,
     variance_tolerance: float = 1e-9,
     max_iter: int = 200,
     on_trial: Callable[[tuple[Array, ...], float], None] | None = None,
@@ -85,7 +86,7 @@ def fit_shapes(
         See :func:`start_variances`.
     shapes : sequence of arrays, optional
         Where to begin; by default where each effect says.
-    tolerance : float, default=1e-3
+    tolerance : float, default=1e-6
         Of the log-likelihood summed over outputs. A shape that is a standard error off costs 0.5.
     variance_tolerance, max_iter : float, int
         Of the search for variances at the shape that is found; trials are laxer.
@@ -163,7 +164,8 @@ class _Search:
     """All parameters side by side, as logarithms, and the best fit so far."""
 
     def __init__(self, effects, system_at, y, start, variance_tolerance, on_trial, on_iteration) -> None:
-        self._effects, self._system_at, self._y, self._start = effects, system_at, y, start
+        self._effects, self._system_at, self._y = effects, system_at, y
+        self._first = self._start = start
         self._variance_tolerance = variance_tolerance
         self._on_trial, self._on_iteration = on_trial, on_iteration
         limits = [effect.shape_bounds() for effect in effects]
@@ -205,7 +207,7 @@ class _Search:
                 self._on_trial(self._shapes(x), value)
             if value > self.best_value:
                 self.best, self.best_value, self._best_system = x, value, system
-                self._start = _positive(variances, self._start)
+                self._start, self._best_variances = _positive(variances, self._first, _LEAST_NOISE), variances
         return self._values[key]
 
     def climb_one(self, free: NDArray[np.int64], tolerance: float) -> bool:
@@ -261,7 +263,7 @@ class _Search:
             self._best_system,
             self._y,
             self._effects,
-            self._start,
+            _positive(self._best_variances, self._first, 0.0),
             variance_tolerance,
             max_iter,
             self._on_iteration,
@@ -272,9 +274,9 @@ class _Search:
         return ShapeFit(shapes, self._best_system, *found, report)
 
 
-def _positive(variances: VarianceComponents, start: VarianceComponents) -> VarianceComponents:
-    """Variances to begin from: those found, with a little of the start where they are singular."""
+def _positive(variances: VarianceComponents, start: VarianceComponents, least: float) -> VarianceComponents:
+    """Variances to begin from: those found, but not singular, nor with next to no noise."""
     effects = tuple(
         found + _SMALLEST_START * first for found, first in zip(variances.effects, start.effects, strict=True)
     )
-    return VarianceComponents(variances.noise, effects)
+    return VarianceComponents(np.maximum(variances.noise, least * start.noise), effects)

@@ -45,7 +45,7 @@ class GivenEffect(AbstractBoundEffect):
         return Located(self.level, self.basis, None, None)
 
     def state(self):
-        raise NotImplementedError("a test's effect is not stored")
+        return {"level": self.level, "basis": self.basis, "n_levels": self.n_levels}
 
 
 def loadings_and_covariance(prior):

@@ -7,30 +7,17 @@ from typing import ClassVar
 import numpy as np
 import pytest
 
-from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect
+from intertwine.effects import Grouped
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
 from intertwine.fitting.random_effects_latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.mixed_effects.base import VarianceComponents
-
-
-class Levels(AbstractRandomEffect):
-    """An effect that only names a grouping."""
-
-    needs: ClassVar = ("groups",)
-    group_keys: ClassVar = (None,)
-    covariate_keys: ClassVar = ()
-
-    def bind(self, rows) -> AbstractBoundEffect:
-        raise NotImplementedError
-
-    def restore(self, state) -> AbstractBoundEffect:
-        raise NotImplementedError
 
 
 class LineModel(AbstractLatentModel):
     """f(u) = u W, levels at the means of their rows."""
 
     def __init__(self, rows):
+        self.rows = rows
         p = rows.X.shape[1]
         self.W, self.noise = np.ones((1, p)), np.full(p, 0.5)
         self.variances = VarianceComponents(self.noise, (np.full((p, 1, 1), 2.0),))
@@ -64,7 +51,7 @@ class LineModel(AbstractLatentModel):
         return (EffectTerms(self.level[:, None], np.full_like(self.level[:, None], 0.1)),)
 
     def to_state(self):
-        return {}
+        return {"rows": self.rows}
 
 
 class Lines(AbstractRandomEffectsEstimator):
@@ -79,7 +66,7 @@ class Lines(AbstractRandomEffectsEstimator):
         return LineModel(rows)
 
     def _model_from_state(self, state):
-        raise NotImplementedError
+        return LineModel(state["rows"])
 
     def _to_state(self):
         return {"class": "Lines"}
@@ -94,7 +81,7 @@ def table():
 
 
 def fitted(X, groups, **settings):
-    return Lines(effects=[Levels()], **settings).fit(X, groups=groups)
+    return Lines(effects=[Grouped()], **settings).fit(X, groups=groups)
 
 
 def test_answers_do_not_depend_on_what_else_is_asked(table):
@@ -169,7 +156,7 @@ def test_samples_follow_the_density_that_is_scored(table):
 
 def test_a_failed_fit_leaves_nothing(table):
     X, groups = table
-    model = Lines(effects=[Levels()])
+    model = Lines(effects=[Grouped()])
     with pytest.raises(ValueError, match="groups"):
         model.fit(X)
     assert not hasattr(model, "n_features_in_")

@@ -45,10 +45,15 @@ def system_for(
     Returns
     -------
     AbstractGaussianSystem
-        `BlockSystem` for one effect whose levels share nothing, `SpectralSystem` for one effect in space and weights
-        that all outputs share, `PatternedSystem` where these differ and the modes of all patterns fit, `SparseSystem`
-        for all else, up to the size where one factor would take seconds or not
-        fit; beyond, `IterativeSystem`, whose log-likelihoods and second moments are stochastic.
+        `BlockSystem` for one effect whose levels share nothing; `SpectralSystem` for one effect in space and weights
+        that all outputs share, `PatternedSystem` where these differ and the modes of all patterns fit; `SparseSystem`
+        for all else, up to the size where one factor would take seconds or not fit; beyond, `IterativeSystem`, whose
+        log-likelihoods and second moments are stochastic.
+
+    Raises
+    ------
+    ValueError
+        Where fixed columns depend on each other.
 
     Examples
     --------

@@ -66,7 +66,7 @@ class AbstractBoundCovariateEffect(abc.ABC):
 
     @abc.abstractmethod
     def features(self, columns: Covariates, shape: Array) -> Array:
-        """Features (n, m) of rows, new or old: centred over the rows of the fit, zero where the effect does not apply."""
+        """Features (n, m) of rows, new or old: centred over those of the fit, zero where the effect does not apply."""
 
     @abc.abstractmethod
     def missing_variance(self, shape: Array) -> float:

@@ -107,7 +107,7 @@ class SharedPosterior(NamedTuple):
 
 
 class Marginals(NamedTuple):
-    """Of every visit and axis, (n, K) each: of A φ (the linear part) and of z (with its noise), all sites being known."""
+    """Of every visit and axis, (n, K) each, all sites known: of A φ (the linear part) and of z (with its noise)."""
 
     linear_mean: Array
     linear_variance: Array
@@ -123,7 +123,7 @@ class AbstractSubjectPosterior(abc.ABC):
 
     @abc.abstractmethod
     def own(self) -> tuple[Array, Array]:
-        """Means (P, q, K) and covariances (P, K, q, q) of the subjects' coefficients; the shared ones integrated out."""
+        """Means (P, q, K) and covariances (P, K, q, q) of subjects' coefficients; the shared ones integrated out."""
 
     @abc.abstractmethod
     def marginals(self) -> Marginals:

@@ -7,16 +7,26 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from .ar1 import AR1 as AR1
+    from .by_subject import BySubject as BySubject
+    from .covariate_terms import Categorical as Categorical
+    from .covariate_terms import Linear as Linear
     from .graph import Graph as Graph
     from .grouped import Grouped as Grouped
+    from .interaction import Interaction as Interaction
     from .longitudinal import Longitudinal as Longitudinal
+    from .smooth import Smooth as Smooth
     from .spatial import Spatial as Spatial
 
 _MODULES = {
     "AR1": "ar1",
+    "BySubject": "by_subject",
+    "Categorical": "covariate_terms",
     "Graph": "graph",
     "Grouped": "grouped",
+    "Interaction": "interaction",
+    "Linear": "covariate_terms",
     "Longitudinal": "longitudinal",
+    "Smooth": "smooth",
     "Spatial": "spatial",
 }
 

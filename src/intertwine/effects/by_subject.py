@@ -144,7 +144,7 @@ class BoundCourse(AbstractBoundCovariateEffect):
 
     def __init__(self, effect: Smooth, extent: float, n_distinct: int) -> None:
         self._effect, self._extent, self._n_distinct = effect, extent, n_distinct
-        self.kernel = effect.kernel
+        self.key, self.kernel = effect.key, effect.kernel
 
     def start_shape(self) -> Array:
         low, high = self.shape_bounds()[0]
@@ -164,10 +164,10 @@ class BoundCourse(AbstractBoundCovariateEffect):
         ValueError
             Where the covariate is not known.
         """
-        values = columns.numbers[self._effect.key]
+        values = columns.numbers[self.key]
         if (unknown := np.isnan(values)).any():
             raise ValueError(
-                f"covariate {self._effect.key!r} is NaN in {int(unknown.sum())} rows, but a course by state space "
+                f"covariate {self.key!r} is NaN in {int(unknown.sum())} rows, but a course by state space "
                 "has a time in every row: take method='basis'"
             )
         return values

@@ -126,7 +126,8 @@ class BoundInteraction(AbstractBoundCovariateEffect):
     def shape_bounds(self) -> Array:
         return np.concatenate([factor.shape_bounds() for factor in self.factors])
 
-    def _shapes(self, shape: Array) -> list[Array]:
+    def shapes(self, shape: Array) -> list[Array]:
+        """The part of each factor."""
         sizes = [len(factor.shape_names) for factor in self.factors]
         return np.split(np.asarray(shape, dtype=np.float64), np.cumsum(sizes)[:-1])
 
@@ -137,13 +138,13 @@ class BoundInteraction(AbstractBoundCovariateEffect):
             "fewer functions of its factors (n_functions), or fewer rows at a time",
         )
         out = np.ones((columns.n_rows, 1))
-        for factor, its_shape in zip(self.factors, self._shapes(shape), strict=True):
+        for factor, its_shape in zip(self.factors, self.shapes(shape), strict=True):
             its_features = factor.features(columns, its_shape)
             out = (out[:, :, None] * its_features[:, None, :]).reshape(columns.n_rows, -1)
         return out
 
     def missing_variance(self, shape: Array) -> float:
-        pairs = zip(self.factors, self._shapes(shape), strict=True)
+        pairs = zip(self.factors, self.shapes(shape), strict=True)
         return 1.0 - float(np.prod([1.0 - factor.missing_variance(its_shape) for factor, its_shape in pairs]))
 
     def state(self) -> dict[str, Any]:

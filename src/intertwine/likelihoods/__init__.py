@@ -1,0 +1,22 @@
+"""Likelihoods of a decoder's outputs: Gaussian, Bernoulli, ordinal, Poisson, or mixed by column."""
+
+from intertwine.likelihoods.base import AbstractLikelihood, Noise, Units
+from intertwine.likelihoods.bernoulli import Bernoulli
+from intertwine.likelihoods.columns import KINDS, ColumnLikelihood
+from intertwine.likelihoods.gaussian import Gaussian
+from intertwine.likelihoods.kinds import column_kinds
+from intertwine.likelihoods.ordinal import Ordinal
+from intertwine.likelihoods.poisson import Poisson
+
+__all__ = [
+    "KINDS",
+    "AbstractLikelihood",
+    "Bernoulli",
+    "ColumnLikelihood",
+    "Gaussian",
+    "Noise",
+    "Ordinal",
+    "Poisson",
+    "Units",
+    "column_kinds",
+]

@@ -1,0 +1,246 @@
+"""The likelihood of a whole table: columns of one kind, or of several."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple, final
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.likelihoods.base import AbstractLikelihood, Array, Noise, Units
+from intertwine.likelihoods.bernoulli import Bernoulli
+from intertwine.likelihoods.gaussian import Gaussian
+from intertwine.likelihoods.ordinal import Ordinal
+from intertwine.likelihoods.poisson import Poisson
+from intertwine.validation.wording import columns_where
+
+__all__ = ["KINDS", "ColumnLikelihood"]
+
+KINDS: dict[str, type[AbstractLikelihood]] = {
+    kind.name: kind for kind in (Gaussian, Bernoulli, Ordinal, Poisson)
+}
+
+_OWN_NOISE = Noise()
+_LARGEST_SHOWN = 10.0  # standard deviations; beyond, an encoder would only be carried away
+
+
+class _Block(NamedTuple):
+    """Columns of one kind."""
+
+    likelihood: AbstractLikelihood
+    columns: range | tuple[int, ...]  # a range where they stand side by side: slices are faster than indices
+
+    def of(self, values: Any) -> Any:
+        """These columns of values (…, p)."""
+        if isinstance(self.columns, range):
+            return values[..., self.columns.start : self.columns.stop]
+        return values[..., np.array(self.columns)]
+
+    def units(self, units: Units) -> Units:
+        return Units(self.of(units.center), self.of(units.scale))
+
+
+@final
+@partial(jax.tree_util.register_dataclass, data_fields=["shown", "outputs"], meta_fields=["blocks"])
+@dataclass(frozen=True, eq=False)
+class ColumnLikelihood:
+    """What a decoder's outputs (n, p), one per column, say of a table's columns.
+
+    Built by `of` from a table. It is a pytree whose numbers are units: a compiled function that takes one as an
+    ordinary argument serves all tables with the same kinds of columns. It is hashable as well, by its contents, for
+    those who want it static.
+
+    ``params`` are always the pytree of `start`, learnt together with the networks; ``x`` is in the units of the table,
+    and entries of it that are NaN have log density zero.
+
+    Attributes
+    ----------
+    blocks : tuple
+        Likelihoods of one kind and their columns.
+    shown : Units
+        Of what an encoder is shown, (p,).
+    outputs : Units
+        Of a decoder's outputs, (p,).
+
+    Examples
+    --------
+    >>> X = np.array([[70.1, 0, 3], [68.2, 1, np.nan], [71.0, 1, 0]])
+    >>> likelihood = ColumnLikelihood.of(X, ("gaussian", "bernoulli", "poisson"))
+    >>> params = likelihood.start(X)
+    >>> np.round(likelihood.mean(params, np.zeros((1, 3), np.float32)), 2)  # outputs zero: as on average
+    Array([[69.77,  0.62,  1.17]], dtype=float32)
+    """
+
+    blocks: tuple[_Block, ...]
+    shown: Units
+    outputs: Units
+
+    @classmethod
+    def of(
+        cls, X: Array, kinds: Sequence[str], noise: Noise = _OWN_NOISE, names: NDArray[Any] | None = None
+    ) -> ColumnLikelihood:
+        """The likelihood of a table.
+
+        Parameters
+        ----------
+        X : ndarray of shape (n, p)
+            NaN where not observed; something is observed in every column.
+        kinds : sequence of str
+            Of every column: "gaussian", "bernoulli", "ordinal" or "poisson"; see `column_kinds`.
+        noise : Noise
+            Of the Gaussian columns.
+        names : ndarray of str or None
+            Of the columns, for messages.
+
+        Raises
+        ------
+        ValueError
+            Where values are not of their column's kind; the message names the columns and says what to do.
+        """
+        blocks = []
+        for kind in dict.fromkeys(kinds):
+            columns = tuple(j for j, other in enumerate(kinds) if other == kind)
+            values = X[:, list(columns)]
+            _refuse(kind, columns, *KINDS[kind].faults(values), X.shape[1], names)
+            blocks.append(_Block(KINDS[kind].of(values, noise), _place(columns)))
+        outputs, shown = Units(np.zeros(X.shape[1]), np.ones(X.shape[1])), np.array(X)
+        for likelihood, place in blocks:
+            own = np.array(place)
+            outputs.center[own], outputs.scale[own] = likelihood.output_units(X[:, own])
+            shown[:, own] = likelihood.shown(X[:, own])
+        return cls(tuple(blocks), _single(Units.standard(shown)), _single(outputs))
+
+    def check(self, X: Array, names: NDArray[Any] | None = None) -> None:
+        """Refuse values of new rows that are not of their column's kind, or levels that were not in the fit.
+
+        Raises
+        ------
+        ValueError
+            Naming the columns.
+        """
+        for likelihood, columns in self.blocks:
+            faults = likelihood.new_faults(X[:, list(columns)])
+            _refuse(likelihood.name, columns, *faults, X.shape[1], names)
+
+    def start(self, X: Array) -> tuple[Any, ...]:
+        """Parameters to begin with: a tuple with those of every block, float32."""
+        return tuple(
+            block.likelihood.start(X[:, list(block.columns)], block.units(self.outputs))
+            for block in self.blocks
+        )
+
+    def encoded(self, x: Any, observed: Any) -> Any:
+        """What an encoder is shown, (n, p): standardised (counts: their logarithms), zero where not ``observed``.
+
+        Beyond ten standard deviations values are cut: encoders extrapolate wildly.
+        """
+        parts = [block.likelihood.shown(block.of(x)) for block in self.blocks]
+        value = self.shown.value(self._joined(parts))
+        return jnp.where(observed > 0, jnp.clip(value, -_LARGEST_SHOWN, _LARGEST_SHOWN), 0.0)
+
+    def log_density(self, params: tuple[Any, ...], outputs: Any, x: Any) -> Any:
+        """Density log p(x | outputs) of every entry, (n, p), per unit of the table; zero where x is NaN."""
+        there = ~jnp.isnan(x)
+        x = jnp.where(there, x, 0.0)
+        parts = [
+            block.likelihood.log_density(own, block.of(outputs), block.units(self.outputs), block.of(x))
+            for block, own in zip(self.blocks, params, strict=True)
+        ]
+        return jnp.where(there, self._joined(parts), 0.0)
+
+    def mean(self, params: tuple[Any, ...], outputs: Any) -> Any:
+        """E[x | outputs], (n, p), in the units of the table."""
+        return self._of_blocks("mean", params, outputs)
+
+    def variance(self, params: tuple[Any, ...], outputs: Any) -> Any:
+        """Var[x | outputs], (n, p): of the noise alone."""
+        return self._of_blocks("variance", params, outputs)
+
+    def sample(self, rng: np.random.Generator, params: tuple[Any, ...], outputs: Any) -> Array:
+        """One draw of every entry, (n, p), float64."""
+        outputs = np.asarray(outputs)
+        drawn = np.empty(outputs.shape)
+        for block, own in zip(self.blocks, params, strict=True):
+            units = block.units(self.outputs)
+            drawn[..., list(block.columns)] = block.likelihood.sample(rng, own, block.of(outputs), units)
+        return drawn
+
+    def _of_blocks(self, moment: str, params: tuple[Any, ...], outputs: Any) -> Any:
+        parts = [
+            getattr(block.likelihood, moment)(own, block.of(outputs), block.units(self.outputs))
+            for block, own in zip(self.blocks, params, strict=True)
+        ]
+        return self._joined(parts)
+
+    def _joined(self, parts: Sequence[Any]) -> Any:
+        """Blocks in the order of the table's columns."""
+        if len(parts) == 1:
+            return parts[0]
+        order = np.concatenate([np.array(block.columns) for block in self.blocks])
+        joined = jnp.concatenate(parts, axis=-1)
+        return joined if np.all(np.diff(order) > 0) else joined[..., np.argsort(order)]
+
+    def to_state(self, params: tuple[Any, ...]) -> dict[str, Any]:
+        """What a model file holds of it, and of its parameters."""
+        blocks = [
+            {
+                "kind": likelihood.name,
+                "columns": np.array(columns),
+                "options": {name: _plain(value) for name, value in vars(likelihood).items()},
+                "params": {name: np.asarray(value) for name, value in own._asdict().items()},
+            }
+            for (likelihood, columns), own in zip(self.blocks, params, strict=True)
+        ]
+        return {"blocks": blocks, "shown": self.shown._asdict(), "outputs": self.outputs._asdict()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> tuple[ColumnLikelihood, tuple[Any, ...]]:
+        """The likelihood and the parameters that gave this state."""
+        blocks, params = [], []
+        for block in state["blocks"]:
+            kind = KINDS[block["kind"]]
+            options = {name: tuple(v) if isinstance(v, list) else v for name, v in block["options"].items()}
+            blocks.append(_Block(kind(**options), _place(tuple(int(j) for j in block["columns"]))))
+            params.append(kind.Params(**block["params"]))
+        return cls(tuple(blocks), Units(**state["shown"]), Units(**state["outputs"])), tuple(params)
+
+    def __hash__(self) -> int:
+        return hash((self.blocks, *(np.asarray(leaf).tobytes() for leaf in (*self.shown, *self.outputs))))
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, ColumnLikelihood):
+            return NotImplemented
+        mine, others = (*self.shown, *self.outputs), (*other.shown, *other.outputs)
+        return self.blocks == other.blocks and all(map(np.array_equal, mine, others))
+
+
+def _place(columns: tuple[int, ...]) -> range | tuple[int, ...]:
+    side_by_side = range(columns[0], columns[-1] + 1)
+    return side_by_side if len(side_by_side) == len(columns) else columns
+
+
+def _single(units: Units) -> Units:
+    return Units(*(np.asarray(part, np.float32) for part in units))
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
+def _refuse(
+    kind: str,
+    columns: Sequence[int],
+    faulty: NDArray[np.bool_],
+    advice: str,
+    n_columns: int,
+    names: NDArray[Any] | None,
+) -> None:
+    if faulty.any():
+        where = np.zeros(n_columns, bool)
+        where[np.array(columns)[faulty]] = True
+        raise ValueError(f"X with likelihood {kind!r}: {columns_where(where, names)} {advice}")

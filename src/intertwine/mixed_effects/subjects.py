@@ -118,8 +118,12 @@ class Marginals(NamedTuple):
 class AbstractSubjectPosterior(abc.ABC):
     """All that is known once the sites have been seen, at given variances."""
 
-    shared: SharedPosterior
     log_evidence: Array  # (K,) log of the density of the sites' means
+
+    @property
+    @abc.abstractmethod
+    def shared(self) -> SharedPosterior:
+        """The shared coefficients given all sites."""
 
     @abc.abstractmethod
     def own(self) -> tuple[Array, Array]:
@@ -131,4 +135,12 @@ class AbstractSubjectPosterior(abc.ABC):
 
     @abc.abstractmethod
     def moments(self) -> LatentVariances:
-        """Second moments: E Σ ε² / n, E a², Σ_p E b² / P, and those of trends that EM takes for their variances."""
+        """Second moments, what EM takes for variances.
+
+        E Σ ε² / m over the m visits that have sites, E a², Σ_p E b² / P, and of each trend Σ E gᵀK⁻¹g / m, g its values
+        at the m different times of subjects that have sites and K their correlation.
+        """
+
+    @abc.abstractmethod
+    def draw(self, rng: np.random.Generator, n_draws: int = 1, noise: bool = False) -> Array:
+        """Joint draws of the trajectories of all subjects, (n_draws, n, K): of A φ, or with ``noise`` of z."""

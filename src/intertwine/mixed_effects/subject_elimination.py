@@ -1,0 +1,170 @@
+"""A chunk of subjects with their own coefficients integrated out, for one axis: roots of DᵀWD, and what rows see."""
+
+from __future__ import annotations
+
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects import _subject_kernels as kernels
+from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
+from intertwine.mixed_effects.subjects import LatentVariances, Sites
+
+__all__ = ["AxisSites", "EliminatedChunk", "EliminatedRows", "require_fit"]
+
+Array = NDArray[np.float64]
+
+_LOG_TWO_PI = float(np.log(2.0 * np.pi))
+
+
+@final
+class AxisSites(NamedTuple):
+    """Sites of some rows and one axis, with the noise: z̃, s̃ and 1/√R, all 0 where nothing is seen."""
+
+    mean: Array
+    variance: Array
+    weight: Array
+    noise: float
+
+    @classmethod
+    def of(cls, sites: Sites, rows: slice | NDArray[np.int64], axis: int, noise: float) -> AxisSites:
+        variance = np.asarray(sites.variance[rows, axis], dtype=np.float64)
+        there = np.isfinite(variance)
+        total = noise + variance
+        if not np.all(total > 0.0):
+            raise ValueError(
+                f"axis {axis}: noise and sites both have the variance zero, or less, or a site's variance is NaN"
+            )
+        mean = np.where(there, sites.mean[rows, axis], 0.0)
+        if not np.isfinite(mean).all():
+            raise ValueError(f"axis {axis}: means of sites are not finite")
+        weight = np.where(there, 1.0 / np.sqrt(total), 0.0)
+        return cls(mean, np.where(there, variance, 0.0), weight, noise)
+
+    @property
+    def kept(self) -> Array:
+        """Share of what the linear part says that z keeps: s̃ / R."""
+        return np.where(self.weight > 0.0, self.variance * self.weight**2, 1.0)
+
+    def noise_given_linear(self) -> tuple[Array, Array]:
+        """Factor c with E[ε | linear part] = c (z̃ − linear part), and the variance of ε then."""
+        return self.noise * self.weight**2, self.noise * self.kept
+
+
+class EliminatedRows(NamedTuple):
+    """The linear part at the rows of a chunk: columns[:, :p] a − columns[:, p:], plus what else is not known."""
+
+    columns: Array  # (rows, p + s)
+    variance: Array  # (rows,) of own coefficients, were the shared ones known
+
+
+@final
+class EliminatedChunk:
+    """The own coefficients of a chunk's subjects, integrated out of [F, responses].
+
+    Parameters
+    ----------
+    rows : SortedRows
+    chunk : Chunk
+    axis : int
+    variances : LatentVariances
+    sites : AxisSites
+        Of the chunk's rows.
+    responses : array of shape (rows, s)
+        Columns in place of z̃; read where there are sites.
+    with_shared : bool
+        Whether the shared features F are among the columns.
+    """
+
+    def __init__(
+        self,
+        rows: SortedRows,
+        chunk: Chunk,
+        axis: int,
+        variances: LatentVariances,
+        sites: AxisSites,
+        responses: Array,
+        with_shared: bool = True,
+    ) -> None:
+        self.rows, self.chunk, self.sites = rows, chunk, sites
+        self.n_own, self.n_shared = rows.n_own, rows.n_shared if with_shared else 0
+        self.deviations = np.sqrt(variances.own[:, axis])
+        n, m = chunk.rows.stop - chunk.rows.start, chunk.last - chunk.first
+        self.stacked = np.empty((n + m * self.n_own, self.n_shared + responses.shape[1]))
+        self.factors = np.empty((m, self.n_own, self.n_own))
+        given = chunk.starts, self.n_own
+        if with_shared:
+            kernels.stack(*given, rows.shared[chunk.rows], sites.weight, 0, self.stacked)
+        kernels.stack(*given, responses, sites.weight, self.n_shared, self.stacked)
+        own = rows.own[chunk.rows] * sites.weight[:, None]
+        self.log_determinant = kernels.eliminate(
+            chunk.starts, own, self.deviations, self.stacked, self.factors
+        )
+        there = sites.weight > 0.0
+        self.n_sites = int(there.sum())
+        self.log_determinant -= 2.0 * float(np.log(sites.weight[there]).sum())
+
+    @property
+    def log_normaliser(self) -> float:
+        """−½ log det (2π W⁻¹)."""
+        return -0.5 * (self.n_sites * _LOG_TWO_PI + self.log_determinant)
+
+    def gram(self) -> Array:
+        """[F, responses]ᵀ W [F, responses]."""
+        return self.stacked.T @ self.stacked
+
+    def at_rows(self) -> EliminatedRows:
+        """The linear part at all rows, also those without sites."""
+        n, width = self.chunk.rows.stop - self.chunk.rows.start, self.stacked.shape[1]
+        columns, variance = np.zeros((n, width)), np.zeros(n)
+        if self.n_shared:
+            columns[:, : self.n_shared] = self.rows.shared[self.chunk.rows]
+        kernels.carry_to_rows(
+            self.chunk.starts,
+            self.rows.own[self.chunk.rows],
+            self.deviations,
+            self.stacked,
+            self.factors,
+            columns,
+            variance,
+        )
+        return EliminatedRows(columns, variance)
+
+    def coefficient_rows(self) -> Array:
+        """The c of each subject (m q, p + s): own coefficients are β (c_z − c_F a), and what is not known of them."""
+        m, q = self.chunk.last - self.chunk.first, self.n_own
+        at = (self.chunk.starts[1:] - self.chunk.starts[0])[:, None] + q * np.arange(m)[:, None]
+        return self.stacked[(at + np.arange(q)).ravel()]
+
+    def own_variances(self) -> Array:
+        """Of the own coefficients, (m, q), were the shared ones known."""
+        out = np.empty((len(self.factors), self.n_own))
+        kernels.own_variances(self.factors, self.deviations, out)
+        return out
+
+    def own_covariances(self) -> Array:
+        """Of the own coefficients, (m, q, q), were the shared ones known."""
+        out = np.empty_like(self.factors)
+        kernels.own_covariances(self.factors, self.deviations, out)
+        return out
+
+
+def require_fit(rows: SortedRows, sites: Sites, variances: LatentVariances) -> None:
+    """Refuse sites and variances of other shapes than rows have, and variances below zero."""
+    n_axes = len(variances.noise)
+    expected = {
+        "sites.mean": (sites.mean, (rows.n_rows, n_axes)),
+        "sites.variance": (sites.variance, (rows.n_rows, n_axes)),
+        "variances.shared": (variances.shared, (rows.n_shared, n_axes)),
+        "variances.own": (variances.own, (rows.n_own, n_axes)),
+        "variances.trends": (variances.trends, (len(rows.trends), n_axes)),
+    }
+    for name, (value, shape) in expected.items():
+        if np.shape(value) != shape:
+            raise ValueError(f"{name} has the shape {np.shape(value)}, expecting {shape}")
+    for name, value in zip(variances._fields, variances, strict=True):
+        if not np.all(np.asarray(value) >= 0.0) or (name != "shared" and not np.isfinite(value).all()):
+            raise ValueError(
+                f"variances.{name} must not be negative" + ", NaN or infinite" * (name != "shared")
+            )

@@ -1,0 +1,124 @@
+"""Visits in the order of their subjects, dealt out to threads in chunks of whole subjects."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from itertools import pairwise
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects.subjects import SubjectRows
+from intertwine.resources import thread_limit
+
+__all__ = ["Chunk", "SortedRows"]
+
+Array = NDArray[np.float64]
+
+_CHUNK = 2**18  # entries of the columns that a chunk works on: they stay in a core's memory
+_PARTS = 16  # into which axes and subjects are dealt, whatever the number of threads, so that sums do not depend on it
+_SMALL = 100_000  # entries that one thread is done with before another has woken up
+
+
+class Chunk(NamedTuple):
+    """Subjects ``first`` up to ``last``, and where their rows stand in the sorted order."""
+
+    first: int
+    last: int
+    rows: slice
+    starts: NDArray[np.int64]  # (last − first + 1,) of subjects in the sorted order
+
+
+@final
+class SortedRows:
+    """Rows of every subject side by side, in the order of time where there are trends.
+
+    Parameters
+    ----------
+    rows : SubjectRows
+
+    Raises
+    ------
+    ValueError
+        Where lengths differ or features are not finite.
+    """
+
+    def __init__(self, rows: SubjectRows) -> None:
+        subject = np.asarray(rows.subject, dtype=np.int64)
+        self.n_rows, self.n_subjects = len(subject), int(rows.n_subjects)
+        shared, own = (np.asarray(part, dtype=np.float64) for part in (rows.shared, rows.own))
+        for name, part in (("shared", shared), ("own", own)):
+            if part.ndim != 2 or len(part) != self.n_rows:
+                raise ValueError(f"{name} features have the shape {part.shape}, expecting ({self.n_rows}, …)")
+            if not np.isfinite(part).all():
+                raise ValueError(f"{name} features are not finite")
+        if self.n_rows and (subject.min() < 0 or subject.max() >= self.n_subjects):
+            raise ValueError(f"subjects are numbered from 0 to {self.n_subjects - 1}")
+        self.trends = rows.trends
+        self.order: NDArray[np.int64] | None = self._order(subject)
+        counts = np.bincount(subject, minlength=self.n_subjects)
+        self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
+        self.shared, self.own = self.sorted(shared), self.sorted(own)
+        self.times = tuple(self.sorted(np.asarray(trend.time, dtype=np.float64)) for trend in rows.trends)
+
+    def _order(self, subject: NDArray[np.int64]) -> NDArray[np.int64] | None:
+        """None where rows are in order already."""
+        keys = [np.asarray(trend.time, dtype=np.float64) for trend in self.trends[:1]] + [subject]
+        if len(keys) == 1 and bool(np.all(subject[1:] >= subject[:-1])):
+            return None
+        return np.lexsort(keys)
+
+    @property
+    def n_shared(self) -> int:
+        return self.shared.shape[1]
+
+    @property
+    def n_own(self) -> int:
+        return self.own.shape[1]
+
+    def sorted(self, values: Array) -> Array:
+        """Values of the rows in this order, contiguous."""
+        return np.ascontiguousarray(values if self.order is None else values[self.order])
+
+    def at(self, chunk: Chunk) -> slice | NDArray[np.int64]:
+        """The rows of a chunk, as they were given."""
+        return chunk.rows if self.order is None else self.order[chunk.rows]
+
+    def chunks(self) -> list[Chunk]:
+        """All subjects, few or many of them at a time, however long they are."""
+        width = self.n_shared + self.n_own + 1
+        size = self.starts + self.n_own * np.arange(self.n_subjects + 1)
+        number = size // max(1, _CHUNK // width)
+        bounds = np.unique(np.concatenate([[0], np.flatnonzero(np.diff(number)), [self.n_subjects]]))
+        return [
+            Chunk(int(a), int(b), slice(int(self.starts[a]), int(self.starts[b])), self.starts[a : b + 1])
+            for a, b in pairwise(bounds)
+        ]
+
+    def each(self, n_axes: int, work: Callable[[int, int, list[Chunk]], None]) -> int:
+        """Call ``work(axis, part, chunks)`` for all parts of the subjects and all axes, on several threads.
+
+        Returns how many parts there are; they do not depend on the number of threads.
+        """
+        chunks = self.chunks()
+        n_parts = max(1, min(len(chunks), -(-_PARTS // max(n_axes, 1))))
+        bounds = np.linspace(0, len(chunks), n_parts + 1).astype(int)
+        jobs = [
+            (axis, part, chunks[first:last])
+            for axis in range(n_axes)
+            for part, (first, last) in enumerate(pairwise(bounds))
+        ]
+        threads = 1
+        if len(jobs) > 1 and self.n_rows * (self.n_shared + self.n_own + 1) * n_axes > _SMALL:
+            import numba
+
+            threads = min(numba.get_num_threads(), len(jobs))
+        if threads == 1:
+            for job in jobs:
+                work(*job)
+        else:
+            with thread_limit(1), ThreadPoolExecutor(threads) as pool:
+                list(pool.map(lambda job: work(*job), jobs))
+        return n_parts

@@ -1,0 +1,225 @@
+"""The latent mixed model, subject by subject: shared coefficients given all sites, subjects given the shared ones.
+
+All axes and chunks of subjects are worked on side by side; see `subjects` for the model.
+"""
+
+from __future__ import annotations
+
+from functools import cached_property
+from typing import final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects.shared_coefficients import SharedInformation, SharedSolution, solve_shared
+from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
+from intertwine.mixed_effects.subject_prediction import draw_rows
+from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
+from intertwine.mixed_effects.subjects import (
+    AbstractSubjectPosterior,
+    LatentVariances,
+    Marginals,
+    SharedPosterior,
+    Sites,
+    SubjectRows,
+)
+from intertwine.resources import require_memory
+
+__all__ = ["SubjectPosterior", "SubjectSystem"]
+
+Array = NDArray[np.float64]
+
+
+@final
+class SubjectSystem:
+    """Visits of subjects, ready to be solved for any sites at any variances.
+
+    Parameters
+    ----------
+    rows : SubjectRows
+
+    Examples
+    --------
+    Three visits of one subject and two of another, with an intercept of each subject and a shared slope; nothing was
+    seen at the last visit:
+
+    >>> time = np.array([[0.0], [1.0], [2.0], [0.0], [1.0]])
+    >>> system = SubjectSystem(SubjectRows(np.array([0, 0, 0, 1, 1]), 2, time, np.ones((5, 1))))
+    >>> sites = Sites(np.array([[1.0], [2.0], [3.0], [3.0], [0.0]]), np.array([[0.1]] * 4 + [[np.inf]]))
+    >>> noise, slope, intercept = np.full(1, 0.01), np.full((1, 1), np.inf), np.full((1, 1), 4.0)
+    >>> posterior = system.posterior(sites, LatentVariances(noise, slope, intercept, np.empty((0, 1))))
+    >>> posterior.shared.mean.round(2).tolist(), posterior.marginals().mean[4].round(2).tolist()
+    ([[1.01]], [3.93])
+    """
+
+    def __init__(self, rows: SubjectRows) -> None:
+        self.rows = SortedRows(rows)
+
+    def information(self, sites: Sites, variances: LatentVariances) -> SharedInformation:
+        """What the sites say of the shared coefficients, own coefficients integrated out."""
+        p, n_axes = self.rows.n_shared, len(variances.noise)
+        require_fit(self.rows, sites, variances)
+        require_memory(
+            16.0 * n_axes * (p + 1) ** 2,
+            f"the matrices of {p:,} shared features for {n_axes} axes",
+            "fewer functions, or subjects' own effects for categories with many levels",
+        )
+        grams: dict[tuple[int, int], Array] = {}
+        constants: dict[tuple[int, int], float] = {}
+
+        def work(axis: int, part: int, chunks: list[Chunk]) -> None:
+            total, constant = np.zeros((p + 1, p + 1)), 0.0
+            for chunk in chunks:
+                here = AxisSites.of(sites, self.rows.at(chunk), axis, float(variances.noise[axis]))
+                eliminated = EliminatedChunk(self.rows, chunk, axis, variances, here, here.mean[:, None])
+                total += eliminated.gram()
+                constant += eliminated.log_normaliser
+            grams[axis, part], constants[axis, part] = total, constant
+
+        n_parts = self.rows.each(n_axes, work)
+        precision, shift, density = np.empty((n_axes, p, p)), np.empty((p, n_axes)), np.empty(n_axes)
+        for axis in range(n_axes):
+            gram = sum((grams.pop((axis, part)) for part in range(n_parts)), np.zeros((p + 1, p + 1)))
+            precision[axis], shift[:, axis] = gram[:p, :p], gram[:p, p]
+            density[axis] = sum(constants[axis, part] for part in range(n_parts)) - 0.5 * gram[p, p]
+        return SharedInformation(precision, shift, density)
+
+    def posterior(self, sites: Sites, variances: LatentVariances) -> SubjectPosterior:
+        """All that is known once the sites have been seen.
+
+        Raises
+        ------
+        numpy.linalg.LinAlgError
+            Where shared columns with a flat prior depend on each other.
+        MemoryError
+            Where the matrices of the shared features would not fit.
+        """
+        information = self.information(sites, variances)
+        solved = [
+            solve_shared(information.precision[k], information.shift[:, k], variances.shared[:, k])
+            for k in range(len(variances.noise))
+        ]
+        return SubjectPosterior(self.rows, sites, variances, solved, information.log_density)
+
+
+@final
+class SubjectPosterior(AbstractSubjectPosterior):
+    """The posterior of a `SubjectSystem`; subjects are eliminated anew for whatever is asked of them."""
+
+    def __init__(
+        self,
+        rows: SortedRows,
+        sites: Sites,
+        variances: LatentVariances,
+        solved: list[SharedSolution],
+        log_density: Array,
+    ) -> None:
+        self.rows, self.sites, self.variances = rows, sites, variances
+        self._solved = solved
+        self.log_evidence = log_density + np.array([one.log_evidence for one in solved])
+
+    @cached_property
+    def shared(self) -> SharedPosterior:
+        return SharedPosterior(
+            np.column_stack([one.mean for one in self._solved]),
+            np.stack([one.root @ one.root.T for one in self._solved]),
+        )
+
+    def _eliminated(self, axis: int, chunk: Chunk) -> EliminatedChunk:
+        here = AxisSites.of(self.sites, self.rows.at(chunk), axis, float(self.variances.noise[axis]))
+        return EliminatedChunk(self.rows, chunk, axis, self.variances, here, here.mean[:, None])
+
+    def own(self) -> tuple[Array, Array]:
+        P, q, n_axes, p = self.rows.n_subjects, self.rows.n_own, len(self._solved), self.rows.n_shared
+        require_memory(
+            8.0 * P * q * n_axes * (q + 1),
+            f"the covariances of {q} coefficients of {P:,} subjects and {n_axes} axes",
+            "marginals(), or fewer subjects at a time",
+        )
+        means, covariances = np.empty((P, q, n_axes)), np.empty((P, n_axes, q, q))
+
+        def work(axis: int, part: int, chunks: list[Chunk]) -> None:
+            shared = self._solved[axis]
+            for chunk in chunks:
+                eliminated = self._eliminated(axis, chunk)
+                c, m = eliminated.coefficient_rows(), chunk.last - chunk.first
+                b = (c[:, p] - c[:, :p] @ shared.mean).reshape(m, q)
+                spread = (c[:, :p] @ shared.root).reshape(m, q, p) * eliminated.deviations[:, None]
+                means[chunk.first : chunk.last, :, axis] = b * eliminated.deviations
+                covariances[chunk.first : chunk.last, axis] = (
+                    eliminated.own_covariances() + spread @ spread.transpose(0, 2, 1)
+                )
+
+        self.rows.each(n_axes, work)
+        return means, covariances
+
+    def marginals(self) -> Marginals:
+        n, n_axes = self.rows.n_rows, len(self._solved)
+        require_memory(
+            32.0 * n * n_axes,
+            f"means and variances of {n:,} visits and {n_axes} axes",
+            "fewer subjects at a time",
+        )
+        out = Marginals(*(np.empty((n, n_axes)) for _ in range(4)))
+        self._visit(out)
+        return out
+
+    def moments(self) -> LatentVariances:
+        return self._visit(None)
+
+    def draw(self, rng: np.random.Generator, n_draws: int = 1, noise: bool = False) -> Array:
+        shared = [
+            one.mean[:, None] + one.root @ rng.standard_normal((self.rows.n_shared, n_draws))
+            for one in self._solved
+        ]
+
+        def start(axis: int, chunk: Chunk, generator: np.random.Generator) -> Array:
+            return self.rows.shared[chunk.rows] @ shared[axis]
+
+        return draw_rows(self.rows, self.variances, self.sites, rng, n_draws, noise, start, None)
+
+    def _visit(self, out: Marginals | None) -> LatentVariances:
+        """Second moments of all that is random; on the way, marginals of the rows where these are wanted."""
+        p, q, n_axes = self.rows.n_shared, self.rows.n_own, len(self._solved)
+        sums: dict[tuple[int, int], Array] = {}
+
+        def work(axis: int, part: int, chunks: list[Chunk]) -> None:
+            total = np.zeros(2 + q)
+            for chunk in chunks:
+                total += self._visit_chunk(axis, chunk, out)
+            sums[axis, part] = total
+
+        n_parts = self.rows.each(n_axes, work)
+        totals = [
+            sum((sums[axis, part] for part in range(n_parts)), np.zeros(2 + q)) for axis in range(n_axes)
+        ]
+        n_sites, noise, own = (np.stack(totals, axis=1)[part] for part in (0, 1, slice(2, None)))
+        shared = [one.mean**2 + np.sum(one.root**2, axis=1) for one in self._solved]
+        return LatentVariances(
+            np.where(n_sites > 0.0, noise / np.maximum(n_sites, 1.0), self.variances.noise),
+            np.column_stack(shared).reshape(p, n_axes),
+            own / max(self.rows.n_subjects, 1),
+            np.empty((0, n_axes)),
+        )
+
+    def _visit_chunk(self, axis: int, chunk: Chunk, out: Marginals | None) -> Array:
+        """Number of sites, Σ E ε² at them, and Σ E b² (q,)."""
+        p, shared = self.rows.n_shared, self._solved[axis]
+        eliminated = self._eliminated(axis, chunk)
+        sites, seen = eliminated.sites, eliminated.at_rows()
+        mean = seen.columns[:, :p] @ shared.mean - seen.columns[:, p]
+        scaled = seen.columns[:, :p] @ shared.root
+        variance = seen.variance + np.einsum("ij,ij->i", scaled, scaled)
+        factor, left = sites.noise_given_linear()
+        if out is not None:
+            at, kept = self.rows.at(chunk), sites.kept
+            out.linear_mean[at, axis], out.linear_variance[at, axis] = mean, variance
+            out.mean[at, axis] = mean + factor * (sites.mean - mean)
+            out.variance[at, axis] = left + kept**2 * variance
+        there = sites.weight > 0.0
+        squares = (factor**2 * ((sites.mean - mean) ** 2 + variance) + left)[there].sum()
+        c = eliminated.coefficient_rows()
+        b, spread = c[:, p] - c[:, :p] @ shared.mean, c[:, :p] @ shared.root
+        own = (b**2 + np.einsum("ij,ij->i", spread, spread)).reshape(len(eliminated.factors), -1).sum(axis=0)
+        own = own * eliminated.deviations**2 + eliminated.own_variances().sum(axis=0)
+        return np.concatenate([[float(there.sum()), squares], own])

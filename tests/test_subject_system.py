@@ -1,0 +1,164 @@
+"""Subjects eliminated one by one give what dense matrices give."""
+
+import numpy as np
+import pytest
+from dense_latent_model import DenseLatentModel, assert_same_posterior, random_problem
+
+from intertwine import resources
+from intertwine.mixed_effects import subject_rows
+from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import Sites
+from intertwine.resources import thread_limit
+
+CASES = {
+    "shared and own": {},
+    "no own": {"q": 0},
+    "no shared": {"p": 0},
+    "neither": {"p": 0, "q": 0},
+    "flat": {"flat": 2},
+    "all flat": {"flat": 3, "missing": 0.0},
+    "long and short, and one without sites": {"lengths": (40, 1, 0, 2, 11), "q": 3, "missing": 0.5},
+    "nothing seen": {"missing": 1.0},
+    "one subject": {"lengths": (9,), "n_axes": 3},
+}
+
+
+def rows_of(rows, part):
+    """Some of the rows; subjects keep their numbers."""
+    trends = tuple(trend._replace(time=trend.time[part]) for trend in rows.trends)
+    return rows._replace(
+        subject=rows.subject[part], shared=rows.shared[part], own=rows.own[part], trends=trends
+    )
+
+
+def sites_of(sites, part):
+    return Sites(sites.mean[part], sites.variance[part])
+
+
+def assert_drawn(draws, mean, covariance):
+    """Draws (s, n) of a Gaussian, to within their error."""
+    scale = np.sqrt(np.diag(covariance))
+    np.testing.assert_allclose(draws.mean(axis=0) / scale, mean / scale, atol=0.03)
+    np.testing.assert_allclose(
+        np.cov(draws.T) / np.outer(scale, scale), covariance / np.outer(scale, scale), atol=0.04
+    )
+
+
+@pytest.mark.parametrize("case", CASES)
+def test_is_as_dense_matrices_say(case):
+    rows, sites, variances = random_problem(np.random.default_rng(len(case)), **CASES[case])
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    assert_same_posterior(posterior, DenseLatentModel(rows, sites, variances))
+
+
+def test_variances_of_zero_and_sites_without_error():
+    rows, sites, variances = random_problem(np.random.default_rng(3))
+    variances.shared[0, 0] = variances.own[1, 0] = variances.own[0, 1] = 0.0
+    variances.noise[1] = 0.0
+    sites.variance[:4, 0] = 0.0
+    sites.mean[np.isinf(sites.variance)] = np.nan  # never read
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    assert_same_posterior(posterior, DenseLatentModel(rows, sites, variances))
+
+
+def test_chunks_and_threads_change_nothing(monkeypatch):
+    rows, sites, variances = random_problem(np.random.default_rng(5), lengths=(3, 9, 4, 6, 5, 8), n_axes=3)
+    whole = SubjectSystem(rows).posterior(sites, variances)
+    monkeypatch.setattr(subject_rows, "_CHUNK", 60)
+    monkeypatch.setattr(subject_rows, "_SMALL", 0)
+    system = SubjectSystem(rows)
+    assert len(system.rows.chunks()) > 3
+    assert_same_posterior(system.posterior(sites, variances), whole, rtol=1e-11)
+    with thread_limit(1):
+        alone = system.posterior(sites, variances)
+    for one, other in zip(system.posterior(sites, variances).moments(), alone.moments(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("case", ["shared and own", "no own", "no shared", "flat", "long"])
+def test_new_subjects_are_as_in_a_refit_with_their_rows(case):
+    """Given the fit, one subject at a time; short ones and one longer than there are coefficients."""
+    rng = np.random.default_rng(11)
+    given = {"p": 12, "missing": 0.3} if case == "long" else CASES[case]
+    rows, sites, variances = random_problem(rng, lengths=(5, 3, 8, 2, 6, 14), **given)
+    new = np.isin(rows.subject, [1, 5])
+    fitted = SubjectSystem(rows_of(rows, ~new)).posterior(sites_of(sites, ~new), variances)
+    found = predict_subjects(fitted.shared, variances, rows_of(rows, new), sites_of(sites, new))
+    for subject in (1, 5):
+        together = ~new | (rows.subject == subject)
+        refit = DenseLatentModel(rows_of(rows, together), sites_of(sites, together), variances).marginals()
+        for one, other in zip(found, refit, strict=True):
+            np.testing.assert_allclose(
+                one[rows.subject[new] == subject],
+                other[rows.subject[together] == subject],
+                rtol=1e-9,
+                atol=1e-10,
+            )
+
+
+def test_draws_have_the_posteriors_means_and_covariances():
+    rng = np.random.default_rng(2)
+    rows, sites, variances = random_problem(rng, lengths=(3, 4), p=2, q=1, n_axes=1, flat=1)
+    dense = DenseLatentModel(rows, sites, variances)
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    mean, covariance = dense.joint(0)
+    assert_drawn(posterior.draw(rng, 40_000)[:, :, 0], mean, covariance)
+    z = posterior.draw(rng, 40_000, noise=True)[:, :, 0]
+    marginals = dense.marginals()
+    np.testing.assert_allclose(z.mean(axis=0), marginals.mean[:, 0], atol=0.03)
+    np.testing.assert_allclose(z.var(axis=0), marginals.variance[:, 0], rtol=0.05)
+
+
+def test_draws_of_a_new_subject_are_those_of_a_refit():
+    rng = np.random.default_rng(4)
+    rows, sites, variances = random_problem(rng, lengths=(6, 4), p=2, q=1, n_axes=1)
+    new = rows.subject == 1
+    fitted = SubjectSystem(rows_of(rows, ~new)).posterior(sites_of(sites, ~new), variances)
+    drawn = draw_subjects(fitted.shared, variances, rows_of(rows, new), sites_of(sites, new), rng, 40_000)
+    mean, covariance = DenseLatentModel(rows, sites, variances).joint(0)
+    assert_drawn(drawn[:, :, 0], mean[new], covariance[np.ix_(new, new)])
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda r, s, v: (r, Sites(s.mean[:-1], s.variance), v), r"sites.mean has the shape \(18, 2\)"),
+        (lambda r, s, v: (r, s, v._replace(noise=-v.noise)), "variances.noise must not be negative"),
+        (lambda r, s, v: (r, s, v._replace(own=v.own * np.inf)), "variances.own must not be .* infinite"),
+        (lambda r, s, v: (r, Sites(s.mean, 0 * s.mean), v._replace(noise=0 * v.noise)), "variance zero"),
+        (lambda r, s, v: (r, Sites(s.mean * np.nan, s.variance), v), "means of sites are not finite"),
+        (lambda r, s, v: (r._replace(shared=r.shared[:-1]), s, v), "shared features have the shape"),
+        (lambda r, s, v: (r._replace(own=r.own * np.nan), s, v), "own features are not finite"),
+        (lambda r, s, v: (r._replace(n_subjects=2), s, v), "numbered from 0 to 1"),
+    ],
+)
+def test_what_does_not_fit_is_refused(change, message):
+    given = random_problem(np.random.default_rng(0))
+    rows, sites, variances = change(*given)
+    with pytest.raises(ValueError, match=message):
+        SubjectSystem(rows).posterior(sites, variances)
+
+
+def test_flat_columns_that_depend_on_each_other_are_named():
+    rows, sites, variances = random_problem(np.random.default_rng(0), flat=2)
+    rows.shared[:, 1] = 3.0 * rows.shared[:, 0]
+    with pytest.raises(np.linalg.LinAlgError, match=r"flat prior \(0, 1\) depend on each other"):
+        SubjectSystem(rows).posterior(sites, variances)
+
+
+def test_memory_is_refused_before_it_is_taken(monkeypatch):
+    rows, sites, variances = random_problem(np.random.default_rng(0))
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    monkeypatch.setattr(resources, "available_memory", lambda: 0)
+    monkeypatch.setattr(resources, "_NEGLIGIBLE", 0)
+    for ask in (
+        posterior.own,
+        posterior.marginals,
+        lambda: posterior.draw(np.random.default_rng(0), 5),
+        lambda: SubjectSystem(rows).posterior(sites, variances),
+        lambda: draw_subjects(posterior.shared, variances, rows, sites, np.random.default_rng(0)),
+        lambda: predict_subjects(posterior.shared, variances, rows, sites),
+    ):
+        with pytest.raises(MemoryError, match="instead"):
+            ask()

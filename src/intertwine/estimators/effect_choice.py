@@ -10,6 +10,7 @@ import numpy as np
 from scipy import sparse
 
 import intertwine.effects as known
+from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.group_labels import GroupTable
 
@@ -53,7 +54,7 @@ def effects_to_state(effects: Any) -> Any:
     """The parameter ``effects`` in a form that a file can hold."""
     if effects is None:
         return None
-    if isinstance(effects, AbstractRandomEffect):
+    if isinstance(effects, AbstractRandomEffect | AbstractCovariateEffect):
         return _to_state(effects)
     return [_to_state(effect) for effect in effects]
 
@@ -85,7 +86,7 @@ def _to_state(effect: Any) -> dict[str, Any]:
     return {"effect": type(effect).__name__, "fields": fields}
 
 
-def _from_state(state: Mapping[str, Any]) -> AbstractRandomEffect:
+def _from_state(state: Mapping[str, Any]) -> Any:
     name = state["effect"]
     if name not in known.__all__:
         raise ValueError(f"this version of intertwine does not know the effect {name!r}")
@@ -93,6 +94,10 @@ def _from_state(state: Mapping[str, Any]) -> AbstractRandomEffect:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, AbstractCovariateEffect):  # an effect of effects
+        return _to_state(value)
+    if isinstance(value, tuple) and any(isinstance(part, AbstractCovariateEffect) for part in value):
+        return [_to_state(part) for part in value]
     if sparse.issparse(value):
         matrix = sparse.csr_array(value)
         return {
@@ -103,6 +108,10 @@ def _plain(value: Any) -> Any:
 
 
 def _rich(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_rich(part) for part in value]
+    if isinstance(value, Mapping) and "effect" in value:
+        return _from_state(value)
     if isinstance(value, Mapping):
         parts = value["csr"]
         arrays = parts["data"], parts["indices"], parts["indptr"]

@@ -32,29 +32,32 @@ class GroupTable:
         What ``groups`` must be as long as, X or y, as the user passed it.
     rows_name : str
         What messages call it.
+    name : str, default="groups"
+        What they call the columns.
     """
 
-    def __init__(self, groups: Any, rows: Any, rows_name: str) -> None:
+    def __init__(self, groups: Any, rows: Any, rows_name: str, name: str = "groups") -> None:
         self.names: list[Any] | None = None
-        frame = eager_frame(groups, name="groups")
+        self.name = name
+        frame = eager_frame(groups, name=name)
         series = nw.from_native(groups, series_only=True, pass_through=True)
         if isinstance(groups, Mapping):
-            self.names, self._columns = list(groups), [_vector(v) for v in groups.values()]
-            for name, column in zip(self.names, self._columns, strict=True):
-                check_same_rows(**{rows_name: rows, f"groups[{name!r}]": column})
+            self.names, self._columns = list(groups), [_vector(v, name) for v in groups.values()]
+            for key, column in zip(self.names, self._columns, strict=True):
+                check_same_rows(**{rows_name: rows, f"{name}[{key!r}]": column})
         else:
-            check_same_rows(**{rows_name: rows, "groups": groups})
+            check_same_rows(**{rows_name: rows, name: groups})
         if frame is not None:
             self.names = list(frame.columns)
-            self._columns = [frame[name].to_numpy() for name in self.names]
+            self._columns = [frame[key].to_numpy() for key in self.names]
         elif isinstance(series, nw.Series):
             self.names = None if series.name in (None, "") else [series.name]
             self._columns = [series.to_numpy()]
         elif not isinstance(groups, Mapping):
-            array = _array(groups)
+            array = _array(groups, name)
             self._columns = [array] if array.ndim == 1 else list(array.T)
         if not self._columns:
-            raise ValueError("groups has no columns; pass a label for each row")
+            raise ValueError(f"{name} has no columns; pass a label for each row")
 
     def __len__(self) -> int:
         return len(self._columns)
@@ -160,7 +163,7 @@ class GroupColumn(NamedTuple):
             )
         ids = id_values(values, called)
         if len(also):
-            more = id_values(_array(list(also)), called)
+            more = id_values(_array(list(also), called), called)
             if (more.dtype.kind == "O") != (ids.dtype.kind == "O"):
                 raise TypeError(
                     f"{called} has text where the nodes of its graph have numbers, or the reverse: 1 is not '1'"
@@ -194,19 +197,19 @@ class GroupColumn(NamedTuple):
         return cls(state["name"], state["position"], state["named"], index)
 
 
-def _vector(values: Any) -> NDArray[Any]:
+def _vector(values: Any, name: str) -> NDArray[Any]:
     series = nw.from_native(values, series_only=True, pass_through=True)
-    array = series.to_numpy() if isinstance(series, nw.Series) else _array(values)
+    array = series.to_numpy() if isinstance(series, nw.Series) else _array(values, name)
     if array.ndim != 1:
-        raise ValueError(f"a column of groups has shape {array.shape}, expected 1-D: a label for each row")
+        raise ValueError(f"a column of {name} has shape {array.shape}, expected 1-D: a label for each row")
     return array
 
 
-def _array(values: Any) -> NDArray[Any]:
+def _array(values: Any, name: str) -> NDArray[Any]:
     # a list goes through object: numpy would turn [1, '1'] into ['1', '1']
     array = np.asarray(values, dtype=object) if isinstance(values, list | tuple) else np.asarray(values)
     if array.ndim not in (1, 2):
-        raise ValueError(f"groups has shape {array.shape}, expected (rows,) or (rows, groupings)")
+        raise ValueError(f"{name} has shape {array.shape}, expected (rows,) or (rows, columns)")
     return array
 
 

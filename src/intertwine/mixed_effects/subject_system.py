@@ -55,6 +55,10 @@ class SubjectSystem:
     def __init__(self, rows: SubjectRows) -> None:
         self.rows = SortedRows(rows)
 
+    def trend_counts(self, sites: Sites) -> Array:
+        """Different times of subjects that have sites, of each trend and axis."""
+        return np.empty((0, sites.mean.shape[1]))
+
     def information(self, sites: Sites, variances: LatentVariances) -> SharedInformation:
         """What the sites say of the shared coefficients, own coefficients integrated out."""
         p, n_axes = self.rows.n_shared, len(variances.noise)

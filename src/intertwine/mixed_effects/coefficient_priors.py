@@ -1,0 +1,187 @@
+"""Priors of the coefficients on latent axes: what the next precision is, once their second moments are known.
+
+With u_j = E a_j², a prior that is a mixture of Gaussians asks for the mean of its precision, in place of 1 / D_j:
+
+    Gaussian     an effect c of g coefficients has one variance: D = Σ u / g
+    Laplace      exp(−λ |a_j|):  λ / √u_j
+    Cauchy       1 / (1 + a_j² / s²):  2 / (s² + u_j)
+    horseshoe    deviations λ_c τ, both half-Cauchy, one λ for each effect and axis, one τ for each axis
+
+so that one EM step costs nothing beyond the moments. Coefficients of subjects share one variance for all subjects;
+Laplace and Cauchy priors, which are of one coefficient each, leave these Gaussian, the horseshoe takes them in.
+
+Source: Andrews & Mallows (1974); Carvalho, Polson & Scott (2010); Makalic & Schmidt (2016) for the auxiliary variables.
+"""
+
+from __future__ import annotations
+
+import abc
+from dataclasses import dataclass
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects.subjects import LatentVariances
+
+__all__ = [
+    "AbstractCoefficientPrior",
+    "CauchyPrior",
+    "EffectColumns",
+    "GaussianPrior",
+    "HorseshoePrior",
+    "LaplacePrior",
+    "horseshoe_precision",
+]
+
+Array = NDArray[np.float64]
+
+_ROUNDS = 200  # of the horseshoe's local and global scales in turn
+_SMALLEST = 1e-300
+
+
+class EffectColumns(NamedTuple):
+    """Which columns the effects have whose variances are learnt; other coefficients keep theirs.
+
+    Attributes
+    ----------
+    shared : tuple of slice
+        Of the shared features, one for each effect.
+    own : tuple of slice
+        Of the features of subjects' own coefficients.
+    """
+
+    shared: tuple[slice, ...] = ()
+    own: tuple[slice, ...] = ()
+
+
+class AbstractCoefficientPrior(abc.ABC):
+    """What an EM step makes of second moments."""
+
+    @abc.abstractmethod
+    def next_variances(
+        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+    ) -> LatentVariances:
+        """Variances for the next step; those of the noise and of trends are their moments."""
+
+
+def _averaged(moments: Array, variances: Array, columns: tuple[slice, ...]) -> Array:
+    """One variance for each effect and axis; other columns as they were."""
+    out = variances.copy()
+    for part in columns:
+        out[part] = moments[part].mean(axis=0)
+    return out
+
+
+@final
+@dataclass(frozen=True)
+class GaussianPrior(AbstractCoefficientPrior):
+    """One variance for each effect and axis, at its most likely value.
+
+    Examples
+    --------
+    >>> one, none = np.ones((2, 1)), np.empty((0, 1))
+    >>> moments = LatentVariances(np.ones(1), np.array([[1.0], [3.0]]), none, none)
+    >>> start = LatentVariances(np.ones(1), one, none, none)
+    >>> GaussianPrior().next_variances(moments, start, EffectColumns((slice(0, 2),)), 5).shared.ravel()
+    array([2., 2.])
+    """
+
+    def next_variances(
+        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+    ) -> LatentVariances:
+        return LatentVariances(
+            moments.noise,
+            _averaged(moments.shared, variances.shared, columns.shared),
+            _averaged(moments.own, variances.own, columns.own),
+            moments.trends,
+        )
+
+
+@final
+@dataclass(frozen=True)
+class LaplacePrior(AbstractCoefficientPrior):
+    """exp(−rate |a_j|) for every shared coefficient."""
+
+    rate: float = 1.0
+
+    def next_variances(
+        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+    ) -> LatentVariances:
+        shared = variances.shared.copy()
+        for part in columns.shared:
+            shared[part] = np.sqrt(moments.shared[part]) / self.rate
+        own = _averaged(moments.own, variances.own, columns.own)
+        return LatentVariances(moments.noise, shared, own, moments.trends)
+
+
+@final
+@dataclass(frozen=True)
+class CauchyPrior(AbstractCoefficientPrior):
+    """1 / (1 + a_j² / scale²) for every shared coefficient."""
+
+    scale: float = 1.0
+
+    def next_variances(
+        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+    ) -> LatentVariances:
+        shared = variances.shared.copy()
+        for part in columns.shared:
+            shared[part] = 0.5 * (self.scale**2 + moments.shared[part])
+        own = _averaged(moments.own, variances.own, columns.own)
+        return LatentVariances(moments.noise, shared, own, moments.trends)
+
+
+@final
+@dataclass(frozen=True)
+class HorseshoePrior(AbstractCoefficientPrior):
+    """Whole effects are small, or free, on each axis."""
+
+    def next_variances(
+        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+    ) -> LatentVariances:
+        sums = [moments.shared[part].sum(axis=0) for part in columns.shared]
+        sizes = [len(moments.shared[part]) for part in columns.shared]
+        sums += [n_subjects * moments.own[part].sum(axis=0) for part in columns.own]
+        sizes += [n_subjects * len(moments.own[part]) for part in columns.own]
+        shared, own = variances.shared.copy(), variances.own.copy()
+        if sums:
+            found = 1.0 / horseshoe_precision(np.array(sums), np.array(sizes, dtype=np.float64))
+            for variance, part in zip(found, columns.shared, strict=False):
+                shared[part] = variance
+            for variance, part in zip(found[len(columns.shared) :], columns.own, strict=True):
+                own[part] = variance
+        return LatentVariances(moments.noise, shared, own, moments.trends)
+
+
+def horseshoe_precision(sums: Array, sizes: Array) -> Array:
+    """E λ⁻² τ⁻² of each effect and axis (C, K), from the sums of its coefficients' squares and their number (C,).
+
+    λ⁻², τ⁻² and their auxiliary variables are at their fixed point, which for one of them given the other is the root
+    of a quadratic.
+
+    Examples
+    --------
+    A large effect is hardly shrunk, beside it a small one is:
+
+    >>> horseshoe_precision(np.array([[40.0], [0.01]]), np.array([4.0, 4.0])).ravel().round(2).tolist()
+    [0.12, 300.9]
+    """
+    sums = np.maximum(sums, _SMALLEST)
+    global_precision = np.ones(sums.shape[1])
+    for _ in range(_ROUNDS):
+        local = _half_cauchy_precision(0.5 * global_precision * sums, sizes[:, None])
+        before = global_precision
+        global_precision = _half_cauchy_precision(0.5 * np.sum(local * sums, axis=0), sizes.sum())
+        if np.all(np.abs(global_precision - before) <= 1e-9 * before):
+            break
+    return _half_cauchy_precision(0.5 * global_precision * sums, sizes[:, None]) * global_precision
+
+
+def _half_cauchy_precision(half_sum: Array, size: Array | float) -> Array:
+    """The x > 0 with x (1 / (1 + x) + half_sum) = (size + 1) / 2: E λ⁻² where E ν⁻¹ = 1 / (1 + E λ⁻²)."""
+    target = 0.5 * (size + 1.0)
+    b = 1.0 + half_sum - target
+    root = np.sqrt(b**2 + 4.0 * half_sum * target)
+    # The form of the root that does not subtract numbers alike.
+    return np.where(b > 0.0, 2.0 * target / (b + root), (root - b) / (2.0 * half_sum))

@@ -1,0 +1,202 @@
+"""Variances of a latent mixed model where the sites are held: the most likely ones, all axes at once.
+
+The search is over log σ² and the deviations √v_c of effects, each relative to a fixed scale of its axis, so that a
+variance of zero is a maximum within (see `variance_search`). The gradient is that of EM: of g coefficients of variance
+v it is ½ (Σ E a² / v − g) / v.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.mixed_effects.coefficient_priors import (
+    AbstractCoefficientPrior,
+    EffectColumns,
+    GaussianPrior,
+)
+from intertwine.mixed_effects.lockstep import maximize
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import LatentVariances, Sites
+
+__all__ = ["FittedVariances", "fit_latent_variances"]
+
+Array = NDArray[np.float64]
+
+_NOTHING = 1e-4  # of a deviation relative to the scale of its axis: below it a variance may be zero
+_LIFT = 0.3  # deviation that is tried where one came to nothing that should not have
+_FARTHEST = 23.0  # that log σ² goes from the start: a factor of 1e10
+
+
+class FittedVariances(NamedTuple):
+    """The variances, the log-evidence (K,) that they have, and whether each axis came to an end (K,)."""
+
+    variances: LatentVariances
+    log_evidence: Array
+    converged: NDArray[np.bool_]
+    n_iter: int
+
+
+def fit_latent_variances(
+    system: SubjectSystem,
+    sites: Sites,
+    columns: EffectColumns,
+    start: LatentVariances,
+    prior: AbstractCoefficientPrior | None = None,
+    learn_noise: bool = True,
+    tolerance: float = 1e-7,
+    max_iter: int = 200,
+    on_iteration: Callable[[int, Array], None] | None = None,
+) -> FittedVariances:
+    """Find the variances of effects, of trends and of the noise.
+
+    Parameters
+    ----------
+    system : SubjectSystem
+    sites : Sites
+    columns : EffectColumns
+        What has a variance that is learnt; the others keep that of ``start``.
+    start : LatentVariances
+    prior : AbstractCoefficientPrior, optional
+        Without one, or with a `GaussianPrior`, the evidence is maximised by BFGS; with the others, EM steps are taken.
+    learn_noise : bool
+    tolerance : float
+        Of the log-evidence that is still expected to be gained; of the relative change of variances for EM steps.
+    max_iter : int
+    on_iteration : callable, optional
+        Called with the number of the iteration and the log-evidence of the axes.
+    """
+    if prior is None or isinstance(prior, GaussianPrior):
+        return _Search(system, sites, columns, start, learn_noise).run(tolerance, max_iter, on_iteration)
+    variances, converged = start, np.zeros(len(start.noise), dtype=bool)
+    n_subjects, iteration = system.rows.n_subjects, 0
+    for iteration in range(max_iter):
+        posterior = system.posterior(sites, variances)
+        if on_iteration is not None:
+            on_iteration(iteration, posterior.log_evidence)
+        new = prior.next_variances(posterior.moments(), variances, columns, n_subjects)
+        if not learn_noise:
+            new = new._replace(noise=start.noise)
+        converged = np.all(
+            [_change(one, other) <= tolerance for one, other in zip(new, variances, strict=True)], axis=0
+        )
+        variances = new
+        if converged.all():
+            break
+    log_evidence = system.posterior(sites, variances).log_evidence
+    return FittedVariances(variances, log_evidence, converged, iteration + 1)
+
+
+def _change(new: Array, old: Array) -> Array:
+    """The largest relative change of each axis, where variances are finite."""
+    with np.errstate(invalid="ignore"):
+        change = np.abs(new - old) / np.maximum(np.abs(old), 1e-12)
+    change = np.where(np.isfinite(old), change, 0.0).reshape(-1, new.shape[-1])
+    return change.max(axis=0, initial=0.0)
+
+
+@final
+class _Search:
+    """Points (K, 1 + effects) and the variances that they stand for."""
+
+    def __init__(
+        self,
+        system: SubjectSystem,
+        sites: Sites,
+        columns: EffectColumns,
+        start: LatentVariances,
+        learn_noise: bool,
+    ) -> None:
+        self.system, self.sites, self.columns, self.given = system, sites, columns, start
+        self.learn_noise = learn_noise
+        there = np.isfinite(sites.variance)
+        self.n_sites = np.maximum(there.sum(axis=0), 1)
+        self.scale = start.noise + np.where(there, sites.variance, 0.0).sum(axis=0) / self.n_sites
+        P = system.rows.n_subjects
+        # Of each effect: the field of the variances, its columns there, and by how many subjects each is shared.
+        self.effects: list[tuple[str, slice, Array]] = []
+        K = len(start.noise)
+        for field, parts, repeats in (("shared", columns.shared, 1), ("own", columns.own, P)):
+            self.effects += [(field, part, np.full(K, float(repeats))) for part in parts]
+        counts = system.trend_counts(sites)
+        self.effects += [("trends", slice(j, j + 1), counts[j]) for j in range(len(counts))]
+        deviations = [
+            np.sqrt(getattr(start, field)[part].mean(axis=0) / self.scale) for field, part, _ in self.effects
+        ]
+        first = np.log(np.maximum(start.noise, 1e-10 * self.scale))
+        self.start = np.column_stack([first, *[np.where(d > 0.0, d, _LIFT) for d in deviations]])
+        sizes = [len(range(*part.indices(10**9))) * repeats for _, part, repeats in self.effects]
+        self.curvature = np.column_stack([0.5 * self.n_sites, *[2.0 * size for size in sizes]])
+
+    def variances(self, x: Array, which: NDArray[np.int64]) -> LatentVariances:
+        """Of some axes."""
+        noise = np.exp(x[:, 0]) if self.learn_noise else self.given.noise[which]
+        parts = {name: getattr(self.given, name)[:, which] for name in ("shared", "own", "trends")}
+        for number, (field, part, _) in enumerate(self.effects):
+            parts[field][part] = self.scale[which] * x[:, 1 + number] ** 2
+        return LatentVariances(noise, **parts)
+
+    def evaluate(self, x: Array, which: NDArray[np.int64]) -> tuple[Array, Array]:
+        """Log-evidence of some axes and its gradient."""
+        inside = np.abs(x[:, 0] - self.start[which, 0]) < _FARTHEST
+        inside &= np.all(np.abs(x[:, 1:]) < 1e8, axis=1)
+        x = np.where(inside[:, None], x, self.start[which])
+        variances = self.variances(x, which)
+        posterior = self.system.posterior(
+            Sites(self.sites.mean[:, which], self.sites.variance[:, which]), variances
+        )
+        moments, gradient = posterior.moments(), np.zeros_like(x)
+        if self.learn_noise:
+            gradient[:, 0] = 0.5 * self.n_sites[which] * (moments.noise / variances.noise - 1.0)
+        for number, (field, part, repeats) in enumerate(self.effects):
+            prior, moment = getattr(variances, field)[part], getattr(moments, field)[part]
+            safe = np.where(prior > 0.0, prior, 1.0)
+            excess = np.where(prior > 0.0, moment / safe - 1.0, 0.0).sum(axis=0) * repeats[which]
+            deviation = x[:, 1 + number]
+            gradient[:, 1 + number] = excess / np.where(deviation != 0.0, deviation, 1.0)
+        good = inside & np.isfinite(posterior.log_evidence) & np.isfinite(gradient).all(axis=1)
+        value = np.where(good, posterior.log_evidence, -np.inf)
+        return value, np.where(good[:, None], gradient, 0.0)
+
+    def run(
+        self, tolerance: float, max_iter: int, on_iteration: Callable[[int, Array], None] | None
+    ) -> FittedVariances:
+        found = maximize(self.evaluate, self.start, self.curvature, tolerance, max_iter, on_iteration)
+        n_iter = int(found.n_iter.max(initial=0))
+        everything = np.arange(len(self.start))
+        lifted = self._lift(found.x)
+        if lifted is not None:
+            again = maximize(self.evaluate, lifted, self.curvature, tolerance, max_iter, on_iteration)
+            better = again.value > found.value + tolerance
+            x = np.where(better[:, None], again.x, found.x)
+            value = np.where(better, again.value, found.value)
+            converged = np.where(better, again.converged, found.converged)
+            n_iter += int(again.n_iter.max(initial=0))
+        else:
+            x, value, converged = found.x, found.value, found.converged
+        settled = x.copy()
+        settled[:, 1:] = np.where(np.abs(x[:, 1:]) < 10.0 * _NOTHING, 0.0, x[:, 1:])
+        if np.any(settled != x):
+            zero_value, _ = self.evaluate(settled, everything)
+            no_worse = zero_value >= value - 1e-9 * np.maximum(1.0, 1e-4 * np.abs(value))
+            x = np.where(no_worse[:, None], settled, x)
+            value = np.where(no_worse, zero_value, value)
+        return FittedVariances(self.variances(x, everything), value, converged, n_iter)
+
+    def _lift(self, x: Array) -> Array | None:
+        """Points at which deviations have come to nothing although the evidence rises from there."""
+        nothing = np.abs(x[:, 1:]) < _NOTHING
+        if not nothing.any():
+            return None
+        nearby = x.copy()
+        nearby[:, 1:] = np.where(nothing, 10.0 * _NOTHING, x[:, 1:])
+        _, gradient = self.evaluate(nearby, np.arange(len(x)))
+        rises = nothing & (0.5 * gradient[:, 1:] / (10.0 * _NOTHING) * _LIFT**2 > 1e-4)
+        if not rises.any():
+            return None
+        lifted = x.copy()
+        lifted[:, 1:] = np.where(rises, _LIFT, x[:, 1:])
+        return lifted

@@ -1,0 +1,206 @@
+"""Variances of a latent mixed model: as R's lme4 finds them, and where the evidence has its maximum."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+from dense_latent_model import DenseLatentModel, random_problem
+from scipy.optimize import minimize
+
+from intertwine.datasets import fetch_pbcseq, fetch_sleepstudy
+from intertwine.mixed_effects.coefficient_priors import (
+    CauchyPrior,
+    EffectColumns,
+    GaussianPrior,
+    HorseshoePrior,
+    LaplacePrior,
+    horseshoe_precision,
+)
+from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows
+
+FIXTURE = Path(__file__).parent / "fixtures" / "lme4.json"
+CASES = {case["name"]: case for case in json.loads(FIXTURE.read_text(encoding="utf-8"))["cases"][::2]}
+
+
+def table(fetch, **given):
+    """A real table, where it is at hand."""
+    try:
+        return fetch(download_if_missing=False, **given)
+    except OSError as absent:
+        pytest.skip(str(absent))
+
+
+def fitted_to_data(subject, shared, own, y):
+    """With data in place of sites, flat shared coefficients and a variance for every column of the own ones."""
+    rows = SubjectRows(subject, subject.max() + 1, shared, own)
+    columns = EffectColumns(own=tuple(slice(j, j + 1) for j in range(own.shape[1])))
+    there = np.isfinite(y)
+    sites = Sites(np.where(there, y, 0.0), np.where(there, 0.0, np.inf))
+    noise = 0.5 * np.nanvar(y, axis=0)
+    own_start = np.outer(1.0 / np.mean(own**2, axis=0), noise)
+    flat = np.full((shared.shape[1], y.shape[1]), np.inf)
+    system = SubjectSystem(rows)
+    found = fit_latent_variances(
+        system, sites, columns, LatentVariances(noise, flat, own_start, np.empty((0, y.shape[1])))
+    )
+    assert found.converged.all()
+    return found, system.posterior(sites, found.variances)
+
+
+@pytest.mark.parametrize(("terms", "n_own"), [("(1 | g)", 1), ("(t || g)", 2)])
+def test_sleepstudy_is_as_in_lme4(terms, n_own):
+    study = table(fetch_sleepstudy)
+    case = CASES[f"sleepstudy {terms}"]
+    subject = np.unique(study.groups["subject"], return_inverse=True)[1]
+    columns = np.column_stack([np.ones(len(subject)), study.data[:, 0]])
+    found, posterior = fitted_to_data(subject, columns, columns[:, :n_own], study.target[:, None])
+    assert found.log_evidence[0] == pytest.approx(case["log_likelihood"], abs=1e-5)
+    assert found.variances.noise[0] == pytest.approx(case["noise"], rel=1e-4)
+    expected = [part["covariance"][0][0] for part in case["covariances"]]
+    np.testing.assert_allclose(found.variances.own[:, 0], expected, rtol=1e-4)
+    np.testing.assert_allclose(posterior.shared.mean[:, 0], case["fixed"], rtol=1e-4)
+    modes = np.array(case["groups"][0]["modes"])
+    np.testing.assert_allclose(posterior.own()[0][:, :, 0], modes, rtol=1e-3, atol=1e-3)
+
+
+def test_pbcseq_is_as_in_lme4_all_outcomes_at_once():
+    visits = table(fetch_pbcseq, standardize=False)
+    blood = ["log_bili", "log_chol", "albumin", "log_ast", "log_platelet"]
+    Y = visits.data[:, [list(visits.feature_names).index(name) for name in blood]]
+    subject = np.unique(next(iter(visits.groups.values())), return_inverse=True)[1]
+    columns = np.column_stack([np.ones(len(subject)), visits.time])
+    found, _ = fitted_to_data(subject, columns, columns[:, :1], Y)
+    for k, name in enumerate(blood):
+        case = CASES[f"pbcseq (1 | g) {name.removeprefix('log_')}"]
+        assert found.log_evidence[k] == pytest.approx(case["log_likelihood"], abs=1e-5)
+        assert found.variances.noise[k] == pytest.approx(case["noise"], rel=1e-4)
+        assert found.variances.own[0, k] == pytest.approx(
+            case["covariances"][0]["covariance"][0][0], rel=1e-4
+        )
+
+
+def learnt(columns, variances):
+    """All effects of a small problem: log σ², and one variance for each."""
+    variances = LatentVariances(*(np.maximum(part, 1e-12) for part in variances))
+    return np.log([variances.noise[0], *[variances.shared[part].mean() for part in columns.shared],
+                   *[variances.own[part].mean() for part in columns.own]])  # fmt: skip
+
+
+def test_the_evidence_has_its_maximum_there():
+    rng = np.random.default_rng(8)
+    rows, sites, start = random_problem(rng, lengths=(6,) * 8, p=5, q=1, n_axes=2, flat=1)
+    sites = Sites(
+        sites.mean
+        + 2.0 * rng.normal(size=(8, 2))[rows.subject]
+        + rows.shared[:, 1:3] @ rng.normal(size=(2, 2)),
+        sites.variance,
+    )
+    columns = EffectColumns((slice(1, 3), slice(3, 5)), (slice(0, 1),))
+    found = fit_latent_variances(SubjectSystem(rows), sites, columns, start)
+    assert found.converged.all()
+
+    def minus_evidence(logs):
+        noise, first, second, own = np.exp(logs)
+        shared = np.array([np.inf, first, first, second, second])[:, None]
+        given = LatentVariances(np.array([noise]), shared, np.array([[own]]), np.empty((0, 1)))
+        return -DenseLatentModel(rows, Sites(*(part[:, :1] for part in sites)), given).log_evidence[0]
+
+    best = minimize(minus_evidence, learnt(columns, start), method="Nelder-Mead", options={"fatol": 1e-9})
+    assert found.log_evidence[0] >= -best.fun - 1e-6
+    here = LatentVariances(*(part[..., :1] for part in found.variances))
+    assert minus_evidence(learnt(columns, here)) == pytest.approx(-found.log_evidence[0], abs=1e-7)
+
+
+def test_an_effect_that_does_nothing_has_the_variance_zero():
+    rng = np.random.default_rng(0)
+    rows, sites, start = random_problem(rng, lengths=(5,) * 12, p=4, q=1, n_axes=3, missing=0.0)
+    sites = Sites(
+        rows.shared[:, :2] @ rng.normal(size=(2, 3)) + 0.3 * rng.normal(size=(60, 3)), 0 * sites.mean
+    )
+    found = fit_latent_variances(
+        SubjectSystem(rows), sites, EffectColumns((slice(0, 2), slice(2, 4)), (slice(0, 1),)), start
+    )
+    assert found.converged.all()
+    assert np.all(found.variances.shared[0] > 0.01)
+    gone = np.concatenate([found.variances.shared[2:3], found.variances.own])
+    assert np.any(gone == 0.0)
+    moments = (
+        SubjectSystem(rows).posterior(sites, found.variances).moments()
+    )  # those that are left are at rest
+    np.testing.assert_allclose(moments.shared[:2].mean(axis=0), found.variances.shared[0], rtol=2e-3)
+
+
+@pytest.mark.parametrize("where", ["noise", "effect"])
+def test_what_is_not_to_be_learnt_keeps_its_variance(where):
+    rows, sites, start = random_problem(np.random.default_rng(1), lengths=(5,) * 6)
+    columns = EffectColumns((slice(0, 2),), (slice(0, 2),))
+    found = fit_latent_variances(SubjectSystem(rows), sites, columns, start, learn_noise=where != "noise")
+    np.testing.assert_array_equal(found.variances.shared[2], start.shared[2])
+    assert np.array_equal(found.variances.noise, start.noise) == (where == "noise")
+
+
+@pytest.mark.parametrize(
+    ("prior", "log_density"),
+    [
+        (LaplacePrior(3.0), lambda a: -3.0 * np.abs(a)),
+        (CauchyPrior(0.5), lambda a: -np.log1p(a**2 / 0.25)),
+    ],
+)
+def test_sparse_priors_find_the_mode_where_the_posterior_is_sharp(prior, log_density):
+    """With next to no posterior variance u = a², and EM finds the mode of the density with that prior."""
+    rng = np.random.default_rng(5)
+    rows, _, start = random_problem(rng, lengths=(4000,), p=2, q=0, n_axes=1)
+    y = rows.shared @ [[0.8], [0.002]] + rng.normal(size=(4000, 1))
+    sites = Sites(y, np.zeros_like(y))
+    start = start._replace(noise=np.array([1e-3]))  # of the y / √1000 that is there: sharp
+    found = fit_latent_variances(
+        SubjectSystem(rows),
+        sites,
+        EffectColumns((slice(0, 2),)),
+        start,
+        prior,
+        learn_noise=False,
+        max_iter=50,
+    )
+    mean = SubjectSystem(rows).posterior(sites, found.variances).shared.mean[:, 0]
+    best = minimize(
+        lambda a: 0.5 * np.sum((y[:, 0] - rows.shared @ a) ** 2) / 1e-3 - log_density(a).sum(), [0.8, 0.01]
+    )
+    np.testing.assert_allclose(mean, best.x, atol=2e-4)
+
+
+def test_the_horseshoe_is_at_the_fixed_point_of_its_rules():
+    sums, sizes = np.array([[40.0, 0.2], [0.01, 0.1], [3.0, 7.0]]), np.array([4.0, 2.0, 9.0])
+    local, mixing, overall, overall_mixing = np.ones((3, 2)), np.ones((3, 2)), np.ones(2), np.ones(2)
+    for _ in range(3000):
+        local = 0.5 * (sizes[:, None] + 1) / (mixing + 0.5 * overall * sums)
+        mixing = 1 / (1 + local)
+        overall = 0.5 * (sizes.sum() + 1) / (overall_mixing + 0.5 * np.sum(local * sums, axis=0))
+        overall_mixing = 1 / (1 + overall)
+    np.testing.assert_allclose(horseshoe_precision(sums, sizes), local * overall, rtol=1e-6)
+
+
+def test_the_horseshoe_silences_effects_that_do_nothing_and_spares_the_others():
+    rng = np.random.default_rng(6)
+    rows, _, start = random_problem(rng, lengths=(40,) * 10, p=6, q=1, n_axes=2)
+    z = rows.shared[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(400, 2))
+    columns = EffectColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),))
+    found = fit_latent_variances(
+        SubjectSystem(rows), Sites(z, np.zeros_like(z)), columns, start, HorseshoePrior(), max_iter=25
+    )
+    assert np.all(found.variances.shared[3:] < 0.02 * found.variances.shared[:1])
+    assert np.all(found.variances.own < 0.02 * found.variances.shared[:1])
+
+
+def test_a_gaussian_step_of_em_climbs():
+    rows, sites, variances = random_problem(np.random.default_rng(9), lengths=(5,) * 6)
+    columns = EffectColumns((slice(0, 1), slice(1, 3)), (slice(0, 2),))
+    system, before = SubjectSystem(rows), -np.inf
+    for _ in range(5):
+        posterior = system.posterior(sites, variances)
+        assert np.all(posterior.log_evidence > before)
+        before = posterior.log_evidence
+        variances = GaussianPrior().next_variances(posterior.moments(), variances, columns, 6)

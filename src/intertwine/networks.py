@@ -17,7 +17,17 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-__all__ = ["Autoencoder", "Layer", "decode", "drawn_autoencoder", "encode", "n_latents"]
+__all__ = [
+    "Autoencoder",
+    "Layer",
+    "applied",
+    "bounded_log_scale",
+    "decode",
+    "drawn_autoencoder",
+    "drawn_layers",
+    "encode",
+    "n_latents",
+]
 
 _LARGEST_LOG_SCALE = 3.0  # of a latent whose prior has scale one; beyond, exp() would only overflow
 _SMALLEST_LOG_SCALE = -9.0
@@ -59,13 +69,14 @@ def drawn_autoencoder(
         prior's mean with standard deviation e⁻¹.
     """
     inputs = n_features * (2 if masked else 1)
-    encoder = _drawn_layers(rng, [inputs, *hidden, 2 * n_components])
+    encoder = drawn_layers(rng, [inputs, *hidden, 2 * n_components])
     encoder[-1].bias[n_components:] = -1.0
-    decoder = _drawn_layers(rng, [n_components, *reversed(hidden), n_features])
+    decoder = drawn_layers(rng, [n_components, *reversed(hidden), n_features])
     return Autoencoder(tuple(encoder), tuple(decoder))
 
 
-def _drawn_layers(rng: np.random.Generator, widths: Sequence[int]) -> list[Layer]:
+def drawn_layers(rng: np.random.Generator, widths: Sequence[int]) -> list[Layer]:
+    """Layers of these widths at their start, as of `drawn_autoencoder`: the last one small."""
     layers = []
     for depth, (i, o) in enumerate(itertools.pairwise(widths), start=2):
         size = (0.1 if depth == len(widths) else 1.0) / np.sqrt(i)
@@ -86,16 +97,22 @@ def encode(params: Autoencoder, x: Any, observed: Any) -> tuple[Any, Any]:
     x = jnp.where(observed > 0, x, 0.0)
     if params.encoder[0].weight.shape[0] == 2 * x.shape[1]:
         x = jnp.concatenate([x, observed.astype(x.dtype)], axis=1)
-    mean, log_scale = jnp.split(_applied(params.encoder, x), 2, axis=1)
-    return mean, jnp.clip(log_scale, _SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
+    mean, log_scale = jnp.split(applied(params.encoder, x), 2, axis=1)
+    return mean, bounded_log_scale(log_scale)
+
+
+def bounded_log_scale(log_scale: Any) -> Any:
+    """Within what a standard deviation can be beside a prior of scale one."""
+    return jnp.clip(log_scale, _SMALLEST_LOG_SCALE, _LARGEST_LOG_SCALE)
 
 
 def decode(params: Autoencoder, u: Any) -> Any:
     """f(u), (n, p), of latents (n, d)."""
-    return _applied(params.decoder, u)
+    return applied(params.decoder, u)
 
 
-def _applied(layers: tuple[Layer, ...], x: Any) -> Any:
+def applied(layers: tuple[Layer, ...], x: Any) -> Any:
+    """What layers compute of rows (n, i): silu between them, nothing after the last."""
     for layer in layers[:-1]:
         x = jax.nn.silu(x @ layer.weight + layer.bias)
     return x @ layers[-1].weight + layers[-1].bias

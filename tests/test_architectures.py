@@ -1,0 +1,148 @@
+"""Encoders and decoders: shapes, what is not read, starts, gradients, and what is refused."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from intertwine.architectures import ARCHITECTURES, Convolutional, Linear, Perceptron, architecture_of
+from intertwine.architectures.convolutional import _convolved, _pooled, _spread
+from intertwine.networks import Layer
+
+SHAPES = {
+    "mlp": Perceptron(35, 3, (8,)),
+    "linear": Linear(35, 3),
+    "conv": Convolutional((5, 7), 3, (9, 4), (2, 3)),
+    "conv, colours": Convolutional((2, 3, 4), 2, (5,), (2, 2)),
+    "conv, one pixel": Convolutional((1, 1), 1, (), (4, 4)),
+}
+
+
+@pytest.fixture(params=list(SHAPES))
+def networks(request):
+    architecture = SHAPES[request.param]
+    rng = np.random.default_rng(0)
+    params = architecture.draw(rng)
+    x = rng.standard_normal((6, architecture.n_features)).astype(np.float32)
+    return architecture, params, x
+
+
+def test_architectures_are_all_tried():
+    assert {type(architecture) for architecture in SHAPES.values()} == set(ARCHITECTURES.values())
+
+
+def test_shapes_types_and_starts(networks):
+    architecture, params, x = networks
+    assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
+
+    @jax.jit
+    def both(params, x):
+        mean, log_scale = architecture.encode(params, x, jnp.ones_like(x))
+        return mean, log_scale, architecture.decode(params, mean)
+
+    mean, log_scale, outputs = both(params, x)
+    assert mean.shape == log_scale.shape == (6, architecture.n_components)
+    assert outputs.shape == x.shape
+    assert {a.dtype for a in (mean, log_scale, outputs)} == {np.dtype(np.float32)}
+    assert np.sqrt(np.mean(outputs**2)) < 0.2
+    np.testing.assert_allclose(log_scale, -1.0, atol=0.6)
+
+
+def test_what_is_missing_is_not_read_but_known(networks):
+    architecture, params, x = networks
+    observed = np.ones(x.shape, bool)
+    observed[:, 0] = False
+    other = np.where(observed, x, np.nan)
+    encode = jax.jit(architecture.encode)
+    mean, log_scale = encode(params, x, observed)
+    same = encode(params, other, observed)
+    np.testing.assert_array_equal(mean, same[0])
+    np.testing.assert_array_equal(log_scale, same[1])
+    filled = encode(params, np.where(observed, x, 0.0).astype(np.float32), np.ones_like(observed))
+    assert not np.allclose(mean, filled[0], atol=1e-6)
+
+
+def test_every_parameter_is_reached_by_the_gradient(networks):
+    architecture, params, x = networks
+
+    @jax.jit
+    @jax.grad
+    def gradient(params):
+        mean, log_scale = architecture.encode(params, x, x > -1.0)
+        return jnp.sum((x - architecture.decode(params, mean)) ** 2) + jnp.sum(log_scale**2)
+
+    found = gradient(params)
+    assert all(np.isfinite(leaf).all() and np.any(leaf) for leaf in jax.tree.leaves(found))
+
+
+def test_architectures_are_static(networks):
+    architecture, params, _ = networks
+    decode = jax.jit(lambda architecture, params, z: architecture.decode(params, z), static_argnums=0)
+    z = np.zeros((2, architecture.n_components), np.float32)
+    assert decode(architecture, params, z).shape == (2, architecture.n_features)
+
+
+def test_a_linear_architecture_is_linear_and_as_sure_as_its_mask():
+    architecture, rng = SHAPES["linear"], np.random.default_rng(0)
+    params = architecture.draw(rng)
+    x, y = rng.standard_normal((2, 4, 35)).astype(np.float32)
+    observed = rng.random((4, 35)) < 0.7
+    m_x, s_x = architecture.encode(params, x, observed)
+    m_y, s_y = architecture.encode(params, y, observed)
+    m_mid, _ = architecture.encode(params, (x + y) / 2, observed)
+    np.testing.assert_allclose(m_mid, (m_x + m_y) / 2, atol=1e-6)
+    np.testing.assert_array_equal(s_x, s_y)
+    np.testing.assert_array_equal(architecture.encode(params, x, np.ones_like(observed))[1], -1.0)
+
+
+def test_convolutions_and_pools_are_their_sums():
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((2, 5, 3, 2)).astype(np.float32)
+    layer = Layer(
+        rng.standard_normal((3, 3, 2, 4)).astype(np.float32), rng.standard_normal(4).astype(np.float32)
+    )
+    around = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
+    expected = np.zeros((2, 5, 3, 4)) + layer.bias
+    for a in range(3):
+        for b in range(3):
+            expected += around[:, a : a + 5, b : b + 3] @ layer.weight[a, b]
+    np.testing.assert_allclose(_convolved(image, layer), expected, atol=1e-5)
+    pooled = np.array(
+        [
+            [image[:, 2 * a : 2 * a + 2, 2 * b : 2 * b + 2].max(axis=(1, 2)) for b in range(2)]
+            for a in range(3)
+        ]
+    )
+    np.testing.assert_array_equal(_pooled(image), pooled.transpose(2, 0, 1, 3))
+
+
+def test_spread_puts_channels_side_by_side():
+    image = np.arange(4.0).reshape(1, 1, 1, 4)
+    np.testing.assert_array_equal(_spread(image)[0, :, :, 0], [[0, 1], [2, 3]])
+
+
+def test_the_references_sizes():
+    params = architecture_of("conv", 1296, 32, image_shape=(36, 36)).draw(np.random.default_rng(0))
+    widths = [layer.weight.shape for layer in params.encoder]
+    assert widths == [(3, 3, 2, 16), (3, 3, 16, 32), (2592, 300), (300, 30), (30, 64)]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("conv", 12, 2), "needs image_shape"),
+        (("conv", 12, 2, None, (3, 5)), "15 values, but X has 12"),
+        (("conv", 12, 2, None, (12,)), r"not \(12,\)"),
+        (("mlp", 12, 2, None, (3, 4)), "image_shape is for"),
+        (("tree", 12, 2), "not known"),
+    ],
+)
+def test_architectures_that_do_not_fit_are_refused(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        architecture_of(*arguments)
+
+
+def test_widths_are_the_users_or_the_architectures_own():
+    assert architecture_of("mlp", 12, 2).hidden == (512, 256)
+    assert architecture_of("mlp", 12, 2, [7]).hidden == (7,)
+    assert architecture_of("linear", 12, 2, [7]) == Linear(12, 2)

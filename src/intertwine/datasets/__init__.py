@@ -4,6 +4,7 @@ from intertwine.datasets.clustered import fetch_baseball, fetch_counties, fetch_
 from intertwine.datasets.clustered_responses import fetch_insteval, fetch_sleepstudy
 from intertwine.datasets.compatibility import simulate_compatibility
 from intertwine.datasets.curved_classes import fetch_banana, fetch_ijcnn1
+from intertwine.datasets.longitudinal_images import make_health_mnist
 from intertwine.datasets.movielens import fetch_movielens_100k
 from intertwine.datasets.movielens_1m import fetch_movielens_1m
 from intertwine.datasets.netflix import load_netflix5k5k
@@ -49,6 +50,7 @@ __all__ = [
     "fetch_wisconsin",
     "fetch_yelp_core40",
     "load_netflix5k5k",
+    "make_health_mnist",
     "simulate_categorical_effects",
     "simulate_compatibility",
     "simulate_latent_distance",

@@ -7,8 +7,8 @@ from intertwine.effects import BySubject, Categorical, Interaction, Linear, Smoo
 from intertwine.effects.by_subject import BoundBySubject, BoundCourse
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
-from intertwine.effects.smooth import WaveRule
 from intertwine.effects.stationary_kernels import KERNELS, correlation
+from intertwine.effects.waves import WaveRule
 from intertwine.io import load_state, save_state
 
 

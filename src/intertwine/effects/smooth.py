@@ -1,36 +1,18 @@
-"""Smooth effects of a number: waves in a box whose prior variances are a kernel's spectrum.
-
-    g(x) = Σ_j a_j √S(ω_j) φ_j(x),   φ_j(x) = L^(−½) sin(ω_j (x − centre + L)),   ω_j = πj / 2L,   a ~ N(0, v I)
-
-so that Cov g(x), g(x') is v times the kernel, but for two errors. A box of half width L mirrors the function at its
-boundary: with h the half range of the fit's rows and L = h + aℓ the correlation with the image is at most ε. The
-waves above ω_m are left out: with m = b L/ℓ they carry a share ε of the variance. Both constants follow from the
-kernel, a = ½ (distance at which it falls to ε) / ℓ and b = (2/π) (frequency · ℓ that ε of its spectrum exceeds):
-
-    ε = .01      rbf (1.517, 1.640)     matern52 (1.794, 2.567)     matern32 (1.916, 3.718)
-    ε = .05      matern12 (1.498, 8.089), whose spectrum falls so slowly that .01 would take five times as many
-
-Only at the shortest length scale and at the crest of a wave do the two meet: 2ε. The box follows the length scale, so
-that m, which is enough for the shortest one admitted, is enough for all of them: b (h/ℓ_min + a) waves, where one box
-for all length scales would take b (h + a ℓ_max)/ℓ_min.
-
-Source: Solin & Särkkä, Hilbert space methods for reduced-rank Gaussian process regression (2020); a rule of this form,
-with laxer constants, in Riutort-Mayol et al., Practical Hilbert space approximate Bayesian Gaussian processes (2023).
-"""
+"""Smooth effects of a number: a Gaussian process by its waves (`waves`), centred over the rows of a fit."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from math import ceil, pi
+from math import ceil
 from numbers import Integral, Real
-from typing import Any, Literal, NamedTuple, final
+from typing import Any, Literal, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri, stdtrit
 
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
-from intertwine.effects.stationary_kernels import KERNELS, correlation, distance_at, spectral_density
+from intertwine.effects.stationary_kernels import KERNELS, correlation
+from intertwine.effects.waves import WaveRule, waves
 from intertwine.resources import require_memory
 
 __all__ = [
@@ -44,33 +26,9 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_ERROR = {"rbf": 0.01, "matern12": 0.05, "matern32": 0.01, "matern52": 0.01}
-_DEGREES_OF_FREEDOM = {"matern12": 1.0, "matern32": 3.0, "matern52": 5.0}  # of the spectrum, a t distribution
 _SHORTEST, _START, _LONGEST = 0.1, 0.3, 1.5  # length scales, in ranges of the rows of the fit
 _MOST_FUNCTIONS = 1000
 _POINTS = 2048  # that stand for the values of the fit, whatever their number
-
-
-class WaveRule(NamedTuple):
-    """What a kernel needs for an error of ``error``: a box of h + aℓ, and b (h + aℓ)/ℓ waves.
-
-    Examples
-    --------
-    >>> [round(number, 3) for number in WaveRule.of("matern32")]
-    [1.916, 3.718, 0.01]
-    """
-
-    a: float
-    b: float
-    error: float
-
-    @classmethod
-    def of(cls, kernel: str) -> WaveRule:
-        """The constants of a kernel."""
-        error = _ERROR[kernel]
-        upper = 1.0 - 0.5 * error
-        fastest = ndtri(upper) if kernel == "rbf" else stdtrit(_DEGREES_OF_FREEDOM[kernel], upper)
-        return cls(0.5 * distance_at(kernel, error, 1.0), 2.0 / pi * float(fastest), error)
 
 
 @final
@@ -227,21 +185,20 @@ class BoundSmooth(AbstractBoundCovariateEffect):
         return out
 
     def _functions(self, values: Array, length_scale: float) -> Array:
-        outside = np.maximum(np.maximum(self.low - values, values - self.high), 0.0)
-        back_to_mean = self._falling(outside, length_scale)
         mean = self._weights @ self._waves(self._points, length_scale)
-        waves = self._waves(values, length_scale) - back_to_mean[:, None] * mean
-        return np.column_stack([waves, np.sqrt(self._mirrored(outside, length_scale))])
+        out = np.zeros((len(values), self.n_functions))
+        out[:, :-1] = self._waves(values, length_scale) - mean
+        outside = np.maximum(self.low - values, values - self.high)
+        if len(beyond := np.flatnonzero(outside > 0.0)):
+            gone = 1.0 - self._falling(outside[beyond], length_scale)
+            out[beyond, :-1] += gone[:, None] * mean
+            out[beyond, -1] = np.sqrt(self._mirrored(outside[beyond], length_scale))
+        return out
 
     def _waves(self, values: Array, length_scale: float) -> Array:
-        """φ_j √S(ω_j), not centred: zero beyond the box."""
+        """Not centred."""
         half = self.half_width(length_scale)
-        frequency = 0.5 * pi / half * np.arange(1.0, self.n_functions)
-        place = values - (self._centre - half)
-        waves = np.sin(np.outer(place, frequency))
-        waves *= np.sqrt(spectral_density(self.effect.kernel, frequency, length_scale, 1) / half)
-        waves[(place < 0.0) | (place > 2.0 * half)] = 0.0
-        return waves
+        return waves(self.effect.kernel, values - self._centre, half, length_scale, self.n_waves)
 
     def _falling(self, distance: Array, length_scale: float) -> Array:
         origin = np.zeros((1, 1))
@@ -250,12 +207,9 @@ class BoundSmooth(AbstractBoundCovariateEffect):
     def _mirrored(self, outside: Array, length_scale: float) -> Array:
         """The variance that a box takes from values beyond the range of the fit: all of it beyond the boundary."""
         margin = self.half_width(length_scale) - self._half_range
-        image = (
-            np.array([margin, 0.0]) * 2.0
-        )  # how far the image is at the edge of the range, at the boundary
-        at_edge = self._falling(image[:1], length_scale)[0]
+        at_edge = self._falling(np.array([2.0 * margin]), length_scale)[0]
         taken = self._falling(2.0 * np.maximum(margin - outside, 0.0), length_scale)
-        return np.where(outside > 0.0, np.maximum(taken - at_edge, 0.0) / (1.0 - at_edge), 0.0)
+        return np.maximum(taken - at_edge, 0.0) / (1.0 - at_edge)
 
     def missing_variance(self, shape: Array) -> float:
         length_scale = float(np.asarray(shape).reshape(-1)[0])

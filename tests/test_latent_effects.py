@@ -35,8 +35,8 @@ def test_every_column_is_that_of_its_effect():
     effects = LatentEffects.of(EFFECTS, columns, subject)
     shape = effects.start_shape()
     rows = effects.rows(columns, subject, 30, shape)
-    assert [part.title for part in effects.columns] == ["mean", *effects.titles]
-    for part, bound, its_shape in zip(effects.columns[1:], effects.bound, effects.shapes(shape), strict=True):
+    assert [part.title for part in effects.places] == ["mean", *effects.titles]
+    for part, bound, its_shape in zip(effects.places[1:], effects.bound, effects.shapes(shape), strict=True):
         if part.place == "trends":
             (trend,) = rows.trends
             assert (trend.kernel, trend.length_scale) == ("matern32", its_shape[0])
@@ -44,7 +44,7 @@ def test_every_column_is_that_of_its_effect():
         else:
             given = getattr(rows, part.place)[:, part.columns]
             np.testing.assert_array_equal(given, bound.features(columns, its_shape))
-    assert [part.place for part in effects.columns[1:]] == [
+    assert [part.place for part in effects.places[1:]] == [
         "own",
         "shared",
         "trends",
@@ -53,7 +53,7 @@ def test_every_column_is_that_of_its_effect():
         "shared",
     ]
     assert (rows.shared[:, 0] == 1.0).all()
-    assert rows.shared.shape[1] == sum(part.n_columns for part in effects.columns if part.place == "shared")
+    assert rows.shared.shape[1] == sum(part.n_columns for part in effects.places if part.place == "shared")
     assert effects.shape_names == (
         "length_scale of subject × time (smooth)",
         "length_scale of time",
@@ -83,6 +83,14 @@ def test_variances_of_effects_are_repeated_and_taken_back():
     np.testing.assert_array_equal(variances.own, by_effect[[0, 4]])
 
 
+def test_only_the_mean_has_a_variance_that_is_not_learnt():
+    columns, subject = visits()
+    learnt = LatentEffects.of(EFFECTS, columns, subject).learnt
+    assert [(part.start, part.stop) for part in learnt.own] == [(0, 1), (1, 2)]
+    assert learnt.shared[0] == slice(1, 3)
+    assert [part.start for part in learnt.shared[1:]] == [part.stop for part in learnt.shared[:-1]]
+
+
 def test_scales_turn_variances_of_coefficients_into_variances_of_visits():
     columns, subject = visits()
     effects = LatentEffects.of(EFFECTS, columns, subject)
@@ -92,7 +100,7 @@ def test_scales_turn_variances_of_coefficients_into_variances_of_visits():
     assert scales[1] == pytest.approx(2.0 / 3.0)
     assert 0.0 < scales[5] < scales[1]
     rng = np.random.default_rng(0)
-    drawn = rows.shared[:, effects.columns[4].columns] @ rng.normal(size=(effects.columns[4].n_columns, 4000))
+    drawn = rows.shared[:, effects.places[4].columns] @ rng.normal(size=(effects.places[4].n_columns, 4000))
     assert np.square(drawn).mean() == pytest.approx(scales[3], rel=0.05)
 
 
@@ -106,17 +114,17 @@ def test_a_file_keeps_all_of_them(tmp_path):
     one, other = effects.rows(new, whose, 4, shape), again.rows(new, whose, 4, shape)
     np.testing.assert_array_equal(one.shared, other.shared)
     np.testing.assert_array_equal(one.own, other.own)
-    assert again.columns == effects.columns
+    assert again.places == effects.places
 
 
 def test_long_series_are_taken_by_state_space():
     columns, subject = visits(n_subjects=2, each=200)
     course = BySubject(Smooth("time", "matern52"))
-    assert LatentEffects.of([course], columns, subject).columns[1].place == "trends"
+    assert LatentEffects.of([course], columns, subject).places[1].place == "trends"
     gaps = BySubject(Smooth("onset", "matern52"))
-    assert LatentEffects.of([gaps], columns, subject).columns[1].place == "own"
+    assert LatentEffects.of([gaps], columns, subject).places[1].place == "own"
     short, whose = visits()
-    assert LatentEffects.of([course], short, whose).columns[1].place == "own"
+    assert LatentEffects.of([course], short, whose).places[1].place == "own"
 
 
 def test_the_table_of_functions():

@@ -15,14 +15,15 @@ from numpy.typing import NDArray
 from intertwine.effects.by_subject import BoundBySubject, BoundCourse, BySubject
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
 from intertwine.effects.smooth_parts import SmoothPart, smooth_parts
+from intertwine.mixed_effects.coefficient_priors import EffectColumns
 from intertwine.mixed_effects.subjects import LatentVariances, SubjectRows, Trend
 
-__all__ = ["EffectColumns", "LatentEffects"]
+__all__ = ["EffectPlace", "LatentEffects"]
 
 Array = NDArray[np.float64]
 
 
-class EffectColumns(NamedTuple):
+class EffectPlace(NamedTuple):
     """Where the coefficients of an effect stand.
 
     Attributes
@@ -58,7 +59,7 @@ class LatentEffects:
 
     Attributes
     ----------
-    columns : tuple of EffectColumns
+    places : tuple of EffectPlace
         First that of the mean, where there is one, then those of the effects in their order.
 
     Examples
@@ -68,7 +69,7 @@ class LatentEffects:
     >>> subject = np.repeat([0, 1], 3)
     >>> chosen = [Smooth("time", length_scale=1.0), BySubject(), BySubject(Linear("dose"))]
     >>> effects = LatentEffects.of(chosen, rows, subject)
-    >>> [(part.title, part.place, part.n_columns) for part in effects.columns]
+    >>> [(part.title, part.place, part.n_columns) for part in effects.places]
     [('mean', 'shared', 1), ('time', 'shared', 6), ('subject', 'own', 1), ('subject × dose', 'own', 1)]
     >>> visits = effects.rows(rows, subject, 2, effects.start_shape())
     >>> visits.shared.shape, visits.own.shape
@@ -85,7 +86,7 @@ class LatentEffects:
     ) -> None:
         self.effects, self.bound, self.has_mean = tuple(effects), tuple(bound), has_mean
         self.titles = _distinct(effects)
-        self.columns = self._places()
+        self.places = self._places()
         self.shape_names = tuple(
             f"{name} of {title}"
             for title, part in zip(self.titles, self.bound, strict=True)
@@ -129,14 +130,23 @@ class LatentEffects:
             chosen.append(effect)
         return cls(chosen, [effect.bind(columns) for effect in chosen], has_mean)
 
-    def _places(self) -> tuple[EffectColumns, ...]:
+    def _places(self) -> tuple[EffectPlace, ...]:
         ends: dict[Any, int] = {"shared": int(self.has_mean), "own": 0, "trends": 0}
-        parts = [EffectColumns("mean", "shared", slice(0, 1), flat=True)] if self.has_mean else []
+        parts = [EffectPlace("mean", "shared", slice(0, 1), flat=True)] if self.has_mean else []
         for title, part in zip(self.titles, self.bound, strict=True):
             place, width = _place(part)
-            parts.append(EffectColumns(title, place, slice(ends[place], ends[place] + width)))
+            parts.append(EffectPlace(title, place, slice(ends[place], ends[place] + width)))
             ends[place] += width
         return tuple(parts)
+
+    @property
+    def learnt(self) -> EffectColumns:
+        """What `fit_latent_variances` finds variances of; those of trends are always among them."""
+        parts = [part for part in self.places if not part.flat]
+        return EffectColumns(
+            tuple(part.columns for part in parts if part.place == "shared"),
+            tuple(part.columns for part in parts if part.place == "own"),
+        )
 
     def start_shape(self) -> Array:
         """Length scales to begin from, (s,), of all effects in their order."""
@@ -182,7 +192,7 @@ class LatentEffects:
         n_axes = by_effect.shape[1]
         of_place: dict[str, list[Array]] = {"shared": [], "own": [], "trends": []}
         learnt = iter(by_effect)
-        for part in self.columns:
+        for part in self.places:
             variance = np.full(n_axes, np.inf) if part.flat else next(learnt)
             of_place[part.place].append(np.broadcast_to(variance, (part.n_columns, n_axes)))
         fields = {place: np.concatenate([np.empty((0, n_axes)), *parts]) for place, parts in of_place.items()}
@@ -190,13 +200,13 @@ class LatentEffects:
 
     def by_effect(self, variances: LatentVariances) -> Array:
         """The variance of each effect on each axis, (effects, K): the mean over its coefficients."""
-        parts = [part for part in self.columns if not part.flat]
+        parts = [part for part in self.places if not part.flat]
         means = [getattr(variances, part.place)[part.columns].mean(axis=0) for part in parts]
         return np.reshape(means, (len(parts), len(variances.noise)))
 
     def scales(self, rows: SubjectRows) -> Array:
         """What a variance of one says of the variance of visits, (effects,): the mean over rows of Σ_j φ_j²."""
-        parts = [part for part in self.columns if not part.flat]
+        parts = [part for part in self.places if not part.flat]
         return np.array(
             [
                 1.0

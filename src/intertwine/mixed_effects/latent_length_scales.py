@@ -1,0 +1,165 @@
+"""Length scales of latent effects where the sites are held: the most likely ones, which all axes share.
+
+Every trial builds the features anew and lets the variances follow; the logarithm of one length scale after the other
+climbs, until a round gains no more than what would matter. Some subjects tell as much as all, so that there is a limit
+to the visits that are looked at.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from typing import NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.covariate import Covariates
+from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
+from intertwine.mixed_effects.scalar_search import maximize_scalar
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import LatentVariances, Sites
+
+__all__ = ["FittedLengthScales", "fit_length_scales"]
+
+Array = NDArray[np.float64]
+
+_STEP = 0.5  # of the logarithm, from the start to the first points that are tried
+_STEPS = 30  # of the variances at most, at every trial
+
+
+class FittedLengthScales(NamedTuple):
+    """What was found.
+
+    Attributes
+    ----------
+    shape : ndarray of shape (s,)
+    bound : ndarray of int, shape (s,)
+        −1 or 1 where a learnt length scale came to its lower or upper limit, else 0.
+    variances : LatentVariances
+        At the visits that were looked at.
+    log_evidence : float
+        Of all axes, there.
+    converged : bool
+    """
+
+    shape: Array
+    bound: NDArray[np.int64]
+    variances: LatentVariances
+    log_evidence: float
+    converged: bool
+
+
+def fit_length_scales(
+    effects: LatentEffects,
+    columns: Covariates,
+    subject: NDArray[np.int64],
+    sites: Sites,
+    start: Array,
+    variances: LatentVariances,
+    *,
+    max_visits: int = 5000,
+    tolerance: float = 0.1,
+    max_rounds: int = 3,
+    seed: int = 0,
+) -> FittedLengthScales:
+    """Find the length scales that are to be learnt.
+
+    Parameters
+    ----------
+    effects : LatentEffects
+    columns : Covariates
+    subject : ndarray of int, shape (n,)
+    sites : Sites
+    start : ndarray of shape (s,)
+    variances : LatentVariances
+        To begin from.
+    max_visits : int, default=5000
+        Subjects are drawn until they have as many; one has all of its visits.
+    tolerance : float, default=0.1
+        Of the log evidence.
+    max_rounds : int, default=3
+    seed : int, default=0
+        Of the draw.
+    """
+    kept, whose = _some_subjects(subject, max_visits, seed)
+    few = Sites(sites.mean[kept], sites.variance[kept])
+    trials = _Trials(effects, columns.take(kept), whose, few, variances, tolerance)
+    bounds = effects.shape_bounds()
+    shape = np.clip(np.asarray(start, dtype=np.float64), bounds[:, 0], bounds[:, 1])
+    free = [int(j) for j in np.flatnonzero(bounds[:, 1] > bounds[:, 0])]
+    bound, converged, n_rounds = np.zeros(len(shape), dtype=np.int64), not free, 0
+    value = trials.evidence(shape)
+    while not converged and n_rounds < max_rounds:
+        before = value
+        for j in free:
+            low, high = np.log(bounds[j])
+            found = maximize_scalar(
+                partial(trials.along, j, shape.copy()),
+                float(np.log(shape[j])),
+                low,
+                high,
+                step=_STEP,
+                tolerance=tolerance,
+            )
+            shape[j], bound[j], value = np.exp(found.x), found.bound, found.value
+        n_rounds += 1
+        converged = len(free) == 1 or value - before <= tolerance
+    return FittedLengthScales(shape, bound, trials.variances, value, converged)
+
+
+@final
+class _Trials:
+    """The visits that are looked at, and the likeliest variances so far, from which the next trial begins."""
+
+    def __init__(
+        self,
+        effects: LatentEffects,
+        columns: Covariates,
+        subject: NDArray[np.int64],
+        sites: Sites,
+        variances: LatentVariances,
+        tolerance: float,
+    ) -> None:
+        self.effects, self.columns, self.subject, self.sites = effects, columns, subject, sites
+        self.n_subjects = int(subject.max()) + 1
+        self.variances, self.tolerance = variances, tolerance
+        self._best = -np.inf
+
+    def evidence(self, shape: Array) -> float:
+        """Of all axes, at the variances that suit these length scales."""
+        system = SubjectSystem(self.effects.rows(self.columns, self.subject, self.n_subjects, shape))
+        begin, learnt = _positive(self.variances), self.effects.learnt
+        found = fit_latent_variances(
+            system, self.sites, learnt, begin, tolerance=self.tolerance, max_iter=_STEPS
+        )
+        value = float(found.log_evidence.sum())
+        if value > self._best:
+            self._best, self.variances = value, found.variances
+        return value
+
+    def along(self, j: int, shape: Array, log_scale: float) -> float:
+        """The evidence where one length scale is changed."""
+        shape[j] = np.exp(log_scale)
+        return self.evidence(shape)
+
+
+def _some_subjects(
+    subject: NDArray[np.int64], max_visits: int, seed: int
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Rows of some subjects, in their order, and these numbered anew."""
+    present, number, counts = np.unique(subject, return_inverse=True, return_counts=True)
+    if len(subject) > max_visits:
+        drawn = np.random.default_rng(seed).permutation(len(present))
+        enough = 1 + int(np.searchsorted(np.cumsum(counts[drawn]), max_visits))
+        chosen = np.zeros(len(present), dtype=bool)
+        chosen[drawn[: max(enough, 2)]] = True
+        kept = np.flatnonzero(chosen[number])
+        return kept, (np.cumsum(chosen) - 1)[number[kept]]
+    return np.arange(len(subject)), number
+
+
+def _positive(variances: LatentVariances) -> LatentVariances:
+    """A variance of zero at one length scale may not be zero at another."""
+    least = 1e-3 * variances.noise
+    return LatentVariances(variances.noise, *(np.maximum(field, least) for field in variances[1:]))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from intertwine.architectures import ARCHITECTURES, Convolutional, Linear, Perceptron, architecture_of
-from intertwine.architectures.convolutional import _convolved, _pooled, _spread
+from intertwine.architectures.convolutional import _doubled, _halved
 from intertwine.networks import Layer
 
 SHAPES = {
@@ -95,30 +95,31 @@ def test_a_linear_architecture_is_linear_and_as_sure_as_its_mask():
     np.testing.assert_array_equal(architecture.encode(params, x, np.ones_like(observed))[1], -1.0)
 
 
-def test_convolutions_and_pools_are_their_sums():
-    rng = np.random.default_rng(0)
-    image = rng.standard_normal((2, 5, 3, 2)).astype(np.float32)
-    layer = Layer(
-        rng.standard_normal((3, 3, 2, 4)).astype(np.float32), rng.standard_normal(4).astype(np.float32)
-    )
-    around = np.pad(image, ((0, 0), (1, 1), (1, 1), (0, 0)))
-    expected = np.zeros((2, 5, 3, 4)) + layer.bias
+def convolved(image, layer):
+    """By its sums, in float64."""
+    n, h, w, _ = image.shape
+    around = np.pad(image.astype(float), ((0, 0), (1, 1), (1, 1), (0, 0)))
+    found = np.zeros((n, h, w, layer.weight.shape[-1])) + layer.bias
     for a in range(3):
         for b in range(3):
-            expected += around[:, a : a + 5, b : b + 3] @ layer.weight[a, b]
-    np.testing.assert_allclose(_convolved(image, layer), expected, atol=1e-5)
-    pooled = np.array(
-        [
-            [image[:, 2 * a : 2 * a + 2, 2 * b : 2 * b + 2].max(axis=(1, 2)) for b in range(2)]
-            for a in range(3)
-        ]
-    )
-    np.testing.assert_array_equal(_pooled(image), pooled.transpose(2, 0, 1, 3))
+            found += around[:, a : a + h, b : b + w] @ layer.weight[a, b].astype(float)
+    return found
 
 
-def test_spread_puts_channels_side_by_side():
-    image = np.arange(4.0).reshape(1, 1, 1, 4)
-    np.testing.assert_array_equal(_spread(image)[0, :, :, 0], [[0, 1], [2, 3]])
+def test_steps_down_and_up_are_their_sums():
+    rng = np.random.default_rng(0)
+    image = rng.standard_normal((2, 6, 4, 2)).astype(np.float32)
+    layer = Layer(*(rng.standard_normal(shape).astype(np.float32) for shape in ((3, 3, 2, 8), 8)))
+    full = convolved(image, layer)
+    halved, doubled = _halved(image, layer), _doubled(image, layer)
+    for a in range(3):
+        for b in range(2):
+            largest = full[:, 2 * a : 2 * a + 2, 2 * b : 2 * b + 2].max(axis=(1, 2))
+            np.testing.assert_allclose(halved[:, a, b], largest, atol=1e-5)
+    for a in range(2):
+        for b in range(2):
+            part = full[..., 4 * a + 2 * b : 4 * a + 2 * b + 2]
+            np.testing.assert_allclose(doubled[:, a::2, b::2], part, atol=1e-5)
 
 
 def test_the_references_sizes():

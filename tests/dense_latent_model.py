@@ -26,7 +26,9 @@ from intertwine.mixed_effects.subjects import (
 def trend_correlation(trend, subject):
     """Of the values of one trend at all rows: none between subjects."""
     time = np.asarray(trend.time, dtype=float)[:, None]
-    same = subject[:, None] == subject[None, :]
+    there = np.isfinite(time)
+    same = (subject[:, None] == subject[None, :]) & there & there.T
+    time = np.where(there, time, 0.0)
     return np.where(same, correlation(trend.kernel, time, time, trend.length_scale), 0.0)
 
 
@@ -132,7 +134,7 @@ class DenseLatentModel(AbstractSubjectPosterior):
     def _trend_moment(self, number, k):
         """E gᵀ K⁻¹ g / m, of the m values of a trend at different times that have sites, K its correlation."""
         trend, (mean, cov, _) = self.rows.trends[number], self.axes[k]
-        there = np.flatnonzero(np.isfinite(self.sites.variance[:, k]))
+        there = np.flatnonzero(np.isfinite(self.sites.variance[:, k]) & np.isfinite(trend.time))
         keys = np.column_stack([self.rows.subject[there], trend.time[there]])
         there = there[np.unique(keys, axis=0, return_index=True)[1]]
         at = self._place("trend", number)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dense_latent_model import DenseLatentModel, random_problem
+from dense_latent_model import DenseLatentModel, random_problem, trend_correlation
 from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_pbcseq, fetch_sleepstudy
@@ -19,7 +19,7 @@ from intertwine.mixed_effects.coefficient_priors import (
 )
 from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows
+from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows, Trend
 
 FIXTURE = Path(__file__).parent / "fixtures" / "lme4.json"
 CASES = {case["name"]: case for case in json.loads(FIXTURE.read_text(encoding="utf-8"))["cases"][::2]}
@@ -112,6 +112,26 @@ def test_the_evidence_has_its_maximum_there():
     assert found.log_evidence[0] >= -best.fun - 1e-6
     here = LatentVariances(*(part[..., :1] for part in found.variances))
     assert minus_evidence(learnt(columns, here)) == pytest.approx(-found.log_evidence[0], abs=1e-7)
+
+
+def test_the_evidence_has_its_maximum_there_with_a_trend():
+    rng = np.random.default_rng(3)
+    rows, sites, start = random_problem(
+        rng, lengths=(9,) * 6, p=0, q=1, n_axes=1, trends=(Trend(None, "matern32", 1.0),)
+    )
+    trend = trend_correlation(rows.trends[0], rows.subject)
+    g = rng.multivariate_normal(np.zeros(54), trend)
+    sites = Sites(sites.mean + 2.0 * g[:, None], sites.variance)
+    found = fit_latent_variances(SubjectSystem(rows), sites, EffectColumns((), (slice(0, 1),)), start)
+
+    def minus_evidence(logs):
+        noise, own, trend = np.exp(logs)
+        given = LatentVariances(np.array([noise]), np.empty((0, 1)), np.array([[own]]), np.array([[trend]]))
+        return -DenseLatentModel(rows, sites, given).log_evidence[0]
+
+    best = minimize(minus_evidence, np.zeros(3), method="Nelder-Mead", options={"fatol": 1e-8})
+    assert found.converged.all()
+    assert found.log_evidence[0] >= -best.fun - 1e-6
 
 
 def test_an_effect_that_does_nothing_has_the_variance_zero():

@@ -8,7 +8,7 @@ from intertwine import resources
 from intertwine.mixed_effects import subject_rows
 from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import Sites
+from intertwine.mixed_effects.subjects import Sites, Trend
 from intertwine.resources import thread_limit
 
 CASES = {
@@ -20,6 +20,11 @@ CASES = {
     "all flat": {"flat": 3, "missing": 0.0},
     "long and short, and one without sites": {"lengths": (40, 1, 0, 2, 11), "q": 3, "missing": 0.5},
     "nothing seen": {"missing": 1.0},
+    "a trend": {"q": 0, "trends": (Trend(None, "matern32", 1.3),)},
+    "a rough trend, flat coefficients, own ones": {"flat": 1, "trends": (Trend(None, "matern12", 0.7),)},
+    "a smooth trend at equal times": {"trends": (Trend(None, "matern52", 2.0),), "repeated_times": True},
+    "two trends": {"q": 1, "trends": (Trend(None, "matern52", 3.0), Trend(None, "matern12", 0.5))},
+    "a trend alone": {"p": 0, "q": 0, "trends": (Trend(None, "matern32", 1.0),), "missing": 0.6},
     "one subject": {"lengths": (9,), "n_axes": 3},
 }
 
@@ -45,6 +50,11 @@ def assert_drawn(draws, mean, covariance):
     )
 
 
+def with_trends(rows, sites, variances, *trends):
+    rows = rows._replace(trends=tuple(Trend(*trend) for trend in trends))
+    return rows, sites, variances._replace(trends=np.ones((len(trends), 2)))
+
+
 @pytest.mark.parametrize("case", CASES)
 def test_is_as_dense_matrices_say(case):
     rows, sites, variances = random_problem(np.random.default_rng(len(case)), **CASES[case])
@@ -62,6 +72,44 @@ def test_variances_of_zero_and_sites_without_error():
     assert_same_posterior(posterior, DenseLatentModel(rows, sites, variances))
 
 
+def test_a_trend_that_is_not_there_at_all_visits_and_a_longer_series():
+    """The second trend measures time from another day in each subject, and one subject knows no such day."""
+    rng = np.random.default_rng(1)
+    trends = (Trend(None, "matern32", 5.0), Trend(None, "matern12", 2.0))
+    rows, sites, variances = random_problem(rng, lengths=(150, 4, 9), q=1, trends=trends)
+    rows.trends[1].time[:] += np.array([-1.0, np.nan, 2.0])[rows.subject]
+    rows.trends[1].time[rng.uniform(size=len(rows.subject)) < 0.1] = np.nan
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    assert_same_posterior(
+        posterior, DenseLatentModel(rows, sites, variances), rtol=1e-6
+    )  # dense K is nearly singular
+
+
+def test_a_trend_of_variance_zero_is_none():
+    trend = (Trend(None, "matern52", 1.0),)
+    rows, sites, variances = random_problem(np.random.default_rng(1), trends=trend)
+    variances = variances._replace(trends=0.0 * variances.trends)
+    found = SubjectSystem(rows).posterior(sites, variances)
+    without = SubjectSystem(rows._replace(trends=())).posterior(
+        sites, variances._replace(trends=np.empty((0, 2)))
+    )
+    np.testing.assert_allclose(found.log_evidence, without.log_evidence, rtol=1e-10)
+    assert np.all(found.moments().trends == 0.0)
+
+
+@pytest.mark.parametrize("kernel", ["matern12", "matern32", "matern52"])
+def test_trends_at_times_that_nearly_agree_lose_no_digits(kernel):
+    """At steps of 1e-7 length scales the step's variance is 1e-35, or what rounding makes of it."""
+    rng = np.random.default_rng(1)
+    rows, sites, variances = random_problem(rng, lengths=(12,), p=1, q=0, trends=(Trend(None, kernel, 1.0),))
+    rows.trends[0].time[:] = np.repeat([0.0, 1.0, 2.5], 4) + np.tile([0, 1e-7, 2e-7, 1e-3], 3)
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    expected = DenseLatentModel(rows, sites, variances)
+    np.testing.assert_allclose(posterior.log_evidence, expected.log_evidence, rtol=1e-9)
+    for one, other in zip(posterior.marginals(), expected.marginals(), strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-7)
+
+
 def test_chunks_and_threads_change_nothing(monkeypatch):
     rows, sites, variances = random_problem(np.random.default_rng(5), lengths=(3, 9, 4, 6, 5, 8), n_axes=3)
     whole = SubjectSystem(rows).posterior(sites, variances)
@@ -76,7 +124,7 @@ def test_chunks_and_threads_change_nothing(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("case", ["shared and own", "no own", "no shared", "flat", "long"])
+@pytest.mark.parametrize("case", ["shared and own", "no own", "no shared", "flat", "long", "two trends"])
 def test_new_subjects_are_as_in_a_refit_with_their_rows(case):
     """Given the fit, one subject at a time; short ones and one longer than there are coefficients."""
     rng = np.random.default_rng(11)
@@ -97,9 +145,11 @@ def test_new_subjects_are_as_in_a_refit_with_their_rows(case):
             )
 
 
-def test_draws_have_the_posteriors_means_and_covariances():
+@pytest.mark.parametrize("case", ["flat", "two trends"])
+def test_draws_have_the_posteriors_means_and_covariances(case):
     rng = np.random.default_rng(2)
-    rows, sites, variances = random_problem(rng, lengths=(3, 4), p=2, q=1, n_axes=1, flat=1)
+    trends = CASES[case].get("trends", ())
+    rows, sites, variances = random_problem(rng, lengths=(3, 4), p=2, q=1, n_axes=1, flat=1, trends=trends)
     dense = DenseLatentModel(rows, sites, variances)
     posterior = SubjectSystem(rows).posterior(sites, variances)
     mean, covariance = dense.joint(0)
@@ -130,6 +180,15 @@ def test_draws_of_a_new_subject_are_those_of_a_refit():
         (lambda r, s, v: (r, Sites(s.mean * np.nan, s.variance), v), "means of sites are not finite"),
         (lambda r, s, v: (r._replace(shared=r.shared[:-1]), s, v), "shared features have the shape"),
         (lambda r, s, v: (r._replace(own=r.own * np.nan), s, v), "own features are not finite"),
+        (lambda r, s, v: with_trends(r, s, v, (np.zeros(19), "rbf", 1.0)), "kernel 'rbf', expecting one of"),
+        (lambda r, s, v: with_trends(r, s, v, (np.zeros(3), "matern12", 1.0)), "19 finite numbers"),
+        (lambda r, s, v: with_trends(r, s, v, (np.zeros(19), "matern12", 0.0)), "must be positive"),
+        (
+            lambda r, s, v: with_trends(
+                r, s, v, (np.arange(19), "matern12", 1.0), (-np.arange(19), "matern12", 1.0)
+            ),
+            "run backwards .* in subject 0",
+        ),
         (lambda r, s, v: (r._replace(n_subjects=2), s, v), "numbered from 0 to 1"),
     ],
 )

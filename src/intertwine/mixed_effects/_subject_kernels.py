@@ -27,6 +27,16 @@ def stack(starts, q, columns, weights, at, stacked):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
+def _scaled(rows, deviations):
+    """Columns times deviations."""
+    out = np.empty(rows.shape)
+    for i in range(rows.shape[0]):
+        for a in range(rows.shape[1]):
+            out[i, a] = rows[i, a] * deviations[a]
+    return out
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
 def _transposed_times(left, right, out):
     """leftᵀ right."""
     if left.shape[0] * left.shape[1] * right.shape[1] > _LARGE:
@@ -107,10 +117,7 @@ def eliminate(starts, own, deviations, stacked, factors):
         return log_determinant
     for j in range(len(starts) - 1):
         first, last = starts[j] - starts[0], starts[j + 1] - starts[0]
-        U = own[first:last].copy()
-        for i in range(last - first):
-            for a in range(q):
-                U[i, a] *= deviations[a]
+        U = _scaled(own[first:last], deviations)
         A = factors[j]
         _transposed_times(U, U, A)
         for a in range(q):
@@ -126,24 +133,32 @@ def eliminate(starts, own, deviations, stacked, factors):
 
 
 @njit(cache=True, nogil=True)
-def carry_to_rows(starts, own, deviations, stacked, factors, columns, variance):
-    """Take U β c away from columns at any rows; add the variance of U b at known other columns."""
+def carry_to_rows(starts, own, deviations, stacked, columns):
+    """Take U β c away from columns, at any rows."""
     q = own.shape[1]
     if q == 0:
         return
     for j in range(len(starts) - 1):
         first, last = starts[j] - starts[0], starts[j + 1] - starts[0]
-        U = np.empty((last - first, q))
-        for i in range(last - first):
-            for a in range(q):
-                U[i, a] = own[first + i, a] * deviations[a]
         c = stacked[last + j * q : last + (j + 1) * q]
-        _subtract_product(U, c, columns[first:last])
-        white = np.ascontiguousarray(U.T)
-        _solve_lower(factors[j], white)
-        for a in range(q):
+        _subtract_product(_scaled(own[first:last], deviations), c, columns[first:last])
+
+
+@njit(cache=True, nogil=True, fastmath=_FAST)
+def own_covariance_at_rows(starts, one, other, deviations, factors, covariance):
+    """Add Cov(U₁ b, U₂ b), were the other columns' coefficients known, to (rows,)."""
+    same = one is other
+    for j in range(len(starts) - 1):
+        first, last = starts[j] - starts[0], starts[j + 1] - starts[0]
+        left = np.ascontiguousarray(_scaled(one[first:last], deviations).T)
+        _solve_lower(factors[j], left)
+        right = left
+        if not same:
+            right = np.ascontiguousarray(_scaled(other[first:last], deviations).T)
+            _solve_lower(factors[j], right)
+        for a in range(len(left)):
             for i in range(last - first):
-                variance[first + i] += white[a, i] * white[a, i]
+                covariance[first + i] += left[a, i] * right[a, i]
 
 
 @njit(cache=True, nogil=True)

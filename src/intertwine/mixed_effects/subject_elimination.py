@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import NamedTuple, final
 
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 
 from intertwine.mixed_effects import _subject_kernels as kernels
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
+from intertwine.mixed_effects.subject_trends import ChunkTrends, SmoothedColumns
 from intertwine.mixed_effects.subjects import LatentVariances, Sites
 
 __all__ = ["AxisSites", "EliminatedChunk", "EliminatedRows", "require_fit"]
@@ -90,20 +92,39 @@ class EliminatedChunk:
         self.rows, self.chunk, self.sites = rows, chunk, sites
         self.n_own, self.n_shared = rows.n_own, rows.n_shared if with_shared else 0
         self.deviations = np.sqrt(variances.own[:, axis])
+        self.responses = responses
         n, m = chunk.rows.stop - chunk.rows.start, chunk.last - chunk.first
         self.stacked = np.empty((n + m * self.n_own, self.n_shared + responses.shape[1]))
         self.factors = np.empty((m, self.n_own, self.n_own))
-        given = chunk.starts, self.n_own
-        if with_shared:
-            kernels.stack(*given, rows.shared[chunk.rows], sites.weight, 0, self.stacked)
-        kernels.stack(*given, responses, sites.weight, self.n_shared, self.stacked)
-        own = rows.own[chunk.rows] * sites.weight[:, None]
-        self.log_determinant = kernels.eliminate(
+        self.trends = None
+        self.log_determinant = 0.0
+        if rows.trends:
+            self.trends = ChunkTrends(
+                rows.trends, rows.times[chunk.rows], chunk.starts, variances.trends[:, axis], sites.weight
+            )
+            white, self.log_determinant = self.trends.whiten(self._columns())
+            own = np.ascontiguousarray(white[:, : self.n_own])
+            kernels.stack(chunk.starts, self.n_own, white[:, self.n_own :], np.ones(n), 0, self.stacked)
+        else:
+            own = rows.own[chunk.rows] * sites.weight[:, None]
+            if with_shared:
+                kernels.stack(
+                    chunk.starts, self.n_own, rows.shared[chunk.rows], sites.weight, 0, self.stacked
+                )
+            kernels.stack(chunk.starts, self.n_own, responses, sites.weight, self.n_shared, self.stacked)
+        self.log_determinant += kernels.eliminate(
             chunk.starts, own, self.deviations, self.stacked, self.factors
         )
         there = sites.weight > 0.0
         self.n_sites = int(there.sum())
-        self.log_determinant -= 2.0 * float(np.log(sites.weight[there]).sum())
+        if self.trends is None:
+            self.log_determinant -= 2.0 * float(np.log(sites.weight[there]).sum())
+
+    def _columns(self) -> Array:
+        """[U, F, responses] at the rows."""
+        at = self.chunk.rows
+        shared = self.rows.shared[at] if self.n_shared else np.empty((at.stop - at.start, 0))
+        return np.hstack([self.rows.own[at], shared, self.responses])
 
     @property
     def log_normaliser(self) -> float:
@@ -114,22 +135,41 @@ class EliminatedChunk:
         """[F, responses]ᵀ W [F, responses]."""
         return self.stacked.T @ self.stacked
 
+    @cached_property
+    def _smoothed(self) -> SmoothedColumns | None:
+        return None if self.trends is None else self.trends.smooth(self._columns())
+
     def at_rows(self) -> EliminatedRows:
         """The linear part at all rows, also those without sites."""
-        n, width = self.chunk.rows.stop - self.chunk.rows.start, self.stacked.shape[1]
+        own, q = self.rows.own[self.chunk.rows], self.n_own
+        n, width = len(own), self.stacked.shape[1]
         columns, variance = np.zeros((n, width)), np.zeros(n)
         if self.n_shared:
             columns[:, : self.n_shared] = self.rows.shared[self.chunk.rows]
-        kernels.carry_to_rows(
-            self.chunk.starts,
-            self.rows.own[self.chunk.rows],
-            self.deviations,
-            self.stacked,
-            self.factors,
-            columns,
-            variance,
-        )
+        if self._smoothed is not None:
+            explained = self._smoothed.values.sum(axis=0)
+            own = own - explained[:, :q]
+            columns -= explained[:, q:]
+            variance += self._smoothed.covariance.sum(axis=0)
+        kernels.carry_to_rows(self.chunk.starts, own, self.deviations, self.stacked, columns)
+        kernels.own_covariance_at_rows(self.chunk.starts, own, own, self.deviations, self.factors, variance)
         return EliminatedRows(columns, variance)
+
+    def trends_at_rows(self) -> list[EliminatedRows]:
+        """Each trend, as `at_rows` has the linear part; in place of a variance its covariance with the linear part."""
+        if self._smoothed is None:
+            return []
+        q, own = self.n_own, self.rows.own[self.chunk.rows]
+        linear = own - self._smoothed.values[:, :, :q].sum(axis=0)
+        out = []
+        for values, known in zip(self._smoothed.values, self._smoothed.covariance, strict=True):
+            columns, explained, covariance = -values[:, q:], -values[:, :q], known.copy()
+            kernels.carry_to_rows(self.chunk.starts, explained, self.deviations, self.stacked, columns)
+            kernels.own_covariance_at_rows(
+                self.chunk.starts, explained, linear, self.deviations, self.factors, covariance
+            )
+            out.append(EliminatedRows(columns, covariance))
+        return out
 
     def coefficient_rows(self) -> Array:
         """The c of each subject (m q, p + s): own coefficients are β (c_z − c_F a), and what is not known of them."""

@@ -19,6 +19,7 @@ from intertwine.mixed_effects import _subject_kernels as kernels
 from intertwine.mixed_effects.shared_coefficients import covariance_root
 from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
+from intertwine.mixed_effects.subject_trends import ChunkTrends
 from intertwine.mixed_effects.subjects import LatentVariances, Marginals, SharedPosterior, Sites, SubjectRows
 from intertwine.resources import require_memory
 
@@ -159,6 +160,14 @@ def draw_rows(
             drawn = start(axis, chunk, generator) + _draw_own(
                 ordered, variances, axis, chunk, generator, n_draws
             )
+            trends = ChunkTrends(
+                ordered.trends,
+                ordered.times[chunk.rows],
+                chunk.starts,
+                variances.trends[:, axis],
+                here.weight,
+            )
+            trends.draw(generator, drawn)
             error = generator.standard_normal(drawn.shape) * np.sqrt(here.noise + here.variance)[:, None]
             missed = here.mean[:, None] - drawn - error
             root = None if roots is None else roots[axis]

@@ -10,6 +10,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.mixed_effects.subject_trends import checked_times
 from intertwine.mixed_effects.subjects import SubjectRows
 from intertwine.resources import thread_limit
 
@@ -56,19 +57,17 @@ class SortedRows:
                 raise ValueError(f"{name} features are not finite")
         if self.n_rows and (subject.min() < 0 or subject.max() >= self.n_subjects):
             raise ValueError(f"subjects are numbered from 0 to {self.n_subjects - 1}")
-        self.trends = rows.trends
-        self.order: NDArray[np.int64] | None = self._order(subject)
+        self.trends, times = rows.trends, checked_times(rows.trends, self.n_rows)
+        self.order: NDArray[np.int64] | None = _order(subject, times)
         counts = np.bincount(subject, minlength=self.n_subjects)
         self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
         self.shared, self.own = self.sorted(shared), self.sorted(own)
-        self.times = tuple(self.sorted(np.asarray(trend.time, dtype=np.float64)) for trend in rows.trends)
+        self.times = self.sorted(np.column_stack([np.empty((self.n_rows, 0)), *times]))
+        _require_order(self.times, self.sorted_subject())
 
-    def _order(self, subject: NDArray[np.int64]) -> NDArray[np.int64] | None:
-        """None where rows are in order already."""
-        keys = [np.asarray(trend.time, dtype=np.float64) for trend in self.trends[:1]] + [subject]
-        if len(keys) == 1 and bool(np.all(subject[1:] >= subject[:-1])):
-            return None
-        return np.lexsort(keys)
+    def sorted_subject(self) -> NDArray[np.int64]:
+        """Subject of each row in this order."""
+        return np.repeat(np.arange(self.n_subjects), np.diff(self.starts))
 
     @property
     def n_shared(self) -> int:
@@ -78,7 +77,7 @@ class SortedRows:
     def n_own(self) -> int:
         return self.own.shape[1]
 
-    def sorted(self, values: Array) -> Array:
+    def sorted(self, values: NDArray) -> NDArray:
         """Values of the rows in this order, contiguous."""
         return np.ascontiguousarray(values if self.order is None else values[self.order])
 
@@ -122,3 +121,26 @@ class SortedRows:
             with thread_limit(1), ThreadPoolExecutor(threads) as pool:
                 list(pool.map(lambda job: work(*job), jobs))
         return n_parts
+
+
+def _order(subject: NDArray[np.int64], times: list[Array]) -> NDArray[np.int64] | None:
+    """By subject and time; None where rows are in order already, and no time asks for another."""
+    if not times:
+        return None if bool(np.all(subject[1:] >= subject[:-1])) else np.argsort(subject, kind="stable")
+    key = times[0]
+    for other in times[1:]:
+        key = np.where(np.isnan(key), other, key)
+    return np.lexsort([key, subject])
+
+
+def _require_order(times: Array, subject: NDArray[np.int64]) -> None:
+    """Refuse trends whose times put the rows of a subject in different orders; all is sorted."""
+    for number, time in enumerate(times.T):
+        there = np.flatnonzero(~np.isnan(time))
+        one, other = there[:-1], there[1:]
+        back = (subject[one] == subject[other]) & (time[one] > time[other])
+        if back.any():
+            raise ValueError(
+                f"times of trend {number} run backwards where those of another trend run forwards, in subject "
+                f"{subject[one[back][0]]}: trends of one model must agree on the order of visits"
+            )

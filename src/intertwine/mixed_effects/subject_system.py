@@ -57,7 +57,17 @@ class SubjectSystem:
 
     def trend_counts(self, sites: Sites) -> Array:
         """Different times of subjects that have sites, of each trend and axis."""
-        return np.empty((0, sites.mean.shape[1]))
+        rows, n_axes = self.rows, sites.mean.shape[1]
+        counts = np.zeros((len(rows.trends), n_axes))
+        if rows.trends:
+            seen, subject = rows.sorted(np.isfinite(sites.variance)), rows.sorted_subject()
+            for j, time in enumerate(rows.times.T):
+                for k in range(n_axes):
+                    there = np.flatnonzero(seen[:, k] & ~np.isnan(time))
+                    new = np.ones(len(there), dtype=bool)
+                    new[1:] = (np.diff(subject[there]) != 0) | (np.diff(time[there]) > 0.0)
+                    counts[j, k] = new.sum()
+        return counts
 
     def information(self, sites: Sites, variances: LatentVariances) -> SharedInformation:
         """What the sites say of the shared coefficients, own coefficients integrated out."""
@@ -103,7 +113,7 @@ class SubjectSystem:
             solve_shared(information.precision[k], information.shift[:, k], variances.shared[:, k])
             for k in range(len(variances.noise))
         ]
-        return SubjectPosterior(self.rows, sites, variances, solved, information.log_density)
+        return SubjectPosterior(self, sites, variances, solved, information.log_density)
 
 
 @final
@@ -112,13 +122,13 @@ class SubjectPosterior(AbstractSubjectPosterior):
 
     def __init__(
         self,
-        rows: SortedRows,
+        system: SubjectSystem,
         sites: Sites,
         variances: LatentVariances,
         solved: list[SharedSolution],
         log_density: Array,
     ) -> None:
-        self.rows, self.sites, self.variances = rows, sites, variances
+        self.system, self.rows, self.sites, self.variances = system, system.rows, sites, variances
         self._solved = solved
         self.log_evidence = log_density + np.array([one.log_evidence for one in solved])
 
@@ -185,29 +195,39 @@ class SubjectPosterior(AbstractSubjectPosterior):
     def _visit(self, out: Marginals | None) -> LatentVariances:
         """Second moments of all that is random; on the way, marginals of the rows where these are wanted."""
         p, q, n_axes = self.rows.n_shared, self.rows.n_own, len(self._solved)
+        width = 2 + q + len(self.rows.trends)
         sums: dict[tuple[int, int], Array] = {}
 
         def work(axis: int, part: int, chunks: list[Chunk]) -> None:
-            total = np.zeros(2 + q)
+            total = np.zeros(width)
             for chunk in chunks:
                 total += self._visit_chunk(axis, chunk, out)
             sums[axis, part] = total
 
         n_parts = self.rows.each(n_axes, work)
         totals = [
-            sum((sums[axis, part] for part in range(n_parts)), np.zeros(2 + q)) for axis in range(n_axes)
+            sum((sums[axis, part] for part in range(n_parts)), np.zeros(width)) for axis in range(n_axes)
         ]
-        n_sites, noise, own = (np.stack(totals, axis=1)[part] for part in (0, 1, slice(2, None)))
+        table = np.stack(totals, axis=1)
+        n_sites, noise, own, excess = table[0], table[1], table[2 : 2 + q], table[2 + q :]
         shared = [one.mean**2 + np.sum(one.root**2, axis=1) for one in self._solved]
         return LatentVariances(
             np.where(n_sites > 0.0, noise / np.maximum(n_sites, 1.0), self.variances.noise),
             np.column_stack(shared).reshape(p, n_axes),
             own / max(self.rows.n_subjects, 1),
-            np.empty((0, n_axes)),
+            self._trend_moments(excess),
         )
 
+    def _trend_moments(self, excess: Array) -> Array:
+        """What EM takes for v, by Fisher's identity from the slope of the evidence in v.
+
+        v + v Σ (E α E g − Cov(g, linear part) / R) / m,    α = (z̃ − linear part) / R.
+        """
+        prior = self.variances.trends
+        return prior * (1.0 + excess / np.maximum(self.system.trend_counts(self.sites), 1.0))
+
     def _visit_chunk(self, axis: int, chunk: Chunk, out: Marginals | None) -> Array:
-        """Number of sites, Σ E ε² at them, and Σ E b² (q,)."""
+        """Number of sites, Σ E ε² at them, Σ E b² (q,), and of each trend what its mean square is too large by."""
         p, shared = self.rows.n_shared, self._solved[axis]
         eliminated = self._eliminated(axis, chunk)
         sites, seen = eliminated.sites, eliminated.at_rows()
@@ -226,4 +246,9 @@ class SubjectPosterior(AbstractSubjectPosterior):
         b, spread = c[:, p] - c[:, :p] @ shared.mean, c[:, :p] @ shared.root
         own = (b**2 + np.einsum("ij,ij->i", spread, spread)).reshape(len(eliminated.factors), -1).sum(axis=0)
         own = own * eliminated.deviations**2 + eliminated.own_variances().sum(axis=0)
-        return np.concatenate([[float(there.sum()), squares], own])
+        pull, trends = sites.weight**2 * (sites.mean - mean), []
+        for trend in eliminated.trends_at_rows():
+            value = trend.columns[:, :p] @ shared.mean - trend.columns[:, p]
+            common = np.einsum("ij,ij->i", trend.columns[:, :p] @ shared.root, scaled) + trend.variance
+            trends.append(float(np.sum(pull * value) - np.sum(sites.weight**2 * common)))
+        return np.concatenate([[float(there.sum()), squares], own, trends])

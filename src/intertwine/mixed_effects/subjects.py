@@ -42,6 +42,7 @@ class Trend(NamedTuple):
     Attributes
     ----------
     time : ndarray of shape (n,)
+        NaN at visits where the process is not there. Two trends must put the visits of a subject in the same order.
     kernel : str
         "matern12", "matern32" or "matern52".
     length_scale : float

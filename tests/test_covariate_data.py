@@ -9,10 +9,14 @@ import polars as pl
 import pytest
 
 from intertwine.effects import BySubject, Categorical, Linear, Smooth
+from intertwine.effects.covariate import Covariates
+from intertwine.effects.random import GroupCodes
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
 from intertwine.estimators.covariate_effects import chosen_covariate_effects
+from intertwine.estimators.covariate_grid import covariate_grid
 from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
 from intertwine.io import load_state, save_state
+from intertwine.mixed_effects.latent_effects import LatentEffects
 
 X = np.zeros((6, 2))
 AGE = [61.0, 62.5, np.nan, 48.0, 49.0, 50.0]
@@ -358,3 +362,34 @@ def test_what_is_no_effect_is_refused(effects):
     with pytest.raises(TypeError, match="no list of effects|which is no effect of covariates"):
         chosen_covariate_effects(effects, inputs())
     assert chosen_covariate_effects(BySubject(), inputs()) == [BySubject()]
+
+
+def test_curves_of_one_covariate_have_its_effects_alone():
+    rng = np.random.default_rng(0)
+    site = GroupCodes(rng.integers(0, 3, 60), 3)
+    columns = Covariates(60, {"age": rng.uniform(20, 80, 60), "dose": rng.normal(size=60)}, {"site": site})
+    effects = [
+        Smooth("age"),
+        Linear("dose"),
+        Categorical("site"),
+        Categorical("site") * Linear("age"),
+        BySubject(),
+    ]
+    latent = LatentEffects.of(effects, columns, np.repeat(np.arange(20), 3))
+
+    def there(grid):
+        features = latent.shared_features(grid, latent.start_shape())
+        parts = [part for part in latent.places[1:] if part.place == "shared"]
+        return [bool(features[:, part.columns].any()) for part in parts]
+
+    assert there(covariate_grid(columns, "age")) == [True, False, False, False]
+    assert there(covariate_grid(columns, "site")) == [False, False, True, False]
+    assert there(covariate_grid(columns, "age", at={"site": 1, "dose": 0.3})) == [True, True, True, True]
+    line = covariate_grid(columns, "age", n_points=7).numbers["age"]
+    assert (line[0], line[-1], len(line)) == (columns.numbers["age"].min(), columns.numbers["age"].max(), 7)
+    with pytest.raises(
+        ValueError, match=r"no effect reads \['hight'\]; effects read \['age', 'dose', 'site'\]"
+    ):
+        covariate_grid(columns, "hight")
+    with pytest.raises(ValueError, match="cannot both run and stand at 3"):
+        covariate_grid(columns, "age", at={"age": 3})

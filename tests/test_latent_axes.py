@@ -105,10 +105,12 @@ def test_axes_of_the_same_proportions_may_be_rotated():
     assert alike_axes(by_effect[:, :1], np.ones(2), noise[:1]) == []
 
 
+@pytest.mark.parametrize("n_seen", [0, 4])
 @pytest.mark.parametrize("n_axes", [1, 3])
-def test_sites_that_say_nothing_at_all_identify_nothing(n_axes):
+def test_sites_that_say_next_to_nothing_identify_nothing(n_axes, n_seen):
     system, sites, variances = fitted(np.ones(n_axes), np.zeros(n_axes))
-    few = sites._replace(variance=np.where(np.arange(len(sites.mean))[:, None] < 4, sites.variance, np.inf))
-    found = identified_axes(system, few, variances, 2)
+    variance = np.full(sites.mean.shape, np.inf)
+    variance[:n_seen] = 0.2
+    found = identified_axes(system, sites._replace(variance=variance), variances, 2)
     assert not found.identified.any()
     assert found.rank == 0

@@ -74,17 +74,24 @@ def identified_axes(
         How many variances an axis has besides that of noise.
     """
     n_axes = len(variances.noise)
-    enough = 0.5 * float(chdtri(max(n_effects, 1), _LEVEL / n_axes))
-    gain = _gains(system, sites, variances)
-    signal = system.posterior(sites, variances).marginals().linear_mean
-    signal = signal - signal.mean(axis=0)
     seen = np.isfinite(sites.variance).all(axis=1)
+    if not seen.any():
+        return IdentifiedAxes(np.zeros(n_axes), np.zeros(n_axes, dtype=bool), 0)
+    enough = 0.5 * float(chdtri(max(n_effects, 1), _LEVEL / n_axes))
+    posterior = system.posterior(sites, variances)
+    gain = posterior.log_evidence - _without_effects(system, sites, variances)
+    signal = posterior.marginals().linear_mean
+    signal = signal - signal.mean(axis=0)
     unit = 1.0 / np.sqrt(variances.noise + sites.variance[seen].mean(axis=0))
     turned = np.linalg.eigh(unit[:, None] * (signal.T @ signal) * unit)[1]
     directions = unit[:, None] * turned
+    along, turned_variances = _in_directions(sites, variances, directions)
     best = np.full(n_axes, -np.inf)
     for shrunk in _SHRUNK:
-        best = np.maximum(best, _gains(system, *_in_directions(sites, variances, directions, shrunk)))
+        fields = (np.where(np.isinf(field), field, shrunk * field) for field in turned_variances[1:])
+        tried = system.posterior(along, LatentVariances(turned_variances.noise, *fields))
+        best = np.maximum(best, tried.log_evidence)
+    best -= _without_effects(system, along, turned_variances)
     return IdentifiedAxes(gain, gain > enough, int(np.count_nonzero(best > enough)))
 
 
@@ -188,30 +195,29 @@ def alike_axes(by_effect: Array, scales: Array, noise: Array) -> list[tuple[int,
     return list(zip(first.tolist(), second.tolist(), strict=True))
 
 
-def _gains(system: SubjectSystem, sites: Sites, variances: LatentVariances) -> Array:
-    """Log evidence of each axis with its effects, less that without any, whichever noise suits these better."""
+def _without_effects(system: SubjectSystem, sites: Sites, variances: LatentVariances) -> Array:
+    """Log evidence of each axis without any effect, at its own noise or at all that its sites vary."""
     seen = np.isfinite(sites.variance)
     site_variance = np.where(seen, sites.variance, 0.0)
     n_seen = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, sites.mean, 0.0).sum(axis=0) / n_seen
     square = np.where(seen, np.square(sites.mean - mean) - site_variance, 0.0).sum(axis=0) / n_seen
-    without = np.full(len(variances.noise), -np.inf)
-    for noise in (variances.noise, np.maximum(square, variances.noise)):
-        none = (np.where(np.isinf(field), field, 0.0) for field in variances[1:])
-        evidence = system.posterior(sites, LatentVariances(noise, *none)).log_evidence
-        without = np.maximum(without, evidence)
-    return system.posterior(sites, variances).log_evidence - without
+    none = [np.where(np.isinf(field), field, 0.0) for field in variances[1:]]
+    noises = (variances.noise, np.maximum(square, variances.noise))
+    evidences = [system.posterior(sites, LatentVariances(noise, *none)).log_evidence for noise in noises]
+    return np.maximum(*evidences)
 
 
 def _in_directions(
-    sites: Sites, variances: LatentVariances, directions: Array, shrunk: float
+    sites: Sites, variances: LatentVariances, directions: Array
 ) -> tuple[Sites, LatentVariances]:
     """Sites and variances of directions of the latents (K, directions), each as an axis of its own."""
     squares = np.square(directions)
     seen = np.isfinite(sites.variance).all(axis=1, keepdims=True)
     variance = np.where(seen, np.where(seen, sites.variance, 0.0) @ squares, np.inf)
     flat = np.isinf(variances.shared)
-    shared = np.where(flat, np.inf, shrunk * (np.where(flat, 0.0, variances.shared) @ squares))
-    own, trends = (shrunk * (field @ squares) for field in (variances.own, variances.trends))
-    along = LatentVariances(variances.noise @ squares, shared, own, trends)
+    shared = np.where(flat, np.inf, np.where(flat, 0.0, variances.shared) @ squares)
+    along = LatentVariances(
+        variances.noise @ squares, shared, variances.own @ squares, variances.trends @ squares
+    )
     return Sites(sites.mean @ directions, variance), along

@@ -173,18 +173,23 @@ class LatentEffects:
         n_subjects : int
         shape : ndarray of shape (s,)
         """
-        shared = [np.ones((columns.n_rows, 1))] if self.has_mean else []
         own: list[Array] = []
         trends = []
         for part, its_shape in zip(self.bound, self.shapes(shape), strict=True):
             if isinstance(part, BoundCourse):
                 trends.append(Trend(part.time(columns), part.kernel, float(its_shape[0])))
-            else:
-                (own if isinstance(part, BoundBySubject) else shared).append(
-                    part.features(columns, its_shape)
-                )
-        n_rows = columns.n_rows
-        return SubjectRows(subject, n_subjects, _beside(shared, n_rows), _beside(own, n_rows), tuple(trends))
+            elif isinstance(part, BoundBySubject):
+                own.append(part.features(columns, its_shape))
+        shared = self.shared_features(columns, shape)
+        return SubjectRows(subject, n_subjects, shared, _beside(own, columns.n_rows), tuple(trends))
+
+    def shared_features(self, columns: Covariates, shape: Array) -> Array:
+        """Those whose coefficients all subjects share, (n, p): what curves of the population are made of."""
+        shared = [np.ones((columns.n_rows, 1))] if self.has_mean else []
+        for part, its_shape in zip(self.bound, self.shapes(shape), strict=True):
+            if not isinstance(part, BoundBySubject | BoundCourse):
+                shared.append(part.features(columns, its_shape))
+        return _beside(shared, columns.n_rows)
 
     def variances(self, noise: Array, by_effect: Array) -> LatentVariances:
         """Repeat the variances of effects (effects, K) for every coefficient; that of the mean is infinite."""

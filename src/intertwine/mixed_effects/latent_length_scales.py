@@ -1,8 +1,8 @@
 """Length scales of latent effects where the sites are held: the most likely ones, which all axes share.
 
 Every trial builds the features anew and lets the variances follow; the logarithm of one length scale after the other
-climbs, until a round gains no more than what would matter. Some subjects tell as much as all, so that there is a limit
-to the visits that are looked at.
+climbs, until a round gains no more than what would matter. Some subjects and some axes tell as much as all, so that
+there are limits to what is looked at.
 """
 
 from __future__ import annotations
@@ -36,16 +36,13 @@ class FittedLengthScales(NamedTuple):
     shape : ndarray of shape (s,)
     bound : ndarray of int, shape (s,)
         −1 or 1 where a learnt length scale came to its lower or upper limit, else 0.
-    variances : LatentVariances
-        At the visits that were looked at.
     log_evidence : float
-        Of all axes, there.
+        Of the visits and axes that were looked at.
     converged : bool
     """
 
     shape: Array
     bound: NDArray[np.int64]
-    variances: LatentVariances
     log_evidence: float
     converged: bool
 
@@ -59,6 +56,7 @@ def fit_length_scales(
     variances: LatentVariances,
     *,
     max_visits: int = 5000,
+    max_axes: int = 8,
     tolerance: float = 0.1,
     max_rounds: int = 3,
     seed: int = 0,
@@ -76,6 +74,8 @@ def fit_length_scales(
         To begin from.
     max_visits : int, default=5000
         Subjects are drawn until they have as many; one has all of its visits.
+    max_axes : int, default=8
+        Those on which effects weigh most against noise.
     tolerance : float, default=0.1
         Of the log evidence.
     max_rounds : int, default=3
@@ -83,7 +83,10 @@ def fit_length_scales(
         Of the draw.
     """
     kept, whose = _some_subjects(subject, max_visits, seed)
-    few = Sites(sites.mean[kept], sites.variance[kept])
+    finite = [np.where(np.isinf(field), 0.0, field).sum(axis=0) for field in variances[1:]]
+    axes = np.sort(np.argsort(-np.sum(finite, axis=0) / variances.noise, kind="stable")[:max_axes])
+    few = Sites(sites.mean[np.ix_(kept, axes)], sites.variance[np.ix_(kept, axes)])
+    variances = LatentVariances(*(field[..., axes] for field in variances))
     trials = _Trials(effects, columns.take(kept), whose, few, variances, tolerance)
     bounds = effects.shape_bounds()
     shape = np.clip(np.asarray(start, dtype=np.float64), bounds[:, 0], bounds[:, 1])
@@ -105,7 +108,7 @@ def fit_length_scales(
             shape[j], bound[j], value = np.exp(found.x), found.bound, found.value
         n_rounds += 1
         converged = len(free) == 1 or value - before <= tolerance
-    return FittedLengthScales(shape, bound, trials.variances, value, converged)
+    return FittedLengthScales(shape, bound, value, converged)
 
 
 @final

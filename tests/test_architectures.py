@@ -5,9 +5,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from intertwine.architectures import ARCHITECTURES, Convolutional, Linear, Perceptron, architecture_of
+from intertwine.architectures import (
+    ARCHITECTURES,
+    Convolutional,
+    Linear,
+    Perceptron,
+    architecture_from_state,
+    architecture_of,
+    architecture_to_state,
+)
 from intertwine.architectures.convolutional import _doubled, _halved
-from intertwine.networks import Layer
+from intertwine.networks import Autoencoder, Layer
 
 SHAPES = {
     "mlp": Perceptron(35, 3, (8,)),
@@ -80,6 +88,14 @@ def test_architectures_are_static(networks):
     decode = jax.jit(lambda architecture, params, z: architecture.decode(params, z), static_argnums=0)
     z = np.zeros((2, architecture.n_components), np.float32)
     assert decode(architecture, params, z).shape == (2, architecture.n_features)
+
+
+def test_states_hold_architectures_and_networks(networks):
+    architecture, params, _ = networks
+    assert architecture_from_state(architecture_to_state(architecture)) == architecture
+    again = Autoencoder.from_state(params.to_state())
+    assert jax.tree.structure(again) == jax.tree.structure(params)
+    jax.tree.map(np.testing.assert_array_equal, again, params)
 
 
 def test_a_linear_architecture_is_linear_and_as_sure_as_its_mask():

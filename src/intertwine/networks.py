@@ -10,7 +10,7 @@ numbers of JAX cost seconds before the first step.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import jax
@@ -45,6 +45,15 @@ class Autoencoder(NamedTuple):
 
     encoder: tuple[Layer, ...]
     decoder: tuple[Layer, ...]
+
+    def to_state(self) -> dict[str, Any]:
+        """What a model file holds of them."""
+        return {name: [layer._asdict() for layer in layers] for name, layers in self._asdict().items()}
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any]) -> Autoencoder:
+        """The networks that gave this state."""
+        return cls(**{name: tuple(Layer(**layer) for layer in layers) for name, layers in state.items()})
 
 
 def drawn_autoencoder(

@@ -1,7 +1,12 @@
 """Encoders and decoders of latent models: dense, linear, convolutional."""
 
 from intertwine.architectures.base import AbstractArchitecture
-from intertwine.architectures.choose import ARCHITECTURES, architecture_of
+from intertwine.architectures.choose import (
+    ARCHITECTURES,
+    architecture_from_state,
+    architecture_of,
+    architecture_to_state,
+)
 from intertwine.architectures.convolutional import Convolutional
 from intertwine.architectures.dense import Linear, Perceptron
 
@@ -11,5 +16,7 @@ __all__ = [
     "Convolutional",
     "Linear",
     "Perceptron",
+    "architecture_from_state",
     "architecture_of",
+    "architecture_to_state",
 ]

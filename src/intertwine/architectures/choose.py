@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from intertwine.architectures.base import AbstractArchitecture
 from intertwine.architectures.convolutional import Convolutional
 from intertwine.architectures.dense import Linear, Perceptron
 
-__all__ = ["ARCHITECTURES", "architecture_of"]
+__all__ = ["ARCHITECTURES", "architecture_from_state", "architecture_of", "architecture_to_state"]
 
 ARCHITECTURES: dict[str, type[AbstractArchitecture]] = {
     kind.name: kind for kind in (Perceptron, Linear, Convolutional)
@@ -55,6 +56,27 @@ def architecture_of(
     if name == Perceptron.name:
         return Perceptron(n_features, n_components, *widths)
     raise ValueError(f"architecture {name!r} is not known; choose from {list(ARCHITECTURES)}")
+
+
+def architecture_to_state(architecture: AbstractArchitecture) -> dict[str, Any]:
+    """What a model file holds of it.
+
+    Examples
+    --------
+    >>> state = architecture_to_state(Perceptron(5, 2, (8, 4)))
+    >>> state
+    {'name': 'mlp', 'sizes': {'n_features': 5, 'n_components': 2, 'hidden': [8, 4]}}
+    >>> architecture_from_state(state)
+    Perceptron(n_features=5, n_components=2, hidden=(8, 4))
+    """
+    sizes = {name: list(v) if isinstance(v, tuple) else v for name, v in vars(architecture).items()}
+    return {"name": architecture.name, "sizes": sizes}
+
+
+def architecture_from_state(state: Mapping[str, Any]) -> AbstractArchitecture:
+    """The architecture that gave this state."""
+    sizes = {name: tuple(v) if isinstance(v, list) else v for name, v in state["sizes"].items()}
+    return ARCHITECTURES[state["name"]](**sizes)
 
 
 def _valid_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:

@@ -16,7 +16,7 @@ from intertwine.fitting.vae_fit import FittedVAE
 from intertwine.fitting.vae_latents import encoded, log_densities, most_probable, prior_points
 from intertwine.mixed_effects.base import AbstractPosterior, VarianceComponents
 from intertwine.mixed_effects.choose import system_for
-from intertwine.networks import Autoencoder, Layer, decode, n_latents
+from intertwine.networks import Autoencoder, decode, n_latents
 
 __all__ = ["VAEModel"]
 
@@ -142,9 +142,7 @@ class VAEModel(AbstractLatentModel):
     def to_state(self) -> dict[str, Any]:
         found = self.found
         return {
-            "networks": {
-                name: [layer._asdict() for layer in layers] for name, layers in found.params._asdict().items()
-            },
+            "networks": found.params.to_state(),
             "spread": found.spread,
             "noise": self.noise,
             "variances": list(self.variances.effects),
@@ -165,9 +163,8 @@ class VAEModel(AbstractLatentModel):
     @classmethod
     def from_state(cls, state: Mapping[str, Any], effects: Sequence[AbstractRandomEffect]) -> VAEModel:
         """The model that ``to_state`` wrote."""
-        layers = {name: tuple(Layer(**layer) for layer in part) for name, part in state["networks"].items()}
         found = FittedVAE(
-            Autoencoder(**layers),
+            Autoencoder.from_state(state["networks"]),
             state["spread"],
             VarianceComponents(state["noise"], tuple(state["variances"])),
             state["residual"],

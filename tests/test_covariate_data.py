@@ -60,6 +60,11 @@ def test_every_container_is_read_alike(covariates, subject):
     assert data.category_labels("sex").tolist() == ["f", "m"]
 
 
+def test_columns_may_stand_in_another_order_after_the_fit():
+    data, _ = CovariateData.read(EFFECTS, inputs())
+    assert_read(data.visits(inputs({"unread": TIME, "sex": SEX, "age": AGE})))
+
+
 def test_columns_of_arrays_are_read_by_position():
     array = np.column_stack([np.arange(6.0), AGE])
     data, visits = CovariateData.read([Smooth(1), BySubject()], inputs(array, time=None))

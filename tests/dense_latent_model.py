@@ -90,6 +90,9 @@ class DenseLatentModel(AbstractSubjectPosterior):
             np.stack([cov[at, at] for _, cov, _ in self.axes]),
         )
 
+    def own_means(self):
+        return self.own()[0]
+
     def own(self):
         P, q = self.rows.n_subjects, self.rows.own.shape[1]
         at = self._place("own")
@@ -150,6 +153,7 @@ def assert_same_posterior(got, expected, rtol=1e-8, atol=1e-9):
         np.testing.assert_allclose(one, other, rtol=rtol, atol=atol, err_msg=name)
 
     same("log_evidence", got.log_evidence, expected.log_evidence)
+    same("own_means", got.own_means(), expected.own_means())
     for name, pair in {
         "shared": (got.shared, expected.shared),
         "own": (got.own(), expected.own()),

@@ -66,7 +66,7 @@ class MeanField(NamedTuple):
         return cls(
             posterior.shared.mean,
             1.0 / (1.0 / variances.shared + shared),
-            posterior.own()[0],
+            posterior.own_means(),
             _own_variance(rows, variances),
         )
 
@@ -87,7 +87,7 @@ class MeanField(NamedTuple):
         alone = given._replace(shared=np.empty((len(left), 0)))
         nothing_shared = variances._replace(shared=np.empty((0, len(variances.noise))))
         posterior = SubjectSystem(alone).posterior(Sites(left, np.zeros(left.shape)), nothing_shared)
-        return self._replace(own_mean=posterior.own()[0], own_variance=_own_variance(given, variances))
+        return self._replace(own_mean=posterior.own_means(), own_variance=_own_variance(given, variances))
 
     def moments(self, rows: SubjectRows, latent_mean: Array, latent_variance: Array) -> LatentVariances:
         """Second moments of noise and coefficients: the variances of the next EM step, before effects share them."""

@@ -143,6 +143,23 @@ class SubjectPosterior(AbstractSubjectPosterior):
         here = AxisSites.of(self.sites, self.rows.at(chunk), axis, float(self.variances.noise[axis]))
         return EliminatedChunk(self.rows, chunk, axis, self.variances, here, here.mean[:, None])
 
+    def own_means(self) -> Array:
+        means = np.empty((self.rows.n_subjects, self.rows.n_own, len(self._solved)))
+
+        def work(axis: int, part: int, chunks: list[Chunk]) -> None:
+            for chunk in chunks:
+                means[chunk.first : chunk.last, :, axis] = self._own_means(
+                    axis, self._eliminated(axis, chunk)
+                )
+
+        self.rows.each(len(self._solved), work)
+        return means
+
+    def _own_means(self, axis: int, eliminated: EliminatedChunk) -> Array:
+        c, p = eliminated.coefficient_rows(), self.rows.n_shared
+        b = c[:, p] - c[:, :p] @ self._solved[axis].mean
+        return b.reshape(len(eliminated.factors), self.rows.n_own) * eliminated.deviations
+
     def own(self) -> tuple[Array, Array]:
         P, q, n_axes, p = self.rows.n_subjects, self.rows.n_own, len(self._solved), self.rows.n_shared
         require_memory(
@@ -157,9 +174,8 @@ class SubjectPosterior(AbstractSubjectPosterior):
             for chunk in chunks:
                 eliminated = self._eliminated(axis, chunk)
                 c, m = eliminated.coefficient_rows(), chunk.last - chunk.first
-                b = (c[:, p] - c[:, :p] @ shared.mean).reshape(m, q)
                 spread = (c[:, :p] @ shared.root).reshape(m, q, p) * eliminated.deviations[:, None]
-                means[chunk.first : chunk.last, :, axis] = b * eliminated.deviations
+                means[chunk.first : chunk.last, :, axis] = self._own_means(axis, eliminated)
                 covariances[chunk.first : chunk.last, axis] = (
                     eliminated.own_covariances() + spread @ spread.transpose(0, 2, 1)
                 )

@@ -127,6 +127,10 @@ class AbstractSubjectPosterior(abc.ABC):
         """The shared coefficients given all sites."""
 
     @abc.abstractmethod
+    def own_means(self) -> Array:
+        """Means (P, q, K) of subjects' coefficients; costs far less than their covariances."""
+
+    @abc.abstractmethod
     def own(self) -> tuple[Array, Array]:
         """Means (P, q, K) and covariances (P, K, q, q) of subjects' coefficients; the shared ones integrated out."""
 

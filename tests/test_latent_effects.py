@@ -8,7 +8,8 @@ from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
 from intertwine.io import load_state, save_state
 from intertwine.mixed_effects.latent_effects import LatentEffects
-from intertwine.mixed_effects.subjects import LatentVariances
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import LatentVariances, Sites
 
 EFFECTS = [
     BySubject(),
@@ -125,6 +126,26 @@ def test_long_series_are_taken_by_state_space():
     assert LatentEffects.of([gaps], columns, subject).places[1].place == "own"
     short, whose = visits()
     assert LatentEffects.of([course], short, whose).places[1].place == "own"
+
+
+@pytest.mark.parametrize("kernel", ["matern32", "matern52"])
+def test_a_course_by_state_space_is_the_one_by_functions(kernel):
+    columns, subject = visits(n_subjects=5, each=25)
+    time = columns.numbers["time"]
+    rng = np.random.default_rng(3)
+    mean = np.sin(time)[:, None] * rng.normal(size=(5, 2))[subject] + 0.5 * rng.normal(size=(125, 2))
+    sites, found = Sites(mean, np.zeros(mean.shape)), []
+    for method in ("basis", "state-space"):
+        course = BySubject(Smooth("time", kernel, length_scale=2.0), method)
+        effects = LatentEffects.of([BySubject(), course], columns, subject)
+        rows = effects.rows(columns, subject, 5, effects.start_shape())
+        variances = effects.variances(np.full(2, 0.25), np.array([[100.0] * 2, [1.0] * 2]))
+        found.append(SubjectSystem(rows).posterior(sites, variances))
+    by_functions, by_filter = found  # but for their error, and the centre, which the levels take
+    np.testing.assert_allclose(by_functions.log_evidence, by_filter.log_evidence, atol=0.3)
+    one, other = by_functions.marginals(), by_filter.marginals()
+    assert np.abs(one.linear_mean - other.linear_mean).max() < 0.1
+    assert one.linear_mean.std() > 0.4
 
 
 def test_the_table_of_functions():

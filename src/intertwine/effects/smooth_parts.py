@@ -30,7 +30,9 @@ class SmoothPart(NamedTuple):
     boundary : float
         Half width of the box, in half ranges of the covariate; NaN by state space.
     missing_variance : float
-        The largest share of the prior's variance, over the rows of the fit, that the waves do not carry.
+        The largest share of the prior's variance, over the rows of the fit, that the waves do not carry. It is left
+        to the noise, and matters where a course is known much better than that: then more functions are wanted, or
+        a state space.
     """
 
     covariate: Any

@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 from dense_latent_model import DenseLatentModel, random_problem, trend_correlation
+from scipy import sparse
 from scipy.optimize import minimize
 
-from intertwine.datasets import fetch_pbcseq, fetch_sleepstudy
+from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
 from intertwine.mixed_effects.coefficient_priors import (
     CauchyPrior,
     EffectColumns,
@@ -80,6 +81,33 @@ def test_pbcseq_is_as_in_lme4_all_outcomes_at_once():
         assert found.variances.own[0, k] == pytest.approx(
             case["covariances"][0]["covariance"][0][0], rel=1e-4
         )
+
+
+def test_insteval_is_at_rest_where_lme4_came_to_rest():
+    """2,972 students are subjects, 1,128 lecturers shared columns: the evidence, and that it has its maximum there."""
+    marks = table(fetch_insteval)
+    case = CASES["InstEval (1 | s) + (1 | d)"]
+    student, lecturer = (
+        np.unique(marks.groups[name], return_inverse=True)[1] for name in ("student", "lecturer")
+    )
+    n, service = len(student), marks.data[:, list(marks.feature_names).index("service")]
+    of_lecturer = sparse.csr_array((np.ones(n), (np.arange(n), lecturer)))
+    shared = sparse.hstack([of_lecturer, np.column_stack([np.ones(n), service])]).tocsr()
+    found = {part["term"]: part["covariance"][0][0] for part in case["covariances"]}
+    variance = np.full((1130, 1), found["d"])
+    variance[-2:] = np.inf
+    variances = LatentVariances(
+        np.array([case["noise"]]), variance, np.array([[found["s"]]]), np.empty((0, 1))
+    )
+    rows = SubjectRows(student, student.max() + 1, shared, np.ones((n, 1)))
+    sites = Sites(marks.target[:, None].astype(float), np.zeros((n, 1)))
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    assert posterior.log_evidence[0] == pytest.approx(case["log_likelihood"], abs=1e-5)
+    np.testing.assert_allclose(posterior.shared.mean[-2:, 0], case["fixed"], rtol=1e-5)
+    moments = posterior.moments()
+    assert moments.noise[0] == pytest.approx(case["noise"], rel=1e-5)
+    assert moments.own[0, 0] == pytest.approx(found["s"], rel=1e-4)
+    assert moments.shared[:-2].mean() == pytest.approx(found["d"], rel=1e-4)
 
 
 def learnt(columns, variances):

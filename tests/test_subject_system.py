@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from dense_latent_model import DenseLatentModel, assert_same_posterior, random_problem
+from scipy import sparse
 
 from intertwine import resources
 from intertwine.mixed_effects import subject_rows
@@ -108,6 +109,41 @@ def test_trends_at_times_that_nearly_agree_lose_no_digits(kernel):
     np.testing.assert_allclose(posterior.log_evidence, expected.log_evidence, rtol=1e-9)
     for one, other in zip(posterior.marginals(), expected.marginals(), strict=True):
         np.testing.assert_allclose(one, other, rtol=1e-7)
+
+
+def few_of_many(rng, **given):
+    """A problem whose rows have one or two of 30 shared columns, dense and sparse."""
+    rows, sites, variances = random_problem(rng, lengths=(5, 3, 8, 2, 6, 14, 4), p=30, **given)
+    rows.shared[rng.uniform(size=rows.shared.shape) > 0.05] = 0.0
+    return rows, rows._replace(shared=sparse.csr_array(rows.shared)), sites, variances
+
+
+def test_sparse_shared_columns_are_as_dense_ones(monkeypatch):
+    rng = np.random.default_rng(4)
+    rows, few, sites, variances = few_of_many(rng, trends=(Trend(None, "matern12", 1.0),))
+    monkeypatch.setattr(subject_rows, "_CHUNK", 4 * subject_rows._SPARSE)
+    assert len(SubjectSystem(few).rows.chunks()) > 3
+    posterior = SubjectSystem(few).posterior(sites, variances)
+    assert_same_posterior(posterior, DenseLatentModel(rows, sites, variances))
+    for one, other in zip(
+        predict_subjects(posterior.shared, variances, few, sites),
+        predict_subjects(posterior.shared, variances, rows, sites),
+        strict=True,
+    ):
+        np.testing.assert_allclose(one, other, rtol=1e-8)
+
+
+def test_draws_with_sparse_shared_columns(monkeypatch):
+    rng = np.random.default_rng(4)
+    rows, few, sites, variances = few_of_many(rng, n_axes=1)
+    monkeypatch.setattr(subject_rows, "_CHUNK", 4 * subject_rows._SPARSE)
+    posterior = SubjectSystem(few).posterior(sites, variances)
+    mean, covariance = DenseLatentModel(rows, sites, variances).joint(0)
+    assert_drawn(posterior.draw(rng, 20_000)[:, :, 0], mean, covariance)
+    marginals = predict_subjects(posterior.shared, variances, few, sites)
+    drawn = draw_subjects(posterior.shared, variances, few, sites, rng, 20_000)
+    np.testing.assert_allclose(drawn.mean(axis=0), marginals.linear_mean, atol=0.05)
+    np.testing.assert_allclose(drawn.var(axis=0), marginals.linear_variance, rtol=0.08)
 
 
 def test_chunks_and_threads_change_nothing(monkeypatch):

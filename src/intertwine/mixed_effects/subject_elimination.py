@@ -76,7 +76,7 @@ class EliminatedChunk:
     responses : array of shape (rows, s)
         Columns in place of z̃; read where there are sites.
     with_shared : bool
-        Whether the shared features F are among the columns.
+        Whether the shared features F are among the columns; p below are those that its rows have.
     """
 
     def __init__(
@@ -90,7 +90,11 @@ class EliminatedChunk:
         with_shared: bool = True,
     ) -> None:
         self.rows, self.chunk, self.sites = rows, chunk, sites
-        self.n_own, self.n_shared = rows.n_own, rows.n_shared if with_shared else 0
+        self.shared: Array = np.empty((len(responses), 0))
+        self.columns: slice | NDArray[np.int64] = slice(0, 0)
+        if with_shared:
+            self.shared, self.columns = rows.shared_block(chunk)
+        self.n_own, self.n_shared = rows.n_own, self.shared.shape[1]
         self.deviations = np.sqrt(variances.own[:, axis])
         self.responses = responses
         n, m = chunk.rows.stop - chunk.rows.start, chunk.last - chunk.first
@@ -107,10 +111,7 @@ class EliminatedChunk:
             kernels.stack(chunk.starts, self.n_own, white[:, self.n_own :], np.ones(n), 0, self.stacked)
         else:
             own = rows.own[chunk.rows] * sites.weight[:, None]
-            if with_shared:
-                kernels.stack(
-                    chunk.starts, self.n_own, rows.shared[chunk.rows], sites.weight, 0, self.stacked
-                )
+            kernels.stack(chunk.starts, self.n_own, self.shared, sites.weight, 0, self.stacked)
             kernels.stack(chunk.starts, self.n_own, responses, sites.weight, self.n_shared, self.stacked)
         self.log_determinant += kernels.eliminate(
             chunk.starts, own, self.deviations, self.stacked, self.factors
@@ -122,18 +123,21 @@ class EliminatedChunk:
 
     def _columns(self) -> Array:
         """[U, F, responses] at the rows."""
-        at = self.chunk.rows
-        shared = self.rows.shared[at] if self.n_shared else np.empty((at.stop - at.start, 0))
-        return np.hstack([self.rows.own[at], shared, self.responses])
+        return np.hstack([self.rows.own[self.chunk.rows], self.shared, self.responses])
 
     @property
     def log_normaliser(self) -> float:
         """−½ log det (2π W⁻¹)."""
         return -0.5 * (self.n_sites * _LOG_TWO_PI + self.log_determinant)
 
-    def gram(self) -> Array:
-        """[F, responses]ᵀ W [F, responses]."""
-        return self.stacked.T @ self.stacked
+    def add_gram(self, total: Array) -> None:
+        """Add [F, responses]ᵀ W [F, responses] where these columns stand among all, the responses last."""
+        gram = self.stacked.T @ self.stacked
+        if isinstance(self.columns, slice):
+            total += gram
+        else:
+            at = np.concatenate([self.columns, np.arange(len(total) - self.responses.shape[1], len(total))])
+            total[at[:, None], at] += gram
 
     @cached_property
     def _smoothed(self) -> SmoothedColumns | None:
@@ -144,8 +148,7 @@ class EliminatedChunk:
         own, q = self.rows.own[self.chunk.rows], self.n_own
         n, width = len(own), self.stacked.shape[1]
         columns, variance = np.zeros((n, width)), np.zeros(n)
-        if self.n_shared:
-            columns[:, : self.n_shared] = self.rows.shared[self.chunk.rows]
+        columns[:, : self.n_shared] = self.shared
         if self._smoothed is not None:
             explained = self._smoothed.values.sum(axis=0)
             own = own - explained[:, :q]

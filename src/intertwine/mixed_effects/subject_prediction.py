@@ -26,6 +26,7 @@ from intertwine.resources import require_memory
 __all__ = ["draw_rows", "draw_subjects", "predict_subjects"]
 
 Array = NDArray[np.float64]
+Roots = Callable[[int, slice | NDArray[np.int64]], Array]
 
 
 def predict_subjects(
@@ -64,16 +65,17 @@ def predict_subjects(
         "fewer subjects at a time",
     )
     out = Marginals(*(np.empty((n, n_axes)) for _ in range(4)))
-    roots = [covariance_root(covariance) for covariance in shared.covariance]
+    roots = _roots(shared)
 
     def work(axis: int, part: int, chunks: list[Chunk]) -> None:
         for chunk in chunks:
             at = ordered.at(chunk)
             here = AxisSites.of(sites, at, axis, float(variances.noise[axis]))
-            missed = here.mean - ordered.shared[chunk.rows] @ shared.mean[:, axis]
-            eliminated = EliminatedChunk(ordered, chunk, axis, variances, here, missed[:, None])
-            correction, variance = _given_own_sites(eliminated, roots[axis])
-            mean = ordered.shared[chunk.rows] @ shared.mean[:, axis] + correction[:, 0]
+            expected = ordered.shared[chunk.rows] @ shared.mean[:, axis]
+            missed = (here.mean - expected)[:, None]
+            eliminated = EliminatedChunk(ordered, chunk, axis, variances, here, missed)
+            correction, variance = _given_own_sites(eliminated, roots(axis, eliminated.columns))
+            mean = expected + correction[:, 0]
             factor, left = here.noise_given_linear()
             out.linear_mean[at, axis], out.linear_variance[at, axis] = mean, variance
             out.mean[at, axis] = mean + factor * (here.mean - mean)
@@ -81,6 +83,20 @@ def predict_subjects(
 
     ordered.each(n_axes, work)
     return out
+
+
+def _roots(shared: SharedPosterior) -> Roots:
+    """Roots of the covariance, of all columns or of those that a chunk has."""
+    whole: dict[int, Array] = {}
+
+    def root(axis: int, columns: slice | NDArray[np.int64]) -> Array:
+        if isinstance(columns, slice):
+            if axis not in whole:
+                whole[axis] = covariance_root(shared.covariance[axis])
+            return whole[axis]
+        return covariance_root(shared.covariance[axis][columns[:, None], columns])
+
+    return root
 
 
 def _given_own_sites(eliminated: EliminatedChunk, root: Array) -> tuple[Array, Array]:
@@ -120,15 +136,16 @@ def draw_subjects(
         Whether of z, with its noise, and not of its linear part.
     """
     ordered = SortedRows(rows)
-    roots = [covariance_root(covariance) for covariance in shared.covariance]
+    roots = _roots(shared)
 
     def start(axis: int, chunk: Chunk, generator: np.random.Generator) -> Array:
         """F a at the rows, of an a of each subject's own."""
         n_subjects = chunk.last - chunk.first
-        unit = generator.standard_normal((n_draws, n_subjects, ordered.n_shared))
-        a = unit @ roots[axis].T + shared.mean[:, axis]
+        block, columns = ordered.shared_block(chunk)
+        unit = generator.standard_normal((n_draws, n_subjects, block.shape[1]))
+        a = unit @ roots(axis, columns).T + shared.mean[columns, axis]
         of_row = np.repeat(np.arange(n_subjects), np.diff(chunk.starts))
-        return np.einsum("ij,sij->is", ordered.shared[chunk.rows], a[:, of_row])
+        return np.einsum("ij,sij->is", block, a[:, of_row])
 
     return draw_rows(ordered, variances, sites, rng, n_draws, noise, start, roots)
 
@@ -141,7 +158,7 @@ def draw_rows(
     n_draws: int,
     noise: bool,
     start: Callable[[int, Chunk, np.random.Generator], Array],
-    roots: list[Array] | None,
+    roots: Roots | None,
 ) -> Array:
     """Draws (n_draws, n, K), given F a at a chunk's rows; a learns from a subject's sites where roots are given."""
     require_fit(ordered, sites, variances)
@@ -170,11 +187,10 @@ def draw_rows(
             trends.draw(generator, drawn)
             error = generator.standard_normal(drawn.shape) * np.sqrt(here.noise + here.variance)[:, None]
             missed = here.mean[:, None] - drawn - error
-            root = None if roots is None else roots[axis]
-            eliminated = EliminatedChunk(
-                ordered, chunk, axis, variances, here, missed, with_shared=root is not None
-            )
-            drawn += _given_own_sites(eliminated, np.empty((0, 0)) if root is None else root)[0]
+            with_shared = roots is not None
+            eliminated = EliminatedChunk(ordered, chunk, axis, variances, here, missed, with_shared)
+            root = np.empty((0, 0)) if roots is None else roots(axis, eliminated.columns)
+            drawn += _given_own_sites(eliminated, root)[0]
             if noise:
                 factor, left = here.noise_given_linear()
                 drawn += factor[:, None] * (here.mean[:, None] - drawn)

@@ -9,6 +9,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from intertwine.mixed_effects.subject_trends import checked_times
 from intertwine.mixed_effects.subjects import SubjectRows
@@ -20,7 +21,11 @@ Array = NDArray[np.float64]
 
 _CHUNK = 2**18  # entries of the columns that a chunk works on: they stay in a core's memory
 _PARTS = 16  # into which axes and subjects are dealt, whatever the number of threads, so that sums do not depend on it
-_SMALL = 100_000  # entries that one thread is done with before another has woken up
+_SPARSE = (
+    2**12
+)  # columns that a sparse matrix counts for: its chunks are short, so that few columns are there
+_SUMS = 2**25  # entries that the matrices of all parts may have
+_SMALL = 2_000_000  # entries that one thread is done with before another has woken up
 
 
 class Chunk(NamedTuple):
@@ -49,11 +54,16 @@ class SortedRows:
     def __init__(self, rows: SubjectRows) -> None:
         subject = np.asarray(rows.subject, dtype=np.int64)
         self.n_rows, self.n_subjects = len(subject), int(rows.n_subjects)
-        shared, own = (np.asarray(part, dtype=np.float64) for part in (rows.shared, rows.own))
+        own = np.asarray(rows.own, dtype=np.float64)
+        if sparse.issparse(rows.shared):
+            shared = sparse.csr_array(rows.shared, dtype=np.float64, copy=True)
+            shared.sum_duplicates()
+        else:
+            shared = np.asarray(rows.shared, dtype=np.float64)
         for name, part in (("shared", shared), ("own", own)):
-            if part.ndim != 2 or len(part) != self.n_rows:
+            if part.ndim != 2 or part.shape[0] != self.n_rows:
                 raise ValueError(f"{name} features have the shape {part.shape}, expecting ({self.n_rows}, …)")
-            if not np.isfinite(part).all():
+            if not np.isfinite(part.data if sparse.issparse(part) else part).all():
                 raise ValueError(f"{name} features are not finite")
         if self.n_rows and (subject.min() < 0 or subject.max() >= self.n_subjects):
             raise ValueError(f"subjects are numbered from 0 to {self.n_subjects - 1}")
@@ -61,7 +71,11 @@ class SortedRows:
         self.order: NDArray[np.int64] | None = _order(subject, times)
         counts = np.bincount(subject, minlength=self.n_subjects)
         self.starts = np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
-        self.shared, self.own = self.sorted(shared), self.sorted(own)
+        self.own = self.sorted(own)
+        if sparse.issparse(shared):
+            self.shared = shared if self.order is None else shared[self.order]
+        else:
+            self.shared = self.sorted(shared)
         self.times = self.sorted(np.column_stack([np.empty((self.n_rows, 0)), *times]))
         _require_order(self.times, self.sorted_subject())
 
@@ -81,13 +95,24 @@ class SortedRows:
         """Values of the rows in this order, contiguous."""
         return np.ascontiguousarray(values if self.order is None else values[self.order])
 
+    def shared_block(self, chunk: Chunk) -> tuple[Array, slice | NDArray[np.int64]]:
+        """Shared features of a chunk's rows (rows, c), and which columns these are: those that are there at all."""
+        if not sparse.issparse(self.shared):
+            return self.shared[chunk.rows], slice(None)
+        first, last = self.shared.indptr[chunk.rows.start], self.shared.indptr[chunk.rows.stop]
+        columns, place = np.unique(self.shared.indices[first:last], return_inverse=True)
+        counts = np.diff(self.shared.indptr[chunk.rows.start : chunk.rows.stop + 1])
+        block = np.zeros((len(counts), len(columns)))
+        block[np.repeat(np.arange(len(counts)), counts), place] = self.shared.data[first:last]
+        return block, columns
+
     def at(self, chunk: Chunk) -> slice | NDArray[np.int64]:
         """The rows of a chunk, as they were given."""
         return chunk.rows if self.order is None else self.order[chunk.rows]
 
     def chunks(self) -> list[Chunk]:
         """All subjects, few or many of them at a time, however long they are."""
-        width = self.n_shared + self.n_own + 1
+        width = _SPARSE if sparse.issparse(self.shared) else self.n_shared + self.n_own + 1
         size = self.starts + self.n_own * np.arange(self.n_subjects + 1)
         number = size // max(1, _CHUNK // width)
         bounds = np.unique(np.concatenate([[0], np.flatnonzero(np.diff(number)), [self.n_subjects]]))
@@ -102,7 +127,7 @@ class SortedRows:
         Returns how many parts there are; they do not depend on the number of threads.
         """
         chunks = self.chunks()
-        n_parts = max(1, min(len(chunks), -(-_PARTS // max(n_axes, 1))))
+        n_parts = max(1, min(len(chunks), -(-_PARTS // max(n_axes, 1)), _SUMS // (self.n_shared + 1) ** 2))
         bounds = np.linspace(0, len(chunks), n_parts + 1).astype(int)
         jobs = [
             (axis, part, chunks[first:last])

@@ -11,7 +11,12 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.mixed_effects.shared_coefficients import SharedInformation, SharedSolution, solve_shared
+from intertwine.mixed_effects.shared_coefficients import (
+    SharedInformation,
+    SharedSolution,
+    covariance_root,
+    solve_shared,
+)
 from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
 from intertwine.mixed_effects.subject_prediction import draw_rows
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
@@ -86,7 +91,7 @@ class SubjectSystem:
             for chunk in chunks:
                 here = AxisSites.of(sites, self.rows.at(chunk), axis, float(variances.noise[axis]))
                 eliminated = EliminatedChunk(self.rows, chunk, axis, variances, here, here.mean[:, None])
-                total += eliminated.gram()
+                eliminated.add_gram(total)
                 constant += eliminated.log_normaliser
             grams[axis, part], constants[axis, part] = total, constant
 
@@ -139,6 +144,12 @@ class SubjectPosterior(AbstractSubjectPosterior):
             np.stack([one.root @ one.root.T for one in self._solved]),
         )
 
+    def _root(self, axis: int, columns: slice | NDArray[np.int64]) -> Array:
+        """A root of the covariance of some shared coefficients, square."""
+        if isinstance(columns, slice):
+            return self._solved[axis].root
+        return covariance_root(self.shared.covariance[axis][columns[:, None], columns])
+
     def _eliminated(self, axis: int, chunk: Chunk) -> EliminatedChunk:
         here = AxisSites.of(self.sites, self.rows.at(chunk), axis, float(self.variances.noise[axis]))
         return EliminatedChunk(self.rows, chunk, axis, self.variances, here, here.mean[:, None])
@@ -156,12 +167,12 @@ class SubjectPosterior(AbstractSubjectPosterior):
         return means
 
     def _own_means(self, axis: int, eliminated: EliminatedChunk) -> Array:
-        c, p = eliminated.coefficient_rows(), self.rows.n_shared
-        b = c[:, p] - c[:, :p] @ self._solved[axis].mean
+        c, p = eliminated.coefficient_rows(), eliminated.n_shared
+        b = c[:, p] - c[:, :p] @ self._solved[axis].mean[eliminated.columns]
         return b.reshape(len(eliminated.factors), self.rows.n_own) * eliminated.deviations
 
     def own(self) -> tuple[Array, Array]:
-        P, q, n_axes, p = self.rows.n_subjects, self.rows.n_own, len(self._solved), self.rows.n_shared
+        P, q, n_axes = self.rows.n_subjects, self.rows.n_own, len(self._solved)
         require_memory(
             8.0 * P * q * n_axes * (q + 1),
             f"the covariances of {q} coefficients of {P:,} subjects and {n_axes} axes",
@@ -170,11 +181,11 @@ class SubjectPosterior(AbstractSubjectPosterior):
         means, covariances = np.empty((P, q, n_axes)), np.empty((P, n_axes, q, q))
 
         def work(axis: int, part: int, chunks: list[Chunk]) -> None:
-            shared = self._solved[axis]
             for chunk in chunks:
                 eliminated = self._eliminated(axis, chunk)
-                c, m = eliminated.coefficient_rows(), chunk.last - chunk.first
-                spread = (c[:, :p] @ shared.root).reshape(m, q, p) * eliminated.deviations[:, None]
+                c, m = eliminated.coefficient_rows()[:, : eliminated.n_shared], chunk.last - chunk.first
+                spread = c @ self._root(axis, eliminated.columns)
+                spread = spread.reshape(m, q, c.shape[1]) * eliminated.deviations[:, None]
                 means[chunk.first : chunk.last, :, axis] = self._own_means(axis, eliminated)
                 covariances[chunk.first : chunk.last, axis] = (
                     eliminated.own_covariances() + spread @ spread.transpose(0, 2, 1)
@@ -204,7 +215,8 @@ class SubjectPosterior(AbstractSubjectPosterior):
         ]
 
         def start(axis: int, chunk: Chunk, generator: np.random.Generator) -> Array:
-            return self.rows.shared[chunk.rows] @ shared[axis]
+            block, columns = self.rows.shared_block(chunk)
+            return block @ shared[axis][columns]
 
         return draw_rows(self.rows, self.variances, self.sites, rng, n_draws, noise, start, None)
 
@@ -244,11 +256,12 @@ class SubjectPosterior(AbstractSubjectPosterior):
 
     def _visit_chunk(self, axis: int, chunk: Chunk, out: Marginals | None) -> Array:
         """Number of sites, Σ E ε² at them, Σ E b² (q,), and of each trend what its mean square is too large by."""
-        p, shared = self.rows.n_shared, self._solved[axis]
         eliminated = self._eliminated(axis, chunk)
+        p, shared = eliminated.n_shared, self._solved[axis].mean[eliminated.columns]
+        root = self._root(axis, eliminated.columns)
         sites, seen = eliminated.sites, eliminated.at_rows()
-        mean = seen.columns[:, :p] @ shared.mean - seen.columns[:, p]
-        scaled = seen.columns[:, :p] @ shared.root
+        mean = seen.columns[:, :p] @ shared - seen.columns[:, p]
+        scaled = seen.columns[:, :p] @ root
         variance = seen.variance + np.einsum("ij,ij->i", scaled, scaled)
         factor, left = sites.noise_given_linear()
         if out is not None:
@@ -259,12 +272,12 @@ class SubjectPosterior(AbstractSubjectPosterior):
         there = sites.weight > 0.0
         squares = (factor**2 * ((sites.mean - mean) ** 2 + variance) + left)[there].sum()
         c = eliminated.coefficient_rows()
-        b, spread = c[:, p] - c[:, :p] @ shared.mean, c[:, :p] @ shared.root
+        b, spread = c[:, p] - c[:, :p] @ shared, c[:, :p] @ root
         own = (b**2 + np.einsum("ij,ij->i", spread, spread)).reshape(len(eliminated.factors), -1).sum(axis=0)
         own = own * eliminated.deviations**2 + eliminated.own_variances().sum(axis=0)
         pull, trends = sites.weight**2 * (sites.mean - mean), []
         for trend in eliminated.trends_at_rows():
-            value = trend.columns[:, :p] @ shared.mean - trend.columns[:, p]
-            common = np.einsum("ij,ij->i", trend.columns[:, :p] @ shared.root, scaled) + trend.variance
+            value = trend.columns[:, :p] @ shared - trend.columns[:, p]
+            common = np.einsum("ij,ij->i", trend.columns[:, :p] @ root, scaled) + trend.variance
             trends.append(float(np.sum(pull * value) - np.sum(sites.weight**2 * common)))
         return np.concatenate([[float(there.sum()), squares], own, trends])

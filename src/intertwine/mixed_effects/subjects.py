@@ -22,6 +22,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 __all__ = [
     "AbstractSubjectPosterior",
@@ -61,8 +62,8 @@ class SubjectRows(NamedTuple):
     subject : ndarray of int, shape (n,)
         0 … n_subjects − 1.
     n_subjects : int
-    shared : ndarray of shape (n, p)
-        Features of the coefficients that all subjects share.
+    shared : ndarray or sparse matrix of shape (n, p)
+        Features of the coefficients that all subjects share; sparse where a visit has few of many, as of categories.
     own : ndarray of shape (n, q)
         Features of the coefficients of each subject; q may be 0.
     trends : tuple of Trend
@@ -70,7 +71,7 @@ class SubjectRows(NamedTuple):
 
     subject: NDArray[np.int64]
     n_subjects: int
-    shared: Array
+    shared: Array | sparse.csr_array
     own: Array
     trends: tuple[Trend, ...] = ()
 

@@ -121,3 +121,14 @@ def test_trends_by_state_space_are_refused():
     trend = Trend(np.arange(float(len(mean))), "matern32", 1.0)
     with pytest.raises(ValueError, match="method='basis'"):
         MeanField.best(rows._replace(trends=(trend,)), mean, variances)
+
+
+def test_an_effect_of_variance_zero_is_not_there():
+    rows, mean, variance, variances = visits()
+    variances.shared[1], variances.own[0, 1] = 0.0, 0.0
+    found = MeanField.best(rows, mean, variances)
+    assert np.all(found.shared_variance[1] == 0.0)
+    without = rows._replace(shared=np.delete(rows.shared, 1, axis=1))
+    fewer = variances._replace(shared=np.delete(variances.shared, 1, axis=0))
+    expected = MeanField.best(without, mean, fewer).bound(without, mean, variance, fewer)
+    np.testing.assert_allclose(found.bound(rows, mean, variance, variances), expected, rtol=1e-10)

@@ -65,7 +65,7 @@ class MeanField(NamedTuple):
         shared = np.sum(rows.shared**2, axis=0)[:, None] / variances.noise
         return cls(
             posterior.shared.mean,
-            1.0 / (1.0 / variances.shared + shared),
+            _given_data(variances.shared, shared),
             posterior.own_means(),
             _own_variance(rows, variances),
         )
@@ -126,16 +126,22 @@ def latent_entropy(latent_variance: Array) -> Array:
 
 
 def _divergence(mean: Array, variance: Array, prior: Array) -> Array:
-    flat = np.isinf(prior)
-    safe = np.where(flat, 1.0, prior)
-    proper = 0.5 * ((mean**2 + variance) / safe - 1.0 + np.log(safe) - np.log(variance))
-    return np.where(flat, -0.5 * np.log(2.0 * np.pi * np.e * variance), proper)
+    flat, zero = np.isinf(prior), prior == 0.0
+    safe, spread = np.where(flat | zero, 1.0, prior), np.where(zero, 1.0, variance)
+    proper = np.where(zero, 0.0, 0.5 * ((mean**2 + variance) / safe - 1.0 + np.log(safe) - np.log(spread)))
+    return np.where(flat, -0.5 * np.log(2.0 * np.pi * np.e * spread), proper)
 
 
 def _own_variance(rows: SubjectRows, variances: LatentVariances) -> Array:
     squares = np.zeros((rows.n_subjects, rows.own.shape[1]))
     np.add.at(squares, rows.subject, rows.own**2)
-    return 1.0 / (1.0 / variances.own + squares[:, :, None] / variances.noise)
+    return _given_data(variances.own, squares[:, :, None] / variances.noise)
+
+
+def _given_data(prior: Array, precision: Array) -> Array:
+    """1 / (1 / prior + precision), where the prior may be zero or infinite."""
+    with np.errstate(divide="ignore"):
+        return np.where(np.isinf(prior), 1.0 / precision, 1.0 / (1.0 / prior + precision))
 
 
 def _refuse_trends(rows: SubjectRows) -> None:

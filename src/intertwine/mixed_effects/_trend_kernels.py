@@ -92,16 +92,28 @@ def _reads(process, times, i, H):
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def _product(left, right, out):
-    """Product left @ right for small left; zeros of left cost nothing."""
+def _product(left, transposed, right, out):
+    """Product of a small matrix, or of its transpose, with columns; zeros cost nothing."""
     for a in range(len(left)):
         for m in range(right.shape[1]):
             out[a, m] = 0.0
-        for z in range(len(right)):
-            x = left[a, z]
+        for z in range(len(left)):
+            x = left[z, a] if transposed else left[a, z]
             if x != 0.0:
                 for m in range(right.shape[1]):
                     out[a, m] += x * right[z, m]
+
+
+@njit(cache=True, nogil=True)
+def _sandwich(left, transposed, middle, half, out):
+    """L M Lᵀ of a symmetric M, or with Lᵀ in the place of L; out may be M."""
+    _product(left, transposed, middle, half)
+    for a in range(len(left)):
+        for b in range(len(left)):
+            total = 0.0
+            for z in range(len(left)):
+                total += half[a, z] * (left[z, b] if transposed else left[b, z])
+            out[a, b] = total
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -118,9 +130,8 @@ def _forward(first, last, times, process, columns, noise, seen, whitened, kept, 
     for i in range(first, last):
         t = i - first if kept else 0
         _transition(process, times, before, i, A[t], Q)
-        _product(A[t], variance, half)
-        _product(half, A[t].T, variance)
-        _product(A[t], mean, moved)
+        _sandwich(A[t], False, variance, half, variance)
+        _product(A[t], False, mean, moved)
         for a in range(d):
             for b in range(d):
                 variance[a, b] += Q[a, b]
@@ -212,7 +223,7 @@ def smooth_columns(starts, times, process, columns, noise, seen, smoothed, covar
     """E[g_j | the column is data] of each process, (J, rows, w), and Cov(g_j, Σ g) then, (J, rows)."""
     d, w, J = len(process.at_rest), columns.shape[1], len(process.order)
     whitened, row, H = np.empty(columns.shape), np.empty(w), np.empty(d)
-    carried, half, PN, PNP = np.empty((d, w)), np.empty((d, d)), np.empty((d, d)), np.empty((d, d))
+    carried, half, PNP = np.empty((d, w)), np.empty((d, d)), np.empty((d, d))
     for s in range(len(starts) - 1):
         first, last = starts[s] - starts[0], starts[s + 1] - starts[0]
         T = last - first
@@ -225,9 +236,8 @@ def smooth_columns(starts, times, process, columns, noise, seen, smoothed, covar
             _reads(process, times, i, H)
             if S[t] > 0.0:
                 _add_row(H, K[t], S[t], whitened[i], r, N, row)
-            _product(P[t], N, PN)
-            _product(PN, P[t], PNP)
-            _product(P[t], r, carried)
+            _sandwich(P[t], False, N, half, PNP)
+            _product(P[t], False, r, carried)
             for j in range(J):
                 at, total = process.place[j], 0.0
                 for m in range(w):
@@ -235,10 +245,9 @@ def smooth_columns(starts, times, process, columns, noise, seen, smoothed, covar
                 for b in range(d):
                     total += H[at] * H[b] * (P[t, at, b] - PNP[at, b])
                 covariance[j, i] = total
-            _product(A[t].T, r, carried)  # back over the step to this row
-            _product(A[t].T, N, half)
-            _product(half, A[t], N)
-            r[:] = carried
+            _product(A[t], True, r, carried)  # back over the step to this row
+            _sandwich(A[t], True, N, half, N)
+            r, carried = carried, r
 
 
 @njit(cache=True, nogil=True)
@@ -255,8 +264,8 @@ def draw_values(starts, times, process, unit, drawn):
         for i in range(first, starts[subject + 1] - starts[0]):
             _transition(process, times, before, i, A, Q)
             _semidefinite_factor(Q)
-            _product(A, state, mean)
-            _product(start if i == first else Q, unit[i], error)
+            _product(A, False, state, mean)
+            _product(start if i == first else Q, False, unit[i], error)
             for a in range(d):
                 for m in range(s):
                     state[a, m] = mean[a, m] + error[a, m]

@@ -177,14 +177,9 @@ def draw_rows(
             drawn = start(axis, chunk, generator) + _draw_own(
                 ordered, variances, axis, chunk, generator, n_draws
             )
-            trends = ChunkTrends(
-                ordered.trends,
-                ordered.times[chunk.rows],
-                chunk.starts,
-                variances.trends[:, axis],
-                here.weight,
-            )
-            trends.draw(generator, drawn)
+            if ordered.trends:
+                given = ordered.trends, ordered.times[chunk.rows], chunk.starts
+                ChunkTrends(*given, variances.trends[:, axis], here.weight).draw(generator, drawn)
             error = generator.standard_normal(drawn.shape) * np.sqrt(here.noise + here.variance)[:, None]
             missed = here.mean[:, None] - drawn - error
             with_shared = roots is not None

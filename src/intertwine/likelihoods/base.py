@@ -7,6 +7,7 @@ its mean, or the logit, the logarithm or the latent scale of it. With outputs ze
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Iterator
 from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
@@ -15,6 +16,8 @@ from numpy.typing import NDArray
 __all__ = ["AbstractLikelihood", "NoParams", "Noise", "Units"]
 
 Array = NDArray[np.float64]
+
+_PIECE = 1 << 20  # entries
 
 
 class Units(NamedTuple):
@@ -32,15 +35,31 @@ class Units(NamedTuple):
         return (location - self.center) / self.scale
 
     @classmethod
-    def standard(cls, values: Array) -> Units:
-        """Mean and standard deviation of what was observed; scale one where a column does not vary."""
-        there = np.isfinite(values)
-        count = np.maximum(there.sum(axis=0), 1)
-        center = np.where(there, values, 0.0).sum(axis=0) / count
-        spread = np.sqrt((np.where(there, values - center, 0.0) ** 2).sum(axis=0) / count)
+    def standard(cls, values: Array, shown: Callable[[Array], Array] = np.asarray) -> Units:
+        """Mean and standard deviation of what was observed, or of what is ``shown`` of it.
+
+        The scale is one where a column does not vary.
+        """
+        p = values.shape[1]
+        count, center, square = np.zeros(p), np.zeros(p), np.zeros(p)
+        for part in _pieces(values):
+            count += np.isfinite(part).sum(axis=0)
+            center += np.nansum(shown(part), axis=0, dtype=np.float64)
+        count = np.maximum(count, 1.0)
+        center /= count
+        for part in _pieces(values):
+            square += np.nansum((shown(part) - center) ** 2, axis=0, dtype=np.float64)
+        spread = np.sqrt(square / count)
         # a constant's mean is off by rounding
         varies = spread > 1e-12 * np.maximum(np.abs(center), 1e-300)
         return cls(center, np.where(varies, spread, 1.0))
+
+
+def _pieces(values: Array) -> Iterator[Array]:
+    """Some rows at a time: no copy of a whole table."""
+    size = max(1, _PIECE // max(values.shape[1], 1))
+    for first in range(0, len(values), size):
+        yield values[first : first + size]
 
 
 class NoParams(NamedTuple):

@@ -37,9 +37,7 @@ class _Block(NamedTuple):
 
     def of(self, values: Any) -> Any:
         """These columns of values (…, p)."""
-        if isinstance(self.columns, range):
-            return values[..., self.columns.start : self.columns.stop]
-        return values[..., np.array(self.columns)]
+        return _columns(values, self.columns)
 
     def units(self, units: Units) -> Units:
         return Units(self.of(units.center), self.of(units.scale))
@@ -102,18 +100,18 @@ class ColumnLikelihood:
         ValueError
             Where values are not of their column's kind; the message names the columns and says what to do.
         """
-        blocks = []
+        blocks, p = [], X.shape[1]
+        shown, outputs = (Units(np.empty(p), np.empty(p)) for _ in range(2))
         for kind in dict.fromkeys(kinds):
             columns = tuple(j for j, other in enumerate(kinds) if other == kind)
-            values = X[:, list(columns)]
-            _refuse(kind, columns, *KINDS[kind].faults(values), X.shape[1], names)
-            blocks.append(_Block(KINDS[kind].of(values, noise), _place(columns)))
-        outputs, shown = Units(np.zeros(X.shape[1]), np.ones(X.shape[1])), np.array(X)
-        for likelihood, place in blocks:
-            own = np.array(place)
-            outputs.center[own], outputs.scale[own] = likelihood.output_units(X[:, own])
-            shown[:, own] = likelihood.shown(X[:, own])
-        return cls(tuple(blocks), _single(Units.standard(shown)), _single(outputs))
+            place = _place(columns)
+            values = _columns(X, place)
+            _refuse(kind, columns, *KINDS[kind].faults(values), p, names)
+            likelihood, at = KINDS[kind].of(values, noise), list(columns)
+            outputs.center[at], outputs.scale[at] = likelihood.output_units(values)
+            shown.center[at], shown.scale[at] = Units.standard(values, likelihood.shown)
+            blocks.append(_Block(likelihood, place))
+        return cls(tuple(blocks), _single(shown), _single(outputs))
 
     def check(self, X: Array, names: NDArray[Any] | None = None) -> None:
         """Refuse values of new rows that are not of their column's kind, or levels that were not in the fit.
@@ -124,15 +122,12 @@ class ColumnLikelihood:
             Naming the columns.
         """
         for likelihood, columns in self.blocks:
-            faults = likelihood.new_faults(X[:, list(columns)])
+            faults = likelihood.new_faults(_columns(X, columns))
             _refuse(likelihood.name, columns, *faults, X.shape[1], names)
 
     def start(self, X: Array) -> tuple[Any, ...]:
         """Parameters to begin with: a tuple with those of every block, float32."""
-        return tuple(
-            block.likelihood.start(X[:, list(block.columns)], block.units(self.outputs))
-            for block in self.blocks
-        )
+        return tuple(block.likelihood.start(block.of(X), block.units(self.outputs)) for block in self.blocks)
 
     def encoded(self, x: Any, observed: Any) -> Any:
         """What an encoder is shown, (n, p): standardised (counts: their logarithms), zero where not ``observed``.
@@ -222,6 +217,12 @@ class ColumnLikelihood:
 def _place(columns: tuple[int, ...]) -> range | tuple[int, ...]:
     side_by_side = range(columns[0], columns[-1] + 1)
     return side_by_side if len(side_by_side) == len(columns) else columns
+
+
+def _columns(values: Any, place: range | tuple[int, ...]) -> Any:
+    if isinstance(place, range):
+        return values[..., place.start : place.stop]
+    return values[..., np.array(place)]
 
 
 def _single(units: Units) -> Units:

@@ -59,8 +59,9 @@ class Gaussian(AbstractLikelihood):
     def output_units(self, values: Array) -> Units:
         center, scale = Units.standard(values)
         if self.shared:
-            there = np.isfinite(values)
-            square = np.sum(np.where(there, values - center, 0.0) ** 2) / max(int(there.sum()), 1)
+            count = np.isfinite(values).sum(axis=0)
+            varies = np.nanmax(values, axis=0, initial=-np.inf) > np.nanmin(values, axis=0, initial=np.inf)
+            square = np.sum(count * np.where(varies, scale, 0.0) ** 2) / max(int(count.sum()), 1)
             scale = np.full(len(center), np.sqrt(square) if square > 0 else 1.0)
         return Units(center, scale)
 

@@ -164,6 +164,13 @@ def test_shared_noise_is_one_number_in_the_units_of_the_table():
     assert np.ptp(compiled(likelihood, "variance", params, outputs)) == 0
 
 
+def test_columns_of_shared_noise_are_shown_in_one_scale():
+    X, likelihood, _, _ = fitted("gaussian", Noise(shared=True))
+    shown = compiled(likelihood, "encoded", X, np.ones(X.shape))
+    np.testing.assert_allclose(shown.mean(axis=0), 0.0, atol=1e-4)
+    np.testing.assert_allclose(shown.std(axis=0), X.std(axis=0) / np.sqrt(X.var(axis=0).mean()), rtol=1e-4)
+
+
 def test_noise_has_a_floor():
     X, likelihood, params, outputs = fitted("gaussian", Noise(floor=0.01))
     silent = jax.tree.map(lambda a: a - 100.0, params)

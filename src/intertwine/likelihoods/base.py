@@ -110,6 +110,10 @@ class AbstractLikelihood(abc.ABC):
         """What an encoder is shown of x, before it is standardised; arrays of numpy or JAX."""
 
     @abc.abstractmethod
+    def shown_units(self, values: Array) -> Units:
+        """Units of what an encoder is shown of the ``values`` (n, p) of the table."""
+
+    @abc.abstractmethod
     def log_density(self, params: Any, outputs: Any, units: Units, x: Any) -> Any:
         """The log density or probability of every entry, (n, p), per unit of the table."""
 

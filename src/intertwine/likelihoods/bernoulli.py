@@ -45,6 +45,9 @@ class Bernoulli(AbstractLikelihood):
     def shown(self, x):
         return x
 
+    def shown_units(self, values):
+        return Units.standard(values)
+
     def log_density(self, params, outputs, units, x):
         location = units.location(outputs)
         return x * location - jax.nn.softplus(location)

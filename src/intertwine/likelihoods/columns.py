@@ -109,7 +109,7 @@ class ColumnLikelihood:
             _refuse(kind, columns, *KINDS[kind].faults(values), p, names)
             likelihood, at = KINDS[kind].of(values, noise), list(columns)
             outputs.center[at], outputs.scale[at] = likelihood.output_units(values)
-            shown.center[at], shown.scale[at] = Units.standard(values, likelihood.shown)
+            shown.center[at], shown.scale[at] = likelihood.shown_units(values)
             blocks.append(_Block(likelihood, place))
         return cls(tuple(blocks), _single(shown), _single(outputs))
 

@@ -72,6 +72,10 @@ class Gaussian(AbstractLikelihood):
     def shown(self, x: Any) -> Any:
         return x
 
+    def shown_units(self, values):
+        # where columns share their noise, one that hardly varies is not to be blown up
+        return self.output_units(values)
+
     def noise(self, params: GaussianParams) -> Any:
         """Variance in the units of the outputs, (p,) or (1,)."""
         return self.floor + jnp.exp(jnp.minimum(params.log_variance, _LARGEST_LOG))

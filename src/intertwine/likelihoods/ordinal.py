@@ -92,6 +92,9 @@ class Ordinal(AbstractLikelihood):
     def shown(self, x):
         return x
 
+    def shown_units(self, values):
+        return Units.standard(values)
+
     def log_density(self, params, outputs, units, x):
         cuts, gaps = self._cuts(params)
         level = x - np.array(self.lowest, np.float32)

@@ -55,6 +55,9 @@ class Poisson(AbstractLikelihood):
     def shown(self, x):
         return jnp.log1p(x) if not isinstance(x, np.ndarray) else np.log1p(x)
 
+    def shown_units(self, values):
+        return Units.standard(values, self.shown)
+
     def log_density(self, params, outputs, units, x):
         location = units.location(outputs)
         capped = jnp.minimum(location, _LARGEST_LOCATION)

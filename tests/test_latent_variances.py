@@ -190,13 +190,27 @@ def test_what_is_not_to_be_learnt_keeps_its_variance(where):
     assert np.array_equal(found.variances.noise, start.noise) == (where == "noise")
 
 
-@pytest.mark.parametrize(
+SPARSE = pytest.mark.parametrize(
     ("prior", "log_density"),
     [
         (LaplacePrior(3.0), lambda a: -3.0 * np.abs(a)),
         (CauchyPrior(0.5), lambda a: -np.log1p(a**2 / 0.25)),
     ],
 )
+
+
+@SPARSE
+def test_the_precision_of_a_sparse_prior_is_that_of_its_gaussian_at_a_value(prior, log_density):
+    """E[precision | a] of a mixture of Gaussians is −(log p)′ / a."""
+    a, step = np.array([[0.1], [0.7], [3.0]]), 1e-6
+    none = np.empty((0, 1))
+    moments = LatentVariances(np.ones(1), a**2, none, none)
+    found = prior.next_variances(moments, moments, EffectColumns((slice(0, 3),)), 1)
+    slope = (log_density(a + step) - log_density(a - step)) / (2 * step)
+    np.testing.assert_allclose(1.0 / found.shared, -slope / a, rtol=1e-6)
+
+
+@SPARSE
 def test_sparse_priors_find_the_mode_where_the_posterior_is_sharp(prior, log_density):
     """With next to no posterior variance u = a², and EM finds the mode of the density with that prior."""
     rng = np.random.default_rng(5)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,7 +15,7 @@ from intertwine.mixed_effects.subject_trends import checked_times
 from intertwine.mixed_effects.subjects import SubjectRows
 from intertwine.resources import thread_limit
 
-__all__ = ["Chunk", "SortedRows"]
+__all__ = ["Chunk", "SortedRows", "in_threads"]
 
 Array = NDArray[np.float64]
 
@@ -134,18 +134,25 @@ class SortedRows:
             for axis in range(n_axes)
             for part, (first, last) in enumerate(pairwise(bounds))
         ]
-        threads = 1
-        if len(jobs) > 1 and self.n_rows * (self.n_shared + self.n_own + 1) * n_axes > _SMALL:
-            import numba
+        in_threads(jobs, work, self.n_rows * (self.n_shared + self.n_own + 1) * n_axes)
+        return n_parts
 
-            threads = min(numba.get_num_threads(), len(jobs))
-        if threads == 1:
+
+def in_threads(jobs: Sequence[tuple[Any, ...]], work: Callable[..., None], n_entries: int) -> None:
+    """Call ``work(*job)`` for all jobs, on several threads where there are many entries.
+
+    The linear algebra inside has one thread whatever their number, so that results are the same to the bit.
+    """
+    import numba
+
+    threads = min(numba.get_num_threads(), len(jobs)) if n_entries > _SMALL else 1
+    with thread_limit(1):
+        if threads <= 1:
             for job in jobs:
                 work(*job)
-        else:
-            with thread_limit(1), ThreadPoolExecutor(threads) as pool:
-                list(pool.map(lambda job: work(*job), jobs))
-        return n_parts
+            return
+        with ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda job: work(*job), jobs))
 
 
 def _order(subject: NDArray[np.int64], times: list[Array]) -> NDArray[np.int64] | None:

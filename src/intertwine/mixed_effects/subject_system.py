@@ -19,7 +19,7 @@ from intertwine.mixed_effects.shared_coefficients import (
 )
 from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
 from intertwine.mixed_effects.subject_prediction import draw_rows
-from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
+from intertwine.mixed_effects.subject_rows import Chunk, SortedRows, in_threads
 from intertwine.mixed_effects.subjects import (
     AbstractSubjectPosterior,
     LatentVariances,
@@ -114,11 +114,16 @@ class SubjectSystem:
             Where the matrices of the shared features would not fit.
         """
         information = self.information(sites, variances)
-        solved = [
-            solve_shared(information.precision[k], information.shift[:, k], variances.shared[:, k])
-            for k in range(len(variances.noise))
-        ]
-        return SubjectPosterior(self, sites, variances, solved, information.log_density)
+        precision, shift, log_density = information
+        solved: dict[int, SharedSolution] = {}
+
+        def work(axis: int) -> None:
+            solved[axis] = solve_shared(precision[axis], shift[:, axis], variances.shared[:, axis])
+
+        in_threads([(axis,) for axis in range(len(log_density))], work, precision.size * len(shift))
+        return SubjectPosterior(
+            self, sites, variances, [solved[axis] for axis in range(len(solved))], log_density
+        )
 
 
 @final
@@ -139,10 +144,14 @@ class SubjectPosterior(AbstractSubjectPosterior):
 
     @cached_property
     def shared(self) -> SharedPosterior:
-        return SharedPosterior(
-            np.column_stack([one.mean for one in self._solved]),
-            np.stack([one.root @ one.root.T for one in self._solved]),
-        )
+        n_axes, p = len(self._solved), self.rows.n_shared
+        covariance = np.empty((n_axes, p, p))
+
+        def work(axis: int) -> None:
+            np.dot(self._solved[axis].root, self._solved[axis].root.T, out=covariance[axis])
+
+        in_threads([(axis,) for axis in range(n_axes)], work, covariance.size * p)
+        return SharedPosterior(np.column_stack([one.mean for one in self._solved]), covariance)
 
     def _root(self, axis: int, columns: slice | NDArray[np.int64]) -> Array:
         """A root of the covariance of some shared coefficients, square."""

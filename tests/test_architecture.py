@@ -23,7 +23,7 @@ LAYERS = (
     ("projection",),
     ("newton_system",),
     ("mixed_model", "objective", "restricted_problem", "basis", "tables"),
-    ("coefficients", "pair_problem", "preparation", "elbo", "networks", "likelihoods"),
+    ("coefficients", "pair_problem", "preparation", "elbo", "latent_prior", "networks", "likelihoods"),
     ("dense_pair_problem", "architectures"),
     ("minimize", "risk"),
     ("solvers",),

@@ -125,7 +125,7 @@ class ColumnLikelihood:
             faults = likelihood.new_faults(_columns(X, columns))
             _refuse(likelihood.name, columns, *faults, X.shape[1], names)
 
-    def start(self, X: Array) -> tuple[Any, ...]:
+    def start(self, X: NDArray[Any]) -> tuple[Any, ...]:
         """Parameters to begin with: a tuple with those of every block, float32."""
         return tuple(block.likelihood.start(block.of(X), block.units(self.outputs)) for block in self.blocks)
 

@@ -1,0 +1,221 @@
+"""A fitted longitudinal variational autoencoder: what visits say of their latents, and what latents say of visits.
+
+Axes of the latents have the order, the sign and the scale of `intertwine.mixed_effects.latent_axes`; the networks keep
+those that they were trained with.
+"""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.architectures.base import AbstractArchitecture
+from intertwine.architectures.choose import architecture_from_state, architecture_to_state
+from intertwine.effects.covariate import AbstractCovariateEffect
+from intertwine.fitting.longitudinal_sites import all_sites, in_pieces
+from intertwine.fitting.longitudinal_steps import Networks, decoded
+from intertwine.likelihoods.columns import ColumnLikelihood
+from intertwine.mixed_effects.latent_axes import AxisConvention
+from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
+from intertwine.mixed_effects.subjects import LatentVariances, Marginals, SharedPosterior, Sites, SubjectRows
+from intertwine.networks import Autoencoder
+
+__all__ = ["AbstractLongitudinalModel", "FittedLatents", "LongitudinalModel"]
+
+Array = NDArray[np.float64]
+
+
+class FittedLatents(NamedTuple):
+    """The latent mixed model of a fit, in the axes that are reported.
+
+    Attributes
+    ----------
+    effects : LatentEffects
+    shape : ndarray of shape (s,)
+        Length scales.
+    variances : LatentVariances
+    shared : SharedPosterior
+        Given all sites of the fit.
+    sites : Sites
+        Of the visits of the fit.
+    """
+
+    effects: LatentEffects
+    shape: Array
+    variances: LatentVariances
+    shared: SharedPosterior
+    sites: Sites
+
+
+class AbstractLongitudinalModel(abc.ABC):
+    """What an estimator asks; X (n, p) is in the units of the table, NaN where not observed."""
+
+    n_components: int
+    latents: FittedLatents
+    bound: float
+    converged: bool
+    history: dict[str, list[Any]]
+
+    @abc.abstractmethod
+    def sites(self, X: Array) -> Sites:
+        """What visits say of their latents; infinite variances where nothing was observed."""
+
+    @abc.abstractmethod
+    def decode(self, Z: Array) -> Array:
+        """Expected values (n, p) of visits that have been seen, given their latents (n, K)."""
+
+    @abc.abstractmethod
+    def decode_predicted(self, Z: Array) -> Array:
+        """Expected values (n, p) of visits whose latents were predicted from other visits."""
+
+    @abc.abstractmethod
+    def noise_variance(self, Z: Array) -> Array:
+        """Variances (n, p) of values given latents."""
+
+    @abc.abstractmethod
+    def sample(self, Z: Array, rng: np.random.Generator) -> Array:
+        """One draw of the values of each visit, (n, p), given latents."""
+
+    @abc.abstractmethod
+    def log_density(self, X: Array, Z: Array) -> Array:
+        """Σ log p(x | z) over the entries that were observed, (n,)."""
+
+    @abc.abstractmethod
+    def to_state(self) -> dict[str, Any]:
+        """Arrays, numbers and text for a file."""
+
+    @final
+    def marginals(self, rows: SubjectRows, sites: Sites) -> Marginals:
+        """Latents of visits of subjects, each given the fit and its own sites."""
+        return predict_subjects(self.latents.shared, self.latents.variances, rows, sites)
+
+    @final
+    def draw(
+        self, rows: SubjectRows, sites: Sites, n_draws: int, rng: np.random.Generator, noise: bool = True
+    ) -> Array:
+        """Joint draws of the latents of subjects' visits, (n_draws, n, K); without ``noise`` of A φ alone."""
+        return draw_subjects(self.latents.shared, self.latents.variances, rows, sites, rng, n_draws, noise)
+
+
+@final
+class LongitudinalModel(AbstractLongitudinalModel):
+    """A fitted model.
+
+    Parameters
+    ----------
+    architecture : AbstractArchitecture
+    likelihood : ColumnLikelihood
+    networks : Networks
+    predictor : tuple
+        Layers of the decoder that was trained on predicted latents.
+    convention : AxisConvention
+        From the axes of the networks to those that are reported.
+    latents : FittedLatents
+    bound : float
+    converged : bool
+    history : dict of str to list
+    """
+
+    def __init__(
+        self,
+        architecture: AbstractArchitecture,
+        likelihood: ColumnLikelihood,
+        networks: Networks,
+        predictor: Any,
+        convention: AxisConvention,
+        latents: FittedLatents,
+        bound: float,
+        converged: bool,
+        history: dict[str, list[Any]],
+    ) -> None:
+        self.architecture, self.likelihood, self.networks = architecture, likelihood, networks
+        self.predictor, self.convention, self.latents = predictor, convention, latents
+        self.bound, self.converged, self.history = bound, converged, history
+        self.n_components = architecture.n_components
+
+    def sites(self, X):
+        X = np.asarray(X, dtype=np.float32)
+        found = all_sites(self.architecture, self.likelihood, self.networks.autoencoder, X)
+        return self.convention.sites(Sites(*(part.astype(np.float64) for part in found)))
+
+    def _outputs(self, Z: Array, decoder: Any) -> Any:
+        latents = self.convention.undone(Z).astype(np.float32)
+        params = Autoencoder((), decoder)
+        return in_pieces(lambda z: decoded(params, z, architecture=self.architecture), latents)
+
+    def decode(self, Z):
+        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
+        return np.asarray(self.likelihood.mean(self.networks.likelihood, outputs), dtype=np.float64)
+
+    def decode_predicted(self, Z):
+        outputs = self._outputs(Z, self.predictor)
+        return np.asarray(self.likelihood.mean(self.networks.predicted, outputs), dtype=np.float64)
+
+    def noise_variance(self, Z):
+        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
+        return np.asarray(self.likelihood.variance(self.networks.likelihood, outputs), dtype=np.float64)
+
+    def sample(self, Z, rng):
+        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
+        return self.likelihood.sample(rng, self.networks.likelihood, outputs)
+
+    def log_density(self, X, Z):
+        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
+        density = self.likelihood.log_density(
+            self.networks.likelihood, outputs, np.asarray(X, dtype=np.float32)
+        )
+        return np.asarray(density, dtype=np.float64).sum(axis=1)
+
+    def to_state(self):
+        latents, networks = self.latents, self.networks
+        return {
+            "architecture": architecture_to_state(self.architecture),
+            "likelihood": self.likelihood.to_state(networks.likelihood),
+            "predicted": self.likelihood.to_state(networks.predicted),
+            "networks": networks.autoencoder.to_state(),
+            "predictor": Autoencoder((), self.predictor).to_state(),
+            "convention": self.convention._asdict(),
+            "effects": latents.effects.state(),
+            "has_mean": latents.effects.has_mean,
+            "shape": latents.shape,
+            "variances": latents.variances._asdict(),
+            "shared": latents.shared._asdict(),
+            "sites": latents.sites._asdict(),
+            "bound": self.bound,
+            "converged": self.converged,
+            "history": {name: np.asarray(values) for name, values in self.history.items()},
+        }
+
+    @classmethod
+    def from_state(
+        cls, state: Mapping[str, Any], effects: Sequence[AbstractCovariateEffect]
+    ) -> LongitudinalModel:
+        """The model that ``to_state`` wrote; ``effects`` are those of `LatentEffects.effects`."""
+        likelihood, seen = ColumnLikelihood.from_state(state["likelihood"])
+        latents = FittedLatents(
+            LatentEffects.restore(effects, state["effects"], state["has_mean"]),
+            state["shape"],
+            LatentVariances(**state["variances"]),
+            SharedPosterior(**state["shared"]),
+            Sites(**state["sites"]),
+        )
+        return cls(
+            architecture_from_state(state["architecture"]),
+            likelihood,
+            Networks(
+                Autoencoder.from_state(state["networks"]),
+                seen,
+                ColumnLikelihood.from_state(state["predicted"])[1],
+            ),
+            Autoencoder.from_state(state["predictor"]).decoder,
+            AxisConvention(**state["convention"]),
+            latents,
+            state["bound"],
+            state["converged"],
+            {name: np.asarray(values).tolist() for name, values in state["history"].items()},
+        )

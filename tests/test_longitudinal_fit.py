@@ -1,0 +1,222 @@
+"""The fit of a longitudinal variational autoencoder: its closed forms against the engine, its phases, its parts."""
+
+import jax
+import numpy as np
+import pytest
+
+from intertwine.architectures.choose import architecture_of
+from intertwine.effects import BySubject, Smooth
+from intertwine.effects.covariate import Covariates
+from intertwine.fitting.longitudinal_contexts import drawn_context
+from intertwine.fitting.longitudinal_latents import LatentState, followed
+from intertwine.fitting.longitudinal_model import LongitudinalModel
+from intertwine.fitting.longitudinal_problem import (
+    LongitudinalProblem,
+    LongitudinalSettings,
+    LongitudinalVisits,
+    visit_order,
+)
+from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
+from intertwine.fitting.watch import UNWATCHED
+from intertwine.latent_prior import (
+    LatentBatch,
+    PriorValues,
+    inverse_and_log_determinant,
+    site_divergence,
+    smoothed,
+)
+from intertwine.likelihoods.columns import ColumnLikelihood
+from intertwine.mixed_effects.coefficient_priors import GaussianPrior
+from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import LatentVariances, SharedPosterior, Sites, SubjectRows
+
+N, P, K = 24, 5, 3
+
+
+@pytest.fixture
+def design():
+    rng = np.random.default_rng(0)
+    subject = np.sort(rng.integers(0, P, N))
+    shared, own = rng.standard_normal((N, 2)), rng.standard_normal((N, 4))
+    variances = LatentVariances(
+        rng.uniform(0.2, 1, K), np.ones((2, K)), rng.uniform(0, 2, (4, K)), np.empty((0, K))
+    )
+    sites = Sites(rng.standard_normal((N, K)), rng.uniform(0.1, 1, (N, K)))
+    return SubjectRows(subject, P, shared, own), variances, sites, rng.standard_normal((2, K))
+
+
+def conditioned(design, context):
+    rows, variances, sites, mean = design
+    prior = PriorValues(*(np.float32(part) for part in (mean, variances.own, variances.noise)))
+    batch = LatentBatch(rows.subject, np.float32(rows.shared), np.float32(rows.own))
+    given = np.float32(sites.mean), np.float32(sites.variance)
+    return smoothed(prior, batch, *given, np.float32(context), P), given
+
+
+def known(design, context):
+    """The same by the engine in double precision, the shared coefficients being known."""
+    rows, variances, sites, mean = design
+    exact = Sites(sites.mean, np.where(context[:, None] > 0, sites.variance, np.inf))
+    return rows, variances, exact, SharedPosterior(mean, np.zeros((K, 2, 2)))
+
+
+def test_latents_of_a_batch_are_those_of_the_engine(design):
+    context = np.arange(N) % 3 != 1
+    found, _ = conditioned(design, context)
+    from intertwine.mixed_effects.subject_prediction import predict_subjects
+
+    rows, variances, sites, shared = known(design, context)
+    expected = predict_subjects(shared, variances, rows, sites)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=2e-4, atol=2e-5)
+    np.testing.assert_allclose(found.variance, expected.variance, rtol=2e-4, atol=2e-5)
+
+
+def test_evidence_and_its_gradient_are_those_of_dense_gaussians(design):
+    rows, variances, sites, mean = design
+    context = np.ones(N)
+    found, given = conditioned(design, context)
+    evidence, pull = 0.0, np.zeros((2, K))
+    for k in range(K):
+        same = rows.subject[:, None] == rows.subject
+        covariance = same * ((rows.own * variances.own[:, k]) @ rows.own.T)
+        covariance += np.diag(variances.noise[k] + sites.variance[:, k])
+        residual = sites.mean[:, k] - rows.shared @ mean[:, k]
+        solved = np.linalg.solve(covariance, residual)
+        evidence -= 0.5 * (residual @ solved + np.linalg.slogdet(2 * np.pi * covariance)[1])
+        pull[:, k] = rows.shared.T @ solved
+    np.testing.assert_allclose(found.log_evidence, evidence, rtol=1e-5)
+    np.testing.assert_allclose(found.pull, pull, rtol=1e-4, atol=1e-4)
+    # the divergence is that of the Gaussian posterior from its prior, which is not negative
+    assert float(site_divergence(found, *given, np.float32(context))) > 0.0
+
+
+def test_gradients_of_the_conditioning_are_those_of_differences(design):
+    def total(mean):
+        found, _ = conditioned((design[0], design[1], design[2]._replace(mean=mean), design[3]), np.ones(N))
+        return float(found.log_evidence)
+
+    rows, variances, sites, shared = design
+
+    def traced(mean):
+        prior = PriorValues(np.float32(shared), np.float32(variances.own), np.float32(variances.noise))
+        batch = LatentBatch(rows.subject, np.float32(rows.shared), np.float32(rows.own))
+        return smoothed(
+            prior, batch, mean, np.float32(sites.variance), np.ones(N, np.float32), P
+        ).log_evidence
+
+    gradient = jax.grad(traced)(np.float32(sites.mean))
+    step = np.zeros((N, K))
+    step[7, 1] = 0.05
+    difference = (total(sites.mean + step) - total(sites.mean - step)) / 0.1
+    np.testing.assert_allclose(gradient[7, 1], difference, rtol=2e-3)
+
+
+def test_elimination_without_pivots_inverts():
+    A = np.random.default_rng(0).standard_normal((4, 6, 6))
+    A = np.eye(6) + A @ A.transpose(0, 2, 1)
+    inverse, log_determinant = inverse_and_log_determinant(np.float32(A))
+    np.testing.assert_allclose(inverse, np.linalg.inv(A), atol=2e-5)
+    np.testing.assert_allclose(log_determinant, np.linalg.slogdet(A)[1], rtol=1e-5)
+    direction = np.float32(A[::-1])
+    _, (_, slope) = jax.jvp(inverse_and_log_determinant, (np.float32(A),), (direction,))
+    expected = np.trace(np.linalg.solve(A, direction), axis1=1, axis2=2)
+    np.testing.assert_allclose(slope, expected, rtol=1e-4)
+
+
+def test_a_natural_step_on_all_visits_is_the_exact_solve(design):
+    rows, variances, sites, _ = design
+    posterior = SubjectSystem(rows).posterior(sites, variances)
+    begin = np.full((2, K), 0.3)
+    found, _ = conditioned((rows, variances, sites, begin), np.ones(N))
+    state = LatentState(
+        begin, posterior.shared.covariance, variances, np.float32(sites.mean), np.float32(sites.variance), 0.0
+    )
+    np.testing.assert_allclose(followed(state, found.pull, 1.0), posterior.shared.mean, atol=1e-4)
+
+
+def test_contexts_are_first_visits_or_any():
+    rng, subject = np.random.default_rng(0), np.repeat(np.arange(400), 10)
+    number = np.tile(np.arange(10), 400)
+    shown = drawn_context(rng, subject, number, 3).reshape(400, 10)
+    first = shown[:, :3].all(axis=1) & ~shown[:, 3:].any(axis=1)
+    assert 0.5 < first.mean() < 0.7
+    assert set(shown.sum(axis=1)) <= {1, 2, 3, 4}
+    assert drawn_context(rng, subject, number, None).reshape(400, 10).sum(axis=1).max() == 5
+
+
+def test_visits_are_numbered_by_time():
+    subject, time = np.array([3, 0, 3, 0]), np.array([2.0, 7.0, 1.0, 8.0])
+    np.testing.assert_array_equal(visit_order(subject, time), [1, 0, 0, 1])
+
+
+def small_problem(**settings):
+    rng = np.random.default_rng(1)
+    subject, time = np.repeat(np.arange(30), 6), np.tile(np.arange(6.0), 30)
+    level = rng.standard_normal(30)[subject] + np.sin(time)
+    X = np.column_stack([np.cos(level), level, level**2 / 4, -level]) + 0.05 * rng.standard_normal((180, 4))
+    X[rng.random(X.shape) < 0.1] = np.nan
+    X = X.astype(np.float32)
+    columns = Covariates(180, {"time": time}, {})
+    effects = LatentEffects.of([Smooth("time", length_scale=2.0), BySubject()], columns, subject)
+    chosen = LongitudinalSettings(
+        **{"warm_up": 2, "epochs": 3, "decoder_epochs": 1, "batch_size": 60, **settings}
+    )
+    visits = LongitudinalVisits(X, columns, subject, 30, time)
+    return LongitudinalProblem(
+        visits,
+        effects,
+        architecture_of("mlp", 4, 2, (16,)),
+        ColumnLikelihood.of(X.astype(float), ["gaussian"] * 4),
+        GaussianPrior(),
+        chosen,
+    )
+
+
+@pytest.fixture(scope="module")
+def fitted():
+    problem = small_problem(warm_up=20, epochs=40, learning_rate=0.01)
+    return problem, fit_longitudinal_vae(problem, np.random.default_rng(0), UNWATCHED)
+
+
+def test_a_fit_learns_and_predicts(fitted):
+    problem, model = fitted
+    X = problem.visits.X.astype(float)
+    rows = problem.rows(model.latents.shape)
+    there = ~np.isnan(X)
+    seen = model.decode(model.marginals(rows, model.sites(X)).mean)
+    assert np.mean((seen - X)[there] ** 2) < 0.2 * np.nanvar(X)
+    shown = X.copy()
+    shown[problem.visits.time >= 3] = np.nan
+    ahead = model.decode_predicted(model.marginals(rows, model.sites(shown)).mean)
+    late = there & (problem.visits.time >= 3)[:, None]
+    assert np.mean((ahead - X)[late] ** 2) < 0.5 * np.nanvar(X)
+
+
+def test_a_file_holds_the_model(fitted):
+    problem, model = fitted
+    again = LongitudinalModel.from_state(model.to_state(), model.latents.effects.effects)
+    X = problem.visits.X[:9].astype(float)
+    np.testing.assert_array_equal(model.sites(X).mean, again.sites(X).mean)
+    np.testing.assert_array_equal(model.decode(np.ones((2, 2))), again.decode(np.ones((2, 2))))
+    np.testing.assert_array_equal(
+        model.decode_predicted(np.ones((2, 2))), again.decode_predicted(np.ones((2, 2)))
+    )
+
+
+def test_reported_axes_say_the_same_of_visits(fitted):
+    problem, model = fitted
+    X = problem.visits.X.astype(float)
+    sites = model.sites(X)
+    np.testing.assert_allclose(sites.mean, model.latents.sites.mean, rtol=1e-4, atol=1e-5)
+    rows = problem.rows(model.latents.shape)
+    posterior = SubjectSystem(rows).posterior(model.latents.sites, model.latents.variances)
+    np.testing.assert_allclose(posterior.shared.mean, model.latents.shared.mean, rtol=1e-6, atol=1e-8)
+
+
+def test_the_same_seed_gives_the_same_fit():
+    first, second = (
+        fit_longitudinal_vae(small_problem(), np.random.default_rng(3), UNWATCHED) for _ in range(2)
+    )
+    assert first.bound == second.bound
+    np.testing.assert_array_equal(first.latents.shared.mean, second.latents.shared.mean)

@@ -356,7 +356,7 @@ def demo(
 @_friendly
 def reproduce(
     name: Annotated[
-        str, typer.Argument(help="Which paper: lit-lvm, llfm, lmmvae or sslf.", show_default=False)
+        str, typer.Argument(help="Which paper: lit-lvm, llfm, lmm-vae, lmmvae or sslf.", show_default=False)
     ],
     quick: Annotated[
         bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")

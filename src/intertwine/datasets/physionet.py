@@ -83,18 +83,19 @@ def fetch_physionet2012(*, every: float = 60.0, download_if_missing: bool = True
         X = (sums / np.where(counts > 0, counts, np.nan)).reshape(n, p)
     time = np.bincount(visit, weights=minute, minlength=n) / np.bincount(visit, minlength=n) / 60.0
     static = _known(kept["a_static"])
-    own = dict(zip(kept["static_names"].tolist(), static[keys // n_periods].T, strict=True))
+    of_visit = keys // n_periods
+    own = dict(zip(kept["static_names"].tolist(), static.T, strict=True))
     return Bunch(
         X=X,
         feature_names=kept["params"].astype(object),
-        subject=own["RecordID"].astype(np.int64),
+        subject=own["RecordID"].astype(np.int64)[of_visit],
         time=time,
         covariates={
-            "age": own["Age"],
-            "height": own["Height"],
-            "admission_weight": own["Weight"],
-            "sex": _words(own["Gender"], _SEX),
-            "unit": _words(own["ICUType"], _UNITS),
+            "age": own["Age"][of_visit],
+            "height": own["Height"][of_visit],
+            "admission_weight": own["Weight"][of_visit],
+            "sex": _words(own["Gender"], _SEX)[of_visit],
+            "unit": _words(own["ICUType"], _UNITS)[of_visit],
         },
         stays=_outcomes(kept),
         DESCR=cleandoc(fetch_physionet2012.__doc__ or ""),

@@ -24,6 +24,7 @@ __all__ = ["PAPERS", "load_paper", "reproduce_paper"]
 PAPERS = {
     "lit-lvm": "intertwine.reproduce.litlvm",
     "llfm": "intertwine.reproduce.llfm",
+    "lmm-vae": "intertwine.reproduce.lmm_vae",
     "lmmvae": "intertwine.reproduce.lmmvae",
     "sslf": "intertwine.reproduce.sslf",
 }

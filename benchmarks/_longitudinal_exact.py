@@ -1,0 +1,253 @@
+"""What the exact posterior of coefficients is worth, what it costs, and that it is lme4's where decoders are linear."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+Plan = Iterator[tuple[str, str, int, Callable[[], dict[str, Any]]]]
+
+EXACT, MEAN_FIELD = "exact", "mean-field"
+_EM_STEPS = 400
+_BLOOD = ("log_bili", "log_chol", "albumin", "log_ast", "log_platelet")
+_LME4 = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "lme4.json"
+
+
+def simulated_effects() -> list:
+    """Those of simulate_longitudinal, one that has no effect, and courses of subjects beside their levels."""
+    from intertwine.effects import BySubject, Categorical, Linear, Smooth
+
+    return [
+        Categorical("sex"),
+        Smooth("age"),
+        Categorical("sex") * Smooth("age"),
+        Smooth("disease_time"),
+        Linear("dose"),
+        Categorical("location"),
+        BySubject(),
+        BySubject(Smooth("age", length_scale=15.0)),
+    ]
+
+
+def exact_against_mean_field(quick: bool, seeds: int) -> Plan:
+    """Latents that are known, at their most likely variances; and whole fits."""
+    n = 100 if quick else 500
+    for seed in range(seeds):
+        for method in (EXACT, MEAN_FIELD):
+            yield f"latents at hand, {n} subjects", method, seed, partial(_latents_at_hand, method, n, seed)
+        for method in (EXACT, MEAN_FIELD):
+            yield f"LongitudinalVAE, {n} subjects", method, seed, partial(_whole_fit, method, n, seed)
+
+
+def _latents_at_hand(method: str, n: int, seed: int) -> dict[str, Any]:
+    """Variances by EM or BFGS, and the bound there, of latents that are data."""
+    from intertwine.datasets import simulate_longitudinal
+    from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
+    from intertwine.mixed_effects.coefficient_priors import GaussianPrior
+    from intertwine.mixed_effects.latent_effects import LatentEffects
+    from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
+    from intertwine.mixed_effects.mean_field import MeanField
+    from intertwine.mixed_effects.subject_system import SubjectSystem
+    from intertwine.mixed_effects.subjects import Sites
+
+    drawn = simulate_longitudinal(n, n_new=5, random_state=seed)
+    z, at = drawn.latent[drawn.train], drawn.train
+    covariates = {name: values[at] for name, values in drawn.covariates.items()}
+    _, visits = CovariateData.read(
+        simulated_effects(), CovariateInputs(z, len(z), covariates, drawn.subject[at])
+    )
+    effects = LatentEffects.of(simulated_effects(), visits.columns, visits.subject)
+    rows = effects.rows(visits.columns, visits.subject, n, effects.start_shape())
+    scales = effects.scales(rows)
+    start = effects.variances(0.3 * z.var(axis=0), 0.1 * z.var(axis=0) / np.maximum(scales, 1e-3)[:, None])
+    sites = Sites(z, np.zeros(z.shape))
+    system = SubjectSystem(rows)
+    began = time.perf_counter()
+    if method == EXACT:
+        variances = fit_latent_variances(system, sites, effects.learnt, start, tolerance=1e-3).variances
+        bound = system.posterior(sites, variances).log_evidence
+    else:
+        variances = start
+        for _ in range(_EM_STEPS):
+            field = MeanField.best(rows, z, variances)
+            moments = field.moments(rows, z, sites.variance)
+            variances = GaussianPrior().next_variances(moments, variances, effects.learnt, n)
+        field = MeanField.best(rows, z, variances)
+        mean, spread = field.linear(rows)
+        squares = np.sum((z - mean) ** 2 + spread, axis=0) / variances.noise
+        fit = -0.5 * (len(z) * np.log(2.0 * np.pi * variances.noise) + squares)
+        bound = fit - field.divergence(variances)
+    found = dict(
+        zip(effects.titles, (effects.by_effect(variances) * scales[:, None]).mean(axis=1), strict=True)
+    )
+    return {
+        "bound": float(bound.mean()),
+        "subject": float(found["subject"]),
+        "subject × age": float(found["subject × age"]),
+        "noise": float(variances.noise.mean()),
+        "variances": {name: round(float(value), 4) for name, value in found.items()},
+        "fit_seconds": time.perf_counter() - began,
+    }
+
+
+def _whole_fit(method: str, n: int, seed: int) -> dict[str, Any]:
+    from intertwine import LongitudinalVAE
+    from intertwine.datasets import simulate_longitudinal
+
+    drawn = simulate_longitudinal(n, n_new=5, random_state=seed)
+    covariates = {name: values[drawn.train] for name, values in drawn.covariates.items()}
+    model = LongitudinalVAE(3, effects=simulated_effects(), objective=method, random_state=seed)
+    model.fit(drawn.X[drawn.train], covariates=covariates, subject=drawn.subject[drawn.train])
+    joint = [
+        seconds
+        for phase, seconds in zip(model.history_["phase"], model.history_["seconds"], strict=True)
+        if phase == "joint"
+    ]
+    return {"bound": float(model.bound_), "seconds_an_epoch": float(np.median(joint))}
+
+
+def lme4_shares(quick: bool, seeds: int) -> Plan:
+    """Five blood values of patients: the patients' part of the variance that time does not explain."""
+    yield "pbcseq, five blood values", "engine, latents are the values", 0, _engine_shares
+    yield "pbcseq, five blood values", "LongitudinalVAE, linear", 0, _linear_shares
+
+
+def _blood() -> tuple[Any, np.ndarray, np.ndarray]:
+    from intertwine.datasets import fetch_pbcseq
+
+    visits = fetch_pbcseq(standardize=False, download_if_missing=False)
+    names = list(visits.feature_names)
+    subject = np.unique(visits.groups["patient"], return_inverse=True)[1]
+    return visits, visits.data[:, [names.index(name) for name in _BLOOD]], subject
+
+
+def _by_lme4() -> np.ndarray:
+    """Shares of the patients, (5,), restricted likelihood."""
+    cases = {
+        case["name"]: case
+        for case in json.loads(_LME4.read_text(encoding="utf-8"))["cases"]
+        if case["restricted"]
+    }
+    found = [cases[f"pbcseq (1 | g) {name.removeprefix('log_')}"] for name in _BLOOD]
+    own = np.array([case["covariances"][0]["covariance"][0][0] for case in found])
+    return own / (own + np.array([case["noise"] for case in found]))
+
+
+def _engine_shares() -> dict[str, Any]:
+    from intertwine.mixed_effects.coefficient_priors import EffectColumns
+    from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
+    from intertwine.mixed_effects.subject_system import SubjectSystem
+    from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows
+
+    visits, Y, subject = _blood()
+    shared = np.column_stack([np.ones(len(Y)), visits.time])
+    system = SubjectSystem(SubjectRows(subject, subject.max() + 1, shared, np.ones((len(Y), 1))))
+    noise = 0.5 * np.nanvar(Y, axis=0)
+    start = LatentVariances(noise, np.full((2, len(noise)), np.inf), noise[None], np.empty((0, len(noise))))
+    sites = Sites(np.nan_to_num(Y), np.where(np.isnan(Y), np.inf, 0.0))
+    found = fit_latent_variances(system, sites, EffectColumns((), (slice(0, 1),)), start).variances
+    return _beside_lme4(found.own[0] / (found.own[0] + found.noise))
+
+
+def _linear_shares() -> dict[str, Any]:
+    from intertwine import LongitudinalVAE
+    from intertwine.effects import BySubject, Linear
+
+    visits, Y, subject = _blood()
+    model = LongitudinalVAE(
+        len(_BLOOD), effects=[Linear("time"), BySubject()], architecture="linear", random_state=0
+    )
+    model.fit((Y - np.nanmean(Y, axis=0)) / np.nanstd(Y, axis=0), subject=subject, time=visits.time)
+    table = model.explain("feature")
+    effect, share = np.asarray(table["effect"]), np.asarray(table["share"], dtype=float)
+    own, time_part = share[effect == "subject"], share[effect == "time"]
+    return _beside_lme4(own / (1.0 - time_part))
+
+
+def _beside_lme4(found: np.ndarray) -> dict[str, Any]:
+    expected = _by_lme4()
+    return {
+        "lme4": float(expected.mean()),
+        "found": float(found.mean()),
+        "largest difference": float(np.abs(found - expected).max()),
+        "by feature": dict(zip(_BLOOD, np.round(found, 4).tolist(), strict=True)),
+    }
+
+
+def growth(quick: bool, seeds: int) -> Plan:
+    """Whole epochs by subjects; the exact posterior by the length of one series of each subject."""
+    for subjects in (300, 1000) if quick else (1000, 10_000, 100_000):
+        asked = {"kind": "subjects", "size": subjects}
+        yield f"{subjects:,} subjects, 10 visits each", "LongitudinalVAE", 0, partial(_in_process, **asked)
+    for length in (300,) if quick else (300, 1000, 3000, 10_000):
+        asked = {"kind": "series", "size": length}
+        yield f"20 series of {length:,}", "state space", 0, partial(_in_process, **asked)
+
+
+def _in_process(**asked: Any) -> dict[str, Any]:
+    """Time and memory in a process of its own."""
+    done = subprocess.run(
+        [sys.executable, str(Path(__file__)), json.dumps(asked)], capture_output=True, text=True, check=False
+    )
+    if done.returncode:
+        return {"failure": (done.stderr.strip().splitlines() or [f"exit {done.returncode}"])[-1][:200]}
+    return json.loads(done.stdout.strip().splitlines()[-1])
+
+
+def one_size(kind: str, size: int) -> dict[str, Any]:
+    """Measure in this process."""
+    from _worker import peak_mb
+
+    said = _epochs(size) if kind == "subjects" else _series(size)
+    return {**said, "peak_mb": peak_mb()}
+
+
+def _epochs(n_subjects: int) -> dict[str, Any]:
+    from intertwine import LongitudinalVAE
+    from intertwine.datasets import simulate_longitudinal
+
+    drawn = simulate_longitudinal(n_subjects, n_visits=(10, 10), n_new=1, random_state=0)
+    covariates = {name: values[drawn.train] for name, values in drawn.covariates.items()}
+    began = time.perf_counter()
+    model = LongitudinalVAE(3, effects=simulated_effects(), max_iter=4, random_state=0)
+    model.fit(drawn.X[drawn.train], covariates=covariates, subject=drawn.subject[drawn.train])
+    seconds = time.perf_counter() - began
+    joint = [
+        each
+        for phase, each in zip(model.history_["phase"], model.history_["seconds"], strict=True)
+        if phase == "joint"
+    ]
+    return {"seconds_an_epoch": float(np.min(joint)), "fit_seconds": seconds}
+
+
+def _series(length: int) -> dict[str, Any]:
+    from intertwine.mixed_effects.subject_system import SubjectSystem
+    from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows, Trend
+
+    n_series, n_axes = 20, 4
+    rng = np.random.default_rng(0)
+    subject = np.repeat(np.arange(n_series), length)
+    n = len(subject)
+    times = np.sort(rng.uniform(0.0, length, (n_series, length)), axis=1).ravel()
+    rows = SubjectRows(subject, n_series, np.ones((n, 1)), np.ones((n, 1)), (Trend(times, "matern32", 20.0),))
+    sites = Sites(rng.standard_normal((n, n_axes)), np.full((n, n_axes), 0.1))
+    one = np.ones((1, n_axes))
+    variances = LatentVariances(np.full(n_axes, 0.1), np.full((1, n_axes), np.inf), one, one)
+    seconds = []
+    for _ in range(3):  # the first pays for compilation
+        began = time.perf_counter()
+        SubjectSystem(rows).posterior(sites, variances).marginals()
+        seconds.append(time.perf_counter() - began)
+    return {"posterior_seconds": min(seconds[1:])}
+
+
+if __name__ == "__main__":
+    print(json.dumps(one_size(**json.loads(sys.argv[1]))))

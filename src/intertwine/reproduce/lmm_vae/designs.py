@@ -1,0 +1,239 @@
+"""Health MNIST, rotating MNIST, and simulated visits: what is missing, what comes next, and which covariate does it."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, final
+
+import numpy as np
+
+from intertwine.datasets.mnist import read_digits
+from intertwine.reproduce.design import AbstractDesign, Job, Reproduced
+from intertwine.reproduce.lmm_vae import published
+from intertwine.reproduce.lmm_vae.models import OURS, OurVAE, answered, simple_methods
+from intertwine.reproduce.lmm_vae.simple import AbstractMethod
+from intertwine.reproduce.lmm_vae.tasks import health_mnist, rotating_mnist, simulated
+from intertwine.reproduce.lmm_vae.visits import Task
+from intertwine.reproduce.measurements import Measurements, mean_and_error, with_error
+
+__all__ = ["SETTINGS", "HealthMNIST", "RotatingMNIST", "Simulated"]
+
+_DRAWS, _QUICK_DRAWS = 5, 1
+_NO_ANSWER = float("nan")
+
+#: Parameters of the estimator for each design.
+SETTINGS: Mapping[str, dict[str, Any]] = {
+    "health-mnist": {"n_components": 32, "noise": "shared", "n_given": 5},
+    "rotating-mnist": {"n_components": 16, "noise": "shared"},
+    "simulated": {"n_components": 4},
+}
+
+
+class AbstractTaskDesign(AbstractDesign):
+    """What the designs share: methods × questions, a draw for each seed; ``rank`` is that of principal components."""
+
+    title: ClassVar[str]
+    about: ClassVar[str]
+    questions: ClassVar[tuple[str, ...]]
+    rank: ClassVar[int]
+    left_out: ClassVar[tuple[str, ...]] = ()
+
+    @property
+    def _methods(self) -> dict[str, Callable[[], AbstractMethod]]:
+        simple = {name: make for name, make in simple_methods(self.rank).items() if name not in self.left_out}
+        return {**simple, OURS: partial(OurVAE, **SETTINGS[self.name])}
+
+    @property
+    def _draws(self) -> int:
+        return _QUICK_DRAWS if self.quick else _DRAWS
+
+    @staticmethod
+    @abc.abstractmethod
+    def draw(seed: int, quick: bool) -> Task:
+        """The visits of a seed."""
+
+    @abc.abstractmethod
+    def absent(self) -> list[str]:
+        """What keeps the design from being measured here."""
+
+    @abc.abstractmethod
+    def published(self) -> dict[str, float]:
+        """By method, of the first question."""
+
+    @final
+    def jobs(self) -> list[Job]:
+        if self.absent():
+            return []
+        first = self.questions[0]
+        return [
+            Job(
+                first,
+                method,
+                seed,
+                partial(_measure, type(self).draw, make, seed, self.quick, self.questions),
+            )
+            for seed in range(self._draws)
+            for method, make in self._methods.items()
+        ]
+
+    @final
+    def read(self, measurements: Measurements) -> Reproduced:
+        found = {method: self._by_question(measurements, method) for method in self._methods}
+        return Reproduced(
+            title=self.title,
+            about=f"{self.about} Mean squared errors, {self._draws} draw{'s' * (self._draws > 1)}.",
+            header=("MSE", *self.questions),
+            published=[]
+            if self.quick
+            else [
+                (f"published: {name}", f"{value:.4f}", *("–" for _ in self.questions[1:]))
+                for name, value in self.published().items()
+            ],
+            ours=[
+                (f"ours: {method}", *(with_error(values, 4, self._draws) for values in cells.values()))
+                for method, cells in found.items()
+                if any(len(values) for values in cells.values())
+            ],
+            findings=self._findings(found, measurements),
+            absent=self.absent(),
+        )
+
+    def _by_question(self, measurements: Measurements, method: str) -> dict[str, np.ndarray]:
+        rows = measurements.select(self.name, self.questions[0], method)
+        cells = {question: [row.facts["errors"].get(question) for row in rows] for question in self.questions}
+        return {
+            question: np.array([value for value in values if value is not None])
+            for question, values in cells.items()
+        }
+
+    def _findings(self, found: dict[str, dict[str, np.ndarray]], measurements: Measurements) -> list[str]:
+        said = []
+        for question in self.questions:
+            means = {
+                method: mean_and_error(cells[question])[0]
+                for method, cells in found.items()
+                if len(cells[question])
+            }
+            if OURS not in means or len(means) < 2:
+                continue
+            other = min((method for method in means if method != OURS), key=means.__getitem__)
+            word = "best" if means[OURS] < means[other] else f"not ahead of {other}"
+            said.append(
+                f"{question.capitalize()}: {OURS} {means[OURS]:.4f} is {word}"
+                + (f"; next is {other}, {means[other]:.4f}." if word == "best" else f", {means[other]:.4f}.")
+            )
+        figures = {} if self.quick else self.published()
+        ours = found[OURS][self.questions[0]]
+        if figures and len(ours):
+            best = min(figures, key=figures.__getitem__)
+            word = "below" if ours.mean() < figures[best] else "above"
+            said.append(
+                f"That is {word} the {figures[best]:.4f} of {best}, the best of the published figures."
+            )
+        return [*said, *self._shares(measurements)]
+
+    def _shares(self, measurements: Measurements) -> list[str]:
+        """Which effect makes what of the latents."""
+        rows = measurements.select(self.name, self.questions[0], OURS)
+        if not rows:
+            return []
+        shares = {
+            name: float(np.mean([row.facts["shares"][name] for row in rows]))
+            for name in rows[0].facts["shares"]
+        }
+        parts = ", ".join(f"{name} {share:.3f}" for name, share in shares.items())
+        return [f"Shares of the variance of latents: {parts}."]
+
+
+def _measure(
+    draw: Callable[[int, bool], Task],
+    make: Callable[[], AbstractMethod],
+    seed: int,
+    quick: bool,
+    questions: tuple[str, ...],
+) -> tuple[float, dict[str, Any]]:
+    said = answered(make, draw(seed, quick), seed)
+    errors = {question: said.pop(question) for question in questions if question in said}
+    return errors.get(questions[0], _NO_ANSWER), {"errors": errors, **said}
+
+
+def _digits_absent() -> list[str]:
+    try:
+        read_digits(download_if_missing=False)
+    except FileNotFoundError as absent:
+        return [str(absent)]
+    return []
+
+
+@final
+class HealthMNIST(AbstractTaskDesign):
+    """Digits that turn when they are sick."""
+
+    name = "health-mnist"
+    title = "Health MNIST"
+    about = (
+        "Threes and sixes that drift as they age and turn when they are sick, 20 visits each, a quarter of the pixels "
+        "missing. Imputation: the missing pixels of the training subjects. Future: visits 6 to 20 of new subjects by "
+        "their first five."
+    )
+    questions = ("imputation", "future")
+    rank = 32
+
+    @staticmethod
+    def draw(seed: int, quick: bool) -> Task:
+        return health_mnist(seed, quick)
+
+    def absent(self) -> list[str]:
+        return _digits_absent()
+
+    def published(self) -> dict[str, float]:
+        return {}
+
+
+@final
+class RotatingMNIST(AbstractTaskDesign):
+    """Threes at sixteen angles."""
+
+    name = "rotating-mnist"
+    title = "Rotating MNIST"
+    about = "Threes at fifteen angles; the sixteenth, at which none was ever seen, is to be drawn for 270 of them."
+    questions = ("held-out angle",)
+    rank = 32
+    left_out = ("last value carried",)
+
+    @staticmethod
+    def draw(seed: int, quick: bool) -> Task:
+        return rotating_mnist(seed, quick)
+
+    def absent(self) -> list[str]:
+        return _digits_absent()
+
+    def published(self) -> dict[str, float]:
+        return published.ROTATING
+
+
+@final
+class Simulated(AbstractTaskDesign):
+    """Visits with a known truth; no files are needed."""
+
+    name = "simulated"
+    title = "Simulated visits"
+    about = (
+        "Three latent axes that are sums of effects of every kind, 30 features, four to twelve visits at irregular "
+        "times, a fifth of the entries missing; errors are those of the signal, without its noise. True shares: sex "
+        ".15, age .15, sex × age .10, disease time .15, dose .10, subject .20, subject × age .10, noise .05."
+    )
+    questions = ("imputation", "future")
+    rank = 3
+
+    @staticmethod
+    def draw(seed: int, quick: bool) -> Task:
+        return simulated(seed, quick)
+
+    def absent(self) -> list[str]:
+        return []
+
+    def published(self) -> dict[str, float]:
+        return {}

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
+from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     CauchyPrior,
     EffectColumns,
@@ -232,6 +233,34 @@ def test_sparse_priors_find_the_mode_where_the_posterior_is_sharp(prior, log_den
         lambda a: 0.5 * np.sum((y[:, 0] - rows.shared @ a) ** 2) / 1e-3 - log_density(a).sum(), [0.8, 0.01]
     )
     np.testing.assert_allclose(mean, best.x, atol=2e-4)
+
+
+@pytest.mark.parametrize("prior", [LaplacePrior(1.0), CauchyPrior(0.3), HorseshoePrior()])
+def test_accelerated_steps_come_to_rest_where_plain_ones_would(prior):
+    """Subjects do nothing here, and plain steps would take that variance to zero like 1 / their number."""
+    rng = np.random.default_rng(6)
+    rows, _, start = random_problem(rng, lengths=(40,) * 10, p=6, q=1, n_axes=2)
+    z = rows.shared[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(400, 2))
+    columns, sites = EffectColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),)), Sites(z, 0.0 * z)
+    system = SubjectSystem(rows)
+    found = fit_latent_variances(system, sites, columns, start, prior, tolerance=1e-6, max_iter=60)
+    assert found.converged.all()
+    moments = system.posterior(sites, found.variances).moments()
+    again = prior.next_variances(moments, found.variances, columns, 10)
+    np.testing.assert_allclose(again.shared, found.variances.shared, rtol=1e-5)
+    np.testing.assert_allclose(again.noise, found.variances.noise, rtol=1e-6)
+    np.testing.assert_allclose(again.own, found.variances.own, rtol=1e-5, atol=1e-8)
+
+
+def test_a_leap_that_misleads_is_taken_back():
+    """Steps that shrink at one rate, and then at another."""
+
+    def step(x):
+        return np.where(x > 0.1, x * 0.9, 0.1 * (x / 0.1) ** 0.99)
+
+    x, converged, _ = fixed_point(step, np.array([[5.0, 0.02]]), np.zeros(2), 1e-9, 400)
+    assert converged.all()
+    np.testing.assert_allclose(x, 0.1, rtol=1e-6)
 
 
 def test_the_horseshoe_is_at_the_fixed_point_of_its_rules():

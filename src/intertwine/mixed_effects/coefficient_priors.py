@@ -36,7 +36,8 @@ __all__ = [
 
 Array = NDArray[np.float64]
 
-_ROUNDS = 200  # of the horseshoe's local and global scales in turn
+_ROUNDS = 100  # of the horseshoe's local and global scales in turn
+_LEAP = 5.0  # that the logarithm of the global scale may go at once
 _SMALLEST = 1e-300
 
 
@@ -168,14 +169,24 @@ def horseshoe_precision(sums: Array, sizes: Array) -> Array:
     [0.12, 300.9]
     """
     sums = np.maximum(sums, _SMALLEST)
-    global_precision = np.ones(sums.shape[1])
-    for _ in range(_ROUNDS):
-        local = _half_cauchy_precision(0.5 * global_precision * sums, sizes[:, None])
-        before = global_precision
-        global_precision = _half_cauchy_precision(0.5 * np.sum(local * sums, axis=0), sizes.sum())
-        if np.all(np.abs(global_precision - before) <= 1e-9 * before):
+
+    def local(overall: Array) -> Array:
+        return _half_cauchy_precision(0.5 * np.exp(overall) * sums, sizes[:, None])
+
+    def again(overall: Array) -> Array:
+        return np.log(_half_cauchy_precision(0.5 * np.sum(local(overall) * sums, axis=0), sizes.sum()))
+
+    overall = np.zeros(sums.shape[1])  # log τ⁻²
+    for _ in range(_ROUNDS):  # Steffensen: the fixed point of a line through two rounds
+        once = again(overall)
+        twice = again(once)
+        first, second = once - overall, twice - once
+        bend = np.where(np.abs(second - first) > 1e-12, second - first, -1.0)
+        leap = np.clip(first**2 / bend, -_LEAP, _LEAP)
+        overall = np.where(np.abs(second) < np.abs(first), overall - leap, twice)
+        if np.all(np.abs(first) <= 1e-10):
             break
-    return _half_cauchy_precision(0.5 * global_precision * sums, sizes[:, None]) * global_precision
+    return local(overall) * np.exp(overall)
 
 
 def _half_cauchy_precision(half_sum: Array, size: Array | float) -> Array:

@@ -8,11 +8,13 @@ v it is ½ (Σ E a² / v − g) / v.
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     AbstractCoefficientPrior,
     EffectColumns,
@@ -61,7 +63,8 @@ def fit_latent_variances(
         What has a variance that is learnt; the others keep that of ``start``.
     start : LatentVariances
     prior : AbstractCoefficientPrior, optional
-        Without one, or with a `GaussianPrior`, the evidence is maximised by BFGS; with the others, EM steps are taken.
+        Without one, or with a `GaussianPrior`, the evidence is maximised by BFGS; with the others, accelerated EM
+        steps are taken.
     learn_noise : bool
     tolerance : float
         Of the log-evidence that is still expected to be gained; of the relative change of variances for EM steps.
@@ -71,31 +74,29 @@ def fit_latent_variances(
     """
     if prior is None or isinstance(prior, GaussianPrior):
         return _Search(system, sites, columns, start, learn_noise).run(tolerance, max_iter, on_iteration)
-    variances, converged = start, np.zeros(len(start.noise), dtype=bool)
-    n_subjects, iteration = system.rows.n_subjects, 0
-    for iteration in range(max_iter):
+    sizes = np.cumsum([1, *(len(part) for part in start[1:])])[:-1]
+
+    def unpacked(x: Array) -> LatentVariances:
+        noise, *parts = np.split(x, sizes)
+        return LatentVariances(noise[0], *parts)
+
+    def step(x: Array) -> Array:
+        variances = unpacked(x)
         posterior = system.posterior(sites, variances)
         if on_iteration is not None:
-            on_iteration(iteration, posterior.log_evidence)
-        new = prior.next_variances(posterior.moments(), variances, columns, n_subjects)
-        if not learn_noise:
-            new = new._replace(noise=start.noise)
-        converged = np.all(
-            [_change(one, other) <= tolerance for one, other in zip(new, variances, strict=True)], axis=0
-        )
-        variances = new
-        if converged.all():
-            break
-    log_evidence = system.posterior(sites, variances).log_evidence
-    return FittedVariances(variances, log_evidence, converged, iteration + 1)
+            on_iteration(next(counter), posterior.log_evidence)
+        new = prior.next_variances(posterior.moments(), variances, columns, system.rows.n_subjects)
+        return _packed(new if learn_noise else new._replace(noise=start.noise))
+
+    counter = count()
+    x, converged, n_steps = fixed_point(step, _packed(start), _NOTHING**2 * start.noise, tolerance, max_iter)
+    variances = unpacked(x)
+    return FittedVariances(variances, system.posterior(sites, variances).log_evidence, converged, n_steps)
 
 
-def _change(new: Array, old: Array) -> Array:
-    """The largest relative change of each axis, where variances are finite."""
-    with np.errstate(invalid="ignore"):
-        change = np.abs(new - old) / np.maximum(np.abs(old), 1e-12)
-    change = np.where(np.isfinite(old), change, 0.0).reshape(-1, new.shape[-1])
-    return change.max(axis=0, initial=0.0)
+def _packed(variances: LatentVariances) -> Array:
+    """All variances of an axis below each other, that of the noise first."""
+    return np.vstack([variances.noise[None, :], *variances[1:]])
 
 
 @final

@@ -39,7 +39,9 @@ __all__ = [
 ]
 
 _ADAM = optax.scale_by_adam()
-_COEFFICIENT_RATE = 5.0  # times that of the networks: most of a subject's own are met once in an epoch
+# times the rate of the networks: most coefficients of a subject are met once in an epoch,
+_COEFFICIENT_RATE = 5.0
+_COLUMN_RATE = 20.0  # and a noise of a hundredth is far from one of a half
 
 
 class FieldCoefficients(NamedTuple):
@@ -146,7 +148,7 @@ def field_step(
     alpha : scalar
         Weight of the bound; the rest is that of the prediction from covariates.
     rate : scalar
-        Of the networks; the coefficients take steps five times as long.
+        Of the networks; coefficients and parameters of columns take longer steps.
     n_visits : scalar
         Of the fit: a batch holds its share of the divergence of all coefficients.
     """
@@ -161,8 +163,9 @@ def field_step(
     gradient, stepped = jax.grad(loss_of, has_aux=True)(training.params)
     gradient = jax.tree.map(lambda g: g / size, gradient)
     update, optimiser = _ADAM.update(gradient, training.optimiser)
-    faster = jax.tree.map(lambda step: _COEFFICIENT_RATE * step, update.coefficients)
-    update = update._replace(coefficients=faster)
+    coefficients = jax.tree.map(lambda step: _COEFFICIENT_RATE * step, update.coefficients)
+    columns = jax.tree.map(lambda step: _COLUMN_RATE * step, update.likelihood)
+    update = update._replace(coefficients=coefficients, likelihood=columns)
     params = jax.tree.map(lambda p, step: p - rate * step, training.params, update)
     return FieldTraining(params, optimiser), stepped
 

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from intertwine.architectures.base import AbstractArchitecture
 from intertwine.architectures.choose import architecture_from_state, architecture_to_state
 from intertwine.effects.covariate import AbstractCovariateEffect
-from intertwine.fitting.longitudinal_sites import all_sites, in_pieces
-from intertwine.fitting.longitudinal_steps import Networks, decoded
+from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs
+from intertwine.fitting.longitudinal_steps import Networks
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.latent_axes import AxisConvention
 from intertwine.mixed_effects.latent_effects import LatentEffects
@@ -50,6 +50,15 @@ class FittedLatents(NamedTuple):
     variances: LatentVariances
     shared: SharedPosterior
     sites: Sites
+
+    def turned(self, convention: AxisConvention) -> FittedLatents:
+        """In the axes of a convention."""
+        spread = self.shared.covariance[convention.order] / (convention.scale**2)[:, None, None]
+        return self._replace(
+            variances=convention.variances(self.variances),
+            shared=SharedPosterior(convention.latents(self.shared.mean), spread),
+            sites=convention.sites(self.sites),
+        )
 
 
 class AbstractLongitudinalModel(abc.ABC):
@@ -89,17 +98,15 @@ class AbstractLongitudinalModel(abc.ABC):
     def to_state(self) -> dict[str, Any]:
         """Arrays, numbers and text for a file."""
 
-    @final
+    @abc.abstractmethod
     def marginals(self, rows: SubjectRows, sites: Sites) -> Marginals:
         """Latents of visits of subjects, each given the fit and its own sites."""
-        return predict_subjects(self.latents.shared, self.latents.variances, rows, sites)
 
-    @final
+    @abc.abstractmethod
     def draw(
         self, rows: SubjectRows, sites: Sites, n_draws: int, rng: np.random.Generator, noise: bool = True
     ) -> Array:
         """Joint draws of the latents of subjects' visits, (n_draws, n, K); without ``noise`` of A φ alone."""
-        return draw_subjects(self.latents.shared, self.latents.variances, rows, sites, rng, n_draws, noise)
 
 
 @final
@@ -144,9 +151,7 @@ class LongitudinalModel(AbstractLongitudinalModel):
         return self.convention.sites(Sites(*(part.astype(np.float64) for part in found)))
 
     def _outputs(self, Z: Array, decoder: Any) -> Any:
-        latents = self.convention.undone(Z).astype(np.float32)
-        params = Autoencoder((), decoder)
-        return in_pieces(lambda z: decoded(params, z, architecture=self.architecture), latents)
+        return decoded_outputs(self.architecture, Autoencoder((), decoder), self.convention.undone(Z))
 
     def decode(self, Z):
         outputs = self._outputs(Z, self.networks.autoencoder.decoder)
@@ -170,6 +175,12 @@ class LongitudinalModel(AbstractLongitudinalModel):
             self.networks.likelihood, outputs, np.asarray(X, dtype=np.float32)
         )
         return np.asarray(density, dtype=np.float64).sum(axis=1)
+
+    def marginals(self, rows, sites):
+        return predict_subjects(self.latents.shared, self.latents.variances, rows, sites)
+
+    def draw(self, rows, sites, n_draws, rng, noise=True):
+        return draw_subjects(self.latents.shared, self.latents.variances, rows, sites, rng, n_draws, noise)
 
     def to_state(self):
         latents, networks = self.latents, self.networks

@@ -23,8 +23,8 @@ from intertwine.fitting.longitudinal_epochs import EpochRow, Phase, Runner
 from intertwine.fitting.longitudinal_latents import LatentState, first_latents, solved, unconditional
 from intertwine.fitting.longitudinal_model import FittedLatents, LongitudinalModel
 from intertwine.fitting.longitudinal_problem import LongitudinalProblem
-from intertwine.fitting.longitudinal_sites import all_sites, in_pieces
-from intertwine.fitting.longitudinal_steps import Networks, Predictor, Training, begun, decoded
+from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs, decoder_slopes
+from intertwine.fitting.longitudinal_steps import Networks, Predictor, Training, begun
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.latent_axes import axis_convention
@@ -40,7 +40,6 @@ Array = NDArray[np.float64]
 
 _FIRST_STEPS = 10  # of EM, before networks meet the effects
 _LAST_STEPS = 10  # and once they are done
-_SLOPE_VISITS = 512  # at which the decoder's slopes are measured
 _SETTLED = 0.01  # of all that the joint phase gained, which its last tenth may still bring
 
 
@@ -207,10 +206,7 @@ def _published(
     posterior = system.posterior(sites, latents.variances)
     found = posterior.marginals()
     drawn = found.mean + np.sqrt(found.variance) * rng.standard_normal(found.mean.shape)
-    outputs = in_pieces(
-        lambda z: decoded(networks.autoencoder, z, architecture=problem.architecture),
-        drawn.astype(np.float32),
-    )
+    outputs = decoded_outputs(problem.architecture, networks.autoencoder, drawn)
     density = problem.likelihood.log_density(networks.likelihood, outputs, problem.visits.X)
     there = np.isfinite(sites.variance)
     variance = np.where(there, sites.variance, 1.0)
@@ -219,49 +215,20 @@ def _published(
     bound = float(np.asarray(density, np.float64).sum()) - said + float(posterior.log_evidence.sum())
     by_effect = problem.effects.by_effect(latents.variances)
     prior = (by_effect * problem.effects.scales(rows)[:, None]).sum(axis=0)
-    convention = axis_convention(prior, latents.variances.noise, _slopes(problem, networks, found.mean))
-    shared = posterior.shared
-    order, scale = convention.order, convention.scale
-    told_latents = FittedLatents(
-        problem.effects,
-        shape,
-        convention.variances(latents.variances),
-        shared._replace(
-            mean=convention.latents(shared.mean),
-            covariance=shared.covariance[order] / (scale**2)[:, None, None],
-        ),
-        convention.sites(sites),
-    )
+    slopes = decoder_slopes(problem.architecture, networks.autoencoder, found.mean)
+    convention = axis_convention(prior, latents.variances.noise, slopes)
+    told_latents = FittedLatents(problem.effects, shape, latents.variances, posterior.shared, sites)
     return LongitudinalModel(
         problem.architecture,
         problem.likelihood,
         networks,
         predictor,
         convention,
-        told_latents,
+        told_latents.turned(convention),
         bound,
         _settled([row for row in history if row["phase"] == "joint"]),
         {name: [row[name] for row in history] for name in history[0]} if history else {},
     )
-
-
-def _slopes(problem: LongitudinalProblem, networks: Networks, mean: Array) -> Array:
-    """Mean slopes of the decoder's outputs in each latent, (p, K), by central differences of a tenth of its spread."""
-    some = mean[:: max(1, len(mean) // _SLOPE_VISITS)].astype(np.float32)
-    spread = np.maximum(some.std(axis=0), 1e-6)
-    slopes = np.empty((problem.visits.X.shape[1], problem.n_components))
-    for k in range(problem.n_components):
-        step = np.zeros(problem.n_components, np.float32)
-        step[k] = 0.1 * spread[k]
-        ends = [
-            in_pieces(
-                lambda z: decoded(networks.autoencoder, z, architecture=problem.architecture),
-                some + sign * step,
-            )
-            for sign in (1.0, -1.0)
-        ]
-        slopes[:, k] = (ends[0] - ends[1]).mean(axis=0) / (2.0 * step[k])
-    return slopes
 
 
 def _settled(rows: list[dict[str, Any]]) -> bool:

@@ -18,18 +18,13 @@ from intertwine.fitting.longitudinal_problem import (
 )
 from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
 from intertwine.fitting.watch import UNWATCHED
-from intertwine.latent_prior import (
-    LatentBatch,
-    PriorValues,
-    inverse_and_log_determinant,
-    site_divergence,
-    smoothed,
-)
+from intertwine.latent_prior import LatentBatch, PriorValues, site_divergence, smoothed, trend_steps
+from intertwine.latent_prior.elimination import inverse_and_log_determinant
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.coefficient_priors import GaussianPrior
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import LatentVariances, SharedPosterior, Sites, SubjectRows
+from intertwine.mixed_effects.subjects import LatentVariances, SharedPosterior, Sites, SubjectRows, Trend
 
 N, P, K = 24, 5, 3
 
@@ -48,7 +43,9 @@ def design():
 
 def conditioned(design, context):
     rows, variances, sites, mean = design
-    prior = PriorValues(*(np.float32(part) for part in (mean, variances.own, variances.noise)))
+    prior = PriorValues(
+        *(np.float32(part) for part in (mean, variances.own, variances.noise, variances.trends))
+    )
     batch = LatentBatch(rows.subject, np.float32(rows.shared), np.float32(rows.own))
     given = np.float32(sites.mean), np.float32(sites.variance)
     return smoothed(prior, batch, *given, np.float32(context), P), given
@@ -99,7 +96,7 @@ def test_gradients_of_the_conditioning_are_those_of_differences(design):
     rows, variances, sites, shared = design
 
     def traced(mean):
-        prior = PriorValues(np.float32(shared), np.float32(variances.own), np.float32(variances.noise))
+        prior = PriorValues(*map(np.float32, (shared, variances.own, variances.noise, variances.trends)))
         batch = LatentBatch(rows.subject, np.float32(rows.shared), np.float32(rows.own))
         return smoothed(
             prior, batch, mean, np.float32(sites.variance), np.ones(N, np.float32), P
@@ -110,6 +107,33 @@ def test_gradients_of_the_conditioning_are_those_of_differences(design):
     step[7, 1] = 0.05
     difference = (total(sites.mean + step) - total(sites.mean - step)) / 0.1
     np.testing.assert_allclose(gradient[7, 1], difference, rtol=2e-3)
+
+
+@pytest.mark.parametrize("kernel", ["matern12", "matern32", "matern52"])
+def test_trends_of_a_batch_are_those_of_the_engine(design, kernel):
+    from intertwine.mixed_effects.subject_prediction import predict_subjects
+
+    rows, variances, sites, mean = design
+    rng = np.random.default_rng(4)
+    time = np.where(np.arange(N) % 7 == 3, np.nan, np.arange(N) * 0.7 + rng.uniform(0, 0.5, N))
+    first = np.append(True, np.diff(rows.subject) > 0)
+    context = np.arange(N) % 4 != 2
+    trend = trend_steps(kernel, 2.5, time, first)
+    values = (mean, variances.own, variances.noise, rng.uniform(0.5, 2, (1, K)))
+    batch = LatentBatch(rows.subject, np.float32(rows.shared), np.float32(rows.own), (trend,))
+    given = np.float32(sites.mean), np.float32(sites.variance)
+    found = smoothed(PriorValues(*map(np.float32, values)), batch, *given, np.float32(context), P)
+    exact = Sites(sites.mean, np.where(context[:, None], sites.variance, np.inf))
+    of_trend = rows._replace(trends=(Trend(time, kernel, 2.5),))
+    variances = variances._replace(trends=values[3])
+    known_mean = SharedPosterior(mean, np.zeros((K, 2, 2)))
+    expected = predict_subjects(known_mean, variances, of_trend, exact)
+    np.testing.assert_allclose(found.mean, expected.mean, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found.variance, expected.variance, rtol=1e-3, atol=1e-4)
+    fixed = variances._replace(shared=np.zeros((2, K)))
+    shifted = exact._replace(mean=sites.mean - rows.shared @ mean)
+    evidence = SubjectSystem(of_trend).posterior(shifted, fixed).log_evidence.sum()
+    np.testing.assert_allclose(found.log_evidence, evidence, rtol=1e-4)
 
 
 def test_elimination_without_pivots_inverts():
@@ -150,7 +174,7 @@ def test_visits_are_numbered_by_time():
     np.testing.assert_array_equal(visit_order(subject, time), [1, 0, 0, 1])
 
 
-def small_problem(**settings):
+def small_problem(subjects_effect=None, **settings):
     rng = np.random.default_rng(1)
     subject, time = np.repeat(np.arange(30), 6), np.tile(np.arange(6.0), 30)
     level = rng.standard_normal(30)[subject] + np.sin(time)
@@ -158,7 +182,8 @@ def small_problem(**settings):
     X[rng.random(X.shape) < 0.1] = np.nan
     X = X.astype(np.float32)
     columns = Covariates(180, {"time": time}, {})
-    effects = LatentEffects.of([Smooth("time", length_scale=2.0), BySubject()], columns, subject)
+    own = [BySubject()] if subjects_effect is None else [BySubject(), subjects_effect]
+    effects = LatentEffects.of([Smooth("time", length_scale=2.0), *own], columns, subject)
     chosen = LongitudinalSettings(
         **{"warm_up": 2, "epochs": 3, "decoder_epochs": 1, "batch_size": 60, **settings}
     )
@@ -220,3 +245,30 @@ def test_the_same_seed_gives_the_same_fit():
     )
     assert first.bound == second.bound
     np.testing.assert_array_equal(first.latents.shared.mean, second.latents.shared.mean)
+
+
+def test_a_fit_with_trends_of_subjects():
+    course = BySubject(Smooth("time", kernel="matern32"), method="state-space")
+    model = fit_longitudinal_vae(small_problem(course), np.random.default_rng(3), UNWATCHED)
+    assert model.latents.variances.trends.shape == (1, 2)
+    assert np.all(model.latents.variances.trends > 0)
+    assert np.isfinite(model.bound)
+
+
+def test_subjects_without_effects_of_their_own():
+    problem = small_problem()
+    effects = LatentEffects.of(
+        [Smooth("time", length_scale=2.0)], problem.visits.columns, problem.visits.subject
+    )
+    model = fit_longitudinal_vae(problem._replace(effects=effects), np.random.default_rng(3), UNWATCHED)
+    assert np.isfinite(model.bound)
+
+
+def test_visits_that_were_not_observed_take_no_part():
+    problem = small_problem()
+    X = problem.visits.X.copy()
+    X[::5] = np.nan
+    problem = problem._replace(visits=problem.visits._replace(X=X))
+    model = fit_longitudinal_vae(problem, np.random.default_rng(3), UNWATCHED)
+    assert np.isinf(model.latents.sites.variance[::5]).all()
+    assert np.isfinite(model.bound)

@@ -19,7 +19,7 @@ from intertwine.fitting.longitudinal_steps import (
 )
 from intertwine.fitting.vae_batches import Chosen, GroupPacks
 from intertwine.fitting.vae_compile import own_compilation_cache
-from intertwine.latent_prior import LatentBatch
+from intertwine.latent_prior import LatentBatch, TrendSteps, trend_steps
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import SubjectRows
 
@@ -97,7 +97,7 @@ class Runner:
     ) -> tuple[Training, LatentState, EpochRow]:
         """Pass ``number`` of a phase; ``done`` are the parts of the schedule before it and after it."""
         began, settings = time.perf_counter(), self.problem.settings
-        chosen = list(self._packs.batches(rng))
+        chosen = self._chosen(rng)
         solve_at = (
             set(np.linspace(0, len(chosen), phase.solves, endpoint=False).astype(int)) if phase.solves else ()
         )
@@ -135,7 +135,7 @@ class Runner:
     ) -> tuple[Training, EpochRow]:
         """One pass for the decoder of predicted latents, at the sites as they are."""
         began, settings, total, n_hidden = time.perf_counter(), self.problem.settings, 0.0, 0
-        chosen = list(self._packs.batches(rng))
+        chosen = self._chosen(rng)
         prior = prior_values(latents)
         for place, pack in enumerate(chosen):
             batch = self._batch(pack, 0.0, rng)
@@ -156,6 +156,27 @@ class Runner:
         row = EpochRow("decoder", np.nan, np.nan, total / max(n_hidden, 1), time.perf_counter() - began)
         return training, row
 
+    def _chosen(self, rng: np.random.Generator) -> list[Chosen]:
+        """Batches of all visits, those of a subject in the order of time."""
+        packs = []
+        for pack in self._packs.batches(rng):
+            assert pack.level is not None
+            here = pack.rows[: pack.n_rows]
+            order = np.lexsort([self._number[here], pack.level[: pack.n_rows]])
+            packs.append(pack._replace(rows=np.concatenate([here[order], pack.rows[pack.n_rows :]])))
+        return packs
+
+    def _trends(self, pack: Chosen) -> tuple[TrendSteps, ...]:
+        assert pack.level is not None
+        first = np.append(True, np.diff(pack.level) != 0)
+        padding = np.arange(len(pack.rows)) >= pack.n_rows
+        return tuple(
+            trend_steps(
+                trend.kernel, trend.length_scale, np.where(padding, np.nan, trend.time[pack.rows]), first
+            )
+            for trend in self.rows.trends
+        )
+
     def _batch(self, pack: Chosen, dropout: float, rng: np.random.Generator) -> VisitBatch:
         assert pack.level is not None
         visits, n = self.problem.visits, pack.n_rows
@@ -170,7 +191,9 @@ class Runner:
             shown *= rng.random(x.shape, dtype=np.float32) >= dropout
         shared, own = (part[pack.rows] for part in self._features)
         noise = rng.standard_normal((len(x), self.problem.n_components), dtype=np.float32)
-        return VisitBatch(x, shown, present, context, LatentBatch(pack.level, shared, own), noise)
+        return VisitBatch(
+            x, shown, present, context, LatentBatch(pack.level, shared, own, self._trends(pack)), noise
+        )
 
 
 def _falling(rate: float, done: tuple[float, float], place: float) -> np.float32:

@@ -121,6 +121,7 @@ def prior_values(state: LatentState) -> PriorValues:
         state.mean.astype(np.float32),
         state.variances.own.astype(np.float32),
         state.variances.noise.astype(np.float32),
+        state.variances.trends.astype(np.float32),
     )
 
 

@@ -182,6 +182,18 @@ def test_an_effect_that_does_nothing_has_the_variance_zero():
     np.testing.assert_allclose(moments.shared[:2].mean(axis=0), found.variances.shared[0], rtol=2e-3)
 
 
+@pytest.mark.parametrize("unit", [1e-6, 1e6])
+def test_units_do_not_matter_nor_a_start_that_is_wrong_by_orders_of_magnitude(unit):
+    rows, sites, start = random_problem(np.random.default_rng(1), lengths=(6,) * 8, n_axes=1, missing=0.0)
+    columns, system = EffectColumns((slice(0, 3),), (slice(0, 2),)), SubjectSystem(rows)
+    exact = Sites(sites.mean, 0.0 * sites.mean)
+    found = fit_latent_variances(system, exact, columns, start)
+    other = fit_latent_variances(system, Sites(unit * exact.mean, exact.variance), columns, start)
+    assert other.converged.all()
+    np.testing.assert_allclose(other.log_evidence + 48 * np.log(unit), found.log_evidence, atol=1e-6)
+    np.testing.assert_allclose(other.variances.noise / unit**2, found.variances.noise, rtol=1e-3)
+
+
 @pytest.mark.parametrize("where", ["noise", "effect"])
 def test_what_is_not_to_be_learnt_keeps_its_variance(where):
     rows, sites, start = random_problem(np.random.default_rng(1), lengths=(5,) * 6)

@@ -86,6 +86,18 @@ def test_a_trend_that_is_not_there_at_all_visits_and_a_longer_series():
     )  # dense K is nearly singular
 
 
+def test_what_subjects_say_of_shared_coefficients_adds_up():
+    rows, sites, variances = random_problem(np.random.default_rng(7), lengths=(3, 9, 4, 6))
+    whole = SubjectSystem(rows).information(sites, variances)
+    first = rows.subject < 2
+    parts = [
+        SubjectSystem(rows_of(rows, part)).information(sites_of(sites, part), variances)
+        for part in (first, ~first)
+    ]
+    for one, other, together in zip(*parts, whole, strict=True):
+        np.testing.assert_allclose(one + other, together, rtol=1e-10)
+
+
 def test_a_trend_of_variance_zero_is_none():
     trend = (Trend(None, "matern52", 1.0),)
     rows, sites, variances = random_problem(np.random.default_rng(1), trends=trend)

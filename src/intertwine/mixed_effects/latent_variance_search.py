@@ -30,6 +30,7 @@ Array = NDArray[np.float64]
 
 _NOTHING = 1e-4  # of a deviation relative to the scale of its axis: below it a variance may be zero
 _LIFT = 0.3  # deviation that is tried where one came to nothing that should not have
+_TOO_LARGE, _TOO_SMALL = 10.0, 1e-6  # noise to begin with, relative to the variance of what is seen
 _FARTHEST = 23.0  # that log σ² goes from the start: a factor of 1e10
 
 
@@ -73,7 +74,8 @@ def fit_latent_variances(
         Called with the number of the iteration and the log-evidence of the axes.
     """
     if prior is None or isinstance(prior, GaussianPrior):
-        return _Search(system, sites, columns, start, learn_noise).run(tolerance, max_iter, on_iteration)
+        near = _near(sites, columns, start) if learn_noise else start
+        return _Search(system, sites, columns, near, learn_noise).run(tolerance, max_iter, on_iteration)
     sizes = np.cumsum([1, *(len(part) for part in start[1:])])[:-1]
 
     def unpacked(x: Array) -> LatentVariances:
@@ -92,6 +94,22 @@ def fit_latent_variances(
     x, converged, n_steps = fixed_point(step, _packed(start), _NOTHING**2 * start.noise, tolerance, max_iter)
     variances = unpacked(x)
     return FittedVariances(variances, system.posterior(sites, variances).log_evidence, converged, n_steps)
+
+
+def _near(sites: Sites, columns: EffectColumns, start: LatentVariances) -> LatentVariances:
+    """The start, or where its noise is wrong by orders of magnitude all of it in the units of the sites."""
+    there = np.isfinite(sites.variance)
+    n_sites, seen = np.maximum(there.sum(axis=0), 1), np.where(there, sites.mean, 0.0)
+    spread = np.where(there, (seen - seen.sum(axis=0) / n_sites) ** 2, 0.0).sum(axis=0) / n_sites
+    ratio = start.noise / np.maximum(spread, 1e-300)
+    wrong = (spread > 0.0) & ((ratio > _TOO_LARGE) | (ratio < _TOO_SMALL))
+    factor = np.where(wrong, 0.5 * spread / np.maximum(start.noise, 1e-300), 1.0)
+    shared, own = start.shared.copy(), start.own.copy()
+    for part in columns.shared:
+        shared[part] *= factor
+    for part in columns.own:
+        own[part] *= factor
+    return LatentVariances(start.noise * factor, shared, own, start.trends * factor)
 
 
 def _packed(variances: LatentVariances) -> Array:

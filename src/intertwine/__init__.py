@@ -24,6 +24,7 @@ _ESTIMATORS = {
     "LatentFactorModel": "intertwine.estimators.latent_factors",
     "LocalFMClassifier": "intertwine.estimators.local_fm",
     "LocalFMRegressor": "intertwine.estimators.local_fm",
+    "LongitudinalVAE": "intertwine.estimators.longitudinal_vae",
     "MixedModel": "intertwine.estimators.mixed_model",
     "RandomEffectsPCA": "intertwine.estimators.random_effects_pca",
     "RandomEffectsVAE": "intertwine.estimators.random_effects_vae",

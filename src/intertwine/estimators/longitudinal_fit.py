@@ -1,0 +1,156 @@
+"""From the parameters of an estimator and the visits that it read to a fitted model."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.by_subject import BySubject
+from intertwine.effects.covariate import AbstractCovariateEffect
+from intertwine.estimators.covariate_data import TIME, Visits
+from intertwine.estimators.long_work import seed_of
+from intertwine.fitting.watch import Watch
+from intertwine.mixed_effects.coefficient_priors import (
+    AbstractCoefficientPrior,
+    CauchyPrior,
+    GaussianPrior,
+    HorseshoePrior,
+    LaplacePrior,
+)
+from intertwine.mixed_effects.latent_effects import LatentEffects
+
+if TYPE_CHECKING:
+    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+
+__all__ = ["fitted_model", "require_deep"]
+
+Array = NDArray[np.float64]
+
+_PRIORS: dict[str, type[AbstractCoefficientPrior]] = {
+    "gaussian": GaussianPrior,
+    "laplace": LaplacePrior,
+    "cauchy": CauchyPrior,
+    "horseshoe": HorseshoePrior,
+}
+_STEPS = 1500
+_FEWEST, _MOST = 10, 200  # epochs, where the user does not say how many
+
+
+def fitted_model(
+    estimator: Any, X: Array, visits: Visits, effects: Sequence[AbstractCovariateEffect], watch: Watch
+) -> AbstractLongitudinalModel:
+    """Fit visits with the parameters of an estimator.
+
+    Parameters
+    ----------
+    estimator : LongitudinalVAE
+    X : ndarray of shape (n, p)
+    visits : Visits
+    effects : sequence of AbstractCovariateEffect
+    watch : Watch
+
+    Raises
+    ------
+    ValueError
+        When networks diverge, or effects do not suit the visits.
+    """
+    from intertwine.architectures.choose import architecture_of
+    from intertwine.fitting.longitudinal_problem import LongitudinalProblem, LongitudinalVisits
+    from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
+    from intertwine.likelihoods.base import Noise
+    from intertwine.likelihoods.columns import ColumnLikelihood
+    from intertwine.likelihoods.kinds import column_kinds
+
+    names, p = getattr(estimator, "feature_names_in_", None), X.shape[1]
+    kinds = column_kinds(estimator.likelihood, p, names)
+    likelihood = ColumnLikelihood.of(X, kinds, Noise(shared=estimator.noise == "shared"), names)
+    architecture = architecture_of(
+        estimator.architecture,
+        p,
+        int(estimator.n_components),
+        _widths(estimator.hidden_layer_sizes),
+        estimator.image_shape,
+    )
+    latent_effects = LatentEffects.of(effects, visits.columns, visits.subject)
+    table = LongitudinalVisits(
+        X.astype(np.float32), visits.columns, visits.subject, visits.n_subjects, _time(effects, visits)
+    )
+    problem = LongitudinalProblem(
+        table,
+        latent_effects,
+        architecture,
+        likelihood,
+        _PRIORS[estimator.coefficient_prior](),
+        _settings(estimator, len(X)),
+    )
+    rng = np.random.default_rng(seed_of(estimator, watch))
+    try:
+        return fit_longitudinal_vae(problem, rng, watch)
+    except FloatingPointError as error:
+        raise ValueError(str(error)) from error
+
+
+def require_deep() -> None:
+    """Say which extra brings JAX where it is not installed.
+
+    Raises
+    ------
+    ImportError
+    """
+    absent = [name for name in ("jax", "optax") if find_spec(name) is None]
+    if absent:
+        raise ImportError(f"LongitudinalVAE needs {' and '.join(absent)}: pip install 'intertwine[deep]'")
+
+
+def _settings(estimator: Any, n_visits: int) -> Any:
+    from intertwine.fitting.longitudinal_problem import LongitudinalSettings
+
+    batch_size = int(estimator.batch_size)
+    epochs = estimator.max_iter
+    if epochs is None:
+        epochs = int(np.clip(np.ceil(_STEPS * batch_size / n_visits), _FEWEST, _MOST))
+    given = estimator.n_given
+    return LongitudinalSettings(
+        warm_up=_part(estimator.warm_up, 0.4 * epochs),
+        epochs=int(epochs),
+        decoder_epochs=_part(estimator.decoder_iter, 0.3 * epochs),
+        batch_size=batch_size,
+        learning_rate=float(estimator.learning_rate),
+        decoder_learning_rate=float(estimator.learning_rate),
+        prediction=float(estimator.gsnn_weight),
+        beta=float(estimator.beta),
+        dropout=float(estimator.dropout),
+        context=None if given is None else int(given),
+        validation=float(estimator.validation_fraction),
+    )
+
+
+def _part(given: int | None, otherwise: float) -> int:
+    return int(np.ceil(otherwise)) if given is None else int(given)
+
+
+def _time(effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Array | None:
+    """What orders the visits of a subject: time, or else a number in which subjects have a course of their own."""
+    numbers = visits.columns.numbers
+    own = [key for effect in effects if isinstance(effect, BySubject) for key in effect.number_keys]
+    for key in (TIME, *own):
+        if key in numbers and not np.isnan(numbers[key]).any():
+            return numbers[key]
+    return None
+
+
+def _widths(sizes: Any) -> tuple[int, ...] | None:
+    if sizes is None:
+        return None
+    widths = tuple(sizes)
+    for width in widths:
+        if not isinstance(width, Integral) or isinstance(width, bool) or width < 1:
+            raise ValueError(
+                f"hidden_layer_sizes holds {width!r}; every width must be a whole number from 1 on"
+            )
+    return tuple(int(width) for width in widths)

@@ -1,0 +1,289 @@
+"""Subjects whose visits are known: forecasts of further visits of theirs, in closed form on the latents."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, NamedTuple, final
+
+import numpy as np
+from numpy.typing import NDArray
+from sklearn.utils import check_random_state
+
+from intertwine.estimators.covariate_data import CovariateData, CovariateInputs, Visits
+from intertwine.estimators.longitudinal_density import log_densities, predictive_deviation
+from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents
+from intertwine.mixed_effects.subjects import Marginals, Sites
+from intertwine.resources import require_memory
+from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted, listed
+
+if TYPE_CHECKING:
+    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+
+__all__ = ["LongitudinalSubjects", "SubjectVisits", "decoded", "new_codes", "seen_visits"]
+
+Array = NDArray[np.float64]
+
+
+class SubjectVisits(NamedTuple):
+    """Visits that are known, beside what they were read from.
+
+    Attributes
+    ----------
+    seen : SeenVisits
+        Subjects of the fit by their code there, others behind them.
+    new_codes : dict
+        Of the labels of subjects that were not in the fit.
+    X : ndarray of shape (n, p) or None
+        Their values, for `LongitudinalSubjects.impute`; None of the visits of the fit, which keeps their sites alone.
+    given : ndarray of int
+        Which of ``seen`` the rows of X are.
+    """
+
+    seen: SeenVisits
+    new_codes: Mapping[Any, int]
+    X: Array | None
+    given: NDArray[np.int64]
+
+
+@final
+class LongitudinalSubjects:
+    """What is known of subjects once their visits have been seen; made by `LongitudinalVAE.condition`.
+
+    The networks and the variances are those of the fit. What subjects have of their own is Gaussian given the sites of
+    their visits; of subjects that were not in the fit the visits tell of the shared coefficients as well, exactly as if
+    the fit had met each of them beside its own subjects.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from intertwine.datasets import simulate_longitudinal
+    >>> from intertwine import LongitudinalVAE
+    >>> study = simulate_longitudinal(40, 6, n_new=5, random_state=0)
+    >>> rows = {name: (study.X[at], study.subject[at], study.time[at]) for name, at in study.items()
+    ...         if name in ("train", "given", "future")}
+    >>> X, subject, time = rows["train"]
+    >>> model = LongitudinalVAE(2, hidden_layer_sizes=(8,), max_iter=20, random_state=0)
+    >>> _ = model.fit(X, subject=subject, time=time)
+    >>> X, subject, time = rows["given"]
+    >>> patients = model.condition(X, subject=subject, time=time)
+    >>> _, subject, time = rows["future"]
+    >>> mean, std = patients.forecast(subject=subject, time=time, return_std=True)
+    >>> mean.shape == std.shape == (len(time), 6), bool(np.all(std > 0))
+    (True, True)
+    """
+
+    def __init__(
+        self, model: AbstractLongitudinalModel, data: CovariateData, visits: SubjectVisits, unseen: str
+    ) -> None:
+        self._model, self._data, self._visits, self._unseen = model, data, visits, unseen
+
+    @property
+    def subjects_(self) -> NDArray[Any]:
+        """Labels of the subjects whose visits are known."""
+        known = self._data.subject_labels
+        new = sorted(self._visits.new_codes, key=self._visits.new_codes.__getitem__)
+        codes = np.unique(self._visits.seen.subject)
+        labels = np.concatenate([np.asarray(known, dtype=object), np.array(new, dtype=object)])
+        return labels[codes[codes < len(labels)]]
+
+    def transform(self) -> Array:
+        """Latents of the visits that were given, E[z | all visits of the subject], (n, n_components)."""
+        return self._of_given().mean
+
+    def impute(self) -> Array:
+        """The visits that were given, with what was not observed of them.
+
+        Returns
+        -------
+        ndarray of shape (n, p)
+            What was observed stays as it is.
+        """
+        found = self._of_given()
+        values = self._visits.X
+        assert values is not None  # or there would be no latents
+        return np.where(np.isnan(values), decoded(self._model, values, found.mean), values)
+
+    def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
+        """Expected values at visits that have not been seen.
+
+        Parameters
+        ----------
+        covariates : array-like, frame or dict of columns, optional
+            Of the visits, as in the fit.
+        subject : array-like (n,), optional
+            A subject of which nothing is known has the mean of all, with a warning.
+        time : array-like (n,), optional
+        return_std : bool, default=False
+            Whether to give the standard deviation of what would be observed as well: of the latents and of the noise.
+
+        Returns
+        -------
+        ndarray of shape (n, p), or a pair of them
+            The mean is that of the decoder for predicted latents, at their expectation; the standard deviation is that
+            of ``sample_trajectories``.
+        """
+        found = self._marginals(self._read(covariates, subject, time))
+        mean = self._model.decode_predicted(found.mean)
+        return (mean, predictive_deviation(self._model, found)) if return_std else mean
+
+    def predict_latents(self, covariates=None, *, subject=None, time=None, return_std=False):
+        """Latents at visits that have not been seen: means (n, n_components), and standard deviations if asked for.
+
+        The parameters are those of ``forecast``.
+        """
+        found = self._marginals(self._read(covariates, subject, time))
+        return (found.mean, np.sqrt(found.variance)) if return_std else found.mean
+
+    def sample_trajectories(
+        self, covariates=None, *, subject=None, time=None, n_draws=1, noise=True, random_state=None
+    ) -> Array:
+        """Draw all visits of each subject jointly.
+
+        Parameters
+        ----------
+        covariates, subject, time
+            As in ``forecast``.
+        n_draws : int, default=1
+        noise : bool, default=True
+            False: of the course that visits scatter about, without the noise of single visits and of values.
+        random_state : int, RandomState or None, default=None
+
+        Returns
+        -------
+        ndarray of shape (n_draws, n, p)
+        """
+        if n_draws < 1:
+            raise ValueError(f"n_draws={n_draws} must be at least 1")
+        rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
+        asked = self._read(covariates, subject, time)
+        together = self._together(asked)
+        n_asked = asked.columns.n_rows
+        latents = drawn_latents(self._model.latents, together, self._n_known, rng, n_draws, bool(noise))
+        latents = latents[:, together.columns.n_rows - n_asked :]
+        flat = latents.reshape(-1, latents.shape[2])
+        values = self._model.sample(flat, rng) if noise else self._model.decode(flat)
+        require_memory(8.0 * values.size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
+        return values.reshape(n_draws, n_asked, -1)
+
+    def score_samples(self, X, covariates=None, *, subject=None, time=None) -> Array:
+        """Log density of each further visit given those that are known, and not given each other.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, p)
+            Entries that are NaN do not count.
+        covariates, subject, time
+            As in ``forecast``.
+
+        Returns
+        -------
+        ndarray of shape (n,)
+        """
+        values = np.asarray(X, dtype=np.float64)
+        n_features = self._model.decode(np.zeros((1, self._model.n_components))).shape[1]
+        if values.ndim != 2 or values.shape[1] != n_features:
+            raise ValueError(f"X has shape {values.shape}, expecting (n, {n_features})")
+        found = self._marginals(self._read(covariates, subject, time, (X, len(values), "X")))
+        return log_densities(self._model, values, found)
+
+    @property
+    def _n_known(self) -> int:
+        return len(self._data.subject_labels)
+
+    def _of_given(self) -> Marginals:
+        if self._visits.X is None:
+            raise ValueError(
+                "the fit keeps no values of its visits; pass them to condition(), or to transform()"
+            )
+        found = known_latents(self._model.latents, self._visits.seen, self._n_known)
+        return Marginals(*(part[self._visits.given] for part in found))
+
+    def _marginals(self, asked: SeenVisits) -> Marginals:
+        """Of visits that are asked about, and that say nothing themselves."""
+        together = self._together(asked)
+        first = together.columns.n_rows - asked.columns.n_rows
+        found = known_latents(self._model.latents, together, self._n_known)
+        return Marginals(*(part[first:] for part in found))
+
+    def _together(self, asked: SeenVisits) -> SeenVisits:
+        return self._visits.seen.of_subjects(np.unique(asked.subject)).followed_by(asked)
+
+    def _read(self, covariates: Any, subject: Any, time: Any, rows: Any = None) -> SeenVisits:
+        inputs = _inputs_of_visits(covariates, subject, time, rows)
+        visits = self._data.visits(inputs, self._unseen)
+        codes = self._codes(visits)
+        self._tell_of_unknown(codes, visits)
+        return SeenVisits.ahead(visits.columns, codes, self._model.n_components)
+
+    def _codes(self, visits: Visits) -> NDArray[np.int64]:
+        """Codes of subjects here: those that are known keep theirs, others get further ones."""
+        known = self._visits.new_codes
+        after = 1 + max(self._n_known + len(known), int(self._visits.seen.subject.max(initial=-1)))
+        table = [
+            known[label] if label is not None and label in known else after + place
+            for place, label in enumerate(visits.new_labels)
+        ]
+        codes = np.concatenate([np.arange(visits.n_known), np.array(table, dtype=np.int64)])
+        return codes[visits.subject]
+
+    def _tell_of_unknown(self, codes: NDArray[np.int64], visits: Visits) -> None:
+        if self._data.subjects is None or self._unseen == "ignore":
+            return
+        strangers = np.unique(visits.subject[~np.isin(codes, self._visits.seen.subject)])
+        if not len(strangers):
+            return
+        labels = np.concatenate(
+            [np.asarray(self._data.subject_labels, dtype=object), np.array(visits.new_labels, dtype=object)]
+        )[strangers]
+        what = f"nothing is known of {counted(len(labels), 'subject', 'subjects')} {listed(labels)}"
+        if self._unseen == "raise":
+            raise ValueError(f"{what}: pass their visits to condition()")
+        warnings.warn(
+            f"{what}: they have the mean of all, and a wider variance; condition() takes their visits",
+            UserWarning,
+            stacklevel=depth_of_caller(),
+        )
+
+
+def decoded(model: AbstractLongitudinalModel, X: Array, latents: Array) -> Array:
+    """Expected values (n, p) at the latents of rows X.
+
+    A row without any observed entry is a prediction from other visits, and has the decoder that is for these.
+    """
+    ahead, out = np.isnan(X).all(axis=1), np.empty(X.shape)
+    for rows, decode in ((~ahead, model.decode), (ahead, model.decode_predicted)):
+        if rows.any():
+            out[rows] = decode(latents[rows])
+    return out
+
+
+def _inputs_of_visits(covariates: Any, subject: Any, time: Any, rows: Any = None) -> CovariateInputs:
+    """Inputs of visits of which there is no X: as long as the first that was passed.
+
+    Raises
+    ------
+    ValueError
+        Where nothing was passed.
+    """
+    if rows is not None:
+        given, n_rows, name = rows
+        return CovariateInputs(given, n_rows, covariates, subject, time, name)
+    columns = next(iter(covariates.values()), None) if isinstance(covariates, Mapping) else covariates
+    for name, part in (("subject", subject), ("time", time), ("covariates", columns)):
+        if part is not None:
+            return CovariateInputs(part, len(part), covariates, subject, time, name)
+    raise ValueError("which visits? pass covariates=, subject= or time=, with a row for each of them")
+
+
+def new_codes(visits: Visits) -> dict[Any, int]:
+    """Codes of the labels that were not in the fit."""
+    labels = enumerate(visits.new_labels, start=visits.n_known)
+    return {label: code for code, label in labels if label is not None}
+
+
+def seen_visits(model: AbstractLongitudinalModel, visits: Visits, X: Array) -> SeenVisits:
+    """Visits with what the encoder says of them."""
+    sites = model.sites(X)
+    return SeenVisits(visits.columns, visits.subject, Sites(sites.mean, sites.variance))

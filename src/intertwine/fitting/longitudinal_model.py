@@ -18,6 +18,7 @@ from intertwine.architectures.choose import architecture_from_state, architectur
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs
 from intertwine.fitting.longitudinal_steps import Networks
+from intertwine.io.gaps import with_gaps, without_gaps
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.latent_axes import AxisConvention
 from intertwine.mixed_effects.latent_effects import LatentEffects
@@ -69,6 +70,10 @@ class AbstractLongitudinalModel(abc.ABC):
     bound: float
     converged: bool
     history: dict[str, list[Any]]
+
+    @abc.abstractmethod
+    def check(self, X: Array, names: NDArray[Any] | None = None) -> None:
+        """Refuse values that are not of their column's kind: a ValueError that names the columns."""
 
     @abc.abstractmethod
     def sites(self, X: Array) -> Sites:
@@ -145,6 +150,9 @@ class LongitudinalModel(AbstractLongitudinalModel):
         self.bound, self.converged, self.history = bound, converged, history
         self.n_components = architecture.n_components
 
+    def check(self, X, names=None):
+        self.likelihood.check(X, names)
+
     def sites(self, X):
         X = np.asarray(X, dtype=np.float32)
         found = all_sites(self.architecture, self.likelihood, self.networks.autoencoder, X)
@@ -194,12 +202,15 @@ class LongitudinalModel(AbstractLongitudinalModel):
             "effects": latents.effects.state(),
             "has_mean": latents.effects.has_mean,
             "shape": latents.shape,
-            "variances": latents.variances._asdict(),
+            "variances": _without_gaps(latents.variances),
             "shared": latents.shared._asdict(),
-            "sites": latents.sites._asdict(),
+            "sites": _without_gaps(latents.sites),
             "bound": self.bound,
             "converged": self.converged,
-            "history": {name: np.asarray(values) for name, values in self.history.items()},
+            "history": {
+                name: values if isinstance(values[0], str) else without_gaps(values)
+                for name, values in self.history.items()
+            },
         }
 
     @classmethod
@@ -211,9 +222,9 @@ class LongitudinalModel(AbstractLongitudinalModel):
         latents = FittedLatents(
             LatentEffects.restore(effects, state["effects"], state["has_mean"]),
             state["shape"],
-            LatentVariances(**state["variances"]),
+            LatentVariances(**_with_gaps(state["variances"])),
             SharedPosterior(**state["shared"]),
-            Sites(**state["sites"]),
+            Sites(**_with_gaps(state["sites"])),
         )
         return cls(
             architecture_from_state(state["architecture"]),
@@ -228,5 +239,17 @@ class LongitudinalModel(AbstractLongitudinalModel):
             latents,
             state["bound"],
             state["converged"],
-            {name: np.asarray(values).tolist() for name, values in state["history"].items()},
+            {
+                name: with_gaps(values).tolist() if isinstance(values, Mapping) else list(values)
+                for name, values in state["history"].items()
+            },
         )
+
+
+def _without_gaps(fields: Any) -> dict[str, Any]:
+    """Fields of a named tuple in which infinity has a meaning: a flat prior, a visit that says nothing."""
+    return {name: without_gaps(values) for name, values in fields._asdict().items()}
+
+
+def _with_gaps(state: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: with_gaps(values) for name, values in state.items()}

@@ -95,9 +95,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ndarray of shape (n, p)
         """
         values, latents = self._latents(X, covariates, subject, time)
-        return completed(
-            self._model, np.where(np.isnan(values).all(axis=1)[:, None], values, np.nan), latents
-        )
+        return decoded(self._model, values, latents)
 
     def impute(self, X, *, covariates=None, subject=None, time=None) -> Array:
         """Visits with their missing entries filled; what was observed stays as it is.

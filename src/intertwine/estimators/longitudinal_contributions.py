@@ -15,10 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.estimators.longitudinal_visits import SeenVisits
-from intertwine.mixed_effects.subject_parts import draw_parts
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel, FittedLatents
+    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
 
 __all__ = ["ObservedShares", "drawn_contributions", "latent_shares", "observed_shares"]
 
@@ -26,13 +25,13 @@ Array = NDArray[np.float64]
 
 
 def drawn_contributions(
-    latents: FittedLatents, visits: SeenVisits, rng: np.random.Generator, n_draws: int
+    model: AbstractLongitudinalModel, visits: SeenVisits, rng: np.random.Generator, n_draws: int
 ) -> tuple[Array, Array]:
     """Draw what effects add to latents.
 
     Parameters
     ----------
-    latents : FittedLatents
+    model : AbstractLongitudinalModel
     visits : SeenVisits
         Of subjects of the fit.
     rng : Generator
@@ -45,10 +44,8 @@ def drawn_contributions(
     parts : ndarray of shape (n_draws, effects + 1, n, K)
         In the order of the effects; last is the noise of visits.
     """
-    effects = latents.effects
-    present, number = np.unique(visits.subject, return_inverse=True)
-    rows = effects.rows(visits.columns, number.astype(np.int64), len(present), latents.shape)
-    drawn = draw_parts(latents.shared, latents.variances, rows, visits.sites, rng, n_draws)
+    effects, rows = model.latents.effects, visits.rows(model.latents)
+    drawn = model.draw_parts(rows, visits.sites, n_draws, rng)
     parts, mean = [], np.zeros((n_draws, drawn.noise.shape[2]))
     for place in effects.places:
         at = place.columns

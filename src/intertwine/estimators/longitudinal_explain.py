@@ -81,7 +81,7 @@ class LongitudinalExplanations(LongitudinalTables):
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         visits = self._visits.take(some_subjects(self._visits.subject, max_visits, rng))
         n_wanted = max(n_draws, _LATENT_DRAWS)
-        mean, parts = drawn_contributions(self._model.latents, visits, rng, n_wanted)
+        mean, parts = drawn_contributions(self._model, visits, rng, n_wanted)
         names = np.array([*self._effect_titles, VISIT_NOISE], dtype=object)
         variance, latent = latent_shares(parts)
         if by == "axis":

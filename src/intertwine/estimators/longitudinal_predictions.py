@@ -274,7 +274,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _latents(self, X, covariates, subject, time) -> tuple[Array, Array]:
         """Values of visits, and their latents given all of each subject's visits in the call."""
         values, seen, _ = self._read_visits(X, covariates, subject, time)
-        found = known_latents(self._model.latents, seen, len(self._data.subject_labels))
+        found = known_latents(self._model, seen, len(self._data.subject_labels))
         return values, found.mean
 
     def _subjects_of_fit(self, quiet: bool = False) -> LongitudinalSubjects:

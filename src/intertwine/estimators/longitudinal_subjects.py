@@ -160,7 +160,7 @@ class LongitudinalSubjects:
         asked = self._read(covariates, subject, time)
         together = self._together(asked)
         n_asked = asked.columns.n_rows
-        latents = drawn_latents(self._model.latents, together, self._n_known, rng, n_draws, bool(noise))
+        latents = drawn_latents(self._model, together, self._n_known, rng, n_draws, bool(noise))
         latents = latents[:, together.columns.n_rows - n_asked :]
         flat = latents.reshape(-1, latents.shape[2])
         values = self._model.sample(flat, rng) if noise else self._model.decode(flat)
@@ -197,14 +197,14 @@ class LongitudinalSubjects:
             raise ValueError(
                 "the fit keeps no values of its visits; pass them to condition(), or to transform()"
             )
-        found = known_latents(self._model.latents, self._visits.seen, self._n_known)
+        found = known_latents(self._model, self._visits.seen, self._n_known)
         return Marginals(*(part[self._visits.given] for part in found))
 
     def _marginals(self, asked: SeenVisits) -> Marginals:
         """Of visits that are asked about, and that say nothing themselves."""
         together = self._together(asked)
         first = together.columns.n_rows - asked.columns.n_rows
-        found = known_latents(self._model.latents, together, self._n_known)
+        found = known_latents(self._model, together, self._n_known)
         return Marginals(*(part[first:] for part in found))
 
     def _together(self, asked: SeenVisits) -> SeenVisits:

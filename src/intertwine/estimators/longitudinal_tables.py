@@ -155,14 +155,13 @@ class LongitudinalTables(NamedFeatures):
     def _identified(self) -> IdentifiedAxes:
         latents = self._model.latents
         few = self._visits.take(some_subjects(self._visits.subject, _VISITS, np.random.default_rng(0)))
-        present, number = np.unique(few.subject, return_inverse=True)
-        rows = latents.effects.rows(few.columns, number.astype(np.int64), len(present), latents.shape)
-        return identified_axes(SubjectSystem(rows), few.sites, latents.variances, len(self._effect_titles))
+        system = SubjectSystem(few.rows(latents))
+        return identified_axes(system, few.sites, latents.variances, len(self._effect_titles))
 
     def _axis_weights(self) -> Array:
         """Variance of expected values that each axis makes by its mean slopes, (K,)."""
         few = self._visits.take(some_subjects(self._visits.subject, _SLOPE_VISITS, np.random.default_rng(0)))
-        found = known_latents(self._model.latents, few, int(self._visits.subject.max()) + 1)
+        found = known_latents(self._model, few, int(self._visits.subject.max()) + 1)
         steep = slopes(self._model, found.mean)
         if self.noise == "feature":
             steep = steep / self._spread()[:, None]

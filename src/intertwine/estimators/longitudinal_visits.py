@@ -6,7 +6,7 @@ already; from others they are learnt together with what these have of their own,
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,12 +15,10 @@ from numpy.typing import NDArray
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
 from intertwine.io.gaps import with_gaps, without_gaps
-from intertwine.mixed_effects.subject_parts import recalled_subjects
-from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
 from intertwine.mixed_effects.subjects import Marginals, Sites, SubjectRows
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import FittedLatents
+    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel, FittedLatents
 
 __all__ = ["SeenVisits", "drawn_latents", "known_latents", "some_subjects"]
 
@@ -80,6 +78,11 @@ class SeenVisits(NamedTuple):
         sites = Sites(*(np.concatenate(pair) for pair in zip(self.sites, others.sites, strict=True)))
         return SeenVisits(columns, np.concatenate([self.subject, others.subject]), sites)
 
+    def rows(self, latents: FittedLatents) -> SubjectRows:
+        """As the mixed model reads them; subjects are numbered anew."""
+        present, number = np.unique(self.subject, return_inverse=True)
+        return latents.effects.rows(self.columns, number.astype(np.int64), len(present), latents.shape)
+
     def to_state(self) -> dict[str, Any]:
         """What a file holds of them; their sites are kept by the model."""
         columns = self.columns
@@ -119,33 +122,26 @@ def some_subjects(subject: Rows, max_visits: int, rng: np.random.Generator) -> R
     return np.flatnonzero(chosen[number])
 
 
-def known_latents(latents: FittedLatents, visits: SeenVisits, n_known: int) -> Marginals:
+def known_latents(model: AbstractLongitudinalModel, visits: SeenVisits, n_known: int) -> Marginals:
     """Latents of visits, each given the sites of its subject's visits among these, and the fit.
 
     Parameters
     ----------
-    latents : FittedLatents
+    model : AbstractLongitudinalModel
     visits : SeenVisits
     n_known : int
         Subjects below are those of the fit.
     """
     n, n_axes = visits.sites.mean.shape
     out = Marginals(*(np.empty((n, n_axes)) for _ in range(4)))
-
-    def known(rows: SubjectRows, sites: Sites) -> Marginals:
-        return recalled_subjects(latents.shared, latents.variances, rows, sites).marginals()
-
-    def new(rows: SubjectRows, sites: Sites) -> Marginals:
-        return predict_subjects(latents.shared, latents.variances, rows, sites)
-
-    for at, found in _of_both(latents, visits, n_known, known, new):
-        for whole, part in zip(out, found, strict=True):
+    for at, rows, sites, met in _of_both(model.latents, visits, n_known):
+        for whole, part in zip(out, model.marginals(rows, sites, met), strict=True):
             whole[at] = part
     return out
 
 
 def drawn_latents(
-    latents: FittedLatents,
+    model: AbstractLongitudinalModel,
     visits: SeenVisits,
     n_known: int,
     rng: np.random.Generator,
@@ -154,33 +150,17 @@ def drawn_latents(
 ) -> Array:
     """Joint draws (n_draws, n, K) of the latents of subjects' visits, with the noise of visits or without."""
     out = np.empty((n_draws, *visits.sites.mean.shape))
-
-    def known(rows: SubjectRows, sites: Sites) -> Array:
-        return recalled_subjects(latents.shared, latents.variances, rows, sites).draw(rng, n_draws, noise)
-
-    def new(rows: SubjectRows, sites: Sites) -> Array:
-        return draw_subjects(latents.shared, latents.variances, rows, sites, rng, n_draws, noise)
-
-    for at, found in _of_both(latents, visits, n_known, known, new):
-        out[:, at] = found
+    for at, rows, sites, met in _of_both(model.latents, visits, n_known):
+        out[:, at] = model.draw(rows, sites, n_draws, rng, noise, met)
     return out
 
 
 def _of_both(
-    latents: FittedLatents,
-    visits: SeenVisits,
-    n_known: int,
-    known: Callable[[SubjectRows, Sites], Any],
-    new: Callable[[SubjectRows, Sites], Any],
-) -> list[tuple[Rows, Any]]:
-    """What is found for subjects of the fit, and for others, with the rows that it is of."""
+    latents: FittedLatents, visits: SeenVisits, n_known: int
+) -> Iterator[tuple[Rows, SubjectRows, Sites, bool]]:
+    """Visits of subjects of the fit, and those of others: which they are, and whether the fit has met them."""
     is_known = visits.subject < n_known
-    answers = []
-    for mask, answer in ((is_known, known), (~is_known, new)):
-        if mask.any():
-            at = np.flatnonzero(mask)
+    for at, met in ((np.flatnonzero(is_known), True), (np.flatnonzero(~is_known), False)):
+        if len(at):
             part = visits.take(at)
-            present, number = np.unique(part.subject, return_inverse=True)
-            rows = latents.effects.rows(part.columns, number.astype(np.int64), len(present), latents.shape)
-            answers.append((at, answer(rows, part.sites)))
-    return answers
+            yield at, part.rows(latents), part.sites, met

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel, LongitudinalModel
 from intertwine.mixed_effects.mean_field import MeanField
+from intertwine.mixed_effects.subject_parts import DrawnParts
 from intertwine.mixed_effects.subjects import Marginals, Sites, SubjectRows
 from intertwine.resources import require_memory
 
@@ -35,6 +36,9 @@ class MeanFieldModel(AbstractLongitudinalModel):
     def __init__(self, parts: LongitudinalModel) -> None:
         self.parts, self.latents, self.n_components = parts, parts.latents, parts.n_components
         self.bound, self.converged, self.history = parts.bound, parts.converged, parts.history
+
+    def check(self, X, names=None):
+        self.parts.check(X, names)
 
     def sites(self, X):
         return self.parts.sites(X)
@@ -63,7 +67,7 @@ class MeanFieldModel(AbstractLongitudinalModel):
         field = MeanField(shared.mean, variance, nobody, nobody)
         return field.of_new_subjects(rows, sites.mean, seen, variances), seen
 
-    def marginals(self, rows, sites):
+    def marginals(self, rows, sites, met=False):
         field, seen = self._field(rows, sites)
         linear, spread = field.linear(rows)
         there, noise = seen[:, None], self.latents.variances.noise
@@ -74,7 +78,19 @@ class MeanFieldModel(AbstractLongitudinalModel):
             np.where(there, sites.variance, spread + noise),
         )
 
-    def draw(self, rows, sites, n_draws, rng, noise=True):
+    def draw(self, rows, sites, n_draws, rng, noise=True, met=False):
+        return self._draw(rows, sites, n_draws, rng)[2 if noise else 1]
+
+    def draw_parts(self, rows, sites, n_draws, rng):
+        (shared, own), linear, latents = self._draw(rows, sites, n_draws, rng)
+        n, K = sites.mean.shape
+        no_trends = np.empty((n_draws, 0, n, K))
+        return DrawnParts(shared, own[:, rows.subject], no_trends, latents - linear)
+
+    def _draw(
+        self, rows: SubjectRows, sites: Sites, n_draws: int, rng: np.random.Generator
+    ) -> tuple[tuple[Array, Array], Array, Array]:
+        """Coefficients that are shared and those of subjects, A φ, and latents."""
         field, seen = self._field(rows, sites)
         n, K = sites.mean.shape
         require_memory(
@@ -87,12 +103,10 @@ class MeanFieldModel(AbstractLongitudinalModel):
             for mean, variance in (field[:2], field[2:])
         )
         linear = rows.shared @ shared + np.einsum("nq,dnqk->dnk", rows.own, own[:, rows.subject])
-        if not noise:
-            return linear
         there = seen[:, None]
         spread = np.where(there, sites.variance, self.latents.variances.noise)
         mean = np.where(there, sites.mean, linear)
-        return mean + np.sqrt(spread) * rng.standard_normal(linear.shape)
+        return (shared, own), linear, mean + np.sqrt(spread) * rng.standard_normal(linear.shape)
 
     def to_state(self):
         return self.parts.to_state()

@@ -22,6 +22,7 @@ from intertwine.io.gaps import with_gaps, without_gaps
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.latent_axes import AxisConvention
 from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.mixed_effects.subject_parts import DrawnParts, draw_parts, recalled_subjects
 from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
 from intertwine.mixed_effects.subjects import LatentVariances, Marginals, SharedPosterior, Sites, SubjectRows
 from intertwine.networks import Autoencoder
@@ -104,14 +105,29 @@ class AbstractLongitudinalModel(abc.ABC):
         """Arrays, numbers and text for a file."""
 
     @abc.abstractmethod
-    def marginals(self, rows: SubjectRows, sites: Sites) -> Marginals:
-        """Latents of visits of subjects, each given the fit and its own sites."""
+    def marginals(self, rows: SubjectRows, sites: Sites, met: bool = False) -> Marginals:
+        """Latents of visits of subjects, each given the fit and its own sites.
+
+        Where the fit has ``met`` the subjects, shared coefficients have been learnt from them already.
+        """
 
     @abc.abstractmethod
     def draw(
-        self, rows: SubjectRows, sites: Sites, n_draws: int, rng: np.random.Generator, noise: bool = True
+        self,
+        rows: SubjectRows,
+        sites: Sites,
+        n_draws: int,
+        rng: np.random.Generator,
+        noise: bool = True,
+        met: bool = False,
     ) -> Array:
         """Joint draws of the latents of subjects' visits, (n_draws, n, K); without ``noise`` of A φ alone."""
+
+    @abc.abstractmethod
+    def draw_parts(
+        self, rows: SubjectRows, sites: Sites, n_draws: int, rng: np.random.Generator
+    ) -> DrawnParts:
+        """Joint draws of all that the latents of subjects of the fit are the sum of."""
 
 
 @final
@@ -184,11 +200,18 @@ class LongitudinalModel(AbstractLongitudinalModel):
         )
         return np.asarray(density, dtype=np.float64).sum(axis=1)
 
-    def marginals(self, rows, sites):
-        return predict_subjects(self.latents.shared, self.latents.variances, rows, sites)
+    def marginals(self, rows, sites, met=False):
+        known = self.latents.shared, self.latents.variances, rows, sites
+        return recalled_subjects(*known).marginals() if met else predict_subjects(*known)
 
-    def draw(self, rows, sites, n_draws, rng, noise=True):
-        return draw_subjects(self.latents.shared, self.latents.variances, rows, sites, rng, n_draws, noise)
+    def draw(self, rows, sites, n_draws, rng, noise=True, met=False):
+        known = self.latents.shared, self.latents.variances, rows, sites
+        if met:
+            return recalled_subjects(*known).draw(rng, n_draws, noise)
+        return draw_subjects(*known, rng, n_draws, noise)
+
+    def draw_parts(self, rows, sites, n_draws, rng):
+        return draw_parts(self.latents.shared, self.latents.variances, rows, sites, rng, n_draws)
 
     def to_state(self):
         latents, networks = self.latents, self.networks

@@ -1,12 +1,16 @@
 """The fit of the paper's objective: a model like the exact one, and what it lacks beside it."""
 
 import contextlib
+import warnings
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from sklearn.exceptions import ConvergenceWarning
 
+from intertwine import LongitudinalVAE, load
 from intertwine.architectures import Linear
+from intertwine.datasets import simulate_longitudinal
 from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
 from intertwine.fitting.longitudinal_mean_field import fit_mean_field_vae
@@ -143,3 +147,31 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(tmp_path):
 def test_what_it_cannot_hold_is_refused():
     with pytest.raises(ValueError, match="method='basis'"):
         fit_mean_field_vae(problem_of(1, "state-space"), np.random.default_rng(0), UNWATCHED)
+
+
+def test_the_estimator_answers_with_it(tmp_path):
+    study = simulate_longitudinal(20, 5, n_new=3, random_state=0)
+    told = [
+        {"X": study.X[at], "subject": study.subject[at], "time": study.time[at]}
+        for at in (study.train, study.given, study.future)
+    ]
+    ahead = {name: told[2][name] for name in ("subject", "time")}
+    model = LongitudinalVAE(
+        2, hidden_layer_sizes=(8,), max_iter=4, warm_up=0, objective="mean-field", random_state=0
+    )
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(**told[0])
+    assert list(model.history_["phase"].unique()) == ["mean-field"]
+    latents, sites = model.transform(**told[0]), model._model.sites(study.X[study.train])
+    np.testing.assert_allclose(latents, sites.mean, rtol=1e-6)  # as the encoder says them
+    patients = model.condition(**told[1])
+    mean, deviation = patients.forecast(**ahead, return_std=True)
+    draws = patients.sample_trajectories(**ahead, n_draws=3, random_state=0)
+    assert np.isfinite(mean).all()
+    assert np.isfinite(draws).all()
+    assert (deviation > 0).all()
+    assert len(model.explain())
+    model.save(tmp_path / "model.itw")
+    again = load(tmp_path / "model.itw")
+    np.testing.assert_array_equal(again.condition(**told[1]).forecast(**ahead), mean)

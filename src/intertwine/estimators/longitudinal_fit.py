@@ -60,6 +60,7 @@ def fitted_model(
         When networks diverge, or effects do not suit the visits.
     """
     from intertwine.architectures.choose import architecture_of
+    from intertwine.fitting.longitudinal_mean_field import fit_mean_field_vae
     from intertwine.fitting.longitudinal_problem import LongitudinalProblem, LongitudinalVisits
     from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
     from intertwine.likelihoods.base import Noise
@@ -89,8 +90,9 @@ def fitted_model(
         _settings(estimator, len(X)),
     )
     rng = np.random.default_rng(seed_of(estimator, watch))
+    fit = fit_mean_field_vae if estimator.objective == "mean-field" else fit_longitudinal_vae
     try:
-        return fit_longitudinal_vae(problem, rng, watch)
+        return fit(problem, rng, watch)
     except FloatingPointError as error:
         raise ValueError(str(error)) from error
 

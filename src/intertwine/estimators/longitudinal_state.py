@@ -35,6 +35,7 @@ def longitudinal_to_state(estimator: Any) -> dict[str, Any]:
 
 def longitudinal_from_state(cls: type, state: dict[str, Any]) -> Any:
     """The estimator that `longitudinal_to_state` wrote; it answers the same to the bit."""
+    from intertwine.fitting.longitudinal_mean_field_model import MeanFieldModel
     from intertwine.fitting.longitudinal_model import LongitudinalModel
 
     params = dict(state["params"])
@@ -47,7 +48,8 @@ def longitudinal_from_state(cls: type, state: dict[str, Any]) -> Any:
     take_features(estimator, state)
     estimator._data = CovariateData.from_state(state["data"])
     estimator._feature_spread = state["spread"]
-    estimator._model = LongitudinalModel.from_state(state["model"], effects_from_state(state["chosen"]))
+    kind = MeanFieldModel if estimator.objective == "mean-field" else LongitudinalModel
+    estimator._model = kind.from_state(state["model"], effects_from_state(state["chosen"]))
     estimator._visits = SeenVisits.from_state(state["visits"], estimator._model.latents.sites)
     return estimator
 

@@ -72,6 +72,12 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         Of all columns; or one for each; or of some, by name or position, where the others are Gaussian.
     noise : {"feature", "shared"}, default="feature"
         Whether every Gaussian column has a noise of its own; "shared" is for columns of one unit, such as pixels.
+    objective : {"exact", "mean-field"}, default="exact"
+        "exact" integrates the coefficients of effects out, and combines what the encoder says of visits with what the
+        effects say of them. "mean-field" is the objective of the paper, for comparison: the encoder says q(z | x)
+        itself, coefficients are independent of each other in q, and visits are predicted from covariates alone. Its
+        variances come out too small, most for effects that overlap; length scales stay where they start, and
+        ``n_given``, ``decoder_iter`` and ``validation_fraction`` are not for it.
     gsnn_weight : float, default=0.5
         1 − α in α · bound + (1 − α) · prediction of visits from others of their subject; 0 is the bound alone.
     n_given : int, default=None
@@ -175,6 +181,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         "hidden_layer_sizes": ["array-like", None],
         "likelihood": [str, Mapping, "array-like"],
         "noise": [StrOptions({"feature", "shared"})],
+        "objective": [StrOptions({"exact", "mean-field"})],
         "gsnn_weight": [_SHARE],
         "n_given": [_COUNT, None],
         "beta": [_POSITIVE],
@@ -203,6 +210,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         hidden_layer_sizes=None,
         likelihood="gaussian",
         noise="feature",
+        objective="exact",
         gsnn_weight=0.5,
         n_given=None,
         beta=1.0,
@@ -227,6 +235,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         self.hidden_layer_sizes = hidden_layer_sizes
         self.likelihood = likelihood
         self.noise = noise
+        self.objective = objective
         self.gsnn_weight = gsnn_weight
         self.n_given = n_given
         self.beta = beta

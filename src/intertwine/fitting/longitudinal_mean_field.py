@@ -18,6 +18,7 @@ from intertwine.fitting.longitudinal_model import FittedLatents, LongitudinalMod
 from intertwine.fitting.longitudinal_problem import LongitudinalProblem
 from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs, decoder_slopes
 from intertwine.fitting.longitudinal_steps import Networks
+from intertwine.fitting.longitudinal_vae import settled
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.latent_axes import axis_convention
@@ -139,5 +140,13 @@ def _published(
     predictor = networks.autoencoder.decoder
     columns = {name: [row[name] for row in history] for name in history[0]} if history else {}
     return LongitudinalModel(
-        problem.architecture, problem.likelihood, networks, predictor, convention, told, bound, True, columns
+        problem.architecture,
+        problem.likelihood,
+        networks,
+        predictor,
+        convention,
+        told,
+        bound,
+        settled(history),
+        columns,
     )

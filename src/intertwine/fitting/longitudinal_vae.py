@@ -34,7 +34,7 @@ from intertwine.mixed_effects.subjects import SubjectRows
 from intertwine.networks import Autoencoder
 from intertwine.resources import require_memory
 
-__all__ = ["fit_longitudinal_vae"]
+__all__ = ["fit_longitudinal_vae", "settled"]
 
 Array = NDArray[np.float64]
 
@@ -226,12 +226,12 @@ def _published(
         convention,
         told_latents.turned(convention),
         bound,
-        _settled([row for row in history if row["phase"] == "joint"]),
+        settled([row for row in history if row["phase"] == "joint"]),
         {name: [row[name] for row in history] for name in history[0]} if history else {},
     )
 
 
-def _settled(rows: list[dict[str, Any]]) -> bool:
+def settled(rows: list[dict[str, Any]]) -> bool:
     """Whether the last tenth of the joint epochs brought less than a hundredth of what all of them did."""
     if len(rows) < 2:
         return False

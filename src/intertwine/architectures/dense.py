@@ -21,6 +21,9 @@ from intertwine.networks import (
 
 __all__ = ["Linear", "Perceptron"]
 
+_GAIN, _LAST_ENCODER, _LAST_DECODER = 1.3, 10.0, 3.0
+_MASK = 0.3  # size of a mask's input beside standardised values: nearly constant, it would outweigh them
+
 
 @final
 @dataclass(frozen=True)
@@ -41,10 +44,16 @@ class Perceptron(AbstractArchitecture):
     name: ClassVar[str] = "mlp"
 
     def draw(self, rng: np.random.Generator) -> Autoencoder:
-        return drawn_autoencoder(rng, self.n_features, self.hidden, self.n_components, masked=True)
+        drawn = drawn_autoencoder(rng, self.n_features, self.hidden, self.n_components, masked=True)
+        for layers, last in ((drawn.encoder, _LAST_ENCODER), (drawn.decoder, _LAST_DECODER)):
+            for layer in layers[:-1]:
+                layer.weight[:] *= _GAIN
+            layers[-1].weight[:] *= last
+        drawn.encoder[-1].weight[:, self.n_components :] *= 0.1
+        return drawn
 
     def encode(self, params, x, observed):
-        return encode(params, x, observed)
+        return encode(params, x, _MASK * observed)
 
     def decode(self, params, z):
         return decode(params, z)

@@ -272,3 +272,18 @@ def test_visits_that_were_not_observed_take_no_part():
     model = fit_longitudinal_vae(problem, np.random.default_rng(3), UNWATCHED)
     assert np.isinf(model.latents.sites.variance[::5]).all()
     assert np.isfinite(model.bound)
+
+
+def test_held_out_subjects_choose_the_epoch():
+    problem = small_problem(validation=0.2, epochs=4)
+    model = fit_longitudinal_vae(problem, np.random.default_rng(3), UNWATCHED)
+    told = np.array(model.history["held_out"])
+    phase = np.array(model.history["phase"])
+    assert np.isnan(told[phase == "warm-up"]).all()
+    assert np.isfinite(told[phase != "warm-up"]).all()
+    assert len(model.latents.sites.mean) == len(problem.visits.X)  # all subjects have latents in the end
+
+
+def test_a_part_without_subjects_is_refused():
+    with pytest.raises(ValueError, match="validation_fraction=0.01 of 30 subjects"):
+        fit_longitudinal_vae(small_problem(validation=0.01), np.random.default_rng(3), UNWATCHED)

@@ -12,34 +12,31 @@ are reported.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 import jax
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.fitting.longitudinal_epochs import EpochRow, Phase, Runner
+from intertwine.fitting.longitudinal_epochs import Phase
 from intertwine.fitting.longitudinal_latents import LatentState, first_latents, solved, unconditional
 from intertwine.fitting.longitudinal_model import FittedLatents, LongitudinalModel
+from intertwine.fitting.longitudinal_phases import Phases
 from intertwine.fitting.longitudinal_problem import LongitudinalProblem
 from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs, decoder_slopes
-from intertwine.fitting.longitudinal_steps import Networks, Predictor, Training, begun
+from intertwine.fitting.longitudinal_steps import Networks, begun
+from intertwine.fitting.longitudinal_validation import held_out
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import Iteration
 from intertwine.mixed_effects.latent_axes import axis_convention
-from intertwine.mixed_effects.latent_length_scales import fit_length_scales
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import SubjectRows
-from intertwine.networks import Autoencoder
 from intertwine.resources import require_memory
 
 __all__ = ["fit_longitudinal_vae", "settled"]
 
 Array = NDArray[np.float64]
 
-_FIRST_STEPS = 10  # of EM, before networks meet the effects
-_LAST_STEPS = 10  # and once they are done
+_LAST_STEPS = 10  # of EM, once networks are done
 _SETTLED = 0.01  # of all that the joint phase gained, which its last tenth may still bring
 
 
@@ -55,140 +52,43 @@ def fit_longitudinal_vae(
     MemoryError
         Before anything too large is allocated.
     """
-    settings, visits = problem.settings, problem.visits
+    fitted, held = held_out(problem, rng)
+    settings, visits = problem.settings, fitted.visits
     n, K = len(visits.X), problem.n_components
     require_memory(4 * visits.X.size + 64 * n * K, f"the latents of {n:,} visits", "fewer visits")
-    shape = problem.effects.start_shape()
     columns = problem.likelihood.start(np.asarray(visits.X))
     networks = Networks(problem.architecture.draw(rng), columns, jax.tree.map(np.copy, columns))
-    training, latents = begun(networks), unconditional(problem.effects, n, K)
-    rows, history = problem.rows(shape), list[dict[str, Any]]()
+    shape = problem.effects.start_shape()
+    rows, phases = fitted.rows(shape), Phases(fitted, held, rng, watch)
     schedule = max(settings.warm_up + settings.epochs, 1)
-    alpha = 1.0 - settings.prediction
-    run = _Recorded(problem, rng, watch, history)
     warm = Phase("warm-up", settings.warm_up, (1.0, settings.beta, 0.0), 0, ramp=0.5 * settings.warm_up)
-    training, latents = run.phase(rows, training, latents, warm, (0, schedule))
-    sites = all_sites(problem.architecture, problem.likelihood, training.params.autoencoder, visits.X)
-    latents = first_latents(problem.effects, problem.effects.scales(rows), sites)
-    shape, rows, latents = run.length_scales(rows, latents, shape)
-    joint = Phase("joint", settings.epochs, (alpha, settings.beta, settings.prediction), settings.n_solves)
-    training, latents = run.phase(rows, training, latents, joint, (settings.warm_up, schedule))
-    sites = all_sites(problem.architecture, problem.likelihood, training.params.autoencoder, visits.X)
-    system = SubjectSystem(rows)
-    latents = latents._replace(site_mean=sites[0], site_variance=sites[1])
-    latents = solved(problem, system, latents, _LAST_STEPS)
-    networks = jax.tree.map(np.asarray, training.params)
-    predictor, predicted = run.decoder(rows, networks, latents)
+    training = phases.warm_up(rows, begun(networks), unconditional(problem.effects, n, K), warm, schedule)
+    latents = first_latents(problem.effects, problem.effects.scales(rows), _sites(fitted, training.params))
+    shape, rows, latents = phases.length_scales(rows, latents, shape)
+    weights = (1.0 - settings.prediction, settings.beta, settings.prediction)
+    joint = Phase("joint", settings.epochs, weights, settings.n_solves)
+    place = (settings.warm_up, schedule)
+    networks, latents = phases.joint(rows, training, latents, joint, place, shape)
+    latents = _at_rest(fitted, rows, networks, latents)
+    predictor, predicted = phases.decoder(rows, networks, latents, shape)
     networks = networks._replace(predicted=predicted)
-    return _published(problem, rows, shape, networks, predictor, latents, history, rng)
+    if held is not None:
+        rows = problem.rows(shape)
+        latents = _at_rest(problem, rows, networks, latents)
+    return _published(problem, rows, shape, networks, predictor, latents, phases.history, rng)
 
 
-class _Recorded:
-    """Phases, each a step of the journal, and the rows of their history."""
-
-    def __init__(
-        self,
-        problem: LongitudinalProblem,
-        rng: np.random.Generator,
-        watch: Watch,
-        history: list[dict[str, Any]],
-    ) -> None:
-        self.problem, self.rng, self.watch, self.history = problem, rng, watch, history
-
-    def phase(
-        self,
-        rows: SubjectRows,
-        training: Training,
-        latents: LatentState,
-        phase: Phase,
-        place: tuple[int, int],
-    ) -> tuple[Training, LatentState]:
-        """Run the epochs of a phase; ``place``: the first one, of how many."""
-        start = (training, latents)
-
-        def compute() -> dict[str, Any]:
-            runner, told, first = Runner(self.problem, rows), list[dict[str, Any]](), 0
-            training, latents = start
-            if (kept := self.watch.journal.begun()) is not None:
-                training, latents = _restored(start, kept["leaves"])
-                told, first = list(kept["history"]), kept["epoch"]
-                self.rng.bit_generator.state = kept["random"]
-            for epoch in range(first, phase.n_epochs):
-                done = ((place[0] + epoch) / place[1], (place[0] + epoch + 1) / place[1])
-                training, latents, row = runner.epoch(training, latents, phase, epoch, done, self.rng)
-                told.append(self._told(row, len(told)))
-                self._keep((training, latents), told, epoch + 1)
-            return {"leaves": _leaves((training, latents)), "history": told}
-
-        found = self.watch.journal.step(phase.name, compute, self.rng)
-        self.history += found["history"]
-        return _restored(start, found["leaves"])
-
-    def length_scales(
-        self, rows: SubjectRows, latents: LatentState, shape: Array
-    ) -> tuple[Array, SubjectRows, LatentState]:
-        """Length scales, and variances to begin from."""
-        problem, visits = self.problem, self.problem.visits
-        latents = solved(problem, SubjectSystem(rows), latents, _FIRST_STEPS)
-        bounds = problem.effects.shape_bounds()
-        if np.any(bounds[:, 1] > bounds[:, 0]):
-
-            def compute() -> dict[str, Any]:
-                return {
-                    "shape": fit_length_scales(
-                        problem.effects,
-                        visits.columns,
-                        visits.subject,
-                        latents.sites,
-                        shape,
-                        latents.variances,
-                    ).shape
-                }
-
-            shape = np.asarray(self.watch.journal.step("length scales", compute)["shape"])
-            rows = problem.rows(shape)
-            latents = solved(problem, SubjectSystem(rows), latents, _FIRST_STEPS)
-        return shape, rows, latents
-
-    def decoder(self, rows: SubjectRows, networks: Networks, latents: LatentState) -> tuple[Any, Any]:
-        """Train the decoder of predicted latents: its layers, and the parameters of columns."""
-        start = begun(Predictor(Autoencoder((), networks.autoencoder.decoder), networks.predicted))
-        n_epochs = self.problem.settings.decoder_epochs
-
-        def compute() -> dict[str, Any]:
-            runner, now, told = Runner(self.problem, rows), start, list[dict[str, Any]]()
-            for epoch in range(n_epochs):
-                now, row = runner.decoder_epoch(
-                    now, latents, (epoch / n_epochs, (epoch + 1) / n_epochs), self.rng
-                )
-                told.append(self._told(row, len(told)))
-            return {"leaves": _leaves(now), "history": told}
-
-        found = self.watch.journal.step("decoder", compute, self.rng)
-        self.history += found["history"]
-        autoencoder, predicted = _restored(start, found["leaves"]).params
-        return autoencoder.decoder, predicted
-
-    def _told(self, row: EpochRow, before: int) -> dict[str, Any]:
-        told = {"iteration": len(self.history) + before + 1, **row._asdict()}
-        bound = -(row.reconstruction + row.divergence)
-        objective = row.prediction if np.isnan(bound) else -bound
-        self.watch.progress.iteration(
-            Iteration(told["iteration"], float(objective), float("inf"), row.seconds), row
-        )
-        return told
-
-    def _keep(self, state: Any, told: list[dict[str, Any]], epoch: int) -> None:
-        leaves, rows, random = _leaves(state), list(told), self.rng.bit_generator.state
-        self.watch.journal.keep(lambda: {"leaves": leaves, "history": rows, "epoch": epoch, "random": random})
+def _sites(problem: LongitudinalProblem, networks: Networks) -> tuple[Any, Any]:
+    return all_sites(problem.architecture, problem.likelihood, networks.autoencoder, problem.visits.X)
 
 
-def _leaves(tree: Any) -> list[Any]:
-    return [np.asarray(leaf) for leaf in jax.tree.leaves(tree)]
-
-
-def _restored(template: Any, leaves: Sequence[Any]) -> Any:
-    return jax.tree.unflatten(jax.tree.structure(template), leaves)
+def _at_rest(
+    problem: LongitudinalProblem, rows: SubjectRows, networks: Networks, latents: LatentState
+) -> LatentState:
+    """Variances and shared coefficients at the sites of all visits, with nothing hidden from the encoder."""
+    mean, variance = _sites(problem, networks)
+    state = latents._replace(site_mean=mean, site_variance=variance)
+    return solved(problem, SubjectSystem(rows), state, _LAST_STEPS)
 
 
 def _published(

@@ -27,6 +27,8 @@ __all__ = ["EpochRow", "Phase", "Runner"]
 
 Single = NDArray[np.float32]
 
+_STEPS_OF_A_SOLVE = 10  # of mini-batches, at least: sites move little in fewer
+
 
 class Phase(NamedTuple):
     """Some epochs alike.
@@ -38,7 +40,7 @@ class Phase(NamedTuple):
     weights : tuple of float
         Of the bound, of its divergence, and of predictions.
     solves : int
-        Exact solves in an epoch; 0: the prior stays as it is.
+        Exact solves in an epoch, at most; 0: the prior stays as it is.
     ramp : float
         Epochs over which the weight of the divergence rises from zero: at once, it would silence latents before the
         decoder has learnt to listen.
@@ -98,9 +100,8 @@ class Runner:
         """Pass ``number`` of a phase; ``done`` are the parts of the schedule before it and after it."""
         began, settings = time.perf_counter(), self.problem.settings
         chosen = self._chosen(rng)
-        solve_at = (
-            set(np.linspace(0, len(chosen), phase.solves, endpoint=False).astype(int)) if phase.solves else ()
-        )
+        n_solves = min(phase.solves, -(-len(chosen) // _STEPS_OF_A_SOLVE))
+        solve_at = np.linspace(0, len(chosen), n_solves, endpoint=False).astype(int).tolist()
         site_mean, site_variance = latents.site_mean.copy(), latents.site_variance.copy()
         totals = np.zeros(3)
         for place, pack in enumerate(chosen):

@@ -63,5 +63,5 @@ def _stay_effects() -> list:
         Categorical("unit"),
         Smooth("time"),
         BySubject(),
-        BySubject(Smooth("time", kernel="matern32", length_scale=12.0)),
+        BySubject(Smooth("time", length_scale=6.0)),
     ]

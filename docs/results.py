@@ -23,6 +23,7 @@ TITLES = {
     "latent_distributed": "Latent factors on a Dask cluster, beside the local fit",
     "mixed_models": "Mixed models, beside lme4 and statsmodels",
     "random_effects_vae": "Latent models with random effects: simulations with a known truth, and real rows",
+    "longitudinal_vae": "Longitudinal latent models: images, stays in intensive care, exact coefficients",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
 }
 #: Picture, and what it shows.

@@ -52,7 +52,8 @@ def predictive_deviation(model: AbstractLongitudinalModel, found: Marginals) -> 
 def log_densities(model: AbstractLongitudinalModel, X: Array, prior: Marginals) -> Array:
     """Log density (n,) of rows whose latents are, before these rows are seen, as ``prior`` says.
 
-    An importance-weighted estimate with 64 draws or more from the prior and the row's site together, on average a lower bound.
+    An importance-weighted estimate with 64 draws or more from the prior and the row's site together: on average a lower
+    bound.
     """
     unit, sites = normal_points(model.n_components), model.sites(X)
     precision = 1.0 / sites.variance  # zero where nothing was observed

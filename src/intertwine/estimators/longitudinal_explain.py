@@ -109,7 +109,7 @@ class LongitudinalExplanations(LongitudinalTables):
                 "std_error": np.vstack([errors, np.zeros((1, p))]).T.ravel(),
             }
             return make_frame(columns, self._frame_library)
-        weight = total / total.sum() if self.noise == "shared" else np.full(len(total), 1.0 / len(total))
+        weight = total / total.sum() if self._of_one_unit else np.full(len(total), 1.0 / len(total))
         axes = self._axis_weights()
         axes = axes / axes.sum() if axes.sum() > 0.0 else np.full(len(axes), 1.0 / len(axes))
         columns = {

@@ -237,7 +237,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         ndarray of shape (n,)
-            Estimates with 64 draws of the latents, on average lower bounds.
+            Estimates with 64 draws of the latents or more, on average lower bounds.
         """
         values = self._read(X)
         return self._subjects_of_fit(quiet=True).score_samples(values, covariates, subject=subject, time=time)

@@ -15,6 +15,8 @@ __all__ = ["longitudinal_from_state", "longitudinal_to_state"]
 
 def longitudinal_to_state(estimator: Any) -> dict[str, Any]:
     """State of a fitted estimator."""
+    from intertwine.fitting.longitudinal_model import LongitudinalModel
+
     likelihood = estimator.likelihood
     replaced = {
         "effects": effects_to_state(estimator.effects),
@@ -29,6 +31,8 @@ def longitudinal_to_state(estimator: Any) -> dict[str, Any]:
         "data": estimator._data.to_state(),
         "visits": estimator._visits.to_state(),
         "spread": estimator._feature_spread,
+        "of_one_unit": estimator._of_one_unit,
+        "objective": "exact" if isinstance(estimator._model, LongitudinalModel) else "mean-field",
         "model": estimator._model.to_state(),
     }
 
@@ -48,7 +52,8 @@ def longitudinal_from_state(cls: type, state: dict[str, Any]) -> Any:
     take_features(estimator, state)
     estimator._data = CovariateData.from_state(state["data"])
     estimator._feature_spread = state["spread"]
-    kind = MeanFieldModel if estimator.objective == "mean-field" else LongitudinalModel
+    estimator._of_one_unit = state["of_one_unit"]
+    kind = LongitudinalModel if state["objective"] == "exact" else MeanFieldModel
     estimator._model = kind.from_state(state["model"], effects_from_state(state["chosen"]))
     estimator._visits = SeenVisits.from_state(state["visits"], estimator._model.latents.sites)
     return estimator

@@ -29,10 +29,11 @@ _SLOPE_VISITS = 256
 class LongitudinalTables(NamedFeatures):
     """What a fit can be read for, beside predictions."""
 
-    noise: str
     _model: AbstractLongitudinalModel
     _visits: SeenVisits
     _frame_library: str | None
+    _feature_spread: Array  # standard deviations of the features over the fit
+    _of_one_unit: bool  # whether features are of one unit, so that their variances can be added
 
     @property
     def variance_components_(self) -> Any:
@@ -163,15 +164,9 @@ class LongitudinalTables(NamedFeatures):
         few = self._visits.take(some_subjects(self._visits.subject, _SLOPE_VISITS, np.random.default_rng(0)))
         found = known_latents(self._model, few, int(self._visits.subject.max()) + 1)
         steep = slopes(self._model, found.mean)
-        if self.noise == "feature":
-            steep = steep / self._spread()[:, None]
+        if not self._of_one_unit:
+            steep = steep / self._feature_spread[:, None]
         return np.square(steep).sum(axis=0) * (found.mean.var(axis=0) + found.variance.mean(axis=0))
-
-    def _spread(self) -> Array:
-        """Standard deviations of the features over the fit, where these are not of one unit."""
-        return self._feature_spread
-
-    _feature_spread: Array
 
 
 def slopes(model: AbstractLongitudinalModel, latents: Array) -> Array:

@@ -294,7 +294,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
             data, visits = CovariateData.read(effects, inputs)
             data.check_observed(visits, np.any(np.isfinite(values), axis=1))
             self._data, self._frame_library = data, frame_library(X)
-            self._feature_spread = _spread(values)
+            self._feature_spread, self._of_one_unit = _spread(values), self.noise == "shared"
             columns = visits.columns
             codes = [(category.codes, category.n_levels) for category in columns.categories.values()]
             prints = (values, list(columns.numbers.values()), codes, visits.subject)

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from intertwine.architectures.base import AbstractArchitecture
 from intertwine.architectures.choose import architecture_from_state, architecture_to_state
 from intertwine.effects.covariate import AbstractCovariateEffect
-from intertwine.fitting.longitudinal_sites import all_sites, decoded_outputs
+from intertwine.fitting.longitudinal_sites import all_sites, decoded_moments, decoded_outputs, log_densities
 from intertwine.fitting.longitudinal_steps import Networks
 from intertwine.io.gaps import with_gaps, without_gaps
 from intertwine.likelihoods.columns import ColumnLikelihood
@@ -174,31 +174,28 @@ class LongitudinalModel(AbstractLongitudinalModel):
         found = all_sites(self.architecture, self.likelihood, self.networks.autoencoder, X)
         return self.convention.sites(Sites(*(part.astype(np.float64) for part in found)))
 
-    def _outputs(self, Z: Array, decoder: Any) -> Any:
-        return decoded_outputs(self.architecture, Autoencoder((), decoder), self.convention.undone(Z))
+    def _moment(self, Z: Array, decoder: Any, columns: Any, moment: str) -> Array:
+        latents = self.convention.undone(Z)
+        return decoded_moments(self.architecture, self.likelihood, decoder, columns, latents, moment)
 
     def decode(self, Z):
-        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
-        return np.asarray(self.likelihood.mean(self.networks.likelihood, outputs), dtype=np.float64)
+        return self._moment(Z, self.networks.autoencoder.decoder, self.networks.likelihood, "mean")
 
     def decode_predicted(self, Z):
-        outputs = self._outputs(Z, self.predictor)
-        return np.asarray(self.likelihood.mean(self.networks.predicted, outputs), dtype=np.float64)
+        return self._moment(Z, self.predictor, self.networks.predicted, "mean")
 
     def noise_variance(self, Z):
-        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
-        return np.asarray(self.likelihood.variance(self.networks.likelihood, outputs), dtype=np.float64)
+        return self._moment(Z, self.networks.autoencoder.decoder, self.networks.likelihood, "variance")
 
     def sample(self, Z, rng):
-        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
+        decoder = Autoencoder((), self.networks.autoencoder.decoder)
+        outputs = decoded_outputs(self.architecture, decoder, self.convention.undone(Z))
         return self.likelihood.sample(rng, self.networks.likelihood, outputs)
 
     def log_density(self, X, Z):
-        outputs = self._outputs(Z, self.networks.autoencoder.decoder)
-        density = self.likelihood.log_density(
-            self.networks.likelihood, outputs, np.asarray(X, dtype=np.float32)
-        )
-        return np.asarray(density, dtype=np.float64).sum(axis=1)
+        decoder, columns = self.networks.autoencoder.decoder, self.networks.likelihood
+        latents = self.convention.undone(Z)
+        return log_densities(self.architecture, self.likelihood, decoder, columns, np.asarray(X), latents)
 
     def marginals(self, rows, sites, met=False):
         known = self.latents.shared, self.latents.variances, rows, sites

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
+import jax
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,19 +15,19 @@ from intertwine.fitting.vae_compile import own_compilation_cache
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.networks import Autoencoder
 
-__all__ = ["all_sites", "decoded_outputs", "decoder_slopes"]
+__all__ = ["all_sites", "decoded_moments", "decoded_outputs", "decoder_slopes", "log_densities"]
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
 
-_PIECE = 1024  # visits at a time
+_PIECE = 1024  # visits at a time, or the next power of two where there are fewer: few shapes are compiled
 _SLOPE_VISITS = 512  # at which a decoder's slopes are measured
 
 
 def _in_pieces(function: Any, *columns: Any) -> Any:
     """A compiled function of rows, called with one shape only, and its result (an array, or a tuple of such)."""
     n = len(columns[0])
-    size, parts = min(_PIECE, n), []
+    size, parts = min(_PIECE, 1 << max(n - 1, 0).bit_length()), []
     for first in range(0, n, size):
         rows = np.minimum(np.arange(first, first + size), n - 1)
         with own_compilation_cache():
@@ -48,6 +50,65 @@ def all_sites(
 def decoded_outputs(architecture: AbstractArchitecture, params: Autoencoder, latents: Array) -> Single:
     """Outputs (n, p) of latents (n, K)."""
     return _in_pieces(lambda z: decoded(params, z, architecture=architecture), latents.astype(np.float32))
+
+
+def decoded_moments(
+    architecture: AbstractArchitecture,
+    likelihood: ColumnLikelihood,
+    decoder: Any,
+    columns: Any,
+    latents: Array,
+    moment: str,
+) -> Array:
+    """The mean or the variance, as ``moment`` says, of all columns (n, p) given latents (n, K)."""
+
+    def found(z: Single) -> Any:
+        return _moments(decoder, columns, likelihood, z, architecture=architecture, moment=moment)
+
+    return _in_pieces(found, latents.astype(np.float32)).astype(np.float64)
+
+
+def log_densities(
+    architecture: AbstractArchitecture,
+    likelihood: ColumnLikelihood,
+    decoder: Any,
+    columns: Any,
+    X: Array,
+    latents: Array,
+) -> Array:
+    """Σ log p(x | z) over the entries of each row that were observed, (n,)."""
+
+    def found(x: Single, z: Single) -> Any:
+        return _log_densities(decoder, columns, likelihood, x, z, architecture=architecture)
+
+    density = _in_pieces(found, X.astype(np.float32), latents.astype(np.float32))
+    return density.sum(axis=1, dtype=np.float64)
+
+
+@partial(jax.jit, static_argnames=("architecture", "moment"))
+def _moments(
+    decoder: Any,
+    columns: Any,
+    likelihood: ColumnLikelihood,
+    z: Any,
+    *,
+    architecture: AbstractArchitecture,
+    moment: str,
+) -> Any:
+    return getattr(likelihood, moment)(columns, architecture.decode(Autoencoder((), decoder), z))
+
+
+@partial(jax.jit, static_argnames="architecture")
+def _log_densities(
+    decoder: Any,
+    columns: Any,
+    likelihood: ColumnLikelihood,
+    x: Any,
+    z: Any,
+    *,
+    architecture: AbstractArchitecture,
+) -> Any:
+    return likelihood.log_density(columns, architecture.decode(Autoencoder((), decoder), z), x)
 
 
 def decoder_slopes(architecture: AbstractArchitecture, params: Autoencoder, mean: Array) -> Array:

@@ -52,8 +52,21 @@ def test_shapes_types_and_starts(networks):
     assert mean.shape == log_scale.shape == (6, architecture.n_components)
     assert outputs.shape == x.shape
     assert {a.dtype for a in (mean, log_scale, outputs)} == {np.dtype(np.float32)}
-    assert np.sqrt(np.mean(outputs**2)) < 0.2
+    assert np.sqrt(np.mean(outputs**2)) < 1.0  # of standardised columns
     np.testing.assert_allclose(log_scale, -1.0, atol=0.6)
+
+
+@pytest.mark.parametrize(
+    "architecture", [Perceptron(144, 4), Convolutional((12, 12), 4)], ids=["mlp", "conv"]
+)
+def test_latents_are_not_silent_at_the_start(architecture):
+    rng = np.random.default_rng(0)
+    params = architecture.draw(rng)
+    x = rng.standard_normal((20, 144)).astype(np.float32)
+    mean, _ = jax.jit(architecture.encode)(params, x, np.ones_like(x))
+    outputs = jax.jit(architecture.decode)(params, rng.standard_normal((50, 4)).astype(np.float32))
+    assert 0.05 < np.std(mean, axis=0).mean() < 2.0
+    assert 0.02 < np.std(outputs, axis=0).mean() < 1.0
 
 
 def test_what_is_missing_is_not_read_but_known(networks):

@@ -9,7 +9,9 @@ import numpy as np
 
 from intertwine.networks import Autoencoder
 
-__all__ = ["AbstractArchitecture"]
+__all__ = ["AbstractArchitecture", "enlarged"]
+
+_GAIN, _LAST_ENCODER, _LAST_DECODER = 1.3, 10.0, 3.0
 
 
 class AbstractArchitecture(abc.ABC):
@@ -31,7 +33,7 @@ class AbstractArchitecture(abc.ABC):
     def draw(self, rng: np.random.Generator) -> Autoencoder:
         """Parameters at their start, arrays of float32.
 
-        Outputs begin near zero, and log standard deviations at −1.
+        Outputs begin smaller than what they stand for, which has variance one, and log standard deviations near −1.
         """
 
     @abc.abstractmethod
@@ -50,3 +52,18 @@ class AbstractArchitecture(abc.ABC):
     @abc.abstractmethod
     def decode(self, params: Autoencoder, z: Any) -> Any:
         """Outputs (n, p) of latents (n, K): one for every column, in the units of its likelihood."""
+
+
+def enlarged(drawn: Autoencoder, n_components: int) -> Autoencoder:
+    """Networks whose latents and outputs begin with the size of what they stand for, in place.
+
+    With last layers as small as `drawn_layers` makes them, latents that a prior holds down are silent for epochs.
+    """
+    for layers, last in ((drawn.encoder, _LAST_ENCODER), (drawn.decoder, _LAST_DECODER)):
+        for layer in layers[:-1]:
+            layer.weight[:] *= _GAIN
+        layers[-1].weight[:] *= last
+    drawn.encoder[-1].weight[:, n_components:] *= (
+        1.0 / _LAST_ENCODER
+    )  # log standard deviations stay near their bias
+    return drawn

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from intertwine.architectures.base import AbstractArchitecture
+from intertwine.architectures.base import AbstractArchitecture, enlarged
 from intertwine.networks import Autoencoder, Layer, applied, bounded_log_scale, drawn_layers
 
 __all__ = ["Convolutional"]
@@ -75,7 +75,7 @@ class Convolutional(AbstractArchitecture):
         # one width more than there is: its layer is inner, so that only the last kernel is small
         decoder = drawn_layers(rng, [self.n_components, *reversed(self.hidden), flat, 1])[:-1]
         up = _drawn_kernel(rng, second, 4 * first, 1.0), _drawn_kernel(rng, first, 4 * c, 0.1)
-        return Autoencoder((*down, *encoder), (*decoder, *up))
+        return enlarged(Autoencoder((*down, *encoder), (*decoder, *up)), self.n_components)
 
     def encode(self, params, x, observed):
         h, w, c = self._image

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import jax.numpy as jnp
 import numpy as np
 
-from intertwine.architectures.base import AbstractArchitecture
+from intertwine.architectures.base import AbstractArchitecture, enlarged
 from intertwine.networks import (
     Autoencoder,
     applied,
@@ -21,7 +21,6 @@ from intertwine.networks import (
 
 __all__ = ["Linear", "Perceptron"]
 
-_GAIN, _LAST_ENCODER, _LAST_DECODER = 1.3, 10.0, 3.0
 _MASK = 0.3  # size of a mask's input beside standardised values: nearly constant, it would outweigh them
 
 
@@ -45,12 +44,7 @@ class Perceptron(AbstractArchitecture):
 
     def draw(self, rng: np.random.Generator) -> Autoencoder:
         drawn = drawn_autoencoder(rng, self.n_features, self.hidden, self.n_components, masked=True)
-        for layers, last in ((drawn.encoder, _LAST_ENCODER), (drawn.decoder, _LAST_DECODER)):
-            for layer in layers[:-1]:
-                layer.weight[:] *= _GAIN
-            layers[-1].weight[:] *= last
-        drawn.encoder[-1].weight[:, self.n_components :] *= 0.1
-        return drawn
+        return enlarged(drawn, self.n_components)
 
     def encode(self, params, x, observed):
         return encode(params, x, _MASK * observed)

@@ -104,7 +104,9 @@ def _whole_fit(method: str, n: int, seed: int) -> dict[str, Any]:
 
     drawn = simulate_longitudinal(n, n_new=5, random_state=seed)
     covariates = {name: values[drawn.train] for name, values in drawn.covariates.items()}
-    model = LongitudinalVAE(3, effects=simulated_effects(), objective=method, random_state=seed)
+    model = LongitudinalVAE(
+        3, effects=simulated_effects(), objective=method, warm_up=10, max_iter=40, random_state=seed
+    )
     model.fit(drawn.X[drawn.train], covariates=covariates, subject=drawn.subject[drawn.train])
     joint = [
         seconds
@@ -158,18 +160,32 @@ def _engine_shares() -> dict[str, Any]:
 
 
 def _linear_shares() -> dict[str, Any]:
+    """Variances of effects, carried through the decoder's weights; not realised shares, which count visits."""
     from intertwine import LongitudinalVAE
     from intertwine.effects import BySubject, Linear
 
     visits, Y, subject = _blood()
+    K = len(_BLOOD)
     model = LongitudinalVAE(
-        len(_BLOOD), effects=[Linear("time"), BySubject()], architecture="linear", random_state=0
+        K,
+        effects=[Linear("time"), BySubject()],
+        architecture="linear",
+        gsnn_weight=0.0,
+        dropout=0.0,
+        max_iter=300,
+        learning_rate=0.01,
+        random_state=0,
     )
     model.fit((Y - np.nanmean(Y, axis=0)) / np.nanstd(Y, axis=0), subject=subject, time=visits.time)
-    table = model.explain("feature")
-    effect, share = np.asarray(table["effect"]), np.asarray(table["share"], dtype=float)
-    own, time_part = share[effect == "subject"], share[effect == "time"]
-    return _beside_lme4(own / (1.0 - time_part))
+    weights = (model.inverse_transform(np.eye(K)) - model.inverse_transform(np.zeros((K, K)))).T
+    latent, observed = model.variance_components_, model.explain("feature")
+    variance = {
+        effect: weights**2
+        @ np.asarray(latent["variance"], dtype=float)[np.asarray(latent["effect"]) == effect]
+        for effect in ("subject", "visit")
+    }
+    noise = np.asarray(observed["variance"], dtype=float)[np.asarray(observed["effect"]) == "noise"]
+    return _beside_lme4(variance["subject"] / (variance["subject"] + variance["visit"] + noise))
 
 
 def _beside_lme4(found: np.ndarray) -> dict[str, Any]:

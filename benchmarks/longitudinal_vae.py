@@ -148,7 +148,12 @@ TABLES = (
         ("bound", "subject", "subject × age", "noise", "seconds_an_epoch"),
         4,
     ),
-    ("lme4-shares", "Share of the subjects in the variance, beside lme4", ("lme4", "found"), 4),
+    (
+        "lme4-shares",
+        "Share of the subjects in the variance, beside lme4",
+        ("lme4", "found", "largest difference"),
+        4,
+    ),
     ("growth", "Growth", ("seconds_an_epoch", "posterior_seconds", "peak_mb"), 2),
 )
 

@@ -123,6 +123,14 @@ def test_mixed_models_answer_as_dense_algebra_does():
         np.testing.assert_allclose(found, dense.marginals().linear_mean[len(rows.X) :], atol=tolerance)
 
 
+def test_without_effects_of_subjects_visits_have_the_same_line():
+    rows = courses(np.random.default_rng(4), n_subjects=8)
+    model = ExactMixedModel(rows, rows.X, [Linear("age")], seed=0)
+    early, late = (model.known(rows.take(np.flatnonzero(rows.time == time))) for time in (0, 4))
+    np.testing.assert_allclose(early, np.broadcast_to(early[0], early.shape))
+    np.testing.assert_allclose(late[0] - early[0], 2.0, atol=1.0)  # shrunk, for levels are noise here
+
+
 def models_inputs(rows):
     from intertwine.estimators.covariate_data import CovariateInputs
 

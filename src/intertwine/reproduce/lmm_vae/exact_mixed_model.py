@@ -55,12 +55,16 @@ class ExactMixedModel:
         self._variances = self._learn(np.random.default_rng(seed))
 
     def known(self, wanted: Visits) -> Array:
-        """Means (n, K) at further visits of the subjects that were learnt from."""
+        """Means (n, K) at further visits of the subjects that were learnt from.
+
+        Without effects of subjects all visits are of one kind, and whose they are does not matter.
+        """
         asked = self._data.visits(_inputs(wanted))
         n = len(self._Y)
         columns = _joined(self._visits.columns, asked.columns)
         subject = np.concatenate([self._visits.subject, asked.subject])
-        system = SubjectSystem(self._rows_of(columns, subject, asked.n_subjects))
+        n_subjects = max(self._visits.n_subjects, asked.n_subjects)
+        system = SubjectSystem(self._rows_of(columns, subject, n_subjects))
         marginals = system.posterior(_sites(_padded(self._Y, len(wanted.X))), self._variances).marginals()
         return marginals.linear_mean[n:]
 

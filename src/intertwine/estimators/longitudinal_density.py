@@ -18,7 +18,7 @@ __all__ = ["log_densities", "normal_points", "predictive_deviation"]
 
 Array = NDArray[np.float64]
 
-_DRAWS = 64  # at least; four for each axis
+_DRAWS = 64  # at least; two for each axis
 _WIDER = 1.2  # the proposal's standard deviation, relative to that of the site with the prior
 
 
@@ -31,7 +31,7 @@ def normal_points(n_axes: int) -> Array:
     >>> points.shape, (points.T @ points / 64).round(6).tolist()
     ((64, 2), [[1.0, 0.0], [0.0, 1.0]])
     """
-    half = np.random.default_rng(0).standard_normal((max(_DRAWS // 2, 2 * n_axes), n_axes))
+    half = np.random.default_rng(0).standard_normal((max(_DRAWS // 2, n_axes), n_axes))
     half = half @ np.linalg.inv(np.linalg.cholesky(half.T @ half / len(half))).T
     return np.concatenate([half, -half])
 

@@ -45,7 +45,7 @@ class LongitudinalExplanations(LongitudinalTables):
         by: Literal["effect", "axis", "feature"] = "effect",
         *,
         n_draws: int = 16,
-        max_visits: int = 1000,
+        max_visits: int = 400,
         random_state: Any = 0,
     ) -> Any:
         """Shares of variance by effect, over visits of the fit.
@@ -62,7 +62,7 @@ class LongitudinalExplanations(LongitudinalTables):
             "feature": of each feature.
         n_draws : int, default=16
             Of what effects add; with each, one random order of the effects and its reverse.
-        max_visits : int, default=1000
+        max_visits : int, default=400
             Subjects are drawn until they have as many visits.
         random_state : int, RandomState or None, default=0
 

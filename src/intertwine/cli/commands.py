@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from intertwine.cli.given import family_of, pose_file, require_folder, roles_of
-from intertwine.cli.mistakes import Mistake, did_you_mean, one_line
+from intertwine.cli.mistakes import Mistake, one_line
 from intertwine.cli.options import (
     Categorical,
     Components,
     Coords,
+    Covariates,
     Data,
     Drop,
     Duplicates,
@@ -28,13 +28,16 @@ from intertwine.cli.options import (
     Item,
     ItemFeatures,
     Jobs,
+    Measurements,
     Model,
     Ordinal,
     Quick,
     Scale,
     Scheduler,
     Seed,
+    Smooth,
     Solver,
+    Subject,
     Sweeps,
     Target,
     Task,
@@ -43,6 +46,7 @@ from intertwine.cli.options import (
     UserFeatures,
 )
 from intertwine.cli.recommend import recommend
+from intertwine.cli.reproduce import reproduce
 from intertwine.cli.show import Screen
 
 __all__ = ["application", "run"]
@@ -119,6 +123,10 @@ def fit(
     groups: Groups = None,
     coords: Coords = None,
     formula: Formula = None,
+    subject: Subject = None,
+    covariates: Covariates = None,
+    measurements: Measurements = None,
+    smooth: Smooth = None,
     scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
@@ -168,6 +176,10 @@ def fit(
         groups=groups,
         coords=coords,
         formula=formula,
+        subject=subject,
+        covariates=covariates,
+        measurements=measurements,
+        smooth=smooth,
     )
     if scheduler is not None:
         from intertwine.cli.cluster_fit import fit_on_cluster
@@ -209,10 +221,13 @@ def predict(
         ),
     ] = None,
     impute: Annotated[
-        bool, typer.Option("--impute", help="random-effects models: the table with its gaps filled.")
+        bool,
+        typer.Option(
+            "--impute", help="random-effects and longitudinal models: the table with its gaps filled."
+        ),
     ] = False,
 ) -> None:
-    """Predict the rows of a table; of models without a target, write their latents."""
+    """Predict the rows of a table; of random-effects models write latents, of visits all that is missing of them."""
     from intertwine.cli.reading import read_table_file, write_table_file
     from intertwine.cli.table_model import TableModel
 
@@ -226,7 +241,7 @@ def predict(
         predictions = fitted.impute(table) if impute else fitted.predict(table, at or [])
     write_table_file(predictions, output)
     if output is not None:
-        what = "rows without gaps" if impute else "predictions"
+        what = "rows without gaps" if impute or fitted.task.name == "forecast" else "predictions"
         screen.say(f"{len(predictions):,} {what}: {output}")
 
 
@@ -256,6 +271,10 @@ def compare(
     groups: Groups = None,
     coords: Coords = None,
     formula: Formula = None,
+    subject: Subject = None,
+    covariates: Covariates = None,
+    measurements: Measurements = None,
+    smooth: Smooth = None,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
@@ -289,6 +308,10 @@ def compare(
         groups=groups,
         coords=coords,
         formula=formula,
+        subject=subject,
+        covariates=covariates,
+        measurements=measurements,
+        smooth=smooth,
     )
     problem = pose_file(data, roles, family)
     describe(problem, screen)
@@ -352,36 +375,4 @@ def demo(
     run_demo(output, Screen(), quick=not full, seed=seed, jobs=jobs)
 
 
-@application.command()
-@_friendly
-def reproduce(
-    name: Annotated[
-        str, typer.Argument(help="Which paper: lit-lvm, llfm, lmm-vae, lmmvae or sslf.", show_default=False)
-    ],
-    quick: Annotated[
-        bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
-    ] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(help="Folder for the page and the measurements; intertwine-NAME.", show_default=False),
-    ] = None,
-    jobs: Jobs = -1,
-) -> None:
-    """Repeat a paper's experiments and put our numbers beside its own; run again to go on after an interruption."""
-    from intertwine.reproduce import PAPERS, load_paper, reproduce_paper
-    from intertwine.reproduce.page import as_markdown
-
-    if name not in PAPERS:
-        raise Mistake(f"no paper {name!r}; {did_you_mean(name, PAPERS)}")
-    screen, paper = Screen(), load_paper(name)
-    folder = output or Path(f"intertwine-{name}")
-    with ExitStack() as shown:
-
-        def on_plan(left: int, kept: int) -> Callable[[str], None]:
-            if kept:
-                screen.note(f"{kept} measurements of an earlier run in {folder} are kept")
-            return shown.enter_context(screen.counting(f"measuring for {name}", left))
-
-        found = reproduce_paper(paper, folder, quick=quick, n_jobs=jobs, on_plan=on_plan)
-    screen.say(as_markdown(paper, found, quick=quick))
-    screen.say(f"page: {folder / name}.html")
+application.command()(_friendly(reproduce))

@@ -25,7 +25,12 @@ _FLAGS = {
     "groups": "--groups",
     "coords": "--coords",
     "formula": "--formula",
+    "subject": "--subject",
+    "covariates": "--covariates",
+    "measurements": "--measurements",
+    "smooth": "--smooth",
 }
+_VISITS = ("covariates", "measurements", "smooth")
 _CHOICES = {
     "solver": ("auto", "variational", "gibbs", "als", "gauss_newton", "sgd"),
     "duplicates": ("mean", "last", "keep", "error"),
@@ -71,7 +76,7 @@ def family_of(model: str, **given: Any) -> Any:
         able = [family.name for family in FAMILIES.values() if name in family().settings()]
         if model not in able:
             raise Mistake(f"{_FLAGS[name]} is for --model {listed(able)}, not for {model}")
-    for name in ("user_features", "item_features", "groups", "coords"):
+    for name in ("user_features", "item_features", "groups", "coords", *_VISITS):
         if name in settings:
             settings[name] = spread(settings[name])
     for name in _CHOICES.keys() & settings.keys():

@@ -11,6 +11,7 @@ __all__ = [
     "Categorical",
     "Components",
     "Coords",
+    "Covariates",
     "Data",
     "Drop",
     "Duplicates",
@@ -23,12 +24,15 @@ __all__ = [
     "Item",
     "ItemFeatures",
     "Jobs",
+    "Measurements",
     "Model",
     "Ordinal",
     "Quick",
     "Scale",
     "Seed",
+    "Smooth",
     "Solver",
+    "Subject",
     "Sweeps",
     "Target",
     "Task",
@@ -48,7 +52,7 @@ Time = Annotated[
     str | None,
     typer.Option(
         help="Survival: column with the time to the event or to censoring. mixed-model: column over which the levels "
-        "of the first group change.",
+        "of the first group change. longitudinal-vae: column with the times of visits.",
         show_default=False,
     ),
 ]
@@ -76,14 +80,16 @@ Model = Annotated[
     typer.Option(
         help="interactions: every pair of columns; fm: factorization machine, for labels of many levels; "
         "local-fm: one for each part of the table; latent-factors: who rates what how; mixed-model: what rows of a "
-        "group, a person or a place share; random-effects-pca, random-effects-vae: latents of many columns beside it."
+        "group, a person or a place share; random-effects-pca, random-effects-vae: latents of many columns beside it; "
+        "longitudinal-vae: many measurements at visits of subjects."
     ),
 ]
 Components = Annotated[
     int | None,
     typer.Option(
         min=1,
-        help="fm, local-fm, latent-factors: factors; 10, 5 and 20. random-effects-…: latents; 2.",
+        help="fm, local-fm, latent-factors: factors; 10, 5 and 20. random-effects-…: latents; 2. longitudinal-vae: "
+        "latents; half as many as measurements, up to 8.",
         show_default=False,
     ),
 ]
@@ -144,6 +150,34 @@ Formula = Annotated[
     str | None,
     typer.Option(
         help="mixed-model: 'y ~ x + (1 + t | g)', in place of --target, --groups and --time.",
+        show_default=False,
+    ),
+]
+Subject = Annotated[
+    str | None,
+    typer.Option(
+        help="longitudinal-vae: column that says whose visit a row is; one called subject, patient or id.",
+        show_default=False,
+    ),
+]
+Covariates = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="longitudinal-vae: column whose effect is wanted, a,b,c; labels, and what never changes within a subject.",
+        show_default=False,
+    ),
+]
+Measurements = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="longitudinal-vae: column to explain, a,b,c; all other numbers.",
+        show_default=False,
+    ),
+]
+Smooth = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="longitudinal-vae: covariate with a curve in place of a line; can be repeated, or a,b,c.",
         show_default=False,
     ),
 ]

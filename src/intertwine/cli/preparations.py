@@ -7,6 +7,8 @@ from typing import Any
 import pandas as pd
 
 from intertwine.cli.latent_table import LatentPreparation, pose_latents
+from intertwine.cli.longitudinal_preparation import LongitudinalPreparation
+from intertwine.cli.longitudinal_table import pose_visits
 from intertwine.cli.mixed_table import MixedPreparation, pose_mixed
 from intertwine.cli.preparation import AbstractPreparation, TablePreparation
 from intertwine.cli.problem import Problem, pose
@@ -15,6 +17,7 @@ from intertwine.compare import (
     AbstractFamily,
     AbstractLatentEffectsFamily,
     LatentFactorsFamily,
+    LongitudinalFamily,
     MixedModelFamily,
 )
 
@@ -22,6 +25,7 @@ __all__ = ["pose_table", "preparation_kind"]
 
 _KINDS: dict[type[AbstractFamily], type[AbstractPreparation]] = {
     LatentFactorsFamily: RatingPreparation,
+    LongitudinalFamily: LongitudinalPreparation,
     MixedModelFamily: MixedPreparation,
 }
 
@@ -46,4 +50,6 @@ def pose_table(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Probl
         return pose_mixed(table, roles=roles, family=family)
     if isinstance(family, AbstractLatentEffectsFamily):
         return pose_latents(table, roles=roles, family=family)
+    if isinstance(family, LongitudinalFamily):
+        return pose_visits(table, roles=roles, family=family)
     return pose(table, **roles, family=family)

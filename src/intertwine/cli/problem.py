@@ -17,6 +17,7 @@ from intertwine.compare import (
     AbstractFamily,
     AbstractTask,
     ClassificationTask,
+    ForecastTask,
     ReconstructionTask,
     RegressionTask,
     Shape,
@@ -35,7 +36,7 @@ __all__ = [
     "refuse_dates",
 ]
 
-_ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask())
+_ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask(), ForecastTask())
 TASKS: dict[str, AbstractTask] = {task.name: task for task in _ALL}
 
 _MOST_LEVELS = 50

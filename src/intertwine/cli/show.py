@@ -126,6 +126,8 @@ class Screen:
             self.levels(estimator)
         elif hasattr(type(estimator), "fixed_effects_"):
             self.mixed(estimator)
+        elif hasattr(type(estimator), "covariate_effect"):
+            self.visits(estimator)
         elif hasattr(type(estimator), "reconstruct"):
             self.latents(estimator)
         else:
@@ -201,6 +203,23 @@ class Screen:
         for name, row in list(zip(features, shares, strict=True))[:k]:
             table.add_row(_plain(name), *(f"{share:.0%}" for share in row))
         table.add_row("average", *(f"{share:.0%}" for share in shares.mean(axis=0)), style="bold")
+        self.output.print(table)
+
+    def visits(self, estimator: Any) -> None:
+        """Print what of the variance of visits each effect is behind."""
+        columns = columns_of(estimator.explain())
+        rank, axes = int(estimator.rank_), int(estimator.n_components)
+        self.say(f"effects tell {rank} of {axes} latents from noise; {estimator.n_iter_} epochs")
+        table = _table("Shares of the variance of visits by effect")
+        table.add_column("effect", overflow="fold")
+        for name in ("of latents", "of what is measured", "± s.e."):
+            table.add_column(name, justify="right", no_wrap=True)
+        shown = zip(
+            *(columns[n] for n in ("effect", "latent", "observed", "observed_std_error")), strict=True
+        )
+        for effect, latent, observed, error in shown:
+            cells = ["" if np.isnan(latent) else _percent(latent), _percent(observed), _percent(error)]
+            table.add_row(_plain(str(effect)), *cells)
         self.output.print(table)
 
     def interactions(self, estimator: Any, k: int = 10) -> None:
@@ -286,6 +305,10 @@ def _table(title: str) -> Table:
         header_style="dim",
         min_width=len(title),  # or it would be broken over the columns
     )
+
+
+def _percent(share: float) -> str:
+    return f"{share:.1%}".replace("-0.0%", "0.0%").replace("-", "−")
 
 
 def _plain(text: str) -> str:

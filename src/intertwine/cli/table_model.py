@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 
 import intertwine
+from intertwine.cli.longitudinal_preparation import LongitudinalPreparation, filled_visits
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation
 from intertwine.cli.preparations import preparation_kind
@@ -94,6 +95,8 @@ class TableModel:
         self.preparation.warn_of_gaps(table)
         if isinstance(self.family, MixedModelFamily):
             return self._outcomes(X, table)
+        if isinstance(self.preparation, LongitudinalPreparation):
+            return self._visits(X, table)
         if isinstance(self.family, AbstractLatentEffectsFamily):
             latents = np.asarray(self.estimator.transform(X, **self.preparation.beside(table)))
             names = [f"latent_{k + 1}" for k in range(latents.shape[1])]
@@ -104,16 +107,20 @@ class TableModel:
             return self._predictions(X, table, times)
 
     def impute(self, table: pd.DataFrame) -> pd.DataFrame:
-        """The table with the gaps of its features filled.
+        """The table with the gaps of its features filled; visits without any measurement are foretold.
 
         Raises
         ------
         Mistake
             For models that do not explain their features.
         """
+        if isinstance(self.preparation, LongitudinalPreparation):
+            found = self._visits(self.features(table), table)
+            return table.assign(**{name: found[name] for name in self.preparation.columns.measurements})
         if not isinstance(self.family, AbstractLatentEffectsFamily):
             raise Mistake(
-                f"--impute is for --model random-effects-pca and random-effects-vae, not {self.family.name}"
+                "--impute is for --model random-effects-pca, random-effects-vae and longitudinal-vae, not "
+                f"{self.family.name}"
             )
         X = self.features(table)
         filled = self.estimator.impute(X, **self.preparation.beside(table))
@@ -128,6 +135,16 @@ class TableModel:
         columns = {f"prediction{end}": mean[:, m] for m, end in enumerate(ends)}
         columns |= {f"std{end}": std[:, m] for m, end in enumerate(ends)}
         return pd.DataFrame(columns, index=table.index)
+
+    def _visits(self, X: pd.DataFrame, table: pd.DataFrame) -> pd.DataFrame:
+        """All measurements, and standard deviations of those at visits that are foretold."""
+        assert isinstance(self.preparation, LongitudinalPreparation)
+        columns = self.preparation.columns
+        mean, std = filled_visits(self.estimator, columns, X, self.preparation.visits(table))
+        found = dict(zip(columns.measurements, mean.T, strict=True))
+        if X.isna().all(axis=1).any():
+            found |= {f"std_{name}": part for name, part in zip(columns.measurements, std.T, strict=True)}
+        return pd.DataFrame(found, index=table.index)
 
     def _predictions(self, X: Any, table: pd.DataFrame, times: list[float]) -> pd.DataFrame:
         if self.task.name == "regression":

@@ -12,7 +12,7 @@ from intertwine.cli.mistakes import Mistake
 from intertwine.cli.problem import Problem
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import AbstractEffectsFamily, Comparison, compare_models
+from intertwine.compare import AbstractUnitsFamily, Comparison, compare_models
 from intertwine.compare.family import Contest
 from intertwine.report import Study, write_report
 from intertwine.report.words import listed
@@ -106,7 +106,7 @@ def compare_by_unit(
 ) -> Comparison | None:
     """The same with whole groups, or regions, held out; None for families that know of none, or where they are few."""
     family = problem.family
-    if not isinstance(family, AbstractEffectsFamily):
+    if not isinstance(family, AbstractUnitsFamily):
         return None
     try:
         splits = family.splits_by_unit(problem.X, cv, seed)
@@ -171,7 +171,7 @@ def study_of(
         n_bootstrap=n_bootstrap,
         units=model.preparation.units,
         by_unit=model.by_unit,
-        unit=model.family.units if isinstance(model.family, AbstractEffectsFamily) else "",
+        unit=model.family.units if isinstance(model.family, AbstractUnitsFamily) else "",
         **beside,
     )
 

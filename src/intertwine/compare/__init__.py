@@ -3,15 +3,17 @@
 from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
 from intertwine.compare.comparison import Comparison, compare_models
-from intertwine.compare.effects_family import AbstractEffectsFamily
+from intertwine.compare.effects_family import AbstractEffectsFamily, AbstractUnitsFamily
 from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
 from intertwine.compare.family import AbstractFamily, Shape
+from intertwine.compare.forecast import ForecastTask
 from intertwine.compare.latent_effects import (
     CENTRED_PCA,
     PLAIN_PCA,
     AbstractLatentEffectsFamily,
 )
 from intertwine.compare.latent_factors import LEVELS, NO_FEATURES, LatentFactorsFamily
+from intertwine.compare.longitudinal import LongitudinalFamily
 from intertwine.compare.mixed_model import FIXED_ALONE, GROUP_COLUMNS, MixedModelFamily
 from intertwine.compare.reconstruction import ReconstructionTask
 from intertwine.compare.regression import RegressionTask
@@ -34,10 +36,13 @@ __all__ = [
     "AbstractFamily",
     "AbstractLatentEffectsFamily",
     "AbstractTask",
+    "AbstractUnitsFamily",
     "ClassificationTask",
     "Comparison",
+    "ForecastTask",
     "InteractionsFamily",
     "LatentFactorsFamily",
+    "LongitudinalFamily",
     "MixedModelFamily",
     "ReconstructionTask",
     "RegressionTask",

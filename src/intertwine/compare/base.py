@@ -39,7 +39,7 @@ class AbstractTask(ABC):
     Attributes
     ----------
     name : str
-        ``"regression"``, ``"classification"``, ``"survival"`` or ``"reconstruction"``.
+        ``"regression"``, ``"classification"``, ``"survival"``, ``"reconstruction"`` or ``"forecast"``.
     metric : str
         Name of the score; larger is better.
     """

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -14,12 +15,44 @@ from intertwine.compare.base import Split
 from intertwine.compare.family import AbstractFamily
 from intertwine.compare.from_table import Beside
 
-__all__ = ["AbstractEffectsFamily", "named"]
+__all__ = ["AbstractEffectsFamily", "AbstractUnitsFamily", "named"]
 
 _PLACES_A_FOLD = 4  # regions of the map that are held out together
 
 
-class AbstractEffectsFamily(AbstractFamily):
+class AbstractUnitsFamily(AbstractFamily):
+    """A family that may be asked about units, such as groups or subjects, that it has not seen."""
+
+    @property
+    @abc.abstractmethod
+    def units(self) -> str:
+        """What these are called."""
+
+    @abc.abstractmethod
+    def _units_of(self, X: pd.DataFrame, n_splits: int, random_state: int) -> Any:
+        """Say the unit of each row."""
+
+    def posed(self, **changed: Any) -> Self:
+        """The same with other settings."""
+        return type(self)(**(self.settings() | changed))
+
+    def splits_by_unit(self, X: pd.DataFrame, n_splits: int, random_state: int) -> list[Split]:
+        """Folds that hold out whole units.
+
+        Raises
+        ------
+        ValueError
+            Where there are fewer units than folds.
+        """
+        unit = self._units_of(X, n_splits, random_state)
+        n_units = np.unique(unit).size
+        if n_units < n_splits:
+            raise ValueError(f"{n_units} {self.units} cannot be held out in {n_splits} folds")
+        folds = GroupKFold(n_splits, shuffle=True, random_state=random_state)
+        return list(folds.split(X, groups=unit))
+
+
+class AbstractEffectsFamily(AbstractUnitsFamily):
     """A family whose rows share groups, times or places.
 
     A final class supplies ``settings`` with at least these.
@@ -58,29 +91,10 @@ class AbstractEffectsFamily(AbstractFamily):
             found.append(Spatial())
         return found
 
-    def posed(self, **changed: Any) -> Self:
-        """The same with other settings."""
-        return type(self)(**(self.settings() | changed))
-
     @property
     def units(self) -> str:
-        """What the units are called that a model may be asked about without having seen them."""
+        """Levels of the first group; without groups, regions of the map."""
         return f"levels of {self.groups[0]}" if self.groups else "regions"
-
-    def splits_by_unit(self, X: pd.DataFrame, n_splits: int, random_state: int) -> list[Split]:
-        """Folds that hold out whole levels of the first group; without groups, regions of the map.
-
-        Raises
-        ------
-        ValueError
-            Where there are fewer levels than folds.
-        """
-        unit = self._units_of(X, n_splits, random_state)
-        n_units = np.unique(unit).size
-        if n_units < n_splits:
-            raise ValueError(f"{n_units} {self.units} cannot be held out in {n_splits} folds")
-        folds = GroupKFold(n_splits, shuffle=True, random_state=random_state)
-        return list(folds.split(X, groups=unit))
 
     def _units_of(self, X: pd.DataFrame, n_splits: int, random_state: int) -> Any:
         if self.groups:

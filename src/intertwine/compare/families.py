@@ -19,6 +19,7 @@ from intertwine.compare.base import (
 from intertwine.compare.family import AbstractFamily, Contest, Shape
 from intertwine.compare.latent_effects import RandomEffectsPCAFamily, RandomEffectsVAEFamily
 from intertwine.compare.latent_factors import LatentFactorsFamily
+from intertwine.compare.longitudinal import LongitudinalFamily
 from intertwine.compare.mixed_model import MixedModelFamily
 from intertwine.pipelines import TablePreprocessor
 
@@ -233,6 +234,7 @@ FAMILIES: dict[str, type[AbstractFamily]] = {
         MixedModelFamily,
         RandomEffectsPCAFamily,
         RandomEffectsVAEFamily,
+        LongitudinalFamily,
     )
 }
 

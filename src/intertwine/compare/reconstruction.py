@@ -10,7 +10,7 @@ from sklearn.model_selection import KFold
 
 from intertwine.compare.base import AbstractTask, Split
 
-__all__ = ["ReconstructionTask"]
+__all__ = ["ReconstructionTask", "mean_r2"]
 
 
 class ReconstructionTask(AbstractTask):
@@ -40,13 +40,18 @@ class ReconstructionTask(AbstractTask):
 
     def score(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> float:
         """Return R², on average over features that vary."""
-        there = ~np.isnan(y)
-        center = np.nanmean(y, axis=0)
-        missed = np.sum(np.where(there, y - prediction["mean"], 0.0) ** 2, axis=0)
-        spread = np.sum(np.where(there, y - center, 0.0) ** 2, axis=0)
-        varies = spread > 0
-        return float(np.mean(1.0 - missed[varies] / spread[varies])) if varies.any() else 1.0
+        return mean_r2(y, prediction["mean"])
 
     def errors(self, y: NDArray[Any], prediction: dict[str, NDArray[Any]]) -> dict[str, float]:
         """None: features have no unit in common."""
         return {}
+
+
+def mean_r2(y: NDArray[Any], mean: NDArray[Any]) -> float:
+    """R² of every feature that varies, on average over them; entries that are missing in `y` do not count."""
+    there = ~np.isnan(y)
+    center = np.sum(np.where(there, y, 0.0), axis=0) / np.maximum(there.sum(axis=0), 1)
+    missed = np.sum(np.where(there, y - mean, 0.0) ** 2, axis=0)
+    spread = np.sum(np.where(there, y - center, 0.0) ** 2, axis=0)
+    varies = spread > 0
+    return float(np.mean(1.0 - missed[varies] / spread[varies])) if varies.any() else 1.0

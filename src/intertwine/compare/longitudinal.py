@@ -1,0 +1,153 @@
+"""The family of latents of subjects' visits."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, final
+
+import pandas as pd
+
+from intertwine.compare.base import AbstractTask
+from intertwine.compare.effects_family import AbstractUnitsFamily, named
+from intertwine.compare.family import Contest, Shape
+from intertwine.compare.visits_from_table import (
+    ComponentsOfVisits,
+    LastValue,
+    MeanOfSubject,
+    ModelOfVisits,
+    VisitColumns,
+)
+
+__all__ = ["COMPONENTS", "LAST_VALUE", "SUBJECT_MEANS", "LongitudinalFamily"]
+
+#: How rivals are called in every table.
+LAST_VALUE = "last value carried forward"
+SUBJECT_MEANS = "means of the subjects"
+COMPONENTS = "PCA with mixed models"
+FEATURE_MEANS = "means of the features"
+_QUICK_ROWS = 64_000  # that a quick fit passes through, in all epochs together
+_QUICK_EPOCHS = (10, 100)  # fewest and most
+
+
+@final
+class LongitudinalFamily(AbstractUnitsFamily):
+    """Visits of subjects; a network, and latents that follow a mixed model of covariates and subjects.
+
+    Parameters
+    ----------
+    n_components : int, optional
+        Filled in when a problem is posed, as are the others where they are not given.
+    subject, time : str, optional
+        Columns.
+    covariates : sequence of str, optional
+        Columns that effects read.
+    smooth : sequence of str, default=()
+        Those of them that have a curve in place of a line.
+    measurements : sequence of str, default=()
+        Columns that are explained.
+    labels : sequence of str, default=()
+        Covariates that are labels.
+    yes_or_no : sequence of str, default=()
+        Measurements that hold 0 and 1.
+
+    Examples
+    --------
+    >>> family = LongitudinalFamily(2, "who", "week", ["age", "sex"], smooth=["age"], labels=["sex"])
+    >>> [effect.title for effect in family.effects()]
+    ['subject', 'time', 'subject × time', 'age', 'sex']
+    """
+
+    name = "longitudinal-vae"
+    title = "longitudinal VAE"
+    asks = "What moves visits in"
+    tasks = ("forecast",)
+    most_levels = None
+    unseen = "none of its levels"
+
+    def __init__(
+        self,
+        n_components: int | None = None,
+        subject: str | None = None,
+        time: str | None = None,
+        covariates: Sequence[str] | None = None,
+        smooth: Sequence[str] = (),
+        measurements: Sequence[str] = (),
+        labels: Sequence[str] = (),
+        yes_or_no: Sequence[str] = (),
+    ) -> None:
+        self.n_components, self.subject, self.time = n_components, subject, time
+        self.covariates = None if covariates is None else named(covariates)
+        self.smooth, self.measurements = named(smooth), named(measurements)
+        self.labels, self.yes_or_no = named(labels), named(yes_or_no)
+
+    def settings(self) -> dict[str, Any]:
+        """All of them."""
+        return dict(vars(self))
+
+    @property
+    def columns(self) -> VisitColumns:
+        """Of a family that is posed."""
+        assert self.subject is not None
+        covariates = self.covariates or []
+        return VisitColumns(
+            self.subject,
+            self.time,
+            tuple(name for name in covariates if name not in self.labels),
+            tuple(name for name in covariates if name in self.labels),
+            tuple(self.measurements),
+        )
+
+    def effects(self) -> list[Any] | None:
+        """Those of the estimator, None, unless covariates have curves."""
+        if not self.smooth:
+            return None
+        from intertwine.effects import BySubject, Categorical, Linear, Smooth
+
+        course = [] if self.time is None else [Smooth("time"), BySubject(Smooth("time"))]
+        lines = [Smooth(name) if name in self.smooth else Linear(name) for name in self.columns.numbers]
+        return [BySubject(), *course, *lines, *map(Categorical, self.columns.labels)]
+
+    @property
+    def units(self) -> str:
+        """Subjects, whatever the column is called."""
+        return "subjects"
+
+    def _units_of(self, X: pd.DataFrame, n_splits: int, random_state: int) -> Any:
+        return pd.factorize(X[self.subject])[0]
+
+    def preprocessor(self, shape: Shape) -> None:
+        """Measurements are scaled by the model."""
+        return
+
+    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+        """Build the model, which learns its variances and has nothing to pick."""
+        from intertwine.estimators.longitudinal_vae import LongitudinalVAE
+
+        fewest, most = _QUICK_EPOCHS
+        epochs = min(max(_QUICK_ROWS // max(shape.n_rows, 1), fewest), most) if quick else None
+        model = LongitudinalVAE(
+            self.n_components or 2,
+            effects=self.effects(),
+            likelihood=dict.fromkeys(self.yes_or_no, "bernoulli") if self.yes_or_no else "gaussian",
+            max_iter=epochs,
+            random_state=random_state,
+        )
+        return ModelOfVisits(model, self.columns)
+
+    def remarks(self, fitted: Any) -> list[str]:
+        """None: a warning says where more iterations are needed."""
+        return []
+
+    def contest(
+        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    ) -> Contest:
+        """Collect the model, last values, means of subjects and features, and components with mixed models."""
+        columns = self.columns
+        models = {
+            self.title: self.estimator(task, shape, cv=cv, quick=quick, random_state=random_state),
+            COMPONENTS: ComponentsOfVisits(self.n_components or 2, columns),
+            LAST_VALUE: LastValue(columns),
+            SUBJECT_MEANS: MeanOfSubject(columns),
+            FEATURE_MEANS: MeanOfSubject(columns, of_all=True),
+        }
+        return Contest(models, None, [])

@@ -7,6 +7,7 @@ import pytest
 from intertwine.architectures.choose import architecture_of
 from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
+from intertwine.fitting.longitudinal_batches import VisitBatches
 from intertwine.fitting.longitudinal_contexts import drawn_context
 from intertwine.fitting.longitudinal_latents import LatentState, followed
 from intertwine.fitting.longitudinal_model import LongitudinalModel
@@ -287,3 +288,33 @@ def test_held_out_subjects_choose_the_epoch():
 def test_a_part_without_subjects_is_refused():
     with pytest.raises(ValueError, match="validation_fraction=0.01 of 30 subjects"):
         fit_longitudinal_vae(small_problem(validation=0.01), np.random.default_rng(3), UNWATCHED)
+
+
+def test_mixtures_are_of_subjects_alike():
+    rng = np.random.default_rng(0)
+    problem = small_problem(mixup=1.0)
+    problem = problem._replace(visits=problem.visits._replace(X=np.nan_to_num(problem.visits.X)))
+    rows = problem.rows(problem.effects.start_shape())
+    batches = VisitBatches(problem, rows)
+    (pack, *_) = batches.chosen(rng)
+    batch, plain = batches.batch(pack, 0.0, rng)
+    own = problem.visits.X[pack.rows[: pack.n_rows]]
+    away = ~plain
+    assert away.mean() > 0.5
+    np.testing.assert_array_equal(batch.x[: pack.n_rows][plain], own[plain])
+    # between two rows of the table, at the same visit: what remains of it is a multiple of one direction
+    time = problem.visits.time
+    for row in np.flatnonzero(away)[:10]:
+        others = problem.visits.X[time == time[pack.rows[row]]]
+        distance = np.linalg.norm(own[row] - batch.x[row]) + np.linalg.norm(others - batch.x[row], axis=1)
+        straight = np.linalg.norm(others - own[row], axis=1)
+        assert np.min(distance - straight) < 1e-5
+    np.testing.assert_allclose(
+        batch.latent.shared[: pack.n_rows], rows.shared[pack.rows[: pack.n_rows]], atol=1e-6
+    )
+
+
+def test_a_fit_with_mixtures_is_as_good():
+    model = fit_longitudinal_vae(small_problem(mixup=0.5), np.random.default_rng(3), UNWATCHED)
+    assert np.isfinite(model.bound)
+    assert np.isfinite(model.latents.sites.variance).all()

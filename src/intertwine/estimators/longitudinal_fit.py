@@ -89,6 +89,8 @@ def fitted_model(
         _PRIORS[estimator.coefficient_prior](),
         _settings(estimator, len(X)),
     )
+    if estimator.mixup:
+        _require_mixable(kinds, latent_effects)
     rng = np.random.default_rng(seed_of(estimator, watch))
     fit = fit_mean_field_vae if estimator.objective == "mean-field" else fit_longitudinal_vae
     try:
@@ -127,9 +129,22 @@ def _settings(estimator: Any, n_visits: int) -> Any:
         prediction=float(estimator.gsnn_weight),
         beta=float(estimator.beta),
         dropout=float(estimator.dropout),
+        mixup=float(estimator.mixup),
         context=None if given is None else int(given),
         validation=float(estimator.validation_fraction),
     )
+
+
+def _require_mixable(kinds: Sequence[str], effects: LatentEffects) -> None:
+    if other := [kind for kind in dict.fromkeys(kinds) if kind != "gaussian"]:
+        raise ValueError(
+            f"mixup takes weighted means of visits, which are no values of {other[0]!r} columns: set mixup to 0"
+        )
+    if any(part.place == "trends" for part in effects.places):
+        raise ValueError(
+            "mixup takes weighted means of features, and effects by state space have none: set mixup to 0, or "
+            "BySubject(…, method='basis')"
+        )
 
 
 def _part(given: int | None, otherwise: float) -> int:

@@ -83,9 +83,13 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
     n_given : int, default=None
         First visits from which training predicts the others; None: any number, up to half of a subject's.
     beta : float, default=1.0
-        Weight of the divergence of the latents; 1 is the bound of the likelihood.
+        Weight of the divergence of the latents once there are effects; 1 is the bound of the likelihood, more lets
+        effects predict better what the encoder says.
     dropout : float, default=0.15
         Part of the observed entries that is hidden from the encoder in training.
+    mixup : float, default=0.0
+        Part of the subjects of a mini-batch that are mixtures of two with as many visits and the same categories:
+        against overfitting where subjects are few and features many, such as images. Gaussian columns only.
     coefficient_prior : {"gaussian", "laplace", "cauchy", "horseshoe"}, default="gaussian"
         Of the coefficients of effects; all but the first make effects sparse.
     warm_up : int, default=None
@@ -97,7 +101,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
     batch_size : int, default=128
         Visits of a mini-batch, which holds whole subjects.
     learning_rate : float, default=0.001
-        At the beginning; it falls as half a cosine over the epochs.
+        At the beginning of each phase, over whose epochs it falls as half a cosine.
     validation_fraction : float, default=0.0
         Part of the subjects that is held out, to choose the epoch that predicts them best.
     unseen : {"warn", "raise", "ignore"}, default="warn"
@@ -186,6 +190,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         "n_given": [_COUNT, None],
         "beta": [_POSITIVE],
         "dropout": [_SHARE],
+        "mixup": [_SHARE],
         "coefficient_prior": [StrOptions({"gaussian", "laplace", "cauchy", "horseshoe"})],
         "warm_up": [_COUNT_OR_NONE, None],
         "max_iter": [_COUNT, None],
@@ -215,6 +220,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         n_given=None,
         beta=1.0,
         dropout=0.15,
+        mixup=0.0,
         coefficient_prior="gaussian",
         warm_up=None,
         max_iter=None,
@@ -240,6 +246,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         self.n_given = n_given
         self.beta = beta
         self.dropout = dropout
+        self.mixup = mixup
         self.coefficient_prior = coefficient_prior
         self.warm_up = warm_up
         self.max_iter = max_iter

@@ -60,12 +60,10 @@ class Phases:
         self.problem, self.held, self.rng, self.watch = problem, held, rng, watch
         self.history = list[dict[str, Any]]()
 
-    def warm_up(
-        self, rows: SubjectRows, training: Training, latents: LatentState, phase: Phase, schedule: int
-    ) -> Training:
+    def warm_up(self, rows: SubjectRows, training: Training, latents: LatentState, phase: Phase) -> Training:
         """Epochs without effects."""
         start = _Point(training, latents, None, np.float64(np.inf))
-        return self._epochs(rows, start, phase, (0, schedule), None).training
+        return self._epochs(rows, start, phase, None).training
 
     def joint(
         self,
@@ -73,21 +71,18 @@ class Phases:
         training: Training,
         latents: LatentState,
         phase: Phase,
-        place: tuple[int, int],
         shape: Array,
     ) -> tuple[Networks, LatentState]:
         """Epochs with effects: the last, or where subjects are held out the one that predicts these best."""
         best = (_copied(training.params), latents)
-        point = self._epochs(rows, _Point(training, latents, best, np.float64(np.inf)), phase, place, shape)
+        point = self._epochs(rows, _Point(training, latents, best, np.float64(np.inf)), phase, shape)
         if self.held is not None:
             return point.best
         assert point.latents is not None
         return _copied(point.training.params), point.latents
 
-    def _epochs(
-        self, rows: SubjectRows, start: _Point, phase: Phase, place: tuple[int, int], shape: Array | None
-    ) -> _Point:
-        """Run a phase; ``place``: its first epoch, of how many. With a shape, held-out subjects judge every epoch."""
+    def _epochs(self, rows: SubjectRows, start: _Point, phase: Phase, shape: Array | None) -> _Point:
+        """Run a phase. With a shape, held-out subjects judge every epoch."""
 
         def compute() -> dict[str, Any]:
             runner, point, told, first = Runner(self.problem, rows), start, list[dict[str, Any]](), 0
@@ -96,7 +91,7 @@ class Phases:
                 told, first = list(kept["history"]), kept["epoch"]
                 self.rng.bit_generator.state = kept["random"]
             for epoch in range(first, phase.n_epochs):
-                done = ((place[0] + epoch) / place[1], (place[0] + epoch + 1) / place[1])
+                done = (epoch / phase.n_epochs, (epoch + 1) / phase.n_epochs)
                 assert point.latents is not None
                 training, latents, row = runner.epoch(
                     point.training, point.latents, phase, epoch, done, self.rng
@@ -162,7 +157,9 @@ class Phases:
             runner, point, told = Runner(self.problem, rows), start, list[dict[str, Any]]()
             for epoch in range(n_epochs):
                 done = (epoch / n_epochs, (epoch + 1) / n_epochs)
-                training, row = runner.decoder_epoch(point.training, latents, done, self.rng)
+                training, row = runner.decoder_epoch(
+                    point.training, networks.autoencoder, latents, done, self.rng
+                )
                 point, misfit = point._replace(training=training), misfit_of(training.params)
                 if not misfit >= point.misfit:  # also where nothing is held out
                     point = point._replace(best=_copied(training.params), misfit=np.float64(misfit))

@@ -30,15 +30,17 @@ class LongitudinalSettings(NamedTuple):
     batch_size : int
         Visits of a mini-batch, which holds whole subjects.
     learning_rate : float
-        At the beginning; it falls to zero as half a cosine.
+        At the beginning of the first two phases, in each of which it falls as half a cosine.
     decoder_learning_rate : float
         Of the last phase.
     prediction : float
         1 − α: weight of the prediction of visits from others of their subject, against the bound.
     beta : float
-        Weight of the latents' divergence.
+        Weight of the latents' divergence once there are effects.
     dropout : float
         Part of the observed entries that is hidden from the encoder.
+    mixup : float
+        Part of the subjects of a batch that are mixtures of two.
     context : int or None
         First visits from which predictions start; None: any number, up to half of a subject's.
     validation : float
@@ -56,6 +58,7 @@ class LongitudinalSettings(NamedTuple):
     prediction: float = 0.5
     beta: float = 1.0
     dropout: float = 0.15
+    mixup: float = 0.0
     context: int | None = None
     validation: float = 0.0
     n_solves: int = 3

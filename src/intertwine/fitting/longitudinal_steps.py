@@ -153,10 +153,10 @@ def train_step(
 @partial(jax.jit, static_argnames=("architecture", "n_subjects"), donate_argnames=("training",))
 def decoder_step(
     training: Training,
+    encoder: Autoencoder,
     batch: VisitBatch,
     prior: PriorValues,
     likelihood: ColumnLikelihood,
-    sites: tuple[Any, Any],
     rate: Any,
     *,
     architecture: AbstractArchitecture,
@@ -166,7 +166,9 @@ def decoder_step(
 
     ``training`` is of a `Predictor`. The second result is the sum of misfits.
     """
-    ahead = smoothed(prior, batch.latent, *sites, batch.context, n_subjects)
+    mean, variance = _sites(architecture, encoder, batch.x, batch.shown, likelihood)
+    context = batch.present * batch.context * (jnp.sum(batch.shown, axis=1) > 0)
+    ahead = smoothed(prior, batch.latent, mean, variance, context, n_subjects)
     hidden = batch._replace(present=batch.present * (1.0 - batch.context))
 
     def loss_of(params: Predictor) -> Any:

@@ -166,6 +166,14 @@ def test_covariates_of_single_subjects_have_no_common_curve():
         model.covariate_effect("a", "dose")
 
 
+def test_a_number_that_is_a_category_as_well_has_no_curve():
+    X, rows = study()
+    rows["covariates"]["age"] = np.round(rows["covariates"]["age"], -1)
+    model = LongitudinalVAE(2, effects=[Linear("age"), Categorical("age"), BySubject()]).fit(X, **rows)
+    with pytest.raises(ValueError, match=r"\['age'\] as numbers and as categories"):
+        model.covariate_effect("a", "age")
+
+
 def test_tables(fitted):
     model, *_ = fitted
     table = model.variance_components_

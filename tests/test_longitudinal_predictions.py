@@ -212,7 +212,7 @@ def test_missing_entries_are_what_the_latents_give_and_whole_visits_are_predicte
 
 
 def test_unknown_subjects_and_categories(fitted):
-    model, _, rows = fitted
+    model, X, rows = fitted
     strange = part(rows, slice(0, 2))
     strange["subject"] = np.array(["s0", "zoe"])
     with pytest.warns(UserWarning, match=r"nothing is known of 1 subject \['zoe'\].*condition"):
@@ -226,6 +226,12 @@ def test_unknown_subjects_and_categories(fitted):
     strange["covariates"]["sex"] = np.array(["x"])
     with pytest.warns(UserWarning, match="'x'"):
         model.set_params(unseen="warn").forecast(**strange)
+    strange["subject"] = np.array(["zoe"])
+    with pytest.warns(
+        UserWarning, match="'x'"
+    ) as told:  # new subjects are expected in a score, new categories not
+        model.score(X[:1], **strange)
+    assert len(told) == 1
 
 
 @pytest.mark.parametrize(

@@ -89,6 +89,10 @@ def _check_keys(latents: FittedLatents, data: CovariateData, curve: Curve) -> No
             f"only effects of single subjects read {curve.covariate!r}, so there is no curve that they share; see "
             "forecast"
         )
+    if both := [key for key in (curve.covariate, *curve.at) if key in numbers and key in categories]:
+        raise ValueError(
+            f"effects read {listed(both)} as numbers and as categories: give the category a column of its own"
+        )
     if curve.by is not None and curve.by not in categories:
         raise ValueError(
             f"by={curve.by!r} is no category that an effect reads; these are {listed(categories)}"

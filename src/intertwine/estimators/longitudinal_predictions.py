@@ -240,7 +240,9 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             Estimates with 64 draws of the latents or more, on average lower bounds.
         """
         values = self._read(X)
-        return self._subjects_of_fit(quiet=True).score_samples(values, covariates, subject=subject, time=time)
+        return self._subjects_of_fit(expects_strangers=True).score_samples(
+            values, covariates, subject=subject, time=time
+        )
 
     def score(self, X, y=None, *, covariates=None, subject=None, time=None) -> float:
         """Mean log density of visits that the fit has not seen: the mean of ``score_samples``.
@@ -277,12 +279,11 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         found = known_latents(self._model, seen, len(self._data.subject_labels))
         return values, found.mean
 
-    def _subjects_of_fit(self, quiet: bool = False) -> LongitudinalSubjects:
-        """The subjects of the fit, whose visits there are known."""
+    def _subjects_of_fit(self, expects_strangers: bool = False) -> LongitudinalSubjects:
+        """The subjects of the fit, whose visits there are known; where others are expected, nothing is said of them."""
         check_is_fitted(self, "_model")
         visits = SubjectVisits(self._visits, {}, None, np.empty(0, dtype=np.int64))
-        unseen = "ignore" if quiet and self.unseen == "warn" else self.unseen
-        return LongitudinalSubjects(self._model, self._data, visits, unseen)
+        return LongitudinalSubjects(self._model, self._data, visits, self.unseen, expects_strangers)
 
     @abc.abstractmethod
     def _check_values(self, values: Array) -> None:

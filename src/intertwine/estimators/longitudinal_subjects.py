@@ -75,9 +75,15 @@ class LongitudinalSubjects:
     """
 
     def __init__(
-        self, model: AbstractLongitudinalModel, data: CovariateData, visits: SubjectVisits, unseen: str
+        self,
+        model: AbstractLongitudinalModel,
+        data: CovariateData,
+        visits: SubjectVisits,
+        unseen: str,
+        expects_strangers: bool = False,
     ) -> None:
         self._model, self._data, self._visits, self._unseen = model, data, visits, unseen
+        self._expects_strangers = expects_strangers
 
     @property
     def subjects_(self) -> NDArray[Any]:
@@ -230,6 +236,8 @@ class LongitudinalSubjects:
 
     def _tell_of_unknown(self, codes: NDArray[np.int64], visits: Visits) -> None:
         if self._data.subjects is None or self._unseen == "ignore":
+            return
+        if self._expects_strangers and self._unseen == "warn":
             return
         strangers = np.unique(visits.subject[~np.isin(codes, self._visits.seen.subject)])
         if not len(strangers):

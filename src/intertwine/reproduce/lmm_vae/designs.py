@@ -26,7 +26,13 @@ _NO_ANSWER = float("nan")
 #: Parameters of the estimator for each design.
 SETTINGS: Mapping[str, dict[str, Any]] = {
     "health-mnist": {"n_components": 32, "noise": "shared", "n_given": 5},
-    "rotating-mnist": {"n_components": 16, "noise": "shared"},
+    "rotating-mnist": {
+        "n_components": 32,
+        "noise": "shared",
+        "warm_up": 20,
+        "max_iter": 60,
+        "decoder_iter": 60,
+    },
     "simulated": {"n_components": 4},
 }
 

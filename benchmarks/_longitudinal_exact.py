@@ -17,6 +17,7 @@ Plan = Iterator[tuple[str, str, int, Callable[[], dict[str, Any]]]]
 
 EXACT, MEAN_FIELD = "exact", "mean-field"
 _EM_STEPS = 400
+_BESIDE = ("warm-up", "decoder")  # phases in which effects are not met
 _BLOOD = ("log_bili", "log_chol", "albumin", "log_ast", "log_platelet")
 _LME4 = Path(__file__).resolve().parents[1] / "tests" / "fixtures" / "lme4.json"
 
@@ -111,7 +112,7 @@ def _whole_fit(method: str, n: int, seed: int) -> dict[str, Any]:
     joint = [
         seconds
         for phase, seconds in zip(model.history_["phase"], model.history_["seconds"], strict=True)
-        if phase == "joint"
+        if phase not in _BESIDE
     ]
     return {"bound": float(model.bound_), "seconds_an_epoch": float(np.median(joint))}
 
@@ -239,7 +240,7 @@ def _epochs(n_subjects: int) -> dict[str, Any]:
     joint = [
         each
         for phase, each in zip(model.history_["phase"], model.history_["seconds"], strict=True)
-        if phase == "joint"
+        if phase not in _BESIDE
     ]
     return {"seconds_an_epoch": float(np.min(joint)), "fit_seconds": seconds}
 

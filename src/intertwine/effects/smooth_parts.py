@@ -27,6 +27,8 @@ class SmoothPart(NamedTuple):
     length_scale : float
     n_functions : int
         Waves; 0 by state space.
+    half_range : float
+        Of the covariate over the rows of the fit, in its unit; NaN by state space.
     boundary : float
         Half width of the box, in half ranges of the covariate; NaN by state space.
     missing_variance : float
@@ -40,6 +42,7 @@ class SmoothPart(NamedTuple):
     method: str
     length_scale: float
     n_functions: int
+    half_range: float
     boundary: float
     missing_variance: float
 
@@ -63,9 +66,17 @@ def smooth_parts(bound: AbstractBoundCovariateEffect, shape: NDArray[np.float64]
         for factor, its_shape in zip(bound.factors, bound.shapes(shape), strict=True):
             yield from smooth_parts(factor, its_shape)
     elif isinstance(bound, BoundCourse):
-        yield SmoothPart(bound.key, bound.kernel, "state-space", float(shape[0]), 0, np.nan, 0.0)
+        yield SmoothPart(bound.key, bound.kernel, "state-space", float(shape[0]), 0, np.nan, np.nan, 0.0)
     elif isinstance(bound, BoundSmooth):
         length_scale = float(shape[0])
         effect, half_range = bound.effect, 0.5 * (bound.high - bound.low)
-        boundary, missing = bound.half_width(length_scale) / half_range, bound.missing_variance(shape)
-        yield SmoothPart(effect.key, effect.kernel, "basis", length_scale, bound.n_waves, boundary, missing)
+        yield SmoothPart(
+            covariate=effect.key,
+            kernel=effect.kernel,
+            method="basis",
+            length_scale=length_scale,
+            n_functions=bound.n_waves,
+            half_range=half_range,
+            boundary=bound.half_width(length_scale) / half_range,
+            missing_variance=bound.missing_variance(shape),
+        )

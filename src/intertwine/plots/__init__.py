@@ -7,9 +7,11 @@ imported on drawing only.
 
 from intertwine.plots._style import DARK, LIGHT, Palette
 from intertwine.plots.activity import ErrorByActivityDisplay
+from intertwine.plots.basis import BasisDisplay
 from intertwine.plots.calibration import CalibrationDisplay, ObservedPredictedDisplay
 from intertwine.plots.caterpillar import RandomEffectsDisplay
 from intertwine.plots.convergence import ConvergenceDisplay
+from intertwine.plots.covariate_effects import CovariateEffectsDisplay
 from intertwine.plots.coverage import CoverageDisplay
 from intertwine.plots.effect_map import EffectMapDisplay
 from intertwine.plots.expert_map import ExpertMapDisplay
@@ -24,13 +26,17 @@ from intertwine.plots.surface import InteractionSurfaceDisplay
 from intertwine.plots.survival import SurvivalCurvesDisplay
 from intertwine.plots.trace import TraceDisplay
 from intertwine.plots.trajectories import TrajectoriesDisplay
+from intertwine.plots.variance_shares import VarianceSharesDisplay
+from intertwine.plots.visits import VisitsDisplay
 
 __all__ = [
     "DARK",
     "LIGHT",
+    "BasisDisplay",
     "CalibrationDisplay",
     "CoefficientPathDisplay",
     "ConvergenceDisplay",
+    "CovariateEffectsDisplay",
     "CoverageDisplay",
     "EffectMapDisplay",
     "ErrorByActivityDisplay",
@@ -49,4 +55,6 @@ __all__ = [
     "SurvivalCurvesDisplay",
     "TraceDisplay",
     "TrajectoriesDisplay",
+    "VarianceSharesDisplay",
+    "VisitsDisplay",
 ]

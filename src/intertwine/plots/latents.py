@@ -30,7 +30,8 @@ class LatentsDisplay:
     y : (n,) array, optional
         Second latent; None where there is one.
     by : (n,) array, optional
-        Labels (the groups with the most rows have colours and marks of their own) or numbers (a colour scale).
+        Labels (the groups with the most rows have colours and marks of their own) or numbers (a colour scale; crosses
+        where they are NaN).
     by_name : str, default ""
     first, second : str
         Names of the axes.
@@ -90,6 +91,7 @@ class LatentsDisplay:
         groups: Any = None,
         by: Any = None,
         by_name: str = "",
+        axes: tuple[int, int] = (0, 1),
         ax: Any = None,
         palette: Palette = LIGHT,
         **given: Any,
@@ -98,26 +100,30 @@ class LatentsDisplay:
 
         Parameters
         ----------
-        estimator : fitted RandomEffectsVAE or RandomEffectsPCA
+        estimator : fitted LongitudinalVAE, RandomEffectsVAE or RandomEffectsPCA
         X
             Rows.
         groups : array or frame, optional
             As in ``fit``; the rows' labels where `by` gives none.
         by : (n,) array, optional
-            What to colour by.
+            What to colour by, such as a covariate.
         by_name : str, default ""
+        axes : (int, int), default (0, 1)
+            Which latents, from 0.
         ax : matplotlib axes, optional
         palette : Palette, default LIGHT
         **given
-            ``time`` and ``coords``, where the model reads them.
+            ``time`` and ``coords``, or ``covariates``, ``subject`` and ``time``, where the model reads them.
 
         Raises
         ------
         TypeError
             If it has no latents of rows.
+        ValueError
+            For latents that are not there.
         NotFittedError
         """
-        require_method(estimator, "reconstruct", "RandomEffectsVAE and RandomEffectsPCA")
+        require_method(estimator, "reconstruct", "RandomEffectsVAE, RandomEffectsPCA and LongitudinalVAE")
         check_is_fitted(estimator)
         passed = {**({} if groups is None else {"groups": groups}), **given}
         found = estimator.transform(X, **passed)
@@ -127,8 +133,16 @@ class LatentsDisplay:
             else np.asarray(found)
         )
         colour = by if by is not None else None if groups is None else group_labels(groups).astype(str)
+        first, second = axes if latents.shape[1] > 1 else (0, 0)
+        if not (0 <= first < latents.shape[1] and 0 <= second < latents.shape[1]):
+            raise ValueError(f"axes={axes} must be two of the latents 0 to {latents.shape[1] - 1}")
         return cls(
-            x=latents[:, 0], y=latents[:, 1] if latents.shape[1] > 1 else None, by=colour, by_name=by_name
+            x=latents[:, first],
+            y=latents[:, second] if latents.shape[1] > 1 else None,
+            by=colour,
+            by_name=by_name,
+            first=f"latent {first + 1}",
+            second=f"latent {second + 1}",
         ).plot(ax, palette=palette)
 
     @classmethod
@@ -163,8 +177,21 @@ class LatentsDisplay:
         }
         if self.is_number:
             assert self.by is not None
-            shown = self.ax_.scatter(self.x, height, c=self.by, cmap=palette.sequential_map(), **look)
+            told = ~np.isnan(self.by.astype(float))
+            shown = self.ax_.scatter(
+                self.x[told], height[told], c=self.by[told], cmap=palette.sequential_map(), **look
+            )
             shown.set_edgecolor(palette.muted)
+            if not told.all():
+                self.ax_.scatter(
+                    self.x[~told],
+                    height[~told],
+                    marker="x",
+                    color=palette.muted,
+                    label="does not apply",
+                    **look | {"linewidths": 0.8, "edgecolors": None, "alpha": 0.5, "zorder": 0},
+                )
+                self.ax_.legend(fontsize="small", loc="best")
             self.figure_.colorbar(shown, ax=self.ax_, label=self.by_name, shrink=0.85)
         else:
             self._draw_groups(height, look, palette)

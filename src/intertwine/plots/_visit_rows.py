@@ -38,11 +38,10 @@ class VisitRows(NamedTuple):
         >>> list(rows.asked())
         ['subject', 'covariates']
         """
-        if covariates is None:
-            columns = {}
-        elif isinstance(covariates, dict) or hasattr(covariates, "columns"):
+        columns: dict[Any, NDArray[Any]] = {}
+        if isinstance(covariates, dict) or hasattr(covariates, "columns"):
             columns = columns_of(covariates)
-        else:
+        elif covariates is not None:
             array = np.asarray(covariates)
             columns = dict(enumerate(array.reshape(len(array), -1).T))
         return cls(subject, columns, None if time is None else np.asarray(time, dtype=float))
@@ -95,9 +94,7 @@ class VisitRows(NamedTuple):
     def _moves(self, column: NDArray[Any]) -> bool:
         """Whether a covariate is another at any two visits of a subject."""
         _, code = np.unique(self.subject, return_inverse=True)
-        return bool(
-            np.unique(np.column_stack([code, column.astype(float)]), axis=0).shape[0] == len(column)
-        )
+        return bool(np.unique(np.column_stack([code, column.astype(float)]), axis=0).shape[0] == len(column))
 
     def with_between(self, clock: NDArray[np.float64], n_steps: int) -> CurveRows:
         """The visits, sorted by subject and time, and points between them.

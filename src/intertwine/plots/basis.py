@@ -68,9 +68,7 @@ class BasisDisplay:
         )
         self.n_functions = np.asarray(n_functions, dtype=int)
         self.curves = [
-            missing_variance(
-                kernel, one / half, boundary, max(count + 8, int(np.ceil(1.6 * count)))
-            )
+            missing_variance(kernel, one / half, boundary, max(count + 8, int(np.ceil(1.6 * count))))
             for kernel, one, half, boundary, count in zip(
                 self.kernel, self.length_scale, self.half_range, self.boundary, self.n_functions, strict=True
             )
@@ -151,18 +149,21 @@ class BasisDisplay:
                 count,
                 shown[count - 1],
                 "o",
-                color=colour,
-                markeredgecolor=palette.surface,
-                markersize=7,
+                markerfacecolor=colour if place == 0 else "none",
+                markeredgecolor=colour,
+                markeredgewidth=1.4,
+                markersize=5.0 + 4.0 * place,  # rings: marks of several effects may fall together
                 zorder=3,
                 label=f"{name}: {count} functions,\nlength scale {self.length_scale[place]:.3g}",
             )
         self.ax_.set(
             yscale="log",
-            ylim=(0.6 * lowest, 1.3),
+            ylim=(0.5 * lowest, 1.3),
             xlabel="functions",
             ylabel="largest missing share of variance",
         )
+        self.ax_.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
+        self.ax_.locator_params(axis="x", integer=True)
         self.ax_.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.8)
         return self
 

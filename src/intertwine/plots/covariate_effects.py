@@ -134,8 +134,10 @@ class CovariateEffectsDisplay:
     @classmethod
     def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
         """Draw a frame as ``covariate_effect`` gives it."""
-        columns = columns_of(frame)
-        names = {name: str(columns.pop(name)[0]) for name in ("covariate", "by") if name in columns}
+        columns: dict[str, Any] = columns_of(frame)
+        names: dict[str, Any] = {
+            name: str(columns.pop(name)[0]) for name in ("covariate", "by") if name in columns
+        }
         return cls(**columns, **names).plot(ax, palette=palette)
 
     @property
@@ -204,7 +206,11 @@ class CovariateEffectsDisplay:
         handles = []
         for place, _ in enumerate(self.levels):
             look = self._look(place, palette)
-            shape = {"linestyle": look["linestyle"]} if self.is_number else {"marker": look["marker"], "linestyle": ""}
+            shape = (
+                {"linestyle": look["linestyle"]}
+                if self.is_number
+                else {"marker": look["marker"], "linestyle": ""}
+            )
             handles += self.ax_.plot([], [], color=look["color"], **shape)
         self.ax_.legend(
             handles,

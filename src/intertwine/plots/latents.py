@@ -178,8 +178,9 @@ class LatentsDisplay:
         if self.is_number:
             assert self.by is not None
             told = ~np.isnan(self.by.astype(float))
+            look |= {"s": float(np.clip(12000 / max(self.x.size, 1), 6, 26)), "alpha": 0.9}
             shown = self.ax_.scatter(
-                self.x[told], height[told], c=self.by[told], cmap=palette.sequential_map(), **look
+                self.x[told], height[told], c=self.by[told], cmap=_seen_map(palette), **look
             )
             shown.set_edgecolor(palette.muted)
             if not told.all():
@@ -189,9 +190,11 @@ class LatentsDisplay:
                     marker="x",
                     color=palette.muted,
                     label="does not apply",
-                    **look | {"linewidths": 0.8, "edgecolors": None, "alpha": 0.5, "zorder": 0},
+                    **look | {"linewidths": 0.6, "edgecolors": None, "alpha": 0.35, "zorder": 0},
                 )
-                self.ax_.legend(fontsize="small", loc="best")
+                self.ax_.legend(
+                    fontsize="small", loc="lower left", bbox_to_anchor=(0.0, 1.0), handletextpad=0.2
+                )
             self.figure_.colorbar(shown, ax=self.ax_, label=self.by_name, shrink=0.85)
         else:
             self._draw_groups(height, look, palette)
@@ -246,6 +249,13 @@ class LatentsDisplay:
                 place[labels == one] = i
         golden = 0.6180339887498949
         return -place + 0.6 * (np.mod(golden * np.arange(self.x.size), 1.0) - 0.5)
+
+
+def _seen_map(palette: Palette) -> Any:
+    """The map of one hue without the end that is like the surface: points of it would not be seen."""
+    from matplotlib.colors import ListedColormap
+
+    return ListedColormap(palette.sequential_map()(np.linspace(0.22, 1.0, 256)))
 
 
 def _spread_colours(palette: Palette, n: int) -> list[Any]:

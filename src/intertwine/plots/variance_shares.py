@@ -31,7 +31,7 @@ class VarianceSharesDisplay:
     effect : (n,) array
         Of each row.
     share : (n,) array
-        NaN where there is none, as noise has no share of latents.
+        Rows where it is NaN, as noise has no share of latents, are left out.
     of : (n,) array
         What it is a share of: "latent" and "observed", or axes, or features.
     std_error : (n,) array, optional
@@ -59,16 +59,16 @@ class VarianceSharesDisplay:
     ax_: Any
 
     def __init__(self, *, effect: Any, share: Any, of: Any, std_error: Any = None, of_name: str = "") -> None:
-        self.effect, self.of = np.asarray(effect).astype(str), np.asarray(of).astype(str)
-        self.share = np.asarray(share, dtype=float)
-        self.std_error = (
-            np.full(self.share.size, np.nan) if std_error is None else np.asarray(std_error, dtype=float)
-        )
+        share = np.asarray(share, dtype=float)
+        std_error = np.full(share.size, np.nan) if std_error is None else np.asarray(std_error, dtype=float)
+        there = np.isfinite(share)
+        self.effect, self.of = np.asarray(effect).astype(str)[there], np.asarray(of).astype(str)[there]
+        self.share, self.std_error = share[there], std_error[there]
         self.of_name = of_name
         self.effects = list(dict.fromkeys(self.effect.tolist()))
         self.kinds = list(dict.fromkeys(self.of.tolist()))
         self.negligible = [
-            one for one in self.effects if np.nanmax(np.abs(self.share[self.effect == one])) < _SMALL
+            one for one in self.effects if np.max(np.abs(self.share[self.effect == one])) < _SMALL
         ]
         self.frame = make_frame(
             {"effect": self.effect, "of": self.of, "share": self.share, "std_error": self.std_error}
@@ -118,7 +118,7 @@ class VarianceSharesDisplay:
     @classmethod
     def from_frame(cls, frame: Any, *, ax: Any = None, palette: Palette = LIGHT) -> Self:
         """Draw a frame as ``explain`` gives it, by effect, axis or feature; or as ``frame`` is."""
-        columns = columns_of(frame)
+        columns: dict[str, Any] = columns_of(frame)
         if "of" in columns:
             return cls(**columns).plot(ax, palette=palette)
         if "latent" in columns:
@@ -164,54 +164,50 @@ class VarianceSharesDisplay:
     def _draw_bars(self, palette: Palette) -> None:
         place = -np.arange(len(self.effects), dtype=float)
         both = len(self.kinds) > 1
-        widest = float(np.nanmax(self.share))
+        widest = float(np.max(self.share))
         looks = {
             "latent": {"facecolor": "none", "edgecolor": palette.series[0], "linewidth": 1.0},
             "observed": {"color": palette.series[0], "linewidth": 0.0},
         }
         for kind in self.kinds:
-            rows = np.array([self._row(one, kind) for one in self.effects])
-            share, error = self.share[rows], self.std_error[rows]
+            rows = np.flatnonzero(self.of == kind)
+            share, error = self.share[rows], np.nan_to_num(_ERRORS * self.std_error[rows])
             height, aside = (0.34, 0.19 if kind == "latent" else -0.19) if both else (0.6, 0.0)
-            there = np.isfinite(share)
-            name = {"latent": "of the latents", "observed": "of what is observed"}[kind]
-            self.ax_.barh((place + aside)[there], share[there], height=height, label=name, **looks[kind])
-            known = there & np.isfinite(error) & (error > 0)
-            self.ax_.hlines(
-                (place + aside)[known],
-                (share - _ERRORS * error)[known],
-                (share + _ERRORS * error)[known],
-                color=palette.ink,
-                linewidth=1.1,
+            at = aside - np.array(
+                [self.effects.index(one) for one in self.effect[rows].tolist()], dtype=float
             )
-            reach = np.where(np.isfinite(error), share + _ERRORS * error, share)
-            for y, one, end in zip(place + aside, share, np.maximum(reach, 0.0), strict=True):
-                if np.isfinite(one):
-                    self.ax_.annotate(
-                        _percent(one),
-                        (end, y),
-                        xytext=(4, 0),
-                        textcoords="offset points",
-                        va="center",
-                        fontsize="x-small",
-                        color=palette.muted if abs(one) < _SMALL else palette.ink,
-                    )
+            name = {"latent": "of the latents", "observed": "of what is observed"}[kind]
+            self.ax_.barh(at, share, height=height, label=name, **looks[kind])
+            known = error > 0
+            self.ax_.hlines(
+                at[known], (share - error)[known], (share + error)[known], color=palette.ink, linewidth=1.1
+            )
+            for y, one, end in zip(at, share, np.maximum(share + error, 0.0), strict=True):
+                self.ax_.annotate(
+                    _percent(one),
+                    (end, y),
+                    xytext=(4, 0),
+                    textcoords="offset points",
+                    va="center",
+                    fontsize="x-small",
+                    color=palette.muted if abs(one) < _SMALL else palette.ink,
+                )
         self.ax_.axvline(0.0, color=palette.muted, linewidth=0.8)
         self.ax_.set_yticks(place, [shortened(one) for one in self.effects])
         for text, one in zip(self.ax_.get_yticklabels(), self.effects, strict=True):
             text.set_color(palette.muted if one in self.negligible else palette.ink)
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.spines["left"].set_visible(False)
-        self.ax_.set_xlim(min(0.0, 1.15 * float(np.nanmin(self.share))), 1.18 * widest)
+        self.ax_.set_xlim(min(0.0, 1.15 * float(np.min(self.share))), 1.18 * widest)
         self.ax_.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f}%")
         self.ax_.set_xlabel("share of variance")
         if both:
             self.ax_.legend(fontsize="small", loc="lower right")
 
     def _draw_map(self, palette: Palette) -> None:
-        cells = np.array(
-            [[self.share[self._row(effect, kind)] for effect in self.effects] for kind in self.kinds]
-        )
+        cells = np.full((len(self.kinds), len(self.effects)), np.nan)
+        for effect, kind, share in zip(self.effect.tolist(), self.of.tolist(), self.share, strict=True):
+            cells[self.kinds.index(kind), self.effects.index(effect)] = share
         colours, top = palette.sequential_map(), max(float(np.nanmax(cells)), 1e-12)
         image = self.ax_.imshow(cells, cmap=colours, vmin=0.0, vmax=top, aspect="auto")
         image.set_zorder(0)
@@ -222,7 +218,7 @@ class VarianceSharesDisplay:
                     self.ax_.text(
                         column,
                         row,
-                        "·" if abs(value) < 0.005 else f"{100 * value:.0f}",
+                        "·" if abs(value) < 0.005 else f"{100 * value:.0f}".replace("-", "−"),
                         ha="center",
                         va="center",
                         fontsize="small",
@@ -243,9 +239,6 @@ class VarianceSharesDisplay:
         for side in ("left", "bottom"):
             self.ax_.spines[side].set_visible(False)
         self.ax_.set_xlabel("share of variance, percent")
-
-    def _row(self, effect: str, kind: str) -> int:
-        return int(np.flatnonzero((self.effect == effect) & (self.of == kind))[0])
 
 
 def _percent(share: float) -> str:

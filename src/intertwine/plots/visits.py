@@ -43,7 +43,7 @@ class VisitsDisplay:
     Attributes
     ----------
     frame : frame
-        ``subject``, ``feature``, ``time``, ``observed``, ``given``, ``mean``, ``std``, in the order of panels and times.
+        ``subject``, ``feature``, ``time``, ``observed``, ``given``, ``mean``, ``std``, sorted as panels are.
     subjects, features : list
     figure_, ax_
         Set by :meth:`plot`.
@@ -161,7 +161,10 @@ class VisitsDisplay:
         clock, clock_name = rows.clock(along)
         chosen = shown_levels(labels, subjects, n_subjects)
         order = np.concatenate(
-            [here[np.argsort(clock[here], kind="stable")] for here in (np.flatnonzero(labels == one) for one in chosen)]
+            [
+                here[np.argsort(clock[here], kind="stable")]
+                for here in (np.flatnonzero(labels == one) for one in chosen)
+            ]
         )
         rows, clock, values = rows.take(order), clock[order], values[order]
         given = first_rows(rows.subject, n_given)

@@ -28,6 +28,7 @@ from intertwine.report.words import count, listed, number
 __all__ = ["MixedSection", "effects_code", "mixed_section"]
 
 _BESIDE = ("groups", "time", "coords")
+_OF_VISITS = ("covariates", "subject")
 
 
 @dataclass(frozen=True)
@@ -212,7 +213,7 @@ def effects_code(study: Study) -> str:
         if key != "effects" and repr(value) != repr(defaults[key])
     ]
     given = ["X", *(["y"] if _takes_y(estimator) else [])]
-    given += [f"{one}={one}" for one in _BESIDE if getattr(study, one) is not None]
+    given += [f"{one}={one}" for one in (*_BESIDE, *_OF_VISITS) if getattr(study, one) is not None]
     lines = [f"from intertwine import {name}"]
     if kinds:
         lines.append(f"from intertwine.effects import {', '.join(kinds)}")
@@ -230,7 +231,12 @@ def _effect_code(effect: Any) -> str:
         value = getattr(effect, field.name)
         if not isinstance(value, np.ndarray) and repr(value) == repr(field.default):
             continue
-        shown = repr(value) if isinstance(value, str | int | float | tuple | bool) else "…"
+        if dataclasses.is_dataclass(value):
+            shown = _effect_code(value)
+        elif field.name == "factors":
+            return " * ".join(map(_effect_code, value))
+        else:
+            shown = repr(value) if isinstance(value, str | int | float | tuple | bool) else "…"
         said.append(shown if place == 0 else f"{field.name}={shown}")
     return f"{type(effect).__name__}({', '.join(said)})"
 

@@ -15,6 +15,7 @@ from intertwine.io import write_atomically
 from intertwine.report.interaction_section import interaction_section
 from intertwine.report.latent_effects_section import LatentEffectsSection, latent_effects_section
 from intertwine.report.local_section import local_section
+from intertwine.report.longitudinal_section import LongitudinalSection, longitudinal_section
 from intertwine.report.machine_section import machine_section
 from intertwine.report.mixed_section import MixedSection, mixed_section
 from intertwine.report.rating_section import RatingSection, rating_section
@@ -39,8 +40,8 @@ def build_report(
     Parameters
     ----------
     estimator : fitted estimator
-        Of interactions, a factorization machine, latent factors of ratings, a mixed model, or latents beside random
-        effects.
+        Of interactions, a factorization machine, latent factors of ratings, a mixed model, latents beside random
+        effects, or latents of subjects' visits.
     X : frame or (n, p) array, optional
         The features that it was fitted on.  Without data, pictures that need rows are left out.
     y : (n,) array, optional
@@ -52,7 +53,8 @@ def build_report(
         From :func:`intertwine.compare.compare_models`, this model first.
     **details
         Further fields of :class:`Study`: ``target``, ``about``, ``time_unit``, ``notes``, ``n_bootstrap``, and of
-        models with random effects ``groups``, ``time`` and ``coords`` as in ``fit``.
+        models with random effects ``groups``, ``time`` and ``coords``, of visits ``covariates``, ``subject`` and
+        ``time`` as in ``fit``.
 
     Raises
     ------
@@ -131,10 +133,12 @@ def _environment() -> Any:
 
 def _section(
     study: Study, identifier: str, on_step: Callable[[str], None]
-) -> Section | RatingSection | MixedSection | LatentEffectsSection:
-    """The section in the manner of the model: groups, ratings, local machines, one machine, or pairs on their own."""
+) -> Section | RatingSection | MixedSection | LatentEffectsSection | LongitudinalSection:
+    """The section in the manner of the model: groups, visits, ratings, local machines, one machine, or pairs."""
     if hasattr(type(study.estimator), "fixed_effects_"):
         return mixed_section(study, identifier, on_step)
+    if hasattr(type(study.estimator), "covariate_effect"):
+        return longitudinal_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "reconstruct"):
         return latent_effects_section(study, identifier, on_step)
     if hasattr(type(study.estimator), "item_factors_"):

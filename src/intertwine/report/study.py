@@ -47,6 +47,8 @@ class Study:
         Of columns that were standardised before, so that pictures can speak in the units of the data.
     groups, time, coords : optional
         What a model with random effects was given beside `X`.
+    covariates, subject : optional
+        What a model of subjects' visits was given beside `X` and `time`.
     by_unit : Comparison, optional
         Cross-validation with whole groups, or regions, held out.
     unit : str, default ""
@@ -67,6 +69,8 @@ class Study:
     groups: Any = None
     time: Any = None
     coords: Any = None
+    covariates: Any = None
+    subject: Any = None
     by_unit: Comparison | None = None
     unit: str = ""
 

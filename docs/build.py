@@ -29,6 +29,7 @@ MENU = {
     "latent_factors": "Latent factors",
     "mixed_models": "Mixed models",
     "random_effects_vae": "Latents and random effects",
+    "longitudinal_vae": "Longitudinal latents",
     "data": "Data",
     "benchmarks": "Benchmarks",
     "architecture": "Architecture",
@@ -45,6 +46,7 @@ RUN = (
     "latent_factors",
     "mixed_models",
     "random_effects_vae",
+    "longitudinal_vae",
     "data",
 )
 

@@ -155,6 +155,15 @@ def test_latents_beside_random_effects_do_what_their_page_says(site):
     assert page.count("<img ") == 1
 
 
+def test_longitudinal_latents_do_what_their_page_says(site):
+    text = shown(site, "longitudinal_vae")
+    assert float(re.search(r"location: ([\d.]+)%", text)[1]) < 1.0
+    ahead, means = re.search(r"mean squared error ([\d.]+); of the means ([\d.]+)", text).groups()
+    assert float(ahead) < 0.6 * float(means)
+    assert 90 <= float(re.search(r"95% interval: (\d+)%", text)[1]) <= 99
+    assert (site[0] / "longitudinal_vae.html").read_text(encoding="utf-8").count("<img ") == 5
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []

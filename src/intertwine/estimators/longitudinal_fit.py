@@ -38,6 +38,7 @@ _PRIORS: dict[str, type[AbstractCoefficientPrior]] = {
     "horseshoe": HorseshoePrior,
 }
 _STEPS = 1500
+_DECODER_RATE = 2.0  # of the last phase, relative to the others: it has one network, and a few epochs
 _FEWEST, _MOST = 10, 200  # epochs, where the user does not say how many
 
 
@@ -125,7 +126,7 @@ def _settings(estimator: Any, n_visits: int) -> Any:
         decoder_epochs=_part(estimator.decoder_iter, 0.3 * epochs),
         batch_size=batch_size,
         learning_rate=float(estimator.learning_rate),
-        decoder_learning_rate=float(estimator.learning_rate),
+        decoder_learning_rate=_DECODER_RATE * float(estimator.learning_rate),
         prediction=float(estimator.gsnn_weight),
         beta=float(estimator.beta),
         dropout=float(estimator.dropout),

@@ -65,8 +65,8 @@ class LongitudinalTables(NamedFeatures):
         -------
         frame
             effect, covariate, kernel, method ("basis" or "state-space"), length_scale, n_functions, half_range (of the
-            covariate), boundary (half width of the box in half ranges), missing_variance (largest share of the prior's variance
-            over the visits of the fit that the functions do not carry: above .05 or so, ask for more of them).
+            covariate), boundary (half width of the box in half ranges), missing_variance (largest share of the prior's
+            variance over the visits of the fit that the functions do not carry: above .05 or so, ask for more).
         """
         check_is_fitted(self, "_model")
         latents = self._model.latents

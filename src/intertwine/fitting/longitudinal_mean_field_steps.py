@@ -214,7 +214,7 @@ def _coefficient_divergence(q: FieldCoefficients, variances: FieldVariances) -> 
         safe = jnp.where(flat, 1.0, prior)
         squares = (mean**2 + jnp.exp(2.0 * log_scale)) / safe
         proper = 0.5 * (squares - 1.0 + jnp.log(safe)) - log_scale
-        return jnp.sum(jnp.where(flat, -log_scale - 0.5 * np.log(2.0 * np.pi * np.e), proper))
+        return jnp.sum(jnp.where(flat, -log_scale - 0.5 * (1.0 + np.log(2.0 * np.pi)), proper))
 
     return of(q.shared_mean, q.shared_log_scale, variances.shared) + of(
         q.own_mean, q.own_log_scale, variances.own

@@ -122,14 +122,14 @@ class MeanField(NamedTuple):
 
 def latent_entropy(latent_variance: Array) -> Array:
     """Of q(z), (K,)."""
-    return 0.5 * np.sum(np.log(2.0 * np.pi * np.e * latent_variance), axis=0)
+    return 0.5 * np.sum(1.0 + np.log(2.0 * np.pi * latent_variance), axis=0)
 
 
 def _divergence(mean: Array, variance: Array, prior: Array) -> Array:
     flat, zero = np.isinf(prior), prior == 0.0
     safe, spread = np.where(flat | zero, 1.0, prior), np.where(zero, 1.0, variance)
     proper = np.where(zero, 0.0, 0.5 * ((mean**2 + variance) / safe - 1.0 + np.log(safe) - np.log(spread)))
-    return np.where(flat, -0.5 * np.log(2.0 * np.pi * np.e * spread), proper)
+    return np.where(flat, -0.5 * (1.0 + np.log(2.0 * np.pi * spread)), proper)
 
 
 def _own_variance(rows: SubjectRows, variances: LatentVariances) -> Array:

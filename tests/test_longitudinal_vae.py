@@ -264,6 +264,51 @@ def test_values_of_another_kind_are_refused_after_the_fit(study, fitted):
         fitted.transform(X, **rows)
 
 
+def test_visits_that_are_scored_must_have_the_columns_and_the_kinds_of_the_fit(study):
+    X, rows = rows_of(study, "train")
+    frame = pd.DataFrame(X, columns=list("abcdefgh"))
+    model = LongitudinalVAE(2, effects=EFFECTS, likelihood={"f": "bernoulli"}, **QUICK).fit(frame, **rows)
+    patients = model.condition(frame, **rows, known="replace")
+    other = clone(model).fit(frame[["a", "b", "f"]], **rows)
+    model.fit(frame[["a", "b", "f"]], **rows)  # what was conditioned on keeps the columns that it had
+    for ask, columns in ((patients, frame), (other, frame[["a", "b", "f"]])):
+        assert np.isfinite(ask.score_samples(columns, **rows)).all()
+        for bad, message in (
+            (columns[columns.columns[::-1]], "order"),
+            (columns.rename(columns={"a": "z"}), "names"),
+            (columns.to_numpy()[:, :2], "features"),
+            (columns.assign(a=np.inf), "infinity"),
+            (columns.assign(f=0.5), "bernoulli"),
+        ):
+            with pytest.raises(ValueError, match=message):
+                ask.score_samples(bad, **rows)
+
+
+def test_a_visit_of_which_nothing_is_observed_is_certain(study, fitted):
+    X, rows = rows_of(study, "train")
+    np.testing.assert_array_equal(fitted.score_samples(np.full_like(X, np.nan), **rows), 0.0)
+
+
+@pytest.mark.parametrize(
+    ("ask", "error", "message"),
+    [
+        (lambda model, rows: model.sample_trajectories(**rows, n_draws=10**12), MemoryError, "fewer draws"),
+        (lambda model, rows: model.sample_trajectories(**rows, n_draws=2.5), ValueError, "n_draws"),
+        (lambda model, rows: model.forecast({"age": []}, subject=[]), ValueError, "no rows"),
+        (lambda model, rows: model.forecast({"age": 3.0}, subject="a"), ValueError, "each visit"),
+        (lambda model, rows: model.covariate_effect(0, "age", at={"age": 1.0}), ValueError, "different"),
+        (lambda model, rows: model.covariate_effect(0, "sex", by="sex"), ValueError, "different"),
+        (lambda model, rows: model.covariate_effect(0, "age", by="sex", at={"sex": 0}), ValueError, "differ"),
+        (lambda model, rows: model.covariate_effect(0, "age", values=["x"]), ValueError, "finite numbers"),
+        (lambda model, rows: model.covariate_effect(0, "age", at=5), TypeError, "at=5"),
+        (lambda model, rows: model.covariate_effect(0, "age", at={"dose": "x"}), ValueError, "'dose'"),
+    ],
+)
+def test_questions_without_an_answer_are_named(study, fitted, ask, error, message):
+    with pytest.raises(error, match=message):
+        ask(fitted, rows_of(study, "train")[1])
+
+
 def test_before_the_fit_there_is_nothing_to_ask(study):
     X, rows = rows_of(study, "given")
     model = LongitudinalVAE()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from numbers import Real
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -97,6 +98,11 @@ def _check_keys(latents: FittedLatents, data: CovariateData, curve: Curve) -> No
         raise ValueError(
             f"by={curve.by!r} is no category that an effect reads; these are {listed(categories)}"
         )
+    if curve.covariate == curve.by or {curve.covariate, curve.by} & set(curve.at):
+        raise ValueError(
+            f"a curve runs along {curve.covariate!r}, with by={curve.by!r} and at={curve.at!r}: these must be "
+            "different covariates"
+        )
     if unknown := [key for key in curve.at if key not in [*numbers, *categories]]:
         raise ValueError(f"at holds {listed(unknown)}, which no effect reads")
 
@@ -112,9 +118,12 @@ def _grid(columns: Covariates, data: CovariateData, curve: Curve) -> tuple[NDArr
         there = columns.numbers[key][~np.isnan(columns.numbers[key])]
         values = np.linspace(there.min(), there.max(), curve.n_values)
     else:
-        values = np.atleast_1d(np.asarray(curve.values, dtype=np.float64))
+        try:
+            values = np.atleast_1d(np.asarray(curve.values, dtype=np.float64))
+        except (TypeError, ValueError):
+            values = np.empty(0)
         if values.ndim != 1 or not len(values) or not np.isfinite(values).all():
-            raise ValueError("values must be a list of finite numbers")
+            raise ValueError(f"values of {key!r} must be a list of finite numbers, got {curve.values!r}")
     return values, list(values)
 
 
@@ -128,7 +137,9 @@ def _code(data: CovariateData, key: Any, label: Any) -> int:
 def _set(columns: Covariates, data: CovariateData, values: dict[Any, Any]) -> Covariates:
     """All rows with some covariates at a value each."""
     for key, value in values.items():
-        coded = _code(data, key, value) if key in columns.categories else float(value)
+        coded = _code(data, key, value) if key in columns.categories else value
+        if key in columns.numbers and (not isinstance(coded, Real) or not np.isfinite(float(coded))):
+            raise ValueError(f"at holds {value!r} for {key!r}, which is a number: give a finite one")
         columns = _replaced(columns, key, coded)
     return columns
 

@@ -69,7 +69,7 @@ def log_densities(model: AbstractLongitudinalModel, X: Array, prior: Marginals) 
         repeated = np.broadcast_to(X[rows], (len(unit), *X[rows].shape)).reshape(-1, X.shape[1])
         given = model.log_density(repeated, latents.reshape(-1, latents.shape[2])).reshape(len(unit), -1)
         parts.append(logsumexp(given + before - proposed[:, rows], axis=0) - np.log(len(unit)))
-    return np.concatenate(parts)
+    return np.where(np.isnan(X).all(axis=1), 0.0, np.concatenate(parts))  # nothing observed: certain
 
 
 def _width(model: AbstractLongitudinalModel) -> int:

@@ -175,6 +175,8 @@ class LongitudinalExplanations(LongitudinalTables):
         _check_counts(n_values=n_values, n_draws=n_draws, max_visits=max_visits)
         if not 0.0 < level < 1.0:
             raise ValueError(f"level must be between 0 and 1, got {level!r}")
+        if at is not None and not isinstance(at, Mapping):
+            raise TypeError(f"at={at!r} is no dict of covariates and their values")
         positions = self._feature_positions(feature)
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         curve = Curve(covariate, values, n_values, dict(at or {}), by)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import abc
+import copy
 import warnings
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -219,9 +220,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             _warn_of_repeated(before, given)
             first, seen = len(before.subject), before.followed_by(given)
         at = np.arange(first, first + len(values))
-        return LongitudinalSubjects(
-            self._model, self._data, SubjectVisits(seen, codes, values, at), self.unseen
-        )
+        return self._subjects(SubjectVisits(seen, codes, values, at))
 
     def score_samples(self, X, *, covariates=None, subject=None, time=None) -> Array:
         """Log density of each visit given the fit, and given nothing of this call.
@@ -239,9 +238,8 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ndarray of shape (n,)
             Estimates with 64 draws of the latents or more, on average lower bounds.
         """
-        values = self._read(X)
         return self._subjects_of_fit(expects_strangers=True).score_samples(
-            values, covariates, subject=subject, time=time
+            X, covariates, subject=subject, time=time
         )
 
     def score(self, X, y=None, *, covariates=None, subject=None, time=None) -> float:
@@ -267,9 +265,14 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=None)
         )
 
-    def _read_visits(self, X, covariates, subject, time) -> tuple[Array, SeenVisits, dict[Any, int]]:
+    def _read_values(self, X) -> Array:
+        """Values of further visits, of the columns and the kinds of the fit."""
         values = self._read(X)
         self._check_values(values)
+        return values
+
+    def _read_visits(self, X, covariates, subject, time) -> tuple[Array, SeenVisits, dict[Any, int]]:
+        values = self._read_values(X)
         visits = self._data.visits(CovariateInputs(X, len(values), covariates, subject, time), self.unseen)
         return values, seen_visits(self._model, visits, values), new_codes(visits)
 
@@ -283,7 +286,13 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         """The subjects of the fit, whose visits there are known; where others are expected, nothing is said of them."""
         check_is_fitted(self, "_model")
         visits = SubjectVisits(self._visits, {}, None, np.empty(0, dtype=np.int64))
-        return LongitudinalSubjects(self._model, self._data, visits, self.unseen, expects_strangers)
+        return self._subjects(visits, expects_strangers)
+
+    def _subjects(self, visits: SubjectVisits, expects_strangers: bool = False) -> LongitudinalSubjects:
+        as_it_is = copy.copy(self)  # columns are those of this fit, also when this estimator is fitted again
+        return LongitudinalSubjects(
+            self._model, self._data, visits, self.unseen, as_it_is._read_values, expects_strangers
+        )
 
     @abc.abstractmethod
     def _check_values(self, values: Array) -> None:

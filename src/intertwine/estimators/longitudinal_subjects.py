@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
@@ -80,10 +80,11 @@ class LongitudinalSubjects:
         data: CovariateData,
         visits: SubjectVisits,
         unseen: str,
+        read_values: Callable[[Any], Array],
         expects_strangers: bool = False,
     ) -> None:
         self._model, self._data, self._visits, self._unseen = model, data, visits, unseen
-        self._expects_strangers = expects_strangers
+        self._read_values, self._expects_strangers = read_values, expects_strangers
 
     @property
     def subjects_(self) -> NDArray[Any]:
@@ -160,17 +161,19 @@ class LongitudinalSubjects:
         -------
         ndarray of shape (n_draws, n, p)
         """
-        if n_draws < 1:
-            raise ValueError(f"n_draws={n_draws} must be at least 1")
+        if not isinstance(n_draws, int | np.integer) or isinstance(n_draws, bool) or n_draws < 1:
+            raise ValueError(f"n_draws must be a whole number from 1 on, got {n_draws!r}")
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         asked = self._read(covariates, subject, time)
         together = self._together(asked)
         n_asked = asked.columns.n_rows
+        n_features = self._model.decode(np.zeros((1, self._model.n_components))).shape[1]
+        size = 8.0 * n_draws * (together.columns.n_rows * self._model.n_components + n_asked * n_features)
+        require_memory(size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
         latents = drawn_latents(self._model, together, self._n_known, rng, n_draws, bool(noise))
         latents = latents[:, together.columns.n_rows - n_asked :]
         flat = latents.reshape(-1, latents.shape[2])
         values = self._model.sample(flat, rng) if noise else self._model.decode(flat)
-        require_memory(8.0 * values.size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
         return values.reshape(n_draws, n_asked, -1)
 
     def score_samples(self, X, covariates=None, *, subject=None, time=None) -> Array:
@@ -187,10 +190,7 @@ class LongitudinalSubjects:
         -------
         ndarray of shape (n,)
         """
-        values = np.asarray(X, dtype=np.float64)
-        n_features = self._model.decode(np.zeros((1, self._model.n_components))).shape[1]
-        if values.ndim != 2 or values.shape[1] != n_features:
-            raise ValueError(f"X has shape {values.shape}, expecting (n, {n_features})")
+        values = self._read_values(X)
         found = self._marginals(self._read(covariates, subject, time, (X, len(values), "X")))
         return log_densities(self._model, values, found)
 
@@ -281,6 +281,10 @@ def _inputs_of_visits(covariates: Any, subject: Any, time: Any, rows: Any = None
     columns = next(iter(covariates.values()), None) if isinstance(covariates, Mapping) else covariates
     for name, part in (("subject", subject), ("time", time), ("covariates", columns)):
         if part is not None:
+            if not np.ndim(part):
+                raise ValueError(f"{name} has shape (), expected a value for each visit, such as [{part!r}]")
+            if not len(part):
+                raise ValueError(f"{name} has no rows: pass one for each visit that is asked about")
             return CovariateInputs(part, len(part), covariates, subject, time, name)
     raise ValueError("which visits? pass covariates=, subject= or time=, with a row for each of them")
 

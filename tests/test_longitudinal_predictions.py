@@ -246,7 +246,10 @@ def test_unknown_subjects_and_categories(fitted):
         (lambda m, X, rows: m.inverse_transform(np.zeros((1, 3))), "3 latents"),
         (lambda m, X, rows: m.condition(X, **rows, known="both"), "known must be"),
         (lambda m, X, rows: m.sample_trajectories(**rows, n_draws=0), "from 1 on"),
-        (lambda m, X, rows: m.condition(X, **rows, known="replace").score_samples(X[:, :2], **rows), "2 features"),
+        (
+            lambda m, X, rows: m.condition(X, **rows, known="replace").score_samples(X[:, :2], **rows),
+            "2 features",
+        ),
         (lambda m, X, rows: m._subjects_of_fit().impute(), "keeps no values"),
     ],
 )

@@ -223,6 +223,32 @@ def test_bad_input_is_named(study, case):
     assert not hasattr(model, "n_features_in_")
 
 
+@pytest.mark.parametrize(
+    ("time", "message"),
+    [
+        (["old"] * 649, "time holds text"),
+        ([1.0, 2.0, 3.0], "time has 3"),
+        (np.full(649, np.nan), "time contains NaN"),
+        (np.full(649, np.inf), "time contains infinity"),
+        (np.arange(649) * 1e300, "time holds values whose products overflow"),
+    ],
+)
+def test_time_that_cannot_be_read_is_not_left_out(study, time, message):
+    X, rows = rows_of(study, "train")
+    with pytest.raises(ValueError, match=message):
+        LongitudinalVAE(2, **QUICK).fit(X, subject=rows["subject"], time=time)
+
+
+@pytest.mark.parametrize("unit", [1e25, 1e-25])
+def test_values_beyond_single_precision_are_to_be_rescaled(study, fitted, unit):
+    X, rows = rows_of(study, "train")
+    with pytest.raises(ValueError, match="rescale"):
+        LongitudinalVAE(2, **QUICK).fit(unit * X[:, :5], subject=rows["subject"])
+    X[0, 0] = 1e25
+    with pytest.raises(ValueError, match="rescale"):
+        fitted.transform(X, **rows)
+
+
 def test_a_subject_of_whom_nothing_is_observed(study):
     X, rows = rows_of(study, "train")
     X = np.where((rows["subject"] == 3)[:, None], np.nan, X)
@@ -240,6 +266,7 @@ def test_a_subject_of_whom_nothing_is_observed(study):
         ({"effects": [BySubject(), Linear("age"), Linear("age")]}, ValueError, "twice"),
         ({"architecture": "cnn"}, ValueError, "architecture"),
         ({"architecture": "conv"}, ValueError, "image_shape"),
+        ({"architecture": "conv", "image_shape": (2.5, 4)}, ValueError, "2.5"),
         ({"image_shape": (2, 4)}, ValueError, "image_shape"),
         ({"hidden_layer_sizes": (4, 0)}, ValueError, "hidden_layer_sizes holds 0"),
         ({"likelihood": "normal"}, ValueError, "'normal'"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from numbers import Integral
 from typing import Any
 
 from intertwine.architectures.base import AbstractArchitecture
@@ -82,6 +83,8 @@ def architecture_from_state(state: Mapping[str, Any]) -> AbstractArchitecture:
 def _valid_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[int, ...]:
     if image_shape is None:
         raise ValueError("architecture='conv' needs image_shape=(height, width) or (height, width, channels)")
+    if odd := [size for size in image_shape if not isinstance(size, Integral)]:
+        raise ValueError(f"image_shape holds {odd[0]!r}; every size must be a whole number from 1 on")
     shape = tuple(int(size) for size in image_shape)
     if len(shape) not in (2, 3) or min(shape) < 1:
         raise ValueError(

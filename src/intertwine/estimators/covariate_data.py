@@ -28,10 +28,11 @@ from intertwine.fitting.rating_ids import IdIndex
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.ratings import id_values
 from intertwine.validation.rows import check_same_rows
+from intertwine.validation.values import largest_safe_value
 from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import counted, listed, rows_where
 
-__all__ = ["TIME", "CovariateData", "CovariateInputs", "Visits"]
+__all__ = ["TIME", "CovariateData", "CovariateInputs", "Visits", "time_of"]
 
 TIME = "time"  # what effects call the argument of that name
 
@@ -219,10 +220,7 @@ class CovariateData:
 
     def _time(self, inputs: CovariateInputs, table: GroupTable | None) -> NDArray[np.float64]:
         if inputs.time is not None:
-            check_same_rows(**{inputs.rows_name: inputs.rows, "time": inputs.time})
-            array = np.asarray(inputs.time)
-            column = array.ndim == 2 and array.shape[1] == 1
-            return finite_numbers(array[:, 0] if column else inputs.time, "time")
+            return time_of(inputs)
         if table is not None and table.names is not None and TIME in table.names:
             return numbers_of(table.values(table.names.index(TIME)), TIME)
         raise ValueError(
@@ -304,6 +302,25 @@ class CovariateData:
             None if labels is None else IdIndex(labels, "subject"),
             state["reads_time"],
         )
+
+
+def time_of(inputs: CovariateInputs) -> NDArray[np.float64]:
+    """The argument ``time``: a finite number for each row.
+
+    Raises
+    ------
+    ValueError
+        Another length, text, NaN, infinity, values too large.
+    TypeError
+        Dates.
+    """
+    check_same_rows(**{inputs.rows_name: inputs.rows, "time": inputs.time})
+    array = np.asarray(inputs.time)
+    column = array.ndim == 2 and array.shape[1] == 1
+    time = finite_numbers(array[:, 0] if column else inputs.time, "time")
+    if (huge := np.abs(time) > largest_safe_value(len(time))).any():
+        raise ValueError(f"time holds values whose products overflow, in {rows_where(huge)}: rescale it")
+    return time
 
 
 def _table(inputs: CovariateInputs) -> GroupTable | None:

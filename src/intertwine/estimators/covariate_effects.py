@@ -14,7 +14,7 @@ from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.effects.covariate_terms import Categorical, Linear
 from intertwine.effects.smooth import Smooth
 from intertwine.estimators.covariate_columns import categories_of, covariate_table, holds_labels, numbers_of
-from intertwine.estimators.covariate_data import TIME, CovariateInputs
+from intertwine.estimators.covariate_data import TIME, CovariateInputs, time_of
 from intertwine.estimators.group_labels import GroupTable, missing_labels
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.columns import eager_frame, is_categorical
@@ -55,7 +55,7 @@ def chosen_covariate_effects(effects: Any, inputs: CovariateInputs) -> list[Abst
         table = None
         if inputs.covariates is not None:
             table = covariate_table(inputs.covariates, inputs.rows, inputs.rows_name)
-        time = inputs.time
+        time = None if inputs.time is None else time_of(inputs)
         if time is None and table is not None and table.names is not None and TIME in table.names:
             time = table.values(table.names.index(TIME))
         return _of_subjects(inputs, time) + _of_columns(inputs, table)
@@ -72,7 +72,7 @@ def chosen_covariate_effects(effects: Any, inputs: CovariateInputs) -> list[Abst
 
 
 def _of_subjects(inputs: CovariateInputs, time: Any) -> list[AbstractCovariateEffect]:
-    n_times = 0 if time is None else len(np.unique(np.asarray(time)))
+    n_times = 0 if time is None else len(np.unique(time))
     course: list[AbstractCovariateEffect] = []
     if n_times > 1:
         course = [Smooth(TIME) if n_times > 2 else Linear(TIME)]

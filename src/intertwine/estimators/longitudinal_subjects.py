@@ -170,7 +170,7 @@ class LongitudinalSubjects:
         n_features = self._model.decode(np.zeros((1, self._model.n_components))).shape[1]
         size = 8.0 * n_draws * (together.columns.n_rows * self._model.n_components + n_asked * n_features)
         require_memory(size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
-        latents = drawn_latents(self._model, together, self._n_known, rng, n_draws, bool(noise))
+        latents = drawn_latents(self._model, together, self._n_known, rng, int(n_draws), bool(noise))
         latents = latents[:, together.columns.n_rows - n_asked :]
         flat = latents.reshape(-1, latents.shape[2])
         values = self._model.sample(flat, rng) if noise else self._model.decode(flat)

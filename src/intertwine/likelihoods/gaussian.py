@@ -14,6 +14,8 @@ __all__ = ["Gaussian", "GaussianParams"]
 
 _START = 0.5  # of a column's variance is noise
 _LARGEST_LOG = 20.0
+_LARGEST = 1e18  # squares are numbers of single precision, in which the networks compute
+_RESCALE = "holds values whose squares overflow or vanish in single precision: rescale it"
 
 
 class GaussianParams(NamedTuple):
@@ -49,12 +51,16 @@ class Gaussian(AbstractLikelihood):
     @classmethod
     def faults(cls, values):
         units = Units.standard(values)
+        low, high = np.nanmin(values, 0), np.nanmax(values, 0)
+        extreme = (np.maximum(-low, high) > _LARGEST) | ((high > low) & (units.scale < 1.0 / _LARGEST))
+        if extreme.any():
+            return extreme, _RESCALE
         # the networks compute in float32, whose numbers are 6e-8 of their size apart
-        coarse = (units.scale < 1e-5 * np.abs(units.center)) & (np.nanmax(values, 0) > np.nanmin(values, 0))
+        coarse = (units.scale < 1e-5 * np.abs(units.center)) & (high > low)
         return coarse, "hardly varies about a large mean: subtract a constant from it"
 
     def new_faults(self, values):
-        return np.zeros(values.shape[1], bool), ""
+        return np.any(np.abs(values) > _LARGEST, axis=0), _RESCALE
 
     def output_units(self, values: Array) -> Units:
         center, scale = Units.standard(values)

@@ -135,7 +135,8 @@ MISTAKES = {
     "sweeps of another": ([*ROLES, "--sweeps", 50], "--sweeps is for --model fm, not for interactions"),
     "flag of another": (
         [*ROLES, "--components", 3],
-        "--components is for --model fm, local-fm, latent-factors, random-effects-pca and random-effects-vae, not",
+        "--components is for --model fm, local-fm, latent-factors, random-effects-pca, random-effects-vae and "
+        "longitudinal-vae, not",
     ),
     "order of another": ([*ROLES, "--model", "local-fm", "--ordinal"], "--ordinal is for --model fm"),
     "too many levels": (

@@ -320,3 +320,12 @@ def test_a_column_that_does_not_vary_is_harmless():
     shown = compiled(likelihood, "encoded", X, np.ones(X.shape))
     np.testing.assert_allclose(shown, 0.0, atol=1e-6)
     assert np.isfinite(likelihood.log_density(likelihood.start(X), np.zeros((3, 2), np.float32), X)).all()
+
+
+def test_a_pixel_that_is_hardly_touched_is_fine_where_noise_is_shared():
+    X = np.random.default_rng(0).standard_normal((20, 3)) * np.array([1.0, 1e-25, 1.0])
+    ColumnLikelihood.of(X, ("gaussian",) * 3, Noise(shared=True))
+    with pytest.raises(ValueError, match="rescale it"):
+        ColumnLikelihood.of(X, ("gaussian",) * 3, Noise(shared=False))
+    with pytest.raises(ValueError, match="rescale it"):
+        ColumnLikelihood.of(1e-25 * X, ("gaussian",) * 3, Noise(shared=True))

@@ -90,7 +90,7 @@ class AbstractLikelihood(abc.ABC):
 
     @classmethod
     @abc.abstractmethod
-    def faults(cls, values: Array) -> tuple[NDArray[np.bool_], str]:
+    def faults(cls, values: Array, noise: Noise) -> tuple[NDArray[np.bool_], str]:
         """Columns whose values are not of this kind, (p,), and what to do about them."""
 
     @abc.abstractmethod

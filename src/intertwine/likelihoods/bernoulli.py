@@ -26,7 +26,7 @@ class Bernoulli(AbstractLikelihood):
         return cls()
 
     @classmethod
-    def faults(cls, values):
+    def faults(cls, values, noise):
         wrong = np.isfinite(values) & (values != 0.0) & (values != 1.0)
         return wrong.any(axis=0), "must hold 0 and 1 only: code it so, or take 'ordinal' or 'gaussian'"
 

@@ -106,7 +106,7 @@ class ColumnLikelihood:
             columns = tuple(j for j, other in enumerate(kinds) if other == kind)
             place = _place(columns)
             values = _columns(X, place)
-            _refuse(kind, columns, *KINDS[kind].faults(values), p, names)
+            _refuse(kind, columns, *KINDS[kind].faults(values, noise), p, names)
             likelihood, at = KINDS[kind].of(values, noise), list(columns)
             outputs.center[at], outputs.scale[at] = likelihood.output_units(values)
             shown.center[at], shown.scale[at] = likelihood.shown_units(values)

@@ -49,10 +49,13 @@ class Gaussian(AbstractLikelihood):
         return cls(*noise)
 
     @classmethod
-    def faults(cls, values):
+    def faults(cls, values, noise):
         units = Units.standard(values)
         low, high = np.nanmin(values, 0), np.nanmax(values, 0)
-        extreme = (np.maximum(-low, high) > _LARGEST) | ((high > low) & (units.scale < 1.0 / _LARGEST))
+        vanishes = (high > low) & (units.scale < 1.0 / _LARGEST)
+        if noise.shared and not vanishes[high > low].all():
+            vanishes[:] = False  # a pixel at the edge may hardly be touched: others set the scale
+        extreme = (np.maximum(-low, high) > _LARGEST) | vanishes
         if extreme.any():
             return extreme, _RESCALE
         # the networks compute in float32, whose numbers are 6e-8 of their size apart

@@ -50,7 +50,7 @@ class Ordinal(AbstractLikelihood):
         return cls(tuple(int(a) for a in low), tuple(int(b - a) + 1 for a, b in zip(low, high, strict=True)))
 
     @classmethod
-    def faults(cls, values):
+    def faults(cls, values, noise):
         whole = np.all(~np.isfinite(values) | (values == np.round(values)), axis=0)
         steps = np.nanmax(values, axis=0) - np.nanmin(values, axis=0)
         advice = f"must hold whole numbers, at least 2 and at most {_MOST_LEVELS} levels from first to last"

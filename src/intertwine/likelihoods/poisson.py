@@ -33,7 +33,7 @@ class Poisson(AbstractLikelihood):
         return cls()
 
     @classmethod
-    def faults(cls, values):
+    def faults(cls, values, noise):
         wrong = np.isfinite(values) & (
             (values < 0.0) | (values != np.round(values)) | (values > _LARGEST_COUNT)
         )

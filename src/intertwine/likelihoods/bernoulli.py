@@ -31,7 +31,7 @@ class Bernoulli(AbstractLikelihood):
         return wrong.any(axis=0), "must hold 0 and 1 only: code it so, or take 'ordinal' or 'gaussian'"
 
     def new_faults(self, values):
-        return self.faults(values)
+        return self.faults(values, Noise())
 
     def output_units(self, values: Array) -> Units:
         there = np.isfinite(values)

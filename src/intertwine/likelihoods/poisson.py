@@ -42,7 +42,7 @@ class Poisson(AbstractLikelihood):
         ), "must hold counts 0, 1, 2, … up to 1e8: take 'gaussian', perhaps of logarithms"
 
     def new_faults(self, values):
-        return self.faults(values)
+        return self.faults(values, Noise())
 
     def output_units(self, values: Array) -> Units:
         there = np.isfinite(values)

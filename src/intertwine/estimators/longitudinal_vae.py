@@ -77,7 +77,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         effects say of them. "mean-field" is the objective of the paper, for comparison: the encoder says q(z | x)
         itself, coefficients are independent of each other in q, and visits are predicted from covariates alone. Its
         variances come out too small, most for effects that overlap; length scales stay where they start, and
-        ``n_given``, ``decoder_iter`` and ``validation_fraction`` are not for it.
+        ``n_given``, ``decoder_iter``, ``mixup`` and ``validation_fraction`` are not for it.
     gsnn_weight : float, default=0.5
         1 − α in α · bound + (1 − α) · prediction of visits from others of their subject; 0 is the bound alone.
     n_given : int, default=None

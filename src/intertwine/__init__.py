@@ -85,9 +85,14 @@ def load(path: str | PathLike[str]) -> Any:
         raise ValueError(
             f"{path} is the checkpoint of an unfinished fit; pass it as checkpoint= to go on with the fit"
         )
-    if name not in _ESTIMATORS:
+    if not isinstance(name, str) or name not in _ESTIMATORS:
         raise ValueError(f"{path}: holds a {name!r}, which this version of intertwine does not know")
-    return getattr(import_module(_ESTIMATORS[name]), name)._from_state(state)
+    kind = getattr(import_module(_ESTIMATORS[name]), name)
+    try:
+        return kind._from_state(state)
+    except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError) as error:
+        # its checksum is right, so that it was written otherwise than by save()
+        raise ValueError(f"{path} holds no {name} that could be restored: {error}") from error
 
 
 def __getattr__(name: str) -> Any:

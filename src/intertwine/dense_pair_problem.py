@@ -68,8 +68,8 @@ class DensePairProblem:
         return out
 
     def value(self, params: NDArray, scores: NDArray) -> float:
-        """Return the objective of a vector whose scores are known."""
-        return self.loss.value(scores) + self.penalty.value(params)
+        """Return the objective (infinite where the loss overflows) of a vector whose scores are known."""
+        return self.loss.value_of_trial(scores) + self.penalty.value(params)
 
     def value_and_gradient(self, params: NDArray) -> tuple[float, NDArray]:
         """Return objective and gradient, for smooth solvers; right when no strength of an absolute value is set."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol, final
 
 __all__ = ["Callback", "Checkpoint", "Iteration", "Result", "Solver", "State", "minimize"]
 
@@ -168,6 +168,7 @@ def _record(history: list[Iteration], state: State, began: float, callbacks: tup
     return any(answer is True for answer in answers)
 
 
+@final
 class Checkpoint:
     """Callback that saves the state every so often.
 

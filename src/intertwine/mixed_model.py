@@ -16,7 +16,7 @@ Source: Rasmussen & Williams (2006), sections 3.4 and 5.4; Wahba (1990), chapter
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 from scipy import linalg
@@ -25,7 +25,7 @@ from intertwine.covariance import AbstractCovariance
 from intertwine.newton_system import AbstractNewtonSystem, DampedCurvature, factorize
 from intertwine.projection import AbstractProjection
 
-__all__ = ["MixedModel", "Mode", "Posterior"]
+__all__ = ["GaussianField", "Mode", "Posterior"]
 
 
 class Mode(NamedTuple):
@@ -80,7 +80,8 @@ class Posterior(NamedTuple):
         return out
 
 
-class MixedModel:
+@final
+class GaussianField:
     """The field with prior covariance ``K`` and fixed effects ``C`` (n, q), for one loss.
 
     Solving at a sequence of offsets is cheap: the factored Newton system is kept while the curvature has hardly
@@ -191,7 +192,7 @@ class MixedModel:
     def _point(self, offset, alpha, gamma, field, whitened) -> Mode:
         scores = offset + self.C @ gamma + field
         own = (alpha, field, whitened)
-        value = self.loss.value(scores) + 0.5 * self.K.inner(own, own)
+        value = self.loss.value_of_trial(scores) + 0.5 * self.K.inner(own, own)
         return Mode(alpha, gamma, field, whitened, scores, value)
 
     def at(self, alpha, gamma) -> Mode:

@@ -11,7 +11,7 @@ the explicit part: ∇J = c·φ'(z)ᵀ ∂L/∂f + κ ∇½‖T‖², for every 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 
@@ -74,6 +74,7 @@ def best_size(trials: Iterable[np.ndarray], value: Callable[[np.ndarray], float]
     return best
 
 
+@final
 class SumOfTargets:
     """Targets of several orders side by side, each on its own slice of one flat vector."""
 
@@ -109,6 +110,7 @@ class SumOfTargets:
         return sum(values), np.concatenate(gradients)
 
 
+@final
 class IntegratedObjective:
     """J(z) with main effects, pairs and fixed effects integrated out by the exact engine.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from numbers import Integral
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -88,6 +88,7 @@ def make_interaction_pipeline(
     return Pipeline([("table", table), ("model", estimator)])
 
 
+@final
 class TablePreprocessor(TransformerMixin, BaseEstimator):
     """Impute, encode, optionally expand, and scale the columns of a table.
 

@@ -42,8 +42,8 @@ class RestrictedProblem:
         self.gradient_scale = gradient_scale
 
     def value(self, coefficients: NDArray, scores: NDArray) -> float:
-        """Return the objective of coefficients whose scores are known."""
-        return self.loss.value(scores) + self.penalty.value(coefficients)
+        """Return the objective (infinite where the loss overflows) of coefficients whose scores are known."""
+        return self.loss.value_of_trial(scores) + self.penalty.value(coefficients)
 
     def gradient(self, scores: NDArray) -> NDArray:
         """Return the gradient of the loss over the coordinates, shape (w,)."""

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.polynomial import polynomial
 from numpy.typing import NDArray
 
-from intertwine.losses.base import AbstractLoss
+from intertwine.losses.base import AbstractLoss, LossOverflowError
 from intertwine.penalties import ElasticNet
 from intertwine.structures.linearization import AbstractScoreMap
 
@@ -84,7 +84,7 @@ class Line:
             self.spent += self.passes
             try:
                 self._known[t] = sum(function(t) for function in self.functions)
-            except (ValueError, FloatingPointError):
+            except (LossOverflowError, FloatingPointError):
                 self._known[t] = np.inf
         return float(polynomial.polyval(t, self.coefficients)) + self._known[t]
 

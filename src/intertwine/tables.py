@@ -6,7 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from importlib.util import find_spec
 from types import MappingProxyType
-from typing import Any
+from typing import Any, final
 
 import narwhals as nw
 import numpy as np
@@ -88,6 +88,7 @@ class AbstractTable(ABC):
             raise ValueError(f"{purpose} {listed(absent)}, but X has {listed(self.keys)}")
 
 
+@final
 class FrameTable(AbstractTable):
     """A frame whose columns have names.
 
@@ -146,6 +147,7 @@ class FrameTable(AbstractTable):
         return pandas.DataFrame.sparse.from_spmatrix(values, index=self.native.index, columns=list(names))
 
 
+@final
 class ArrayTable(AbstractTable):
     """A two-dimensional array; the columns with any text in them are labels.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import abc
+import itertools
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
 
 from intertwine.networks import Autoencoder
 
-__all__ = ["AbstractArchitecture", "enlarged"]
+__all__ = ["AbstractArchitecture", "between", "enlarged"]
 
 _GAIN, _LAST_ENCODER, _LAST_DECODER = 1.3, 10.0, 3.0
 
@@ -37,6 +39,10 @@ class AbstractArchitecture(abc.ABC):
         """
 
     @abc.abstractmethod
+    def weight_shapes(self) -> tuple[list[tuple[int, ...]], list[tuple[int, ...]]]:
+        """Shapes of the weights of the layers that `draw` gives, of the encoder and of the decoder."""
+
+    @abc.abstractmethod
     def encode(self, params: Autoencoder, x: Any, observed: Any) -> tuple[Any, Any]:
         """Means and log standard deviations of what rows say of their latents, (n, K) each.
 
@@ -52,6 +58,11 @@ class AbstractArchitecture(abc.ABC):
     @abc.abstractmethod
     def decode(self, params: Autoencoder, z: Any) -> Any:
         """Outputs (n, p) of latents (n, K): one for every column, in the units of its likelihood."""
+
+
+def between(widths: Sequence[int]) -> list[tuple[int, ...]]:
+    """Shapes of dense layers between widths."""
+    return list(itertools.pairwise(widths))
 
 
 def enlarged(drawn: Autoencoder, n_components: int) -> Autoencoder:

@@ -10,7 +10,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from intertwine.architectures.base import AbstractArchitecture, enlarged
+from intertwine.architectures.base import AbstractArchitecture, between, enlarged
 from intertwine.networks import Autoencoder, Layer, applied, bounded_log_scale, drawn_layers
 
 __all__ = ["Convolutional"]
@@ -76,6 +76,14 @@ class Convolutional(AbstractArchitecture):
         decoder = drawn_layers(rng, [self.n_components, *reversed(self.hidden), flat, 1])[:-1]
         up = _drawn_kernel(rng, second, 4 * first, 1.0), _drawn_kernel(rng, first, 4 * c, 0.1)
         return enlarged(Autoencoder((*down, *encoder), (*decoder, *up)), self.n_components)
+
+    def weight_shapes(self):
+        c, (first, second) = self._image[2], self.channels
+        flat, kernel = math.prod(self._quarter) * second, (_KERNEL, _KERNEL)
+        down, up = [(2 * c, first), (first, second)], [(second, 4 * first), (first, 4 * c)]
+        encoder = between([flat, *self.hidden, 2 * self.n_components])
+        decoder = between([self.n_components, *reversed(self.hidden), flat])
+        return [*((*kernel, *s) for s in down), *encoder], [*decoder, *((*kernel, *s) for s in up)]
 
     def encode(self, params, x, observed):
         h, w, c = self._image

@@ -8,7 +8,7 @@ from typing import ClassVar, final
 import jax.numpy as jnp
 import numpy as np
 
-from intertwine.architectures.base import AbstractArchitecture, enlarged
+from intertwine.architectures.base import AbstractArchitecture, between, enlarged
 from intertwine.networks import (
     Autoencoder,
     applied,
@@ -46,6 +46,10 @@ class Perceptron(AbstractArchitecture):
         drawn = drawn_autoencoder(rng, self.n_features, self.hidden, self.n_components, masked=True)
         return enlarged(drawn, self.n_components)
 
+    def weight_shapes(self):
+        p, K = self.n_features, self.n_components
+        return between([2 * p, *self.hidden, 2 * K]), between([K, *reversed(self.hidden), p])
+
     def encode(self, params, x, observed):
         return encode(params, x, _MASK * observed)
 
@@ -71,6 +75,10 @@ class Linear(AbstractArchitecture):
         (mean,), (scale,) = drawn_layers(rng, [2 * p, K]), drawn_layers(rng, [p, K])
         scale = scale._replace(bias=np.full(K, -1.0, np.float32))
         return Autoencoder((mean, scale), tuple(drawn_layers(rng, [K, p])))
+
+    def weight_shapes(self):
+        p, K = self.n_features, self.n_components
+        return [(2 * p, K), (p, K)], [(K, p)]
 
     def encode(self, params, x, observed):
         mean, scale = params.encoder

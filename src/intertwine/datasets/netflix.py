@@ -16,6 +16,7 @@ __all__ = ["load_netflix5k5k"]
 
 _SEPARATORS = re.compile(r"::|[,;|\s]+")
 _LARGEST_SIZE = 5000
+_BEYOND_IDS = 2.0**53
 
 
 def load_netflix5k5k(
@@ -99,7 +100,7 @@ def _rating(line: str, where: str) -> tuple[float, float, float]:
         user, item, stars = (float(word) for word in words[:3])
     except ValueError:
         raise ValueError(f"{where}: {line!r} is not 'user item rating'") from None
-    if not (user % 1 == 0 and item % 1 == 0 and user >= 0 and item >= 0):
+    if not all(one % 1 == 0 and 0 <= one < _BEYOND_IDS for one in (user, item)):
         raise ValueError(f"{where}: ids of {line!r} are not whole numbers from 0 on")
     if not 1 <= stars <= 5:
         raise ValueError(f"{where}: the rating of {line!r} is not from 1 to 5")

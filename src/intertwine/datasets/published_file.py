@@ -6,9 +6,12 @@ somebody packed anew is as good as the original.
 
 from __future__ import annotations
 
+import struct
 import tempfile
 import urllib.request
 import warnings
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,10 +19,25 @@ from typing import Any, Generic, TypeVar, final
 
 from intertwine.datasets.store import keep_in_cache, places
 
-__all__ = ["PublishedFile", "read_limited", "read_published"]
+__all__ = ["DAMAGE", "PublishedFile", "read_limited", "read_published"]
 
 Content = TypeVar("Content")
 _TIMEOUT_SECONDS = 60
+#: What archives and tables raise where their bytes make no sense, or claim more than there is, or are encrypted.
+DAMAGE = (
+    ArithmeticError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    TypeError,
+    ValueError,
+    struct.error,
+    zipfile.BadZipFile,
+    zlib.error,
+)
 
 
 @final
@@ -36,7 +54,7 @@ class PublishedFile(Generic[Content]):
     url : str or None
         The publisher's own copy; None where nobody may or can download it for us.
     read : callable
-        Path to content; raises ValueError, or OSError of a compressed file, when that is damaged.
+        Path to content; what it raises where that is damaged becomes a ValueError.
     digest_of : callable
         Content to SHA-256.
     digest : str
@@ -117,7 +135,9 @@ def read_limited(stream: Any, name: str, largest: int) -> bytes:
 def _read(path: Path, file: PublishedFile[Content]) -> Content:
     try:
         content = file.read(path)
-    except (ValueError, OSError, EOFError) as error:
+    except PermissionError:
+        raise
+    except DAMAGE as error:
         raise ValueError(f"is damaged ({error})") from error
     if file.digest_of(content) != file.digest:
         raise ValueError(f"does not hold {file.names[-1]} (its checksum differs)")

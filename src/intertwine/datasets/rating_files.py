@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import os
-import zipfile
-import zlib
 from dataclasses import dataclass
 from inspect import cleandoc
 from pathlib import Path
@@ -14,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils import Bunch
 
+from intertwine.datasets.published_file import DAMAGE
 from intertwine.datasets.store import places
 from intertwine.frames import make_frame
 
@@ -173,17 +172,17 @@ def _read(path: Path, kind: _RatingFile) -> tuple[NDArray[np.int64], NDArray[np.
             arrays = {name: kept[name] for name in kept.files}
         codes = [arrays[name] for name in ("u", "i")]
         target = np.round(arrays["r"].astype(np.float64), 6)  # -1.6 in single precision is not -1.6
-    except (ValueError, KeyError, EOFError, AttributeError, zipfile.BadZipFile, zlib.error) as error:
+    except PermissionError:
+        raise
+    except DAMAGE as error:
         raise ValueError(f"{path} is damaged or has no arrays u, i, r ({error})") from error
     _check(codes, target, kind, path)
-    ids = [
-        arrays.get(name, np.arange(1, code.max() + 2))
-        for name, code in zip(("user_ids", "item_ids"), codes, strict=True)
-    ]
-    for name, code, known in zip(("user_ids", "item_ids"), codes, ids, strict=True):
-        if len(known) <= code.max():
-            raise ValueError(f"{path}: {name} names {len(known)} of {code.max() + 1} codes")
-    columns = [known[code] for known, code in zip(ids, codes, strict=True)]
+    columns = []
+    for name, code in zip(("user_ids", "item_ids"), codes, strict=True):
+        known = arrays.get(name)
+        if known is not None and (known.ndim != 1 or len(known) <= code.max()):
+            raise ValueError(f"{path}: {name} has shape {known.shape}, for {code.max() + 1} codes")
+        columns.append(code + 1 if known is None else known[code])
     return np.column_stack(columns).astype(np.int64), target
 
 
@@ -191,8 +190,8 @@ def _check(codes: list[NDArray], target: NDArray[np.float64], kind: _RatingFile,
     shapes = {array.shape for array in (*codes, target)}
     if len(shapes) > 1 or target.ndim != 1 or not len(target):
         raise ValueError(f"{path}: u, i and r must be as long as one another, got shapes {sorted(shapes)}")
-    if any(code.dtype.kind not in "iu" or code.min() < 0 for code in codes):
-        raise ValueError(f"{path}: u and i must be whole numbers from 0 on")
+    if any(code.dtype.kind not in "iu" or code.min() < 0 or code.max() >= 2**31 for code in codes):
+        raise ValueError(f"{path}: u and i must be whole numbers from 0 on, below 2³¹")
     low, high = kind.scale
     if not np.all((target >= low) & (target <= high)):
         raise ValueError(f"{path}: ratings are not from {low:g} to {high:g}")

@@ -26,6 +26,8 @@ from intertwine.io import write_atomically
 
 __all__ = ["cache_folder", "content_digest", "keep_in_cache", "places", "read_table"]
 
+_LONGEST_NUMBER = 64  # bytes of text
+
 
 def cache_folder() -> Path:
     """Return the folder that downloaded tables are kept in.
@@ -132,8 +134,12 @@ def keep_in_cache(family: str, file_name: str, content: bytes) -> None:
 
 def _read_file(path: Path, table: Table) -> NDArray[np.float64]:
     try:
+        largest = _LONGEST_NUMBER * (table.n_rows + 1) * (len(table.columns) + 1)
         with gzip.open(path, "rb") as file:
-            values = np.loadtxt(io.BytesIO(file.read()), delimiter=",", skiprows=1, ndmin=2)
+            text = file.read(largest + 1)
+        if len(text) > largest:
+            raise ValueError("it is far too large")
+        values = np.loadtxt(io.BytesIO(text), delimiter=",", skiprows=1, ndmin=2)
     except (ValueError, EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise ValueError(f"{path} is damaged ({error}); delete it to have it downloaded again") from error
     try:

@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from intertwine.distributed.cluster import Cluster, Held
 from intertwine.distributed.sources import Source
-from intertwine.fitting.duplicate_ratings import merged_duplicates
-from intertwine.fitting.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.duplicate_ratings import merged_duplicates
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
 from intertwine.structures.ratings import RatingTable
 from intertwine.validation.ratings import check_rating_scale, check_ratings, id_values
 

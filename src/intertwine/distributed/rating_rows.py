@@ -11,14 +11,14 @@ from numpy.typing import NDArray
 from intertwine.distributed.cluster import Cluster, Held
 from intertwine.distributed.rating_parts import PartOfRatings, RatingParts
 from intertwine.distributed.risk import DistributedRisk, OwnRows, fetch_sums
-from intertwine.fitting.held_out_ratings import (
+from intertwine.fitting.latent_factors.held_out_ratings import (
     held_mask,
     largest_numbers,
     rating_numbers,
     seed_and_threshold,
     smallest_free,
 )
-from intertwine.fitting.rating_rows import AbstractRatingRows, LocalRatings
+from intertwine.fitting.latent_factors.rating_rows import AbstractRatingRows, LocalRatings
 from intertwine.structures.latent_factors import LatentFactors
 
 __all__ = ["DistributedRatings", "center_and_spread", "rated_by", "weights_of_ids"]

@@ -24,6 +24,7 @@ __all__ = ["AR1", "BoundAR1"]
 Array = NDArray[np.float64]
 
 _SHORTEST = 0.2  # length scale in median steps: neighbours are then correlated by .007, as good as noise
+_LEAST_CHANGE = 1e-12  # 1 − ρ² of neighbours, under which their values cannot be told apart
 _LONGEST = 10.0  # in durations: the series is then a constant within any noise
 
 
@@ -89,6 +90,12 @@ class AR1(AbstractRandomEffect):
                 f"every series of {group_name(self.group)} has one time, so how its values follow each other is not "
                 "identified: use Grouped, or give later rows"
             )
+        nearest = bound.steps.min()
+        if -np.expm1(-2.0 * nearest / bound.start_shape()[0]) < _LEAST_CHANGE:
+            raise ValueError(
+                f"times {nearest:.2g} apart are one and the same at a length scale of {bound.start_shape()[0]:.2g}: "
+                "round time, rescale it, or give another rho or length_scale"
+            )
         return bound
 
     def restore(self, state: dict[str, Any]) -> BoundAR1:
@@ -153,8 +160,9 @@ class BoundAR1(AbstractBoundEffect):
         return np.array([[_SHORTEST * np.median(self.steps), _LONGEST * longest]])
 
     def prior(self, shape: Array) -> PrecisionPrior:
-        decay = np.where(self._follows, np.exp(-np.diff(self.times) / shape[0]), 0.0)
-        left = np.where(self._follows, -np.expm1(-2.0 * np.diff(self.times) / shape[0]), 1.0)  # 1 − ρ²
+        gaps = np.where(self._follows, np.diff(self.times), 0.0)
+        decay = np.where(self._follows, np.exp(-gaps / shape[0]), 0.0)
+        left = np.where(self._follows, -np.expm1(-2.0 * gaps / shape[0]), 1.0)  # 1 − ρ²
         diagonal = np.ones(self.n_levels)
         diagonal[1:] += decay**2 / left  # 1/(1 − ρ²) is 1 + ρ²/(1 − ρ²)
         diagonal[:-1] += decay**2 / left

@@ -148,10 +148,6 @@ class AbstractExchangeableEffect(AbstractBoundEffect):
     def basis_at(self, rows: EffectRows) -> NDArray[np.float64] | None:
         """Basis functions at rows, (n, r); None is a column of ones."""
 
-    def level_codes(self) -> NDArray[np.int64]:
-        """Codes (q, k) of each level in the groupings that the effect reads, in the order of its keys."""
-        return self.grouping.codes()
-
     def start_shape(self) -> NDArray[np.float64]:
         return np.empty(0)
 

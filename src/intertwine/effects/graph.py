@@ -169,10 +169,6 @@ class BoundGraph(AbstractBoundEffect):
         self.n_levels = weights.shape[0]
         self._kind, self._given = effect.kind, effect.rho
 
-    def level_codes(self) -> NDArray[np.int64]:
-        """Codes (q, k) of each node in the groupings that the effect reads."""
-        return self.grouping.codes()
-
     def start_shape(self) -> Array:
         return np.array([_START if self._given is None else float(self._given)])
 

@@ -5,30 +5,31 @@ from __future__ import annotations
 import abc
 import warnings
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
+from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import pair_terms
+from intertwine.estimators.interactions_layout import INTERACTIONS
 from intertwine.estimators.long_work import seed_of, watched
-from intertwine.estimators.model_head import head_of, take_features
+from intertwine.estimators.model_head import AbstractSaved, head_of, take_features, with_params
 from intertwine.estimators.progress import progress, warn_if_unconverged
 from intertwine.estimators.results import InteractionResults, check_count
 from intertwine.estimators.solver_choice import choose_solver
 from intertwine.estimators.state import model_from_state, model_to_state
-from intertwine.fitting.bootstrap import bootstrap_table
-from intertwine.fitting.fit_exact import fit_exact
-from intertwine.fitting.fit_sparse import fit_sparse
-from intertwine.fitting.latent_search import LatentSettings
-from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.fitting.interactions.bootstrap import bootstrap_table
+from intertwine.fitting.interactions.fit_exact import fit_exact
+from intertwine.fitting.interactions.fit_sparse import fit_sparse
+from intertwine.fitting.interactions.latent_search import LatentSettings
+from intertwine.fitting.interactions.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.watch import AbstractProgress, Watch
 from intertwine.frames import frame_library, make_frame
-from intertwine.io import save_state
-from intertwine.losses import AbstractLoss
+from intertwine.io.layout import require_layout
+from intertwine.losses import AbstractLoss, SquaredLoss
 from intertwine.resources import thread_limit
 from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity
 from intertwine.validation import (
@@ -37,15 +38,18 @@ from intertwine.validation import (
     check_features,
     check_unpenalized_rank,
 )
+from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import columns_where
 
 __all__ = ["AbstractInteractionEstimator", "load_estimator_state"]
 
 _HEREDITY = {"weak": WeakHeredity, "strong": StrongHeredity}
 _SPARSE_STEPS = 1000  # of the convex problem, at least: each is short
+_STEEPEST = 20.0  # log odds, or log hazard ratio, of a standard deviation
 _SMALL_ROWS = 1500  # small problems gain nothing from threads and lose reproducibility
 
 
-class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
+class AbstractInteractionEstimator(InteractionResults, AbstractSaved, BaseEstimator):
     """Linear predictor with all pairwise interactions; see the final classes for the parameters."""
 
     _parameter_constraints: dict = INTERACTION_CONSTRAINTS
@@ -167,6 +171,19 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         self._frame_library = frame_library(frame)
         self._models = list(zip(labels, models, strict=True))
         self._training = (losses, settings)
+        if settings.preparation.standardize and not isinstance(losses[0], SquaredLoss):
+            self._warn_of_separation()
+
+    def _warn_of_separation(self) -> None:
+        """Warn of effects that no data have: the outcome is told without exception, and only the penalty holds them."""
+        steep = np.abs(np.atleast_2d(self.coef_)).max(axis=0) > _STEEPEST
+        if steep.any() and len(steep) == len(self._features):
+            warnings.warn(
+                f"{columns_where(steep, np.asarray(self._features, dtype=object))} diverges: it tells the outcome "
+                "without exception, and its effect is as large as the penalty lets it be; raise alpha",
+                ConvergenceWarning,
+                stacklevel=depth_of_caller(),
+            )
 
     def _scores(self, X) -> np.ndarray:
         """Scores of rows, (n,) or (n, n_contrasts)."""
@@ -232,20 +249,7 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         joined = {name: np.concatenate([table[name] for table in tables]) for name in tables[0]}
         return make_frame(joined, self._frame_library)
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
-        save_state(path, self._to_state())
-
-    def _to_state(self) -> dict:
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_models")
         return head_of(self) | {
             "solver_reason_": self.solver_reason_,
@@ -263,8 +267,9 @@ class AbstractInteractionEstimator(InteractionResults, BaseEstimator, abc.ABC):
         """Take back what ``_extra_state`` gave."""
 
     @classmethod
-    def _from_state(cls, state: dict):
-        return load_estimator_state(cls(**state["params"]), state)
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        require_layout(state, INTERACTIONS)
+        return load_estimator_state(with_params(cls, state["params"]), state)
 
 
 def load_estimator_state(estimator, state: dict):

@@ -12,7 +12,7 @@ import numpy as np
 from scipy import sparse
 from sklearn.utils.validation import check_array
 
-from intertwine.fitting.fm_chunks import Chunk, labelled_rows
+from intertwine.fitting.fm.chunks import Chunk, labelled_rows
 from intertwine.frames import frame_library
 from intertwine.validation import check_numeric_columns, check_weights, eager_frame
 from intertwine.validation.values import Extremes, check_values

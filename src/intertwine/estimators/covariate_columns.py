@@ -10,12 +10,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.estimators.group_labels import GroupColumn, GroupTable, missing_labels
-from intertwine.fitting.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.ratings import id_values
-from intertwine.validation.values import largest_safe_value
+from intertwine.validation.values import require_workable
 from intertwine.validation.vectors import numbers_with_gaps
-from intertwine.validation.wording import counted, listed, rows_where
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["CovariateColumns", "categories_of", "codes_of", "covariate_table", "holds_labels", "numbers_of"]
 
@@ -154,10 +154,7 @@ def numbers_of(values: NDArray[Any], key: Any) -> NDArray[np.float64]:
     if values.dtype.kind == "O":  # None, NaN and NA are one; then numpy sees what the rest are
         values = np.array(np.where(missing_labels(values), np.nan, values).tolist())
     numbers = numbers_with_gaps(values, f"covariate {key!r}")
-    if (huge := np.abs(numbers) > largest_safe_value(len(numbers))).any():
-        raise ValueError(
-            f"covariate {key!r} holds values whose products overflow, in {rows_where(huge)}: rescale it"
-        )
+    require_workable(numbers, f"covariate {key!r}")
     return numbers
 
 

@@ -24,11 +24,11 @@ from intertwine.estimators.covariate_columns import (
     numbers_of,
 )
 from intertwine.estimators.group_labels import GroupColumn, GroupTable, missing_labels
-from intertwine.fitting.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.ratings import id_values
 from intertwine.validation.rows import check_same_rows
-from intertwine.validation.values import largest_safe_value
+from intertwine.validation.values import require_workable
 from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import counted, listed, rows_where
 
@@ -318,8 +318,7 @@ def time_of(inputs: CovariateInputs) -> NDArray[np.float64]:
     array = np.asarray(inputs.time)
     column = array.ndim == 2 and array.shape[1] == 1
     time = finite_numbers(array[:, 0] if column else inputs.time, "time")
-    if (huge := np.abs(time) > largest_safe_value(len(time))).any():
-        raise ValueError(f"time holds values whose products overflow, in {rows_where(huge)}: rescale it")
+    require_workable(time, "time")
     return time
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import abc
 import warnings
 from itertools import product
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 from sklearn.base import BaseEstimator
@@ -13,15 +13,17 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.base import load_estimator_state
-from intertwine.estimators.cv_table import candidate_params, cv_table, tuning_rows
+from intertwine.estimators.cv_table import candidate_params, cv_table, require_usable_folds, tuning_rows
+from intertwine.estimators.interactions_layout import INTERACTIONS, SEARCH
 from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.model_head import AbstractSaved, with_params
 from intertwine.estimators.progress import progress
 from intertwine.estimators.results import InteractionResults
-from intertwine.fitting.selection import SearchSpace, Selection, select
-from intertwine.fitting.settings import PreparationSettings
+from intertwine.fitting.interactions.selection import SearchSpace, Selection, select
+from intertwine.fitting.interactions.settings import PreparationSettings
 from intertwine.fitting.watch import Watch
 from intertwine.frames import make_frame
-from intertwine.io import save_state
+from intertwine.io.layout import require_layout
 from intertwine.resources import thread_limit
 from intertwine.validation import (
     check_choices,
@@ -35,7 +37,7 @@ __all__ = ["AbstractInteractionCV"]
 _SMALL = 1500  # rows up to which threads of the linear algebra cost more than they bring
 
 
-class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
+class AbstractInteractionCV(InteractionResults, AbstractSaved, BaseEstimator):
     """Chooses among the settings of a search space, then refits; see the final classes for the parameters."""
 
     _parameter_constraints: dict = CV_CONSTRAINTS
@@ -149,6 +151,7 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         rows = drawn["rows"]
         inside = np.searchsorted(np.flatnonzero(kept), rows)
         tuned = [loss.take(inside) if len(rows) < n else loss for loss in losses]
+        require_usable_folds(drawn["folds"], tuned)
         subset = X[rows] if len(rows) < len(X) else X
         with thread_limit(1 if self.n_jobs is None and len(rows) <= _SMALL else self.n_jobs):
             return select(tuned, subset, drawn["folds"], self._space(), rng, watch), len(rows) / n
@@ -189,16 +192,12 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         with progress(self.verbose, type(self).__name__) as shown:
             return self.best_estimator_._bootstrap(n_bootstrap, k, shown)
 
-    def save(self, path) -> None:
-        """Write the chosen model and the record of the search to one file.
-
-        Parameters
-        ----------
-        path : str or path-like
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self)
-        state = self.best_estimator_._to_state()
-        save_state(path, state | {"class": type(self).__name__, "search": self._search_state()})
+        return self.best_estimator_._to_state() | {
+            "class": type(self).__name__,
+            "search": self._search_state(),
+        }
 
     def _search_state(self) -> dict:
         params = self.get_params(deep=False)
@@ -216,10 +215,15 @@ class AbstractInteractionCV(InteractionResults, BaseEstimator, abc.ABC):
         }
 
     @classmethod
-    def _from_state(cls, state: dict):
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        require_layout(state, INTERACTIONS)
         search = state["search"]
-        estimator = cls(**{k: tuple(v) if isinstance(v, list) else v for k, v in search["params"].items()})
+        require_layout(search, SEARCH)
+        estimator = with_params(
+            cls, {k: tuple(v) if isinstance(v, list) else v for k, v in search["params"].items()}
+        )
         base = estimator._base_estimator(**state["params"])
+        base._validate_params()
         estimator.best_estimator_ = load_estimator_state(base, state)
         for name in ("n_features_in_", "feature_names_in_", "classes_", "_baseline"):
             if hasattr(base, name):

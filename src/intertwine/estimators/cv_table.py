@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from sklearn.model_selection import KFold, StratifiedKFold, check_cv
 
-from intertwine.fitting.selection import Selection
-from intertwine.fitting.settings import ModelSettings
+from intertwine.fitting.interactions.selection import Selection
+from intertwine.fitting.interactions.settings import ModelSettings
 
-__all__ = ["candidate_params", "cv_table", "describe_candidate", "tuning_rows"]
+__all__ = ["candidate_params", "cv_table", "describe_candidate", "require_usable_folds", "tuning_rows"]
 
 
 def candidate_params(settings: ModelSettings, row_share: float = 1.0) -> dict:
@@ -114,3 +114,28 @@ def tuning_rows(cv, X, kept, strata, groups, max_rows, rng):
     if not all(len(train) for train, _ in inside):
         raise ValueError("a fold of cv leaves no row with weight to fit")
     return rows, inside
+
+
+def require_usable_folds(folds, losses) -> None:
+    """Refuse folds that nothing can be fitted to, or judged by: without events, or of one class.
+
+    Parameters
+    ----------
+    folds : sequence of (train, test)
+        Positions among the rows of the losses.
+    losses : sequence of AbstractLoss
+
+    Raises
+    ------
+    ValueError
+        With the number of the fold, and what it lacks.
+    """
+    for number, fold in enumerate(folds):
+        for rows, what in zip(fold, ("to fit", "to test"), strict=True):
+            try:
+                for loss in losses:
+                    loss.take(rows)
+            except ValueError as error:
+                raise ValueError(
+                    f"fold {number} of cv has too little {what}: {error}; take fewer folds, or other ones"
+                ) from error

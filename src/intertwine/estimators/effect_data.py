@@ -102,7 +102,8 @@ class EffectData:
         Warns
         -----
         UserWarning
-            Something was passed that no effect reads; a time that repeats within a group.
+            Something was passed that no effect reads; a time that repeats within a group; a few rows in the place of
+            others.
         """
         needs = tuple(dict.fromkeys(need for effect in effects for need in effect.needs))
         # a series may have groups or not: where they are given, an effect of time reads them
@@ -127,6 +128,7 @@ class EffectData:
         )
         rows = data._assembled(inputs, codes, coords)
         _warn_of_replicates(effects, data, rows)
+        _warn_of_shared_places(rows)
         return data, rows
 
     def rows(self, inputs: EffectInputs, unseen: str = "warn") -> EffectRows:
@@ -328,6 +330,22 @@ def _warn_of_replicates(effects: Sequence[AbstractRandomEffect], data: EffectDat
                 UserWarning,
                 stacklevel=depth_of_caller(),
             )
+
+
+def _warn_of_shared_places(rows: EffectRows) -> None:
+    """Tell of a few rows that are in the place of another; where most are, places are groups, and meant so."""
+    if rows.coords is None:
+        return
+    _, first = np.unique(rows.coords, axis=0, return_index=True)
+    n_again = rows.n_rows - len(first)
+    if 0 < 2 * n_again < rows.n_rows:
+        again = np.setdiff1d(np.arange(rows.n_rows), first)
+        warnings.warn(
+            f"{counted(n_again, 'row repeats', 'rows repeat')} the coordinates of another, e.g. "
+            f"{rows_where(_marked(again, rows))}: what rows of one place differ by is noise (a nugget)",
+            UserWarning,
+            stacklevel=depth_of_caller(),
+        )
 
 
 def _marked(places: NDArray[np.int64], rows: EffectRows) -> NDArray[np.bool_]:

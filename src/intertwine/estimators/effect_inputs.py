@@ -13,6 +13,7 @@ from intertwine.effects.random import AbstractRandomEffect
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.columns import check_numeric_columns, eager_frame
 from intertwine.validation.rows import check_same_rows
+from intertwine.validation.values import require_workable
 from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import listed, rows_where
 
@@ -116,7 +117,10 @@ def read_time(inputs: EffectInputs) -> NDArray[np.float64]:
     """Time as finite numbers (n,); dates are refused, for only the user knows the unit."""
     check_same_rows(**{inputs.rows_name: inputs.rows, "time": inputs.time})
     array = np.asarray(inputs.time)
-    return finite_numbers(array[:, 0] if array.ndim == 2 and array.shape[1] == 1 else inputs.time, "time")
+    column = array.ndim == 2 and array.shape[1] == 1
+    time = finite_numbers(array[:, 0] if column else inputs.time, "time")
+    require_workable(time, "time")
+    return time
 
 
 def read_coordinates(
@@ -142,6 +146,8 @@ def read_coordinates(
         raise ValueError("coords has no columns; pass at least one coordinate for each row")
     called = ["coords"] * len(columns) if names is None else [f"coords {name!r}" for name in names]
     numbers = [finite_numbers(column, name) for column, name in zip(columns, called, strict=True)]
+    for name, column in zip(called, numbers, strict=True):
+        require_workable(column, name)
     for name, column in zip(names or (), numbers, strict=False):
         limit = 90.0 if name.lower() in _LATITUDES else 360.0 if name.lower() in _LONGITUDES else np.inf
         if (beyond := np.abs(column) > limit).any():

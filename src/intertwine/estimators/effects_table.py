@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from intertwine.coefficients import DualCoefficients
-from intertwine.fitting.feature_pairs import pair_errors, pair_estimates, target_shares, wald
-from intertwine.fitting.model import InteractionModel
+from intertwine.fitting.interactions.feature_pairs import pair_errors, pair_estimates, target_shares, wald
+from intertwine.fitting.interactions.model import InteractionModel
 
 __all__ = ["Interaction", "column_names", "main_effects", "pair_table", "pair_terms", "why_no_errors"]
 

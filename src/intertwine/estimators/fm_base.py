@@ -5,8 +5,7 @@ from __future__ import annotations
 import abc
 import warnings
 from functools import partial
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import threadpoolctl
@@ -19,13 +18,13 @@ from intertwine.estimators.fm_parameters import FM_CONSTRAINTS
 from intertwine.estimators.fm_results import FMResults
 from intertwine.estimators.fm_state import fm_from_state, fm_to_state
 from intertwine.estimators.long_work import seed_of, watched
-from intertwine.fitting.fm import FMModel, FMOutcome, FMSettings, FMShape, column_scale
-from intertwine.fitting.fm_adagrad import fit_adagrad
-from intertwine.fitting.fm_als import fit_als
-from intertwine.fitting.fm_gibbs import fit_gibbs
-from intertwine.fitting.fm_pairs import categories_of
+from intertwine.estimators.model_head import AbstractSaved
+from intertwine.fitting.fm.adagrad import fit_adagrad
+from intertwine.fitting.fm.als import fit_als
+from intertwine.fitting.fm.gibbs import fit_gibbs
+from intertwine.fitting.fm.model import FMModel, FMOutcome, FMSettings, FMShape, column_scale
+from intertwine.fitting.fm.pairs import categories_of
 from intertwine.frames import frame_library, make_frame
-from intertwine.io import save_state
 from intertwine.resources import require_memory, thread_limit
 from intertwine.structures.fm_patterns import segments_of
 from intertwine.validation import check_features
@@ -42,7 +41,7 @@ _DRAWS = 2e9  # bytes of draws that "auto" lets it keep
 _LARGEST_MIXING = 1.2
 
 
-class AbstractFM(FMResults, BaseEstimator, abc.ABC):
+class AbstractFM(FMResults, AbstractSaved, BaseEstimator):
     """Factorization machine; see the final classes for the parameters."""
 
     _parameter_constraints: dict = FM_CONSTRAINTS
@@ -286,24 +285,12 @@ class AbstractFM(FMResults, BaseEstimator, abc.ABC):
             table["class"] = np.concatenate(labels)
         return make_frame(table, self._frame_library)
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Draws are kept in single precision, so a saved sampler predicts the same to the bit.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_models")
-        save_state(path, fm_to_state(self))
+        return fm_to_state(self)
 
     @classmethod
-    def _from_state(cls, state: dict):
+    def _from_state(cls, state: dict[str, Any]) -> Self:
         return fm_from_state(cls, state)
 
 

@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.results import check_count
-from intertwine.fitting.fm import FMModel
-from intertwine.fitting.fm_pairs import Categories, aligned_factors, pair_moments, strongest_pairs
+from intertwine.fitting.fm.model import FMModel
+from intertwine.fitting.fm.pairs import Categories, aligned_factors, pair_moments, strongest_pairs
 from intertwine.frames import make_frame
 
 __all__ = ["FMResults"]

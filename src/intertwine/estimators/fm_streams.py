@@ -13,12 +13,12 @@ from sklearn.utils.metaestimators import available_if
 from intertwine.estimators.chunks import CheckedChunks, CodedChunks, checked_column, reread
 from intertwine.estimators.fm_base import AbstractFM
 from intertwine.estimators.progress import progress
-from intertwine.fitting.fm import FMShape
-from intertwine.fitting.fm_adagrad import adagrad_settings, model_of, structure_of
-from intertwine.fitting.fm_chunks import labelled_rows
-from intertwine.fitting.fm_pairs import Categories
-from intertwine.fitting.fm_stream import AdaGradFit, fit_chunks, update
-from intertwine.fitting.fm_units import AbstractRowLoss, LogisticRows, SquaredRows
+from intertwine.fitting.fm.adagrad import adagrad_settings, model_of, structure_of
+from intertwine.fitting.fm.chunks import labelled_rows
+from intertwine.fitting.fm.model import FMShape
+from intertwine.fitting.fm.pairs import Categories
+from intertwine.fitting.fm.stream import AdaGradFit, fit_chunks, update
+from intertwine.fitting.fm.units import AbstractRowLoss, LogisticRows, SquaredRows
 from intertwine.frames import frame_library
 from intertwine.resources import thread_limit
 from intertwine.validation import (

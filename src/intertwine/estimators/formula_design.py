@@ -6,6 +6,7 @@ Only numerical functions can be called in a formula: it may come from a file, wh
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from types import SimpleNamespace
 from typing import Any, final
 
@@ -28,6 +29,12 @@ _NUMERICAL = (
     *("maximum", "minimum", "round", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh"),
 )
 _FUNCTIONS = {name: getattr(np, name) for name in _NUMERICAL}
+_CALLABLE = {
+    "BQNAME",
+    "IDENTIFIER",
+    "RIGHT_BRACKET",
+    "RIGHT_PAREN",
+}  # what may stand before the bracket of a call
 _REFUSED = ("offset", "prop", "proportion", "p", "hsgp")  # terms that are no columns of coefficients
 
 
@@ -175,6 +182,7 @@ class FormulaDesign:
 
     def _variables(self, part: str) -> set[str]:
         try:
+            _require_known_calls(part)
             return set(self._formulae.model_description(part).var_names) - {""}  # what it says of literals
         except Exception as error:
             raise _unreadable(part, error) from error
@@ -234,6 +242,18 @@ def _library() -> Any:
             "formulas are read by formulae: pip install 'intertwine[formula]'; or pass X, groups and effects="
         ) from error
     return formulae
+
+
+def _require_known_calls(part: str) -> None:
+    """Refuse calls of anything but functions known by name: from a dotted name one gets to all of Python."""
+    from formulae.scanner import Scanner
+    from formulae.transforms import TRANSFORMS
+
+    known = {*TRANSFORMS, *_FUNCTIONS, *(f"np.{name}" for name in _FUNCTIONS)}
+    for callee, bracket in pairwise(Scanner(part).scan()):
+        called = bracket.kind == "LEFT_PAREN" and callee.kind in _CALLABLE
+        if called and callee.lexeme not in known:
+            raise KeyError(callee.lexeme)
 
 
 def _pandas(table: Mapping[str, Any], names: tuple[str, ...]) -> Any:

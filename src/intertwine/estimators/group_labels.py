@@ -9,7 +9,7 @@ import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.fitting.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
 from intertwine.validation.columns import eager_frame
 from intertwine.validation.ratings import id_values
 from intertwine.validation.rows import check_same_rows

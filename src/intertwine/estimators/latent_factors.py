@@ -6,7 +6,6 @@ r̂ = μ + b_u + c_i + ⟨φ(p_u), φ(q_i)⟩
 from __future__ import annotations
 
 import warnings
-from pathlib import Path
 from typing import Any, Self, final
 
 import numpy as np
@@ -29,11 +28,11 @@ from intertwine.estimators.latent_factors_solvers import (
 from intertwine.estimators.latent_factors_state import factors_from_state, factors_to_state
 from intertwine.estimators.latent_factors_updates import require_finite
 from intertwine.estimators.long_work import seed_of, watched
+from intertwine.estimators.model_head import AbstractSaved
 from intertwine.estimators.rating_data import RatedPairs, numbered, pairs_of_matrix
-from intertwine.fitting.duplicate_ratings import merged_duplicates
-from intertwine.fitting.side_features import joined_features, rated_features
+from intertwine.fitting.latent_factors.duplicate_ratings import merged_duplicates
+from intertwine.fitting.latent_factors.side_features import joined_features, rated_features
 from intertwine.frames import frame_library
-from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.structures.ratings import RatingTable
 from intertwine.validation import check_weights, restored_on_failure
@@ -46,7 +45,7 @@ _CHUNK = 2**16  # ratings put into order at a time
 
 @final
 @with_parameters(FACTOR_PARAMETERS)
-class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
+class LatentFactorModel(RegressorMixin, DistributedFits, AbstractSaved, BaseEstimator):
     """Latent-factor model of ratings: X says who rated what, y how.
 
     X has a row per rating and two columns, user and item: integers or text, in an array or a frame; further columns
@@ -177,7 +176,8 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
             center, spread = _mean_and_spread(y, weight)
             if not spread > 0:
                 raise ValueError(
-                    f"y does not vary over the {len(y)} sample(s) that have weight: there is nothing to explain"
+                    f"y does not vary over the {len(y)} sample(s) that have weight, or too little to "
+                    "compute with: rescale it"
                 )
             self._sides = pairs.users, pairs.items
             self._center, self._spread = center, spread
@@ -271,22 +271,12 @@ class LatentFactorModel(RegressorMixin, DistributedFits, BaseEstimator):
             )
         return table._replace(user_features=told[0], item_features=told[1])
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_model")
-        save_state(path, factors_to_state(self))
+        return factors_to_state(self)
 
     @classmethod
-    def _from_state(cls, state: dict) -> LatentFactorModel:
+    def _from_state(cls, state: dict[str, Any]) -> Self:
         return factors_from_state(cls, state)
 
 

@@ -22,9 +22,9 @@ from intertwine.estimators.latent_factors_solvers import settings_of, solver_of
 from intertwine.estimators.latent_factors_updates import FactorUpdates, require_finite
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.rating_data import Side
-from intertwine.fitting.factors_gauss_newton import descend, solver_for
-from intertwine.fitting.rating_ids import IdIndex
-from intertwine.fitting.side_features import SideFeatures
+from intertwine.fitting.latent_factors.gauss_newton import descend, solver_for
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.side_features import SideFeatures
 from intertwine.resources import thread_limit
 from intertwine.validation import restored_on_failure
 from intertwine.validation.wording import listed

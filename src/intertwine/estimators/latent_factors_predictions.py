@@ -10,8 +10,13 @@ from scipy import sparse
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.rating_data import RatedPairs, Side, numbered, pairs_of_matrix
-from intertwine.fitting.latent_factors import FactorModel, FactorSettings, scores_of_pairs, variance_of_pairs
-from intertwine.fitting.more_ratings import variance_of_new, with_new_ids
+from intertwine.fitting.latent_factors.model import (
+    FactorModel,
+    FactorSettings,
+    scores_of_pairs,
+    variance_of_pairs,
+)
+from intertwine.fitting.latent_factors.more_ratings import variance_of_new, with_new_ids
 from intertwine.frames import make_frame
 from intertwine.validation.ratings import read_columns
 from intertwine.validation.wording import listed

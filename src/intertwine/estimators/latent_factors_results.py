@@ -10,9 +10,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.latent_factors_predictions import FactorPredictions
 from intertwine.estimators.results import check_count
-from intertwine.fitting.principal_factors import principal_factors
-from intertwine.fitting.top_k import top_k
-from intertwine.fitting.top_k_index import ProductIndex
+from intertwine.fitting.latent_factors.principal_factors import principal_factors
+from intertwine.fitting.latent_factors.top_k import top_k
+from intertwine.fitting.latent_factors.top_k_index import ProductIndex
 from intertwine.frames import make_frame
 from intertwine.resources import thread_limit
 from intertwine.structures.mapping import MAPPINGS

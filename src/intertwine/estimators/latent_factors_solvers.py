@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from intertwine.fitting.factors_als import fit_als_factors
-from intertwine.fitting.factors_gauss_newton import fit_gauss_newton
-from intertwine.fitting.factors_gibbs import fit_gibbs_factors
-from intertwine.fitting.factors_sgd import fit_sgd_factors
-from intertwine.fitting.factors_variational import fit_variational
-from intertwine.fitting.latent_factors import FactorModel, FactorSettings
+from intertwine.fitting.latent_factors.als import fit_als_factors
+from intertwine.fitting.latent_factors.gauss_newton import fit_gauss_newton
+from intertwine.fitting.latent_factors.gibbs import fit_gibbs_factors
+from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings
+from intertwine.fitting.latent_factors.sgd import fit_sgd_factors
+from intertwine.fitting.latent_factors.variational import fit_variational
 from intertwine.resources import require_memory
 
 __all__ = ["SOLVERS", "require_factor_memory", "settings_of", "solver_of"]

@@ -11,9 +11,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.latent_factors_results import FactorResults
 from intertwine.estimators.rating_data import RatedPairs
-from intertwine.fitting.latent_factors import FactorModel
-from intertwine.fitting.more_ratings import NewRatings, absorbed
-from intertwine.fitting.side_features import rated_features
+from intertwine.fitting.latent_factors.model import FactorModel
+from intertwine.fitting.latent_factors.more_ratings import NewRatings, absorbed
+from intertwine.fitting.latent_factors.side_features import rated_features
 from intertwine.validation import restored_on_failure
 from intertwine.validation.wording import listed
 

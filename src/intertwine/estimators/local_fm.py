@@ -19,7 +19,6 @@ from intertwine.estimators.model_head import classes_from_state, classes_to_stat
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.validation import (
     check_classification_target,
-    check_features,
     check_regression_target,
     check_weights,
     restored_on_failure,
@@ -144,9 +143,7 @@ class LocalFMRegressor(RegressorMixin, AbstractLocalFM):
             For input that cannot be used, the message names columns or rows; for a descent that diverges.
         """
         with restored_on_failure(self):
-            rows = check_features(
-                self, X, reset=True, allow_sparse=True, alone="every expert is a line in it"
-            )
+            rows = self._read_fit(X)
             weights = check_weights(sample_weight, rows.shape[0], X)
             target = check_regression_target(y, X, weights)
             kept = weights > 0
@@ -220,9 +217,7 @@ class LocalFMClassifier(ClassifierMixin, AbstractLocalFM):
             As in regression; also for a single class.
         """
         with restored_on_failure(self):
-            rows = check_features(
-                self, X, reset=True, allow_sparse=True, alone="every expert is a line in it"
-            )
+            rows = self._read_fit(X)
             weights = check_weights(sample_weight, rows.shape[0], X)
             codes, self.classes_ = check_classification_target(y, X, weights)
             kept = weights > 0

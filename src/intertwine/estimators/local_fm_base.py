@@ -9,8 +9,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import threadpoolctl
@@ -22,13 +21,20 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.local_fm_results import LocalFMResults
-from intertwine.estimators.local_fm_state import fit_from_state, fit_to_state
-from intertwine.estimators.model_head import head_of, take_features
+from intertwine.estimators.local_fm_state import LOCAL_FM, fit_from_state, fit_to_state
+from intertwine.estimators.model_head import AbstractSaved, head_of, take_features, with_params
 from intertwine.estimators.progress import progress
-from intertwine.fitting.feature_scaling import FeatureScaling
-from intertwine.fitting.local_fm import Batch, Descent, LocalFMFit, LocalFMSettings, Stochastic, fit_local_fm
+from intertwine.fitting.local_fm.feature_scaling import FeatureScaling
+from intertwine.fitting.local_fm.fit import (
+    Batch,
+    Descent,
+    LocalFMFit,
+    LocalFMSettings,
+    Stochastic,
+    fit_local_fm,
+)
 from intertwine.frames import frame_library
-from intertwine.io import save_state
+from intertwine.io.layout import require_layout
 from intertwine.losses import AbstractLoss
 from intertwine.resources import thread_limit
 from intertwine.structures.coding import AdaptiveCoding, GaussianCoding
@@ -71,7 +77,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
 }
 
 
-class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
+class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
     """Blend of factorization machines over anchors; see the final classes for the parameters."""
 
     _parameter_constraints: dict = _CONSTRAINTS
@@ -127,6 +133,13 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
+
+    def _read_fit(self, X) -> Any:
+        """The rows of a fit. Sparse ones are not centred: there a constant column is no column of zeros."""
+        idle = "they cannot be told from the intercept" if sparse.issparse(X) else "their coefficients are 0"
+        return check_features(
+            self, X, reset=True, allow_sparse=True, idle=idle, alone="every expert is a line in it"
+        )
 
     def _settings(self, X) -> LocalFMSettings:
         """The public parameters in the terms of the fit; X is scaled."""
@@ -233,20 +246,7 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         )
         return np.split(np.concatenate(scores), len(self._machines), axis=1)
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
-        save_state(path, self._to_state())
-
-    def _to_state(self) -> dict:
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_machines")
         space = self.space if isinstance(self.space, str) else np.asarray(self.space).tolist()
         return head_of(self, space=space) | {
@@ -266,8 +266,9 @@ class AbstractLocalFM(LocalFMResults, BaseEstimator, abc.ABC):
         """Take back what ``_extra_state`` gave; return the labels of the contrasts."""
 
     @classmethod
-    def _from_state(cls, state: dict):
-        estimator = cls(**state["params"])
+    def _from_state(cls, state: dict[str, Any]) -> Self:
+        require_layout(state, LOCAL_FM)
+        estimator = with_params(cls, state["params"])
         take_features(estimator, state)
         estimator.solver_ = state["solver_"]
         estimator._scaling = FeatureScaling(**state["scaling"])

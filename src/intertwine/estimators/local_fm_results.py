@@ -11,14 +11,13 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.estimators.effects_table import pair_terms
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.results import check_count
-from intertwine.fitting.feature_scaling import FeatureScaling
-from intertwine.fitting.local_fm import LocalFMFit
+from intertwine.fitting.fm.pairs import largest_products
+from intertwine.fitting.local_fm.feature_scaling import FeatureScaling
+from intertwine.fitting.local_fm.fit import LocalFMFit
 from intertwine.frames import make_frame
 from intertwine.validation import check_features
 
 __all__ = ["LocalFMResults"]
-
-_BLOCK = 512  # features whose products with all others are ranked at a time
 
 
 class LocalFMResults(NamedFeatures):
@@ -227,16 +226,9 @@ def _weights(fit: LocalFMFit, rows) -> sparse.csr_array:
 
 
 def _strongest(factors, k: int, features, runs) -> dict[str, np.ndarray]:
-    """The k pairs with the largest |⟨v_j, v_k⟩|, ranked a block of features at a time."""
-    first, second, values = np.empty(0, dtype=int), np.empty(0, dtype=int), np.empty(0)
-    for start in range(0, len(factors), _BLOCK):
-        block = factors[start : start + _BLOCK] @ factors.T
-        own = np.arange(start, start + len(block))[:, None]
-        a, b = np.nonzero((own < np.arange(len(factors))) & (runs[own] != runs))
-        first, second = np.append(first, a + start), np.append(second, b)
-        values = np.append(values, block[a, b])
-        kept = np.argsort(-np.abs(values), kind="stable")[:k]
-        first, second, values = first[kept], second[kept], values[kept]
+    """The k pairs with the largest |⟨v_j, v_k⟩|."""
+    first, second = largest_products(factors, runs, k)
+    values = np.einsum("ic,ic->i", factors[first], factors[second])
     names = np.array(features, dtype=object)
     return {
         "rank": np.arange(1, len(values) + 1),

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from intertwine.estimators.longitudinal_visits import SeenVisits
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["ObservedShares", "drawn_contributions", "latent_shares", "observed_shares"]
 

@@ -19,7 +19,7 @@ from intertwine.mixed_effects.shared_coefficients import covariance_root
 from intertwine.validation.wording import listed
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel, FittedLatents
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel, FittedLatents
 
 __all__ = ["Curve", "drawn_curves"]
 

@@ -12,7 +12,7 @@ from intertwine.fitting.factor_rows import row_blocks
 from intertwine.mixed_effects.subjects import Marginals
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["log_densities", "normal_points", "predictive_deviation"]
 

@@ -22,7 +22,7 @@ from intertwine.estimators.longitudinal_visits import SeenVisits, some_subjects
 from intertwine.frames import make_frame
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["NOISE", "LongitudinalExplanations"]
 

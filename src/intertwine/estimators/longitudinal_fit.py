@@ -25,7 +25,7 @@ from intertwine.mixed_effects.coefficient_priors import (
 from intertwine.mixed_effects.latent_effects import LatentEffects
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["fitted_model", "require_deep"]
 
@@ -61,16 +61,18 @@ def fitted_model(
         When networks diverge, or effects do not suit the visits.
     """
     from intertwine.architectures.choose import architecture_of
-    from intertwine.fitting.longitudinal_mean_field import fit_mean_field_vae
-    from intertwine.fitting.longitudinal_problem import LongitudinalProblem, LongitudinalVisits
-    from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
+    from intertwine.fitting.longitudinal.fit import fit_longitudinal_vae
+    from intertwine.fitting.longitudinal.mean_field import fit_mean_field_vae
+    from intertwine.fitting.longitudinal.problem import LongitudinalProblem, LongitudinalVisits
     from intertwine.likelihoods.base import Noise
+    from intertwine.likelihoods.bounds import column_bounds
     from intertwine.likelihoods.columns import ColumnLikelihood
     from intertwine.likelihoods.kinds import column_kinds
 
     names, p = getattr(estimator, "feature_names_in_", None), X.shape[1]
     kinds = column_kinds(estimator.likelihood, p, names)
-    likelihood = ColumnLikelihood.of(X, kinds, Noise(shared=estimator.noise == "shared"), names)
+    noise, bounds = Noise(shared=estimator.noise == "shared"), column_bounds(estimator.bounds, kinds, names)
+    likelihood = ColumnLikelihood.of(X, kinds, noise, names, bounds)
     architecture = architecture_of(
         estimator.architecture,
         p,
@@ -113,7 +115,7 @@ def require_deep() -> None:
 
 
 def _settings(estimator: Any, n_visits: int) -> Any:
-    from intertwine.fitting.longitudinal_problem import LongitudinalSettings
+    from intertwine.fitting.longitudinal.problem import LongitudinalSettings
 
     batch_size = int(estimator.batch_size)
     epochs = estimator.max_iter

@@ -21,13 +21,13 @@ from intertwine.estimators.longitudinal_subjects import (
     new_codes,
     seen_visits,
 )
-from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents
+from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents, likely_latents
 from intertwine.validation import check_features
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.wording import counted, rows_where
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["LongitudinalPredictions"]
 
@@ -101,6 +101,8 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def impute(self, X, *, covariates=None, subject=None, time=None) -> Array:
         """Visits with their missing entries filled; what was observed stays as it is.
 
+        Entries are those of the most likely latents of a visit, ``refine_iter`` steps beyond what ``transform`` gives.
+
         Parameters
         ----------
         X, covariates, subject, time
@@ -110,7 +112,9 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (n, p)
         """
-        values, latents = self._latents(X, covariates, subject, time)
+        values, seen, _ = self._read_visits(X, covariates, subject, time)
+        known = known_latents(self._model, seen, len(self._data.subject_labels))
+        latents = likely_latents(self._model, values, seen, known, self.refine_iter)
         return np.where(np.isnan(values), decoded(self._model, values, latents), values)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
@@ -261,8 +265,9 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _read(self, X, reset: bool = False) -> Array:
         if not reset:
             check_is_fitted(self, "_model")
+        idle = "there is nothing to explain"
         return np.asarray(
-            check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=None)
+            check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=idle, alone=None)
         )
 
     def _read_values(self, X) -> Array:
@@ -291,7 +296,13 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _subjects(self, visits: SubjectVisits, expects_strangers: bool = False) -> LongitudinalSubjects:
         as_it_is = copy.copy(self)  # columns are those of this fit, also when this estimator is fitted again
         return LongitudinalSubjects(
-            self._model, self._data, visits, self.unseen, as_it_is._read_values, expects_strangers
+            self._model,
+            self._data,
+            visits,
+            self.unseen,
+            as_it_is._read_values,
+            expects_strangers,
+            self.refine_iter,
         )
 
     @abc.abstractmethod

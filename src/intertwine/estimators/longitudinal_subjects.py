@@ -12,14 +12,14 @@ from sklearn.utils import check_random_state
 
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs, Visits
 from intertwine.estimators.longitudinal_density import log_densities, predictive_deviation
-from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents
+from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents, likely_latents
 from intertwine.mixed_effects.subjects import Marginals, Sites
 from intertwine.resources import require_memory
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.wording import counted, listed
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["LongitudinalSubjects", "SubjectVisits", "decoded", "new_codes", "seen_visits"]
 
@@ -82,9 +82,11 @@ class LongitudinalSubjects:
         unseen: str,
         read_values: Callable[[Any], Array],
         expects_strangers: bool = False,
+        refine_iter: int = 0,
     ) -> None:
         self._model, self._data, self._visits, self._unseen = model, data, visits, unseen
         self._read_values, self._expects_strangers = read_values, expects_strangers
+        self._refine_iter = refine_iter
 
     @property
     def subjects_(self) -> NDArray[Any]:
@@ -108,9 +110,10 @@ class LongitudinalSubjects:
             What was observed stays as it is.
         """
         found = self._of_given()
-        values = self._visits.X
+        values, seen = self._visits.X, self._visits.seen.take(self._visits.given)
         assert values is not None  # or there would be no latents
-        return np.where(np.isnan(values), decoded(self._model, values, found.mean), values)
+        latents = likely_latents(self._model, values, seen, found, self._refine_iter)
+        return np.where(np.isnan(values), decoded(self._model, values, latents), values)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Expected values at visits that have not been seen.

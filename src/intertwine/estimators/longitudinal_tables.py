@@ -15,7 +15,7 @@ from intertwine.mixed_effects.latent_axes import IdentifiedAxes, alike_axes, ide
 from intertwine.mixed_effects.subject_system import SubjectSystem
 
 if TYPE_CHECKING:
-    from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel
+    from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
 __all__ = ["VISIT_NOISE", "LongitudinalTables", "slopes"]
 

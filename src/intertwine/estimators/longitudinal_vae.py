@@ -6,7 +6,6 @@ import warnings
 from collections.abc import Mapping
 from numbers import Integral, Real
 from os import PathLike
-from pathlib import Path
 from typing import Any, ClassVar, Self, final
 
 import numpy as np
@@ -24,8 +23,8 @@ from intertwine.estimators.longitudinal_fit import fitted_model, require_deep
 from intertwine.estimators.longitudinal_predictions import LongitudinalPredictions
 from intertwine.estimators.longitudinal_state import longitudinal_from_state, longitudinal_to_state
 from intertwine.estimators.longitudinal_visits import SeenVisits
+from intertwine.estimators.model_head import AbstractSaved
 from intertwine.frames import frame_library
-from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.validation import restored_on_failure
 from intertwine.validation.caller import depth_of_caller
@@ -40,7 +39,7 @@ _SMALL = 200_000  # entries: fewer gain nothing from threads
 
 
 @final
-class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEstimator):
+class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, AbstractSaved, BaseEstimator):
     """Variational autoencoder whose latents follow a linear mixed model of covariates and subjects.
 
     Rows of X are visits of subjects: at any times, as many as a subject has, with any entries missing. A decoder makes
@@ -72,6 +71,9 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         Of all columns; or one for each; or of some, by name or position, where the others are Gaussian.
     noise : {"feature", "shared"}, default="feature"
         Whether every Gaussian column has a noise of its own; "shared" is for columns of one unit, such as pixels.
+    bounds : (float, float) or dict, default=None
+        Lowest and highest value that Gaussian columns can have, such as (0, 1) of shares and pixels; or those of some
+        columns, by name or position. Expected values stay within them, and values outside are refused.
     objective : {"exact", "mean-field"}, default="exact"
         "exact" integrates the coefficients of effects out, and combines what the encoder says of visits with what the
         effects say of them. "mean-field" is the objective of the paper, for comparison: the encoder says q(z | x)
@@ -98,6 +100,9 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         Epochs with effects. None: as many as make 1500 steps, at least 10 and at most 200.
     decoder_iter : int, default=None
         Epochs of the decoder for predicted latents, at the end. None: three tenths of ``max_iter``.
+    refine_iter : int, default=40
+        Steps by which ``impute`` goes on from what the encoder says of a visit to its most likely latents; 0 takes the
+        encoder at its word, which is faster and less accurate. Of no concern to "mean-field".
     batch_size : int, default=128
         Visits of a mini-batch, which holds whole subjects.
     learning_rate : float, default=0.001
@@ -185,6 +190,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         "hidden_layer_sizes": ["array-like", None],
         "likelihood": [str, Mapping, "array-like"],
         "noise": [StrOptions({"feature", "shared"})],
+        "bounds": ["array-like", Mapping, None],
         "objective": [StrOptions({"exact", "mean-field"})],
         "gsnn_weight": [_SHARE],
         "n_given": [_COUNT, None],
@@ -195,6 +201,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         "warm_up": [_COUNT_OR_NONE, None],
         "max_iter": [_COUNT, None],
         "decoder_iter": [_COUNT_OR_NONE, None],
+        "refine_iter": [_COUNT_OR_NONE],
         "batch_size": [_COUNT],
         "learning_rate": [_POSITIVE],
         "validation_fraction": [_SHARE],
@@ -215,6 +222,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         hidden_layer_sizes=None,
         likelihood="gaussian",
         noise="feature",
+        bounds=None,
         objective="exact",
         gsnn_weight=0.5,
         n_given=None,
@@ -225,6 +233,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         warm_up=None,
         max_iter=None,
         decoder_iter=None,
+        refine_iter=40,
         batch_size=128,
         learning_rate=0.001,
         validation_fraction=0.0,
@@ -241,6 +250,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         self.hidden_layer_sizes = hidden_layer_sizes
         self.likelihood = likelihood
         self.noise = noise
+        self.bounds = bounds
         self.objective = objective
         self.gsnn_weight = gsnn_weight
         self.n_given = n_given
@@ -251,6 +261,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
         self.warm_up = warm_up
         self.max_iter = max_iter
         self.decoder_iter = decoder_iter
+        self.refine_iter = refine_iter
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
@@ -326,19 +337,9 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, BaseEst
             X, covariates=covariates, subject=subject, time=time
         )
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_model")
-        save_state(path, longitudinal_to_state(self))
+        return longitudinal_to_state(self)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:

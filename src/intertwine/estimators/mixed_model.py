@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import warnings
 from numbers import Integral, Real
-from pathlib import Path
-from typing import Any, final
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator, _fit_context
@@ -28,10 +27,10 @@ from intertwine.estimators.mixed_model_rows import (
     take_rows,
 )
 from intertwine.estimators.mixed_model_state import mixed_model_from_state, mixed_model_to_state
+from intertwine.estimators.model_head import AbstractSaved
 from intertwine.estimators.progress import progress
 from intertwine.fitting.mixed_model import MixedModelData, fit_mixed_model
 from intertwine.frames import frame_library
-from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.validation import check_weights, restored_on_failure
 from intertwine.validation.caller import depth_of_caller
@@ -42,12 +41,13 @@ __all__ = ["MixedModel"]
 
 
 @final
-class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
+class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEstimator):
     """Linear mixed model: y = X β + Σ_t Z_t b_t + e, b_t ~ N(0, K_t ⊗ Σ_t), e ~ N(0, σ²).
 
     Rows that share a group, a site or a patient's history share coefficients b, which are integrated out exactly.
     Variances are those of the greatest restricted likelihood (or likelihood), for each outcome by itself; fixed effects
     and the b are then the best linear unbiased predictions. Predictions include the b of known levels.
+    A saved model holds the rows of the fit, on which the variances of predictions depend.
 
     Parameters
     ----------
@@ -239,24 +239,12 @@ class MixedModel(MixedModelPredictions, MixedModelResults, BaseEstimator):
         self._warn_of_search()
         return self
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        The file holds the rows of the fit, on which the variances of predictions depend.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_fit")
-        save_state(path, mixed_model_to_state(self))
+        return mixed_model_to_state(self)
 
     @classmethod
-    def _from_state(cls, state: dict):
+    def _from_state(cls, state: dict[str, Any]) -> Self:
         return mixed_model_from_state(cls, state)
 
     def _chosen(self, groups: Any) -> list[AbstractRandomEffect]:

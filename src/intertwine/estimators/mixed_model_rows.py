@@ -199,7 +199,7 @@ def check_determined(
             if idle.any():
                 raise np.linalg.LinAlgError(
                     f"{listed([n for n, i in zip(names, idle, strict=True) if i])} are constant in the {n_rows} rows "
-                    "where an outcome is observed; leave them out"
+                    "where an outcome is observed; drop the other rows, or leave these columns out"
                 )
         check_unpenalized_rank(columns, names, "combine them")
 

@@ -14,14 +14,61 @@ import numpy as np
 from intertwine.effects.random import EffectRows, GroupCodes
 from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
 from intertwine.estimators.effect_data import EffectData
+from intertwine.estimators.effects_layout import DATA, EFFECTS, ROWS, require_known_levels
 from intertwine.estimators.formula_design import FormulaDesign
 from intertwine.estimators.mixed_model_rows import FixedColumns
-from intertwine.estimators.model_head import head_of, take_features
+from intertwine.estimators.model_head import HEAD, head_of, take_features, with_params
 from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit, solve_mixed_model
+from intertwine.io.layout import (
+    anything,
+    count,
+    either,
+    flag,
+    flags,
+    floats,
+    items,
+    labels,
+    optional,
+    require_layout,
+    table_of,
+    text,
+    whole,
+)
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.base import VarianceComponents
 
 __all__ = ["mixed_model_from_state", "mixed_model_to_state"]
+
+_FORMULA = {
+    "formula": text,
+    "columns": table_of(either(labels("n"), {"categories": labels("*"), "codes": whole("n")})),
+    "n_rows": count("n"),
+}
+_LAYOUT = HEAD | {
+    "outcomes": items(anything, "outcomes"),
+    "is_vector": flag,
+    "columns": either(
+        {"intercept": flag, "kept": whole("*", below="p"), "names": items(text, "c")}, _FORMULA
+    ),
+    "effects": EFFECTS,
+    "data": DATA,
+    "effect_rows": ROWS,
+    "fixed": floats("n", "c"),
+    "y": floats("n", "outcomes"),
+    "weights": optional(either(floats("n", least=0.0), floats("n", "outcomes", least=0.0))),
+    "seed": count(),
+    "fit": {
+        "shapes": items(floats("*")),
+        "noise": floats("outcomes", least=0.0),
+        "variances": items(floats("outcomes", "*", "*")),
+        "log_likelihood": floats("outcomes"),
+        "converged": flags("outcomes"),
+        "n_iter": whole("outcomes"),
+        "boundary": flags("*", "outcomes"),
+        "expected_gain": floats("outcomes"),
+        "history": floats("*", len(Iteration._fields)),
+    },
+}
 
 
 def mixed_model_to_state(estimator: Any) -> dict[str, Any]:
@@ -55,8 +102,9 @@ def mixed_model_to_state(estimator: Any) -> dict[str, Any]:
 
 def mixed_model_from_state(cls: type, state: Mapping[str, Any]) -> Any:
     """The estimator that `mixed_model_to_state` wrote; it predicts the same to the bit."""
+    require_layout(state, _LAYOUT)
     params = dict(state["params"])
-    estimator = cls(**params | {"effects": effects_from_state(params["effects"])})
+    estimator = with_params(cls, params | {"effects": effects_from_state(params["effects"])})
     take_features(estimator, dict(state))
     estimator._outcomes, estimator._is_vector = list(state["outcomes"]), state["is_vector"]
     columns = state["columns"]
@@ -64,6 +112,9 @@ def mixed_model_from_state(cls: type, state: Mapping[str, Any]) -> Any:
         FormulaDesign.from_state(columns) if "formula" in columns else FixedColumns(**columns)
     )
     estimator._effects = effects_from_state(state["effects"])
+    require_known_levels(
+        state["data"], estimator._effects, state["effect_rows"]["groups"], state["n_features_in_"]
+    )
     estimator._data = EffectData.from_state(state["data"])
     estimator._effect_rows = _rows_from_state(state["effect_rows"])
     estimator._rows = MixedModelData(
@@ -80,6 +131,7 @@ def mixed_model_from_state(cls: type, state: Mapping[str, Any]) -> Any:
 def _fit_from_state(state: Mapping[str, Any], rows: MixedModelData) -> MixedModelFit:
     shapes = tuple(state["shapes"])
     variances = VarianceComponents(state["noise"], tuple(state["variances"]))
+    variances.require_effects(rows.effects, shapes)
     history = tuple(Iteration(int(number), *map(float, rest)) for number, *rest in state["history"])
     return MixedModelFit(
         shapes,

@@ -8,7 +8,6 @@ from __future__ import annotations
 import abc
 import warnings
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -30,14 +29,14 @@ from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.long_work import watched
+from intertwine.estimators.model_head import AbstractSaved
 from intertwine.estimators.random_effects_state import random_effects_from_state, random_effects_to_state
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
 from intertwine.estimators.random_effects_units import FeatureUnits, refuse_slopes
 from intertwine.fitting.factor_rows import row_blocks
-from intertwine.fitting.random_effects_latent import AbstractLatentModel, LatentRows, RowEffects
+from intertwine.fitting.random_effects.latent import AbstractLatentModel, LatentRows, RowEffects
 from intertwine.fitting.watch import Watch
 from intertwine.frames import frame_library
-from intertwine.io import save_state
 from intertwine.resources import thread_limit
 from intertwine.validation import check_features, restored_on_failure
 from intertwine.validation.caller import depth_of_caller
@@ -48,11 +47,7 @@ _SMALL = 200_000  # entries: fewer gain nothing from threads
 
 
 class AbstractRandomEffectsEstimator(
-    RandomEffectsTables,
-    ClassNamePrefixFeaturesOutMixin,
-    TransformerMixin,
-    BaseEstimator,
-    abc.ABC,
+    RandomEffectsTables, ClassNamePrefixFeaturesOutMixin, TransformerMixin, AbstractSaved, BaseEstimator
 ):
     """A decoder of few latents, and random effects of groups, time or space on every feature.
 
@@ -145,7 +140,7 @@ class AbstractRandomEffectsEstimator(
             data.check_observed(rows, np.any(np.isfinite(values), axis=1))
             if len(effects) > 1:
                 require_distinct_effects([e.bind(rows) for e in effects], effect_names(effects, data))
-            self._units = FeatureUnits.of(values, self.scale, self._features)
+            self._units = FeatureUnits.of(values, self.scale)
             self._data, self._effects = data, tuple(effects)
             self._frame_library = frame_library(X)
             self._log_units = float(np.isfinite(values).sum(axis=0) @ np.log(self._units.spread))
@@ -324,19 +319,9 @@ class AbstractRandomEffectsEstimator(
         drawn = [self._drawn(self._model.row_effects(rows.take(part)), rng) for part in parts]
         return self._units.outside(np.concatenate(drawn))
 
-    def save(self, path: str | Path) -> None:
-        """Write the fitted model to one file: arrays and JSON, nothing that could be executed.
-
-        Parameters
-        ----------
-        path : str or path-like
-
-        Raises
-        ------
-        NotFittedError, PermissionError, OSError
-        """
+    def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_model")
-        save_state(path, random_effects_to_state(self))
+        return random_effects_to_state(self)
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
@@ -363,8 +348,9 @@ class AbstractRandomEffectsEstimator(
     def _read(self, X, reset: bool = False) -> NDArray[np.float64]:
         if not reset:
             check_is_fitted(self, "_model")
+        idle = "there is nothing to explain"
         return np.asarray(
-            check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=None)
+            check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=idle, alone=None)
         )
 
     @property

@@ -16,9 +16,9 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
-from intertwine.fitting.random_effects_latent import LatentRows
-from intertwine.fitting.random_effects_pca import PCASettings, fit_random_effects_pca
-from intertwine.fitting.random_effects_pca_model import PCAModel
+from intertwine.fitting.random_effects.latent import LatentRows
+from intertwine.fitting.random_effects.pca import PCASettings, fit_random_effects_pca
+from intertwine.fitting.random_effects.pca_model import PCAModel
 from intertwine.fitting.watch import Watch
 
 __all__ = ["RandomEffectsPCA"]

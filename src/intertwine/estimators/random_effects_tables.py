@@ -12,7 +12,7 @@ from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.estimators.random_effects_units import FeatureUnits
-from intertwine.fitting.random_effects_latent import AbstractLatentModel
+from intertwine.fitting.random_effects.latent import AbstractLatentModel
 from intertwine.frames import make_frame
 
 __all__ = ["RandomEffectsTables"]

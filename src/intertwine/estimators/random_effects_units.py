@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
-from intertwine.validation.caller import depth_of_caller
-from intertwine.validation.wording import listed
 
 __all__ = ["FeatureUnits", "refuse_slopes"]
 
@@ -21,7 +18,7 @@ class FeatureUnits(NamedTuple):
 
     Examples
     --------
-    >>> units = FeatureUnits.of(np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 9.0]]), True, ["a", "b"])
+    >>> units = FeatureUnits.of(np.array([[1.0, 5.0], [3.0, np.nan], [5.0, 9.0]]), True)
     >>> units.center
     array([3., 7.])
     >>> units.outside(units.inside(np.array([[1.0, 5.0]])))
@@ -32,25 +29,12 @@ class FeatureUnits(NamedTuple):
     spread: NDArray[np.float64]
 
     @classmethod
-    def of(cls, X: NDArray[np.float64], scale: bool, names: Sequence[Any]) -> FeatureUnits:
-        """Units of the rows of a fit: each feature's own, or (``scale=False``) one for all.
-
-        Warns
-        -----
-        UserWarning
-            Constant features.
-        """
+    def of(cls, X: NDArray[np.float64], scale: bool) -> FeatureUnits:
+        """Units of the rows of a fit: each feature's own, or (``scale=False``) one for all."""
         center = np.nanmean(X, axis=0)
         spread = np.sqrt(np.nanmean((X - center) ** 2, axis=0))
         constant = np.nanmin(X, axis=0) == np.nanmax(X, axis=0)
-        if constant.any():
-            center[constant] = np.nanmin(X[:, constant], axis=0)
-            idle = [name for name, idle in zip(names, constant, strict=True) if idle]
-            warnings.warn(
-                f"X is constant in {listed(idle)}: there is nothing to explain",
-                UserWarning,
-                stacklevel=depth_of_caller(),
-            )
+        center[constant] = np.nanmin(X[:, constant], axis=0)  # a mean may round
         if not scale:
             common = float(np.sqrt(np.mean(spread**2)))
             return cls(center, np.full(len(spread), common if common > 0 else 1.0))

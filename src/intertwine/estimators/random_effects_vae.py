@@ -19,7 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.long_work import seed_of
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
-from intertwine.fitting.random_effects_latent import AbstractLatentModel, LatentRows
+from intertwine.fitting.random_effects.latent import AbstractLatentModel, LatentRows
 from intertwine.fitting.watch import Watch
 
 __all__ = ["RandomEffectsVAE"]
@@ -204,8 +204,8 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         self, rows: LatentRows, effects: Sequence[AbstractRandomEffect], watch: Watch
     ) -> AbstractLatentModel:
         require_deep()
-        from intertwine.fitting.random_effects_vae import fit_random_effects_vae
-        from intertwine.fitting.vae_problem import VAESettings
+        from intertwine.fitting.random_effects.vae import fit_random_effects_vae
+        from intertwine.fitting.random_effects.vae_problem import VAESettings
 
         settings = VAESettings(
             n_components=int(self.n_components),
@@ -221,7 +221,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         rng = np.random.default_rng(seed_of(self, watch))
         try:
             if self.inference == "amortised":
-                from intertwine.fitting.vae_amortised_fit import fit_amortised_vae
+                from intertwine.fitting.random_effects.vae_amortised_fit import fit_amortised_vae
 
                 return fit_amortised_vae(rows, effects, settings, rng, watch)
             return fit_random_effects_vae(rows, effects, settings, rng, watch, refine=bool(self.refine))
@@ -230,7 +230,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
 
     def _model_from_state(self, state: dict[str, Any]) -> AbstractLatentModel:
         require_deep()
-        from intertwine.fitting.random_effects_vae_model import VAEModel
+        from intertwine.fitting.random_effects.vae_model import VAEModel
 
         return VAEModel.from_state(state, self._effects)
 

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 from sklearn.base import BaseEstimator
 
-from intertwine.fitting.rating_ids import IdIndex
-from intertwine.fitting.side_features import SideColumn, SideFeatures, one_row_per_id
+from intertwine.fitting.latent_factors.rating_ids import IdIndex
+from intertwine.fitting.latent_factors.side_features import SideColumn, SideFeatures, one_row_per_id
 from intertwine.validation.ratings import Columns, id_values
 from intertwine.validation.wording import listed
 

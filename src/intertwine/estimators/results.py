@@ -10,8 +10,8 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.effects_table import Interaction, main_effects, pair_table, why_no_errors
 from intertwine.estimators.model_head import NamedFeatures
-from intertwine.fitting.feature_pairs import pair_estimates, ranked_pairs
-from intertwine.fitting.latent_search import SearchIteration, history_table
+from intertwine.fitting.interactions.feature_pairs import pair_estimates, ranked_pairs
+from intertwine.fitting.interactions.latent_search import SearchIteration, history_table
 from intertwine.frames import make_frame
 from intertwine.resources import require_memory
 

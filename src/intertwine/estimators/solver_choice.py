@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from intertwine.fitting.fit_exact import exact_bytes, exact_operations
-from intertwine.fitting.settings import ModelSettings
+from intertwine.fitting.interactions.fit_exact import exact_bytes, exact_operations
+from intertwine.fitting.interactions.settings import ModelSettings
 from intertwine.resources import available_memory
 
 __all__ = ["choose_solver"]

@@ -6,8 +6,8 @@ import numpy as np
 
 from intertwine.basis import NormalScores, SplineBasis
 from intertwine.coefficients import DualCoefficients, ExplicitCoefficients, WrittenPairs
-from intertwine.fitting.latent_search import TargetPoint, history_rows, history_table
-from intertwine.fitting.model import Diagnostics, InteractionModel
+from intertwine.fitting.interactions.latent_search import TargetPoint, history_rows, history_table
+from intertwine.fitting.interactions.model import Diagnostics, InteractionModel
 from intertwine.mixed_model import Posterior
 from intertwine.objective import Strengths
 from intertwine.preparation import Preparation
@@ -107,13 +107,15 @@ def _pairs_from_state(state):
     target, params = None, None
     if state["targets"]:
         target, params = TargetPoint.from_state(state, state["columns"].shape[1])
+    if not (strengths := Strengths(**state["strengths"])).deviation > 0.0:
+        raise ValueError("a strength of pairs is not positive")
     posterior, written = state["posterior"], state.get("written")
     if posterior is not None:
         posterior = Posterior(**posterior | {"P": DenseProjection(posterior["P"])})
     return DualCoefficients(
         state["columns"],
         state["alpha"],
-        Strengths(**state["strengths"]),
+        strengths,
         target,
         params,
         state["order"],

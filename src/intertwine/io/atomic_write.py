@@ -6,9 +6,10 @@ import contextlib
 import errno
 import os
 import secrets
+from collections.abc import Iterator
 from pathlib import Path
 
-__all__ = ["write_atomically"]
+__all__ = ["replaced_atomically", "write_atomically"]
 
 
 def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
@@ -40,15 +41,44 @@ def write_atomically(path: str | os.PathLike[str], content: bytes) -> None:
     ...     Path(folder, "note").read_bytes(), len(os.listdir(folder))
     (b'done', 1)
     """
+    with replaced_atomically(path) as temporary:
+        temporary.write_bytes(content)
+
+
+@contextlib.contextmanager
+def replaced_atomically(path: str | os.PathLike[str]) -> Iterator[Path]:
+    """Give a new file to write, which takes the place of `path` when the block is through, all or nothing.
+
+    Its name ends as that of `path`, for writers that go by it. Raises what `write_atomically` raises, and removes the
+    new file whatever happens in the block.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Yields
+    ------
+    pathlib.Path
+        Of a file that is there and empty.
+
+    Examples
+    --------
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     with replaced_atomically(f"{folder}/note.txt") as new:
+    ...         _ = new.write_text("done")
+    ...     Path(folder, "note.txt").read_text(), len(os.listdir(folder))
+    ('done', 1)
+    """
     path = Path(path).resolve()
     if path.exists() and not os.access(path, os.W_OK):
         # The folder alone decides whether a name can be replaced; a read-only file should stay all the same.
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}.tmp")
+    temporary = path.with_name(f".tmp-{secrets.token_hex(8)}-{path.name}")
     try:
-        with temporary.open("xb") as file:
-            file.write(content)
-            file.flush()
+        temporary.touch(exist_ok=False)
+        yield temporary
+        with temporary.open("rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except BaseException:

@@ -23,6 +23,8 @@ from typing import TYPE_CHECKING, BinaryIO, NamedTuple, NoReturn, final
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.resources import require_memory
+
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
 
@@ -257,9 +259,13 @@ class LibffmFile(AbstractSparseFile):
         for entries in self._blocks():
             field, index = entries.numbers[:, :2].astype(np.int64).T
             index = index - (not self.zero_based)
-            fields = np.pad(
-                fields, (0, max(int(index.max(initial=-1)) + 1 - fields.size, 0)), constant_values=-1
+            n_more = max(int(index.max(initial=-1)) + 1 - fields.size, 0)
+            require_memory(
+                8.0 * (fields.size + n_more),
+                f"the table of fields of {fields.size + n_more:,} features",
+                "indices without gaps",
             )
+            fields = np.pad(fields, (0, n_more), constant_values=-1)
             known = fields[index]
             new = known < 0
             fields[index[new]] = field[new]

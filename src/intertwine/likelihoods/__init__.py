@@ -2,9 +2,9 @@
 
 from intertwine.likelihoods.base import AbstractLikelihood, Noise, Units
 from intertwine.likelihoods.bernoulli import Bernoulli
-from intertwine.likelihoods.columns import KINDS, ColumnLikelihood
+from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.likelihoods.gaussian import Gaussian
-from intertwine.likelihoods.kinds import column_kinds
+from intertwine.likelihoods.kinds import KINDS, column_kinds
 from intertwine.likelihoods.ordinal import Ordinal
 from intertwine.likelihoods.poisson import Poisson
 

@@ -12,18 +12,13 @@ import jax.numpy as jnp
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.io.gaps import with_gaps, without_gaps
 from intertwine.likelihoods.base import AbstractLikelihood, Array, Noise, Units
-from intertwine.likelihoods.bernoulli import Bernoulli
-from intertwine.likelihoods.gaussian import Gaussian
-from intertwine.likelihoods.ordinal import Ordinal
-from intertwine.likelihoods.poisson import Poisson
+from intertwine.likelihoods.bounds import Bounds
+from intertwine.likelihoods.kinds import KINDS
 from intertwine.validation.wording import columns_where
 
-__all__ = ["KINDS", "ColumnLikelihood"]
-
-KINDS: dict[str, type[AbstractLikelihood]] = {
-    kind.name: kind for kind in (Gaussian, Bernoulli, Ordinal, Poisson)
-}
+__all__ = ["ColumnLikelihood"]
 
 _OWN_NOISE = Noise()
 _LARGEST_SHOWN = 10.0  # standard deviations; beyond, an encoder would only be carried away
@@ -44,7 +39,7 @@ class _Block(NamedTuple):
 
 
 @final
-@partial(jax.tree_util.register_dataclass, data_fields=["shown", "outputs"], meta_fields=["blocks"])
+@partial(jax.tree_util.register_dataclass, data_fields=["shown", "outputs", "bounds"], meta_fields=["blocks"])
 @dataclass(frozen=True, eq=False)
 class ColumnLikelihood:
     """What a decoder's outputs (n, p), one per column, say of a table's columns.
@@ -64,6 +59,8 @@ class ColumnLikelihood:
         Of what an encoder is shown, (p,).
     outputs : Units
         Of a decoder's outputs, (p,).
+    bounds : Bounds
+        Within which expected values stay.
 
     Examples
     --------
@@ -77,10 +74,16 @@ class ColumnLikelihood:
     blocks: tuple[_Block, ...]
     shown: Units
     outputs: Units
+    bounds: Bounds
 
     @classmethod
     def of(
-        cls, X: Array, kinds: Sequence[str], noise: Noise = _OWN_NOISE, names: NDArray[Any] | None = None
+        cls,
+        X: Array,
+        kinds: Sequence[str],
+        noise: Noise = _OWN_NOISE,
+        names: NDArray[Any] | None = None,
+        bounds: Bounds | None = None,
     ) -> ColumnLikelihood:
         """The likelihood of a table.
 
@@ -94,12 +97,17 @@ class ColumnLikelihood:
             Of the Gaussian columns.
         names : ndarray of str or None
             Of the columns, for messages.
+        bounds : Bounds, optional
+            Of the columns; none by default.
 
         Raises
         ------
         ValueError
-            Where values are not of their column's kind; the message names the columns and says what to do.
+            Where values are not of their column's kind, or out of bounds; the message names the columns and says what
+            to do.
         """
+        bounds = Bounds.none(X.shape[1]) if bounds is None else bounds
+        bounds.check(X, names)
         blocks, p = [], X.shape[1]
         shown, outputs = (Units(np.empty(p), np.empty(p)) for _ in range(2))
         for kind in dict.fromkeys(kinds):
@@ -111,16 +119,17 @@ class ColumnLikelihood:
             outputs.center[at], outputs.scale[at] = likelihood.output_units(values)
             shown.center[at], shown.scale[at] = likelihood.shown_units(values)
             blocks.append(_Block(likelihood, place))
-        return cls(tuple(blocks), _single(shown), _single(outputs))
+        return cls(tuple(blocks), _single(shown), _single(outputs), bounds)
 
     def check(self, X: Array, names: NDArray[Any] | None = None) -> None:
-        """Refuse values of new rows that are not of their column's kind, or levels that were not in the fit.
+        """Refuse values of new rows that are not of their column's kind, out of bounds, or levels not in the fit.
 
         Raises
         ------
         ValueError
             Naming the columns.
         """
+        self.bounds.check(X, names)
         for likelihood, columns in self.blocks:
             faults = likelihood.new_faults(_columns(X, columns))
             _refuse(likelihood.name, columns, *faults, X.shape[1], names)
@@ -149,8 +158,8 @@ class ColumnLikelihood:
         return jnp.where(there, self._joined(parts), 0.0)
 
     def mean(self, params: tuple[Any, ...], outputs: Any) -> Any:
-        """E[x | outputs], (n, p), in the units of the table."""
-        return self._of_blocks("mean", params, outputs)
+        """E[x | outputs], (n, p), in the units of the table; within the bounds."""
+        return jnp.clip(self._of_blocks("mean", params, outputs), *self.bounds)
 
     def variance(self, params: tuple[Any, ...], outputs: Any) -> Any:
         """Var[x | outputs], (n, p): of the noise alone."""
@@ -191,7 +200,9 @@ class ColumnLikelihood:
             }
             for (likelihood, columns), own in zip(self.blocks, params, strict=True)
         ]
-        return {"blocks": blocks, "shown": self.shown._asdict(), "outputs": self.outputs._asdict()}
+        bounds = {name: without_gaps(ends) for name, ends in self.bounds._asdict().items()}
+        units = {"shown": self.shown._asdict(), "outputs": self.outputs._asdict()}
+        return {"blocks": blocks, "bounds": bounds, **units}
 
     @classmethod
     def from_state(cls, state: Mapping[str, Any]) -> tuple[ColumnLikelihood, tuple[Any, ...]]:
@@ -202,16 +213,23 @@ class ColumnLikelihood:
             options = {name: tuple(v) if isinstance(v, list) else v for name, v in block["options"].items()}
             blocks.append(_Block(kind(**options), _place(tuple(int(j) for j in block["columns"]))))
             params.append(kind.Params(**block["params"]))
-        return cls(tuple(blocks), Units(**state["shown"]), Units(**state["outputs"])), tuple(params)
+        shown, outputs = Units(**state["shown"]), Units(**state["outputs"])
+        bounds = Bounds.none(len(shown.center))  # what files without them mean
+        if "bounds" in state:
+            bounds = Bounds(**{name: with_gaps(ends) for name, ends in state["bounds"].items()})
+        return cls(tuple(blocks), shown, outputs, bounds), tuple(params)
 
     def __hash__(self) -> int:
-        return hash((self.blocks, *(np.asarray(leaf).tobytes() for leaf in (*self.shown, *self.outputs))))
+        return hash((self.blocks, *(np.asarray(leaf).tobytes() for leaf in self._leaves)))
 
     def __eq__(self, other: object) -> bool:
         if not isinstance(other, ColumnLikelihood):
             return NotImplemented
-        mine, others = (*self.shown, *self.outputs), (*other.shown, *other.outputs)
-        return self.blocks == other.blocks and all(map(np.array_equal, mine, others))
+        return self.blocks == other.blocks and all(map(np.array_equal, self._leaves, other._leaves))
+
+    @property
+    def _leaves(self) -> tuple[Any, ...]:
+        return (*self.shown, *self.outputs, *self.bounds)
 
 
 def _place(columns: tuple[int, ...]) -> range | tuple[int, ...]:

@@ -8,10 +8,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.likelihoods.columns import KINDS
+from intertwine.likelihoods.base import AbstractLikelihood
+from intertwine.likelihoods.bernoulli import Bernoulli
+from intertwine.likelihoods.gaussian import Gaussian
+from intertwine.likelihoods.ordinal import Ordinal
+from intertwine.likelihoods.poisson import Poisson
 from intertwine.validation.wording import listed
 
-__all__ = ["column_kinds"]
+__all__ = ["KINDS", "column_kinds", "position_of"]
+
+KINDS: dict[str, type[AbstractLikelihood]] = {
+    kind.name: kind for kind in (Gaussian, Bernoulli, Ordinal, Poisson)
+}
 
 
 def column_kinds(likelihood: Any, n_columns: int, names: NDArray[Any] | None = None) -> tuple[str, ...]:
@@ -43,7 +51,7 @@ def column_kinds(likelihood: Any, n_columns: int, names: NDArray[Any] | None = N
     elif isinstance(likelihood, Mapping):
         kinds = ["gaussian"] * n_columns
         for column, kind in likelihood.items():
-            kinds[_position(column, n_columns, names)] = kind
+            kinds[position_of(column, "likelihood", n_columns, names)] = kind
     elif isinstance(likelihood, Iterable):
         kinds = list(likelihood)
         if len(kinds) != n_columns:
@@ -60,12 +68,19 @@ def column_kinds(likelihood: Any, n_columns: int, names: NDArray[Any] | None = N
     return tuple(kinds)
 
 
-def _position(column: Any, n_columns: int, names: NDArray[Any] | None) -> int:
+def position_of(column: Any, parameter: str, n_columns: int, names: NDArray[Any] | None) -> int:
+    """The position of a column that a parameter names, or gives by its position.
+
+    Raises
+    ------
+    ValueError
+        Where there is none.
+    """
     if names is not None and column in (known := list(names)):
         return known.index(column)
     if isinstance(column, int | np.integer) and not isinstance(column, bool):
         if 0 <= column < n_columns:
             return int(column)
-        raise ValueError(f"likelihood names column {column}, but X has columns 0 to {n_columns - 1}")
+        raise ValueError(f"{parameter} names column {column}, but X has columns 0 to {n_columns - 1}")
     have = "without names: give positions" if names is None else f"with columns {listed(names)}"
-    raise ValueError(f"likelihood names {column!r}, which is not in X {have}")
+    raise ValueError(f"{parameter} names {column!r}, which is not in X {have}")

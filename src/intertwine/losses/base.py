@@ -64,6 +64,10 @@ class DiagonalCurvature(AbstractCurvature):
         return self._diagonal.copy()
 
 
+class LossOverflowError(ValueError):
+    """Scores, or the loss of them, are not finite: a step was too long, or nothing holds the coefficients."""
+
+
 class AbstractLoss(ABC):
     """Loss as a function of the scores f, bound to its outcome and weights.
 
@@ -98,14 +102,24 @@ class AbstractLoss(ABC):
 
         Raises
         ------
-        ValueError
-            When a score or the loss is not finite ("overflow").
+        LossOverflowError
+            When a score or the loss is not finite.
         """
         with np.errstate(over="ignore", invalid="ignore"):
-            value = float((self.sample_weight * self.unit_losses(f)).sum()) / self.total_weight
+            value = float(self._weighted(self.unit_losses(f)).sum()) / self.total_weight
         if not np.isfinite(value):
-            raise ValueError("overflow: the loss is not finite; take smaller steps or a stronger penalty")
+            raise LossOverflowError(
+                "overflow: the loss is not finite; take smaller steps or a stronger penalty"
+            )
         return value
+
+    @final
+    def value_of_trial(self, f: ArrayLike) -> float:
+        """Loss at scores that a step leads to; infinite where `value` refuses them: the step is too long."""
+        try:
+            return self.value(f)
+        except LossOverflowError:
+            return float("inf")
 
     @abstractmethod
     def unit_losses(self, f: ArrayLike) -> FloatArray:
@@ -143,6 +157,13 @@ class AbstractLoss(ABC):
         """Restrict the loss to rows (integer positions or a boolean mask), weights included."""
 
     @final
+    def _weighted(self, values: FloatArray) -> FloatArray:
+        """Values times weights; rows without weight have nothing, not even what is infinite."""
+        return np.multiply(
+            self.sample_weight, values, out=np.zeros(self.n_rows), where=self.sample_weight > 0
+        )
+
+    @final
     def _valid_scores(self, f: ArrayLike) -> FloatArray:
         """Scores in float64: losses are sums over many rows, for which float32 is too coarse."""
         scores = np.asarray(f, dtype=np.float64)
@@ -150,11 +171,25 @@ class AbstractLoss(ABC):
             raise ValueError(f"scores have shape {scores.shape}, expecting ({self.n_rows},)")
         n_bad = self.n_rows - int(np.count_nonzero(np.isfinite(scores)))
         if n_bad:
-            raise ValueError(
+            raise LossOverflowError(
                 f"overflow: {n_bad} of {self.n_rows} scores are NaN or infinite; "
                 "take smaller steps or a stronger penalty"
             )
         return scores
+
+
+class AbstractLikelihoodLoss(AbstractLoss):
+    """Loss that is the whole negative log-likelihood, on its own scale: nothing is left to be estimated of it."""
+
+    @final
+    def dispersion(self, misfit: float, degrees_of_freedom: float) -> float:
+        """One."""
+        return 1.0
+
+    @final
+    def log_normalizer(self, dispersion: float) -> float:
+        """Zero."""
+        return 0.0
 
 
 def valid_column(values: ArrayLike, name: str) -> FloatArray:

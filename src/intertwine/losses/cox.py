@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from ._risk_kernels import efron_moments
-from .base import AbstractLoss, FloatArray, require_length, valid_column
+from .base import AbstractLikelihoodLoss, FloatArray, require_length, valid_column
 from .cox_curvature import CoxCurvature, Deaths, TiedMoments
 from .event_times import find_event_times
 from .risk_sets import RiskSets, ScaledRiskSets
@@ -38,7 +38,7 @@ class _AtScores(NamedTuple):
     moments: TiedMoments
 
 
-class CoxLoss(AbstractLoss):
+class CoxLoss(AbstractLikelihoodLoss):
     """Negative log partial likelihood of right-censored, possibly left-truncated times.
 
     Parameters
@@ -144,14 +144,6 @@ class CoxLoss(AbstractLoss):
     def inverse_link(self, f: ArrayLike) -> FloatArray:
         """Hazard relative to the baseline, exp(f)."""
         return np.exp(np.asarray(f, dtype=np.float64))
-
-    def dispersion(self, misfit: float, degrees_of_freedom: float) -> float:
-        """One: the loss is a negative log-likelihood on its own scale."""
-        return 1.0
-
-    def log_normalizer(self, dispersion: float) -> float:
-        """Zero: the loss is the whole negative log-likelihood."""
-        return 0.0
 
     def take(self, rows: ArrayLike) -> Self:
         """Restrict the loss to rows (integer positions or a boolean mask), weights included."""

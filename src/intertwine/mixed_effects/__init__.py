@@ -1,1 +1,19 @@
-"""The exact engine of random effects: posterior, evidence and variance components of several outputs at once."""
+"""The exact engine of random effects: posterior, evidence and variance components of several outputs at once.
+
+Begin with `base`: what every system answers. `choose` picks the algebra that the design allows:
+
+============================ =====================================================================
+no effects                   `least_squares`
+levels that share nothing    `block`, `block_posterior`, `level_rows`, `_block_*`
+one dense covariance         `spectral`, `patterned` (where entries are missing)
+any sum of effects           `sparse`, `sparse_posterior`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
+                             `_elimination_kernels`, `_sparse_cholesky_kernels`
+too many for a factor        `iterative`, `iterative_posterior`, `conjugate_gradients`
+these two share              `row_design`, `gram`, `located_rows`, `henderson_means`
+latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `_subject_kernels`,
+                             `_trend_kernels`; `mean_field`, to compare with
+variances and shapes         `variances`, `variance_search`, `shapes`; of latents `latent_*`, `coefficient_priors`
+how they are searched        `lockstep`, `accelerated_steps`, `scalar_search`
+all                          `factors`, `predicted_mean`
+============================ =====================================================================
+"""

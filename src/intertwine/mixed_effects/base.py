@@ -20,7 +20,7 @@ from typing import NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import Located
+from intertwine.effects.random import AbstractBoundEffect, Located
 
 __all__ = [
     "AbstractDivisible",
@@ -41,6 +41,26 @@ class VarianceComponents(NamedTuple):
 
     noise: Array
     effects: tuple[Array, ...]
+
+    def require_effects(self, effects: Sequence[AbstractBoundEffect], shapes: Sequence[Array]) -> None:
+        """Refuse variances, or shapes, of other effects: kernels trust them.
+
+        Raises
+        ------
+        ValueError
+        """
+        if not len(effects) == len(shapes) == len(self.effects):
+            raise ValueError(
+                f"{len(effects)} effects have {len(shapes)} shapes, {len(self.effects)} variances"
+            )
+        for effect, shape, variance in zip(effects, shapes, self.effects, strict=True):
+            if np.shape(shape) != (len(effect.shape_names),):
+                raise ValueError(f"an effect with the shape {effect.shape_names} is given {np.shape(shape)}")
+            if variance.shape != (len(self.noise), effect.n_basis, effect.n_basis):
+                raise ValueError(
+                    f"the variances of {effect.n_basis} functions, for {len(self.noise)} outcomes, have shape "
+                    f"{variance.shape}"
+                )
 
 
 class AbstractPosterior(abc.ABC):

@@ -27,10 +27,10 @@ from intertwine.mixed_effects.subjects import LatentVariances
 __all__ = [
     "AbstractCoefficientPrior",
     "CauchyPrior",
-    "EffectColumns",
     "GaussianPrior",
     "HorseshoePrior",
     "LaplacePrior",
+    "LearntColumns",
     "horseshoe_precision",
 ]
 
@@ -41,7 +41,7 @@ _LEAP = 5.0  # that the logarithm of the global scale may go at once
 _SMALLEST = 1e-300
 
 
-class EffectColumns(NamedTuple):
+class LearntColumns(NamedTuple):
     """Which columns the effects have whose variances are learnt; other coefficients keep theirs.
 
     Attributes
@@ -61,7 +61,7 @@ class AbstractCoefficientPrior(abc.ABC):
 
     @abc.abstractmethod
     def next_variances(
-        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+        self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         """Variances for the next step; those of the noise and of trends are their moments."""
 
@@ -84,12 +84,12 @@ class GaussianPrior(AbstractCoefficientPrior):
     >>> one, none = np.ones((2, 1)), np.empty((0, 1))
     >>> moments = LatentVariances(np.ones(1), np.array([[1.0], [3.0]]), none, none)
     >>> start = LatentVariances(np.ones(1), one, none, none)
-    >>> GaussianPrior().next_variances(moments, start, EffectColumns((slice(0, 2),)), 5).shared.ravel()
+    >>> GaussianPrior().next_variances(moments, start, LearntColumns((slice(0, 2),)), 5).shared.ravel()
     array([2., 2.])
     """
 
     def next_variances(
-        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+        self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         return LatentVariances(
             moments.noise,
@@ -107,7 +107,7 @@ class LaplacePrior(AbstractCoefficientPrior):
     rate: float = 1.0
 
     def next_variances(
-        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+        self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         shared = variances.shared.copy()
         for part in columns.shared:
@@ -124,7 +124,7 @@ class CauchyPrior(AbstractCoefficientPrior):
     scale: float = 1.0
 
     def next_variances(
-        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+        self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         shared = variances.shared.copy()
         for part in columns.shared:
@@ -139,7 +139,7 @@ class HorseshoePrior(AbstractCoefficientPrior):
     """Whole effects are small, or free, on each axis."""
 
     def next_variances(
-        self, moments: LatentVariances, variances: LatentVariances, columns: EffectColumns, n_subjects: int
+        self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         sums = [moments.shared[part].sum(axis=0) for part in columns.shared]
         sizes = [len(moments.shared[part]) for part in columns.shared]

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from intertwine.effects.by_subject import BoundBySubject, BoundCourse, BySubject
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
 from intertwine.effects.smooth_parts import SmoothPart, smooth_parts
-from intertwine.mixed_effects.coefficient_priors import EffectColumns
+from intertwine.mixed_effects.coefficient_priors import LearntColumns
 from intertwine.mixed_effects.subjects import LatentVariances, SubjectRows, Trend
 
 __all__ = ["EffectPlace", "LatentEffects"]
@@ -140,10 +140,10 @@ class LatentEffects:
         return tuple(parts)
 
     @property
-    def learnt(self) -> EffectColumns:
+    def learnt(self) -> LearntColumns:
         """What `fit_latent_variances` finds variances of; those of trends are always among them."""
         parts = [part for part in self.places if not part.flat]
-        return EffectColumns(
+        return LearntColumns(
             tuple(part.columns for part in parts if part.place == "shared"),
             tuple(part.columns for part in parts if part.place == "own"),
         )

@@ -25,6 +25,9 @@ __all__ = ["FittedLengthScales", "fit_length_scales"]
 Array = NDArray[np.float64]
 
 _STEP = 0.5  # of the logarithm, from the start to the first points that are tried
+_TOLERANCE = 0.1  # of the log evidence
+_ROUNDS = 3
+_MOST_AXES = 8  # those on which effects weigh most against noise
 _STEPS = 30  # of the variances at most, at every trial
 
 
@@ -56,10 +59,6 @@ def fit_length_scales(
     variances: LatentVariances,
     *,
     max_visits: int = 5000,
-    max_axes: int = 8,
-    tolerance: float = 0.1,
-    max_rounds: int = 3,
-    seed: int = 0,
 ) -> FittedLengthScales:
     """Find the length scales that are to be learnt.
 
@@ -74,26 +73,19 @@ def fit_length_scales(
         To begin from.
     max_visits : int, default=5000
         Subjects are drawn until they have as many; one has all of its visits.
-    max_axes : int, default=8
-        Those on which effects weigh most against noise.
-    tolerance : float, default=0.1
-        Of the log evidence.
-    max_rounds : int, default=3
-    seed : int, default=0
-        Of the draw.
     """
-    kept, whose = _some_subjects(subject, max_visits, seed)
+    kept, whose = _some_subjects(subject, max_visits)
     finite = [np.where(np.isinf(field), 0.0, field).sum(axis=0) for field in variances[1:]]
-    axes = np.sort(np.argsort(-np.sum(finite, axis=0) / variances.noise, kind="stable")[:max_axes])
+    axes = np.sort(np.argsort(-np.sum(finite, axis=0) / variances.noise, kind="stable")[:_MOST_AXES])
     few = Sites(sites.mean[np.ix_(kept, axes)], sites.variance[np.ix_(kept, axes)])
     variances = LatentVariances(*(field[..., axes] for field in variances))
-    trials = _Trials(effects, columns.take(kept), whose, few, variances, tolerance)
+    trials = _Trials(effects, columns.take(kept), whose, few, variances)
     bounds = effects.shape_bounds()
     shape = np.clip(np.asarray(start, dtype=np.float64), bounds[:, 0], bounds[:, 1])
     free = [int(j) for j in np.flatnonzero(bounds[:, 1] > bounds[:, 0])]
     bound, converged, n_rounds = np.zeros(len(shape), dtype=np.int64), not free, 0
     value = trials.evidence(shape)
-    while not converged and n_rounds < max_rounds:
+    while not converged and n_rounds < _ROUNDS:
         before = value
         for j in free:
             low, high = np.log(bounds[j])
@@ -103,11 +95,11 @@ def fit_length_scales(
                 low,
                 high,
                 step=_STEP,
-                tolerance=tolerance,
+                tolerance=_TOLERANCE,
             )
             shape[j], bound[j], value = np.exp(found.x), found.bound, found.value
         n_rounds += 1
-        converged = len(free) == 1 or value - before <= tolerance
+        converged = len(free) == 1 or value - before <= _TOLERANCE
     return FittedLengthScales(shape, bound, value, converged)
 
 
@@ -122,20 +114,17 @@ class _Trials:
         subject: NDArray[np.int64],
         sites: Sites,
         variances: LatentVariances,
-        tolerance: float,
     ) -> None:
         self.effects, self.columns, self.subject, self.sites = effects, columns, subject, sites
         self.n_subjects = int(subject.max()) + 1
-        self.variances, self.tolerance = variances, tolerance
+        self.variances = variances
         self._best = -np.inf
 
     def evidence(self, shape: Array) -> float:
         """Of all axes, at the variances that suit these length scales."""
         system = SubjectSystem(self.effects.rows(self.columns, self.subject, self.n_subjects, shape))
         begin, learnt = _positive(self.variances), self.effects.learnt
-        found = fit_latent_variances(
-            system, self.sites, learnt, begin, tolerance=self.tolerance, max_iter=_STEPS
-        )
+        found = fit_latent_variances(system, self.sites, learnt, begin, tolerance=_TOLERANCE, max_iter=_STEPS)
         value = float(found.log_evidence.sum())
         if value > self._best:
             self._best, self.variances = value, found.variances
@@ -148,12 +137,12 @@ class _Trials:
 
 
 def _some_subjects(
-    subject: NDArray[np.int64], max_visits: int, seed: int
+    subject: NDArray[np.int64], max_visits: int
 ) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Rows of some subjects, in their order, and these numbered anew."""
     present, number, counts = np.unique(subject, return_inverse=True, return_counts=True)
     if len(subject) > max_visits:
-        drawn = np.random.default_rng(seed).permutation(len(present))
+        drawn = np.random.default_rng(0).permutation(len(present))
         enough = 1 + int(np.searchsorted(np.cumsum(counts[drawn]), max_visits))
         chosen = np.zeros(len(present), dtype=bool)
         chosen[drawn[: max(enough, 2)]] = True

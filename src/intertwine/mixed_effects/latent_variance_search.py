@@ -7,8 +7,6 @@ v it is ½ (Σ E a² / v − g) / v.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from itertools import count
 from typing import NamedTuple, final
 
 import numpy as np
@@ -17,8 +15,8 @@ from numpy.typing import NDArray
 from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     AbstractCoefficientPrior,
-    EffectColumns,
     GaussianPrior,
+    LearntColumns,
 )
 from intertwine.mixed_effects.lockstep import maximize
 from intertwine.mixed_effects.subject_system import SubjectSystem
@@ -46,13 +44,12 @@ class FittedVariances(NamedTuple):
 def fit_latent_variances(
     system: SubjectSystem,
     sites: Sites,
-    columns: EffectColumns,
+    columns: LearntColumns,
     start: LatentVariances,
     prior: AbstractCoefficientPrior | None = None,
     learn_noise: bool = True,
     tolerance: float = 1e-7,
     max_iter: int = 200,
-    on_iteration: Callable[[int, Array], None] | None = None,
 ) -> FittedVariances:
     """Find the variances of effects, of trends and of the noise.
 
@@ -60,7 +57,7 @@ def fit_latent_variances(
     ----------
     system : SubjectSystem
     sites : Sites
-    columns : EffectColumns
+    columns : LearntColumns
         What has a variance that is learnt; the others keep that of ``start``.
     start : LatentVariances
     prior : AbstractCoefficientPrior, optional
@@ -70,12 +67,10 @@ def fit_latent_variances(
     tolerance : float
         Of the log-evidence that is still expected to be gained; of the relative change of variances for EM steps.
     max_iter : int
-    on_iteration : callable, optional
-        Called with the number of the iteration and the log-evidence of the axes.
     """
     if prior is None or isinstance(prior, GaussianPrior):
         near = _near(sites, columns, start) if learn_noise else start
-        return _Search(system, sites, columns, near, learn_noise).run(tolerance, max_iter, on_iteration)
+        return _Search(system, sites, columns, near, learn_noise).run(tolerance, max_iter)
     sizes = np.cumsum([1, *(len(part) for part in start[1:])])[:-1]
 
     def unpacked(x: Array) -> LatentVariances:
@@ -85,18 +80,15 @@ def fit_latent_variances(
     def step(x: Array) -> Array:
         variances = unpacked(x)
         posterior = system.posterior(sites, variances)
-        if on_iteration is not None:
-            on_iteration(next(counter), posterior.log_evidence)
         new = prior.next_variances(posterior.moments(), variances, columns, system.rows.n_subjects)
         return _packed(new if learn_noise else new._replace(noise=start.noise))
 
-    counter = count()
     x, converged, n_steps = fixed_point(step, _packed(start), _NOTHING**2 * start.noise, tolerance, max_iter)
     variances = unpacked(x)
     return FittedVariances(variances, system.posterior(sites, variances).log_evidence, converged, n_steps)
 
 
-def _near(sites: Sites, columns: EffectColumns, start: LatentVariances) -> LatentVariances:
+def _near(sites: Sites, columns: LearntColumns, start: LatentVariances) -> LatentVariances:
     """The start, or where its noise is wrong by orders of magnitude all of it in the units of the sites."""
     there = np.isfinite(sites.variance)
     n_sites, seen = np.maximum(there.sum(axis=0), 1), np.where(there, sites.mean, 0.0)
@@ -125,7 +117,7 @@ class _Search:
         self,
         system: SubjectSystem,
         sites: Sites,
-        columns: EffectColumns,
+        columns: LearntColumns,
         start: LatentVariances,
         learn_noise: bool,
     ) -> None:
@@ -180,15 +172,13 @@ class _Search:
         value = np.where(good, posterior.log_evidence, -np.inf)
         return value, np.where(good[:, None], gradient, 0.0)
 
-    def run(
-        self, tolerance: float, max_iter: int, on_iteration: Callable[[int, Array], None] | None
-    ) -> FittedVariances:
-        found = maximize(self.evaluate, self.start, self.curvature, tolerance, max_iter, on_iteration)
+    def run(self, tolerance: float, max_iter: int) -> FittedVariances:
+        found = maximize(self.evaluate, self.start, self.curvature, tolerance, max_iter)
         n_iter = int(found.n_iter.max(initial=0))
         everything = np.arange(len(self.start))
         lifted = self._lift(found.x)
         if lifted is not None:
-            again = maximize(self.evaluate, lifted, self.curvature, tolerance, max_iter, on_iteration)
+            again = maximize(self.evaluate, lifted, self.curvature, tolerance, max_iter)
             better = again.value > found.value + tolerance
             x = np.where(better[:, None], again.x, found.x)
             value = np.where(better, again.value, found.value)

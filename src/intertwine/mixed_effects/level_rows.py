@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from itertools import pairwise
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ _PARTS = 16  # into which levels are dealt, whatever the number of threads, so t
 _SMALL = 200_000  # entries that one thread is done with before another has woken up
 
 
+@final
 class LevelRows:
     """Which rows a level has: ``order[starts[j]:starts[j + 1]]``."""
 

@@ -8,7 +8,7 @@ so trials are few, and go no further than the likelihood can tell.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -160,6 +160,7 @@ def cautions(effects: Sequence[AbstractBoundEffect], fit: ShapeFit) -> list[str]
     return said
 
 
+@final
 class _Search:
     """All parameters side by side, as logarithms, and the best fit so far."""
 

@@ -9,6 +9,7 @@ the derivative with respect to Σ tells whether it should have.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -53,6 +54,7 @@ def basis_root(effect: AbstractBoundEffect) -> Array:
     return np.diag(1.0 / scale)
 
 
+@final
 class VarianceSearch:
     """Points (p, d) and the variances that they stand for: log σ² first, then the entries of factors.
 

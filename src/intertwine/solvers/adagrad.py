@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, final
 
-from intertwine.solvers.base import AbstractSolver
-
 __all__ = ["AdaGrad", "AdaGradState", "Point"]
 
 _LAST_SHARE = 0.1  # of the whole descent: while the last passes make up more of it, the run is on its way
@@ -57,7 +55,7 @@ class AdaGradState(NamedTuple):
 
 
 @final
-class AdaGrad(AbstractSolver):
+class AdaGrad:
     """Passes of steps whose lengths shrink with the gradients met so far.
 
     Accepts *streamed* problems: ``visit(point, learning_rate)`` gives the point after one more pass (its argument is
@@ -82,7 +80,7 @@ class AdaGrad(AbstractSolver):
     """
 
     def __init__(self, learning_rate: float, tol: float, patience: int = 3) -> None:
-        super().__init__(tol)
+        self.tol = tol
         self.learning_rate = learning_rate
         self.patience = patience
 

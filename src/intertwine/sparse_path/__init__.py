@@ -1,7 +1,7 @@
 """The sparse path: elastic nets over a linear block and all pairs, with certificates, paths and heredity."""
 
 from intertwine.sparse_path.heredity import StrongHeredity, WeakHeredity, solve_with_heredity
-from intertwine.sparse_path.path import geometric_factors, iterate_path, solve_path, solve_paths
+from intertwine.sparse_path.path import geometric_factors, iterate_path
 from intertwine.sparse_path.problem import SparsePairProblem
 from intertwine.sparse_path.solution import SparseSolution
 
@@ -12,7 +12,5 @@ __all__ = [
     "WeakHeredity",
     "geometric_factors",
     "iterate_path",
-    "solve_path",
-    "solve_paths",
     "solve_with_heredity",
 ]

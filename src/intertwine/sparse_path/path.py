@@ -1,19 +1,16 @@
-"""Paths over decreasing strengths, and many of them at once: the grid times the folds."""
+"""Paths over decreasing strengths."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from os import cpu_count
 
 import numpy as np
 from numpy.typing import NDArray
-from threadpoolctl import threadpool_limits
 
 from intertwine.sparse_path.problem import SparsePairProblem
 from intertwine.sparse_path.solution import SparseSolution
 
-__all__ = ["geometric_factors", "iterate_path", "solve_path", "solve_paths"]
+__all__ = ["geometric_factors", "iterate_path"]
 
 
 def geometric_factors(largest: float, n_factors: int = 32, ratio: float = 0.01) -> NDArray:
@@ -27,13 +24,12 @@ def geometric_factors(largest: float, n_factors: int = 32, ratio: float = 0.01) 
     return largest * np.geomspace(1.0, ratio, n_factors)
 
 
-def solve_path(
+def iterate_path(
     problem: SparsePairProblem,
     factors: Sequence[float] | NDArray,
-    shift: NDArray | None = None,
     tol: float = 1e-8,
-) -> list[SparseSolution]:
-    """Solve a problem at several strengths, each solution the start of the next.
+) -> Iterator[SparseSolution]:
+    """Solve a problem at several strengths, each solution the start of the next; a path may be left early.
 
     Parameters
     ----------
@@ -42,14 +38,12 @@ def solve_path(
     factors : sequence of float
         What to multiply all strengths by, best in decreasing order; see `SparsePairProblem.critical_factor` for the
         one at which the path begins.
-    shift : ndarray of shape (p, p), optional
-        See `SparsePairProblem.solve`.
     tol : float, default=1e-8
         See `SparsePairProblem.solve`.
 
-    Returns
-    -------
-    list of SparseSolution
+    Yields
+    ------
+    SparseSolution
         One for each factor. Each is certified on its own: the path changes the time, not the result.
 
     Examples
@@ -60,63 +54,11 @@ def solve_path(
     >>> X = rng.standard_normal((100, 6))
     >>> loss = SquaredLoss(X[:, 0] * X[:, 1] + 0.1 * rng.standard_normal(100))
     >>> problem = SparsePairProblem(loss, np.ones((100, 1)), [0.0], [0.0], X, pairs_l1=1.0, pairs_l2=0.0)
-    >>> path = solve_path(problem, geometric_factors(problem.critical_factor(), 4, 0.1))
+    >>> path = iterate_path(problem, geometric_factors(problem.critical_factor(), 4, 0.1))
     >>> [len(solution.values) for solution in path]
     [0, 1, 1, 1]
     """
-    return list(iterate_path(problem, factors, shift, tol))
-
-
-def iterate_path(
-    problem: SparsePairProblem,
-    factors: Sequence[float] | NDArray,
-    shift: NDArray | None = None,
-    tol: float = 1e-8,
-) -> Iterator[SparseSolution]:
-    """Solve as `solve_path` does, one solution at a time: for paths that may end early."""
     solution = None
     for factor in factors:
-        solution = problem.scaled(float(factor)).solve(shift, solution, tol)
+        solution = problem.scaled(float(factor)).solve(start=solution, tol=tol)
         yield solution
-
-
-def solve_paths(
-    problems: Sequence[SparsePairProblem],
-    factors: Sequence[float] | NDArray,
-    tol: float = 1e-8,
-    n_jobs: int | None = None,
-) -> list[list[SparseSolution]]:
-    """Solve the paths of several problems in threads: folds from `SparsePairProblem.take`, or other penalties.
-
-    Parameters
-    ----------
-    problems : sequence of SparsePairProblem
-        Problems that do not share memory: each is `taken` or constructed on its own, not `scaled` from another.
-    factors : sequence of float
-        See `solve_path`.
-    tol : float, default=1e-8
-        See `SparsePairProblem.solve`.
-    n_jobs : int, optional
-        Threads; 1 by default, −1 for all processors. With more than one, matrix products in each are held to one
-        thread: two levels of threads would fight for the processors.
-
-    Returns
-    -------
-    list of list of SparseSolution
-        One path for each problem, in order; the same for every ``n_jobs``.
-    """
-    n_threads = min(_n_threads(n_jobs), max(len(problems), 1))
-
-    def path(problem: SparsePairProblem) -> list[SparseSolution]:
-        return solve_path(problem, factors, tol=tol)
-
-    if n_threads == 1:
-        return [path(problem) for problem in problems]
-    with threadpool_limits(limits=1, user_api="blas"), ThreadPoolExecutor(n_threads) as threads:
-        return list(threads.map(path, problems))
-
-
-def _n_threads(n_jobs: int | None) -> int:
-    if n_jobs is None:
-        return 1
-    return n_jobs if n_jobs > 0 else max(1, (cpu_count() or 1) + 1 + n_jobs)

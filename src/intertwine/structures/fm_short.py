@@ -17,6 +17,7 @@ __all__ = ["MOST_ENTRIES", "ShortRows"]
 MOST_ENTRIES = 4  # of a row: partners cost m², running sums m
 
 
+@final
 @dataclass
 class _Targets:
     """What every stored entry's row is to reach, in the order of the columns."""

@@ -1,6 +1,7 @@
 """From what a user passes as X to a matrix of numbers, or an error that says what to do."""
 
 from collections.abc import Sequence
+from numbers import Number
 from typing import Any
 
 import narwhals as nw
@@ -15,10 +16,12 @@ from intertwine.validation.columns import Frame, check_column_order, check_numer
 from intertwine.validation.values import (
     Extremes,
     check_observed,
+    check_spread,
     check_values,
     oversized_values,
     warn_of_idle_columns,
 )
+from intertwine.validation.vectors import is_missing
 from intertwine.validation.wording import columns_where
 
 _INDEX_MAX = np.iinfo(np.int32).max
@@ -32,7 +35,7 @@ def check_features(
     allow_sparse: bool = False,
     dtype: DTypeLike | Sequence[DTypeLike] = (np.float64, np.float32),
     idle: str | None = "their coefficients are 0",
-    alone: str = "only its linear part is fitted",
+    alone: str | None = "only its linear part is fitted",
     min_rows: int | None = None,
     allow_missing: bool = False,
 ) -> NDArray[np.floating[Any]] | sparse.csr_array:
@@ -56,8 +59,8 @@ def check_features(
         Types that are kept; X of another type is converted to the first.
     idle : str or None
         What the warning says becomes of constant columns; None where nothing is warned of.
-    alone : str
-        What the warning says becomes of a single feature.
+    alone : str or None
+        What the warning says becomes of a single feature; None where it is like any other.
     min_rows : int, optional
         By default two in ``fit`` and one in every other method.
     allow_missing : bool, default=False
@@ -112,6 +115,7 @@ def check_features(
         check_observed(extremes, names)
     check_values(extremes, matrix.shape[0], names, allow_missing)
     if reset:
+        check_spread(extremes, names)
         validate_data(estimator, X, reset=True, skip_check_array=True)
         if idle is not None:
             warn_of_idle_columns(extremes, names, idle, alone)
@@ -137,11 +141,25 @@ def _readable(X: Any) -> Any:
         return np.ma.filled(array.astype(np.float64), np.nan)
     if array.dtype.kind in "USMm" or (array.dtype.kind == "O" and _holds_text(array)):
         raise ValueError(f"X holds text or dates (dtype {array.dtype}); convert it to float")
+    if array.dtype.kind == "O":
+        _refuse_objects(array)
     return array
 
 
 def _holds_text(array: NDArray[Any]) -> bool:
     return any(isinstance(value, str | bytes) for value in array.flat)
+
+
+def _refuse_objects(array: NDArray[Any]) -> None:
+    """Name the columns with entries that are neither numbers nor missing."""
+    strange = np.array([not (isinstance(v, Number | np.bool_) or is_missing(v)) for v in array.flat], bool)
+    if strange.any():
+        columns = np.asarray(strange.reshape(array.shape).any(axis=0))
+        kind = type(array.flat[np.flatnonzero(strange)[0]]).__name__
+        raise TypeError(  # in the words that scikit-learn's checks look for
+            f"X holds objects of type {kind!r} in {columns_where(columns, None)}; convert them to float: each "
+            "argument must be a string or a number"
+        )
 
 
 def _values_of(frame: Frame) -> Any:

@@ -11,13 +11,11 @@ from numpy.typing import NDArray
 from intertwine.validation.columns import check_numeric_columns, eager_frame
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.targets import require_target
-from intertwine.validation.values import largest_safe_value
+from intertwine.validation.values import SMALLEST_SPREAD, largest_safe_value
 from intertwine.validation.vectors import finite_numbers, numbers_with_gaps
 from intertwine.validation.wording import rows_where
 
 __all__ = ["Outcomes", "check_outcomes"]
-
-_SMALLEST_SPREAD = 1e-100  # its square is still a number with all its digits
 
 
 class Outcomes(NamedTuple):
@@ -117,6 +115,6 @@ def _checked(column: Any, name: str, reset: bool) -> NDArray[np.float64]:
         raise ValueError(f"nothing is observed of {name}; leave it out")
     if reset and observed.size > 1 and observed.min() == observed.max():
         raise ValueError(f"{name} is {observed[0]:g} in every row, so there is nothing to explain")
-    if reset and observed.size > 1 and np.ptp(observed) < _SMALLEST_SPREAD:
+    if reset and observed.size > 1 and np.ptp(observed) < SMALLEST_SPREAD:
         raise ValueError(f"{name} varies by {np.ptp(observed):.2g}, too little to compute with: rescale it")
     return values

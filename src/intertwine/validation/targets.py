@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 from sklearn.utils.multiclass import check_classification_targets
 
 from intertwine.validation.rows import check_same_rows
-from intertwine.validation.values import largest_safe_value
+from intertwine.validation.values import SMALLEST_SPREAD, largest_safe_value
 from intertwine.validation.vectors import finite_numbers, labels, raveled
 from intertwine.validation.wording import listed, rows_where
 
@@ -33,7 +33,7 @@ def check_regression_target(
     Raises
     ------
     ValueError
-        None, another length, not 1-D, text, NaN, infinity, squares that overflow, one value only.
+        None, another length, not 1-D, text, NaN, infinity, squares that overflow, one value only or nearly so.
     TypeError
         Dates and durations.
 
@@ -53,6 +53,8 @@ def check_regression_target(
     weighted = target if sample_weight is None else target[sample_weight > 0]
     if weighted.size > 1 and weighted.min() == weighted.max():
         raise ValueError(f"y is {weighted[0]:g} in every row, so there is nothing to explain")
+    if weighted.size > 1 and np.ptp(weighted) < SMALLEST_SPREAD:
+        raise ValueError(f"y varies by {np.ptp(weighted):.2g}, too little to compute with: rescale it")
     return target
 
 

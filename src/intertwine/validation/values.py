@@ -7,10 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from intertwine.validation.wording import columns_where
+from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import columns_where, rows_where
 
 #: Level that a table's preprocessing keeps a column for, which is empty as long as no row is of another than the known.
 UNSEEN_LEVEL = "unseen"
+
+SMALLEST_SPREAD = 1e-100  # its square is still a number with all its digits
 
 _IMPUTERS = "impute it first, e.g. with SimpleImputer or make_interaction_pipeline"
 
@@ -109,7 +112,9 @@ def check_values(
         raise oversized_values(columns_where(oversized, names))
 
 
-def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: str, alone: str) -> None:
+def warn_of_idle_columns(
+    extremes: Extremes, names: NDArray[Any] | None, idle: str, alone: str | None
+) -> None:
     """Warn of columns that cannot enter the model: constants, and a single column without a partner.
 
     Parameters
@@ -118,19 +123,19 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
     names : ndarray of str or None
     idle : str
         What becomes of constants.
-    alone : str
-        What becomes of a single column.
+    alone : str or None
+        What becomes of a single column; None where it needs no partner.
 
     Warns
     -----
     UserWarning
     """
     low, high = extremes
-    if low.size == 1:
+    if low.size == 1 and alone is not None:
         warnings.warn(
             f"X has one feature, so there are no pairs; {alone}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=depth_of_caller(),
         )
     constant = low == high
     if names is not None:
@@ -139,7 +144,7 @@ def warn_of_idle_columns(extremes: Extremes, names: NDArray[Any] | None, idle: s
         warnings.warn(
             f"X is constant in {columns_where(constant, names)}; {idle}",
             UserWarning,
-            stacklevel=4,
+            stacklevel=depth_of_caller(),
         )
 
 
@@ -165,6 +170,56 @@ def largest_safe_value(n_values: int) -> float:
     True
     """
     return float((np.finfo(np.float64).max / max(n_values, 1) ** 2) ** 0.25)
+
+
+def require_workable(values: NDArray[np.float64], name: str) -> None:
+    """Refuse numbers of rows that are too large to multiply, or too alike to tell apart once they are squared.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        NaN where one is missing.
+    name : str
+        What messages call it.
+
+    Raises
+    ------
+    ValueError
+
+    Examples
+    --------
+    >>> require_workable(np.array([1.0, 1e300]), "time")
+    Traceback (most recent call last):
+    ...
+    ValueError: time holds values whose products overflow, in rows [1]: rescale it
+    """
+    if (huge := np.abs(values) > largest_safe_value(len(values))).any():
+        raise ValueError(f"{name} holds values whose products overflow, in {rows_where(huge)}: rescale it")
+    there = values[~np.isnan(values)]
+    if len(there) and 0.0 < (spread := np.ptp(there)) < SMALLEST_SPREAD:
+        raise ValueError(f"{name} varies by {spread:.2g}, too little to compute with: rescale it")
+
+
+def check_spread(extremes: Extremes, names: NDArray[Any] | None) -> None:
+    """Refuse columns that vary, but so little that squares of the differences vanish.
+
+    Raises
+    ------
+    ValueError
+        Naming the columns.
+
+    Examples
+    --------
+    >>> check_spread(Extremes.of(np.array([[1.0, 0.0], [2.0, 1e-200]])), None)
+    Traceback (most recent call last):
+    ...
+    ValueError: X varies too little to compute with in columns [1]: rescale them
+    """
+    spread = extremes.high.astype(np.float64) - extremes.low.astype(np.float64)
+    if (narrow := (spread > 0.0) & (spread < SMALLEST_SPREAD)).any():
+        raise ValueError(
+            f"X varies too little to compute with in {columns_where(narrow, names)}: rescale them"
+        )
 
 
 def oversized_values(where: str) -> ValueError:

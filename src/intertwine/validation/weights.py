@@ -10,6 +10,8 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import finite_numbers
 from intertwine.validation.wording import rows_where
 
+_LARGEST_SUM = 1e100  # of weights, whose squares are summed
+
 
 def rows_that_count(X: NDArray[Any], kept: NDArray[np.bool_]) -> NDArray[Any]:
     """Rows of positive weight; the table itself, not a copy, where that is all of them.
@@ -44,7 +46,7 @@ def check_weights(sample_weight: Any, n_rows: int, X: Any = None) -> NDArray[np.
     Raises
     ------
     ValueError
-        Another length, not 1-D, negative, NaN, infinity, all zero, sum beyond float64.
+        Another length, not 1-D, negative, NaN, infinity, all zero, a sum whose square is no number.
 
     Warns
     -----
@@ -74,6 +76,7 @@ def check_weights(sample_weight: Any, n_rows: int, X: Any = None) -> NDArray[np.
         total = weights.sum()
     if total == 0:
         raise ValueError("sample_weight is zero in every row; at least one must be positive")
-    if not np.isfinite(total):
-        raise ValueError("sample_weight sums to infinity; rescale it")
+    if not 1.0 / _LARGEST_SUM < total < _LARGEST_SUM:
+        spelled = f"{total:.2g}" if np.isfinite(total) else "infinity"
+        raise ValueError(f"sample_weight sums to {spelled}; rescale it, e.g. to a mean of one")
     return weights

@@ -1,0 +1,321 @@
+"""Fitted principal components with random effects: what rows, old and new, are told."""
+
+from __future__ import annotations
+
+import abc
+from collections.abc import Sequence
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect, EffectRows, Located
+from intertwine.fitting.factor_rows import factor_posterior
+from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects.pca_bound import system_of_rows
+from intertwine.fitting.random_effects.pca_exact import PCAParameters, level_solution
+from intertwine.fitting.random_effects.rotated_rows import RotatedRows
+from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
+
+__all__ = ["LevelEffects", "ModeEffects", "NoEffects", "PCAModel", "PosteriorEffects"]
+
+Array = NDArray[np.float64]
+
+
+class AbstractKnownEffects(abc.ABC):
+    """What is known of the effects once the rows of a fit have been seen."""
+
+    n_levels: int
+
+    @abc.abstractmethod
+    def at(self, located: Sequence[Located], n_rows: int, n_features: int) -> RowEffects:
+        """Effects at rows."""
+
+    @abc.abstractmethod
+    def terms(self) -> tuple[EffectTerms, ...]:
+        """Coefficients of each effect at its levels."""
+
+    @abc.abstractmethod
+    def to_state(self) -> dict[str, Any]:
+        """Arrays that a file holds."""
+
+
+@final
+class NoEffects(AbstractKnownEffects):
+    """Of a fit without any."""
+
+    n_levels = 0
+
+    def at(self, located, n_rows, n_features):
+        return RowEffects(np.zeros((n_rows, n_features)), np.zeros((n_rows, n_features)))
+
+    def terms(self):
+        return ()
+
+    def to_state(self):
+        return {"kind": "none"}
+
+
+@final
+class LevelEffects(AbstractKnownEffects):
+    """Coefficients of independent levels: of level j of kind k they have the covariance C_k + F_k F_kᵀ.
+
+    C_k is that if the latents were known, feature by feature; F_k what these leave open, which features share. The last
+    kind is that of levels that were not in the fit.
+
+    Parameters
+    ----------
+    mean : ndarray of shape (q + 1, r, p)
+    covariance : ndarray of shape (k + 1, p, r, r)
+    shared : ndarray of shape (k + 1, p, r, f)
+    level_kind : ndarray of int of shape (q + 1,)
+    """
+
+    def __init__(self, mean: Array, covariance: Array, shared: Array, level_kind: NDArray[np.int64]) -> None:
+        self.mean, self.covariance, self.shared, self.kind = mean, covariance, shared, level_kind
+        self.n_levels = len(mean) - 1
+
+    @classmethod
+    def of(cls, rows: RotatedRows, params: PCAParameters) -> LevelEffects:
+        """From the rows and parameters of a fit."""
+        Sigma = params.effects[0]
+        R, a, G_inverse, tall = level_solution(rows, params)
+        turned = np.swapaxes(R, 1, 2)
+        mean = np.einsum("mab,qbm->qam", Sigma, turned[rows.kind] @ a, optimize=True)
+        spread = Sigma @ turned[:, None]  # Σ Rᵀ (k, p, r, r)
+        covariance = Sigma - spread @ G_inverse @ np.swapaxes(spread, 2, 3)
+        shared = spread @ tall
+        return cls(
+            np.concatenate([mean, np.zeros_like(mean[:1])]),
+            np.concatenate([covariance, Sigma[None]]),
+            np.concatenate([shared, np.zeros_like(shared[:1])]),
+            np.append(rows.kind, len(R)),
+        )
+
+    @classmethod
+    def of_levels(cls, params: PCAParameters, mean: Array, roots: Array) -> LevelEffects:
+        """From means (q, r, p) and roots (q, p, r, f) of the covariance of each level."""
+        Sigma = params.effects[0]
+        return cls(
+            np.concatenate([mean, np.zeros_like(mean[:1])]),
+            np.concatenate([np.zeros((len(mean), *Sigma.shape)), Sigma[None]]),
+            np.concatenate([roots, np.zeros_like(roots[:1])]),
+            np.arange(len(mean) + 1),
+        )
+
+    def at(self, located, n_rows, n_features):
+        where = located[0]
+        level = np.where(where.level < 0, len(self.mean) - 1, where.level)
+        kind, z = self.kind[level], where.basis
+        if z is None:
+            variance, shared = self.covariance[:, :, 0, 0][kind], self.shared[:, :, 0]
+            return RowEffects(self.mean[level, 0], variance, shared, kind)
+        mean = np.einsum("ia,iam->im", z, self.mean[level])
+        variance = np.einsum("ia,imab,ib->im", z, self.covariance[kind], z, optimize=True)
+        shared = np.einsum("ia,imaf->imf", z, self.shared[kind])
+        return RowEffects(mean, variance, shared, np.arange(n_rows))
+
+    def terms(self):
+        own = np.einsum("kmaa->kam", self.covariance) + np.sum(self.shared**2, axis=3).transpose(0, 2, 1)
+        return (EffectTerms(self.mean[:-1], own[self.kind[:-1]]),)
+
+    def to_state(self):
+        names = ("mean", "covariance", "shared")
+        return {"kind": "levels", "level_kind": self.kind} | {name: getattr(self, name) for name in names}
+
+
+@final
+class ModeEffects(AbstractKnownEffects):
+    """Levels that share a covariance, by independent modes of mean ê and variance v.
+
+    Variances are exact; that features share what the latents leave open of the modes is left out.
+
+    Parameters
+    ----------
+    mean, variance : ndarray of shape (m, p)
+    modes : ndarray of shape (levels or functions, m)
+        Of what rows are projected on.
+    level_modes : ndarray of shape (q, m)
+    prior : ndarray of shape (p,)
+    """
+
+    def __init__(self, mean: Array, variance: Array, modes: Array, level_modes: Array, prior: Array) -> None:
+        self.mean, self.variance, self.modes = mean, variance, modes
+        self.level_modes, self.prior, self.n_levels = level_modes, prior, len(level_modes)
+
+    @classmethod
+    def of(cls, rows: RotatedRows, params: PCAParameters, modes: Array, level_modes: Array) -> ModeEffects:
+        """From the rows and parameters of a fit."""
+        tau = params.effects[0][:, 0, 0]
+        R, a, G_inverse, tall = level_solution(rows, params)
+        spread = tau * R[:, 0]  # (m, p)
+        shrink = G_inverse[:, :, 0, 0] - np.sum(tall[:, :, 0] ** 2, axis=2)
+        return cls(spread * a[:, 0], tau - spread**2 * shrink, modes, level_modes, tau)
+
+    def at(self, located, n_rows, n_features):
+        where = located[0]
+        modes = self.level_modes if where.projection is None else np.asarray(where.projection @ self.modes)
+        mean, variance = modes @ self.mean, modes**2 @ self.variance
+        if where.extra is not None:
+            variance += where.extra[:, None] * self.prior
+        return RowEffects(mean[where.level], variance[where.level])
+
+    def terms(self):
+        mean, variance = self.level_modes @ self.mean, self.level_modes**2 @ self.variance
+        return (EffectTerms(mean[:, None], variance[:, None]),)
+
+    def to_state(self):
+        names = ("mean", "variance", "modes", "level_modes", "prior")
+        return {"kind": "modes"} | {name: getattr(self, name) for name in names}
+
+
+@final
+class PosteriorEffects(AbstractKnownEffects):
+    """Any effects, as the engine knows them; a file holds the rows, from which they are found once more.
+
+    Parameters
+    ----------
+    left : ndarray of shape (n, p)
+        Rows of the fit less what their latents explain, NaN where an entry is missing.
+    rows : EffectRows
+    system : AbstractGaussianSystem
+        Of these rows.
+    variances : VarianceComponents
+    """
+
+    def __init__(
+        self, left: Array, rows: EffectRows, system: AbstractGaussianSystem, variances: VarianceComponents
+    ) -> None:
+        self.left, self.rows = left, rows
+        self.posterior = system.posterior(np.where(np.isfinite(left), left, 0.0), variances)
+
+    @classmethod
+    def from_state(
+        cls,
+        state: dict[str, Any],
+        bound: Sequence[AbstractBoundEffect],
+        shapes: Sequence[Array],
+        variances: VarianceComponents,
+    ) -> PosteriorEffects:
+        """What `to_state` wrote, solved for once more."""
+        observed = state["observed"]
+        left = np.where(observed, state["left"], np.nan)
+        system = system_of_rows(observed, bound, shapes)
+        return cls(left, EffectRows.restore(state["rows"]), system, variances)
+
+    def at(self, located, n_rows, n_features):
+        return RowEffects(*self.posterior.predict(located, None))
+
+    def terms(self):
+        return tuple(
+            EffectTerms(mean, np.einsum("qmaa->qam", self.posterior.level_covariance(t)))
+            for t, mean in enumerate(self.posterior.effects)
+        )
+
+    def to_state(self):
+        observed = np.isfinite(self.left)
+        left = np.where(observed, self.left, 0.0)
+        return {"kind": "posterior", "left": left, "observed": observed, "rows": self.rows.state()}
+
+
+@final
+class PCAModel(AbstractLatentModel):
+    """A fitted model.
+
+    Parameters
+    ----------
+    params : PCAParameters
+    known : AbstractKnownEffects
+    bound : sequence of AbstractBoundEffect
+    shapes : sequence of ndarray
+        At which the effects are bound.
+    history : dict
+    converged : bool
+    objective : str
+        "exact", or "bound".
+    """
+
+    def __init__(
+        self,
+        params: PCAParameters,
+        known: AbstractKnownEffects,
+        bound: Sequence[AbstractBoundEffect],
+        shapes: Sequence[Array],
+        history: dict[str, list[float]],
+        converged: bool,
+        objective: str,
+    ) -> None:
+        self.params, self.known, self.bound = params, known, tuple(bound)
+        self.shape_values = tuple(shapes)
+        self.history, self.converged, self.objective = history, converged, objective
+        self.noise = params.noise
+        self.variances = VarianceComponents(params.noise, params.effects)
+        self.basis_names = tuple(effect.basis_names for effect in bound)
+        self.shapes = tuple(
+            dict(zip(effect.shape_names, shape.tolist(), strict=True))
+            for effect, shape in zip(bound, shapes, strict=True)
+        )
+
+    @classmethod
+    def from_state(cls, state: dict[str, Any], effects: Sequence[AbstractRandomEffect]) -> PCAModel:
+        """The model that `to_state` wrote; it answers the same to the bit."""
+        params = PCAParameters(**state["params"] | {"effects": tuple(state["params"]["effects"])})
+        shapes, known = tuple(state["shapes"]), dict(state["known"])
+        bound = [effect.restore(own) for effect, own in zip(effects, state["bound"], strict=True)]
+        VarianceComponents(params.noise, params.effects).require_effects(bound, shapes)
+        kind = known.pop("kind")
+        if kind == "posterior":
+            rows = EffectRows.restore(known["rows"])
+            bound = [effect.bind(rows) for effect in effects]
+            variances = VarianceComponents(params.noise, params.effects)
+            found: AbstractKnownEffects = PosteriorEffects.from_state(known, bound, shapes, variances)
+        else:
+            found = _KINDS[kind](**known)
+            known_levels = [] if kind == "none" else [found.n_levels]
+            if known_levels != [effect.n_levels for effect in bound]:
+                raise ValueError(f"{found.n_levels} levels are known, but effects have others")
+        history = {name: values.tolist() for name, values in state["history"].items()}
+        return cls(params, found, bound, shapes, history, state["converged"], state["objective"])
+
+    def row_effects(self, rows: EffectRows) -> RowEffects:
+        located = [
+            effect.locate(rows, shape) for effect, shape in zip(self.bound, self.shape_values, strict=True)
+        ]
+        return self.known.at(located, rows.n_rows, len(self.noise))
+
+    def latent(self, X: Array, at: RowEffects) -> Array:
+        return self._posterior(X, at).mean[:, : self.params.loadings.shape[1]]
+
+    def decode(self, U: Array) -> Array:
+        return self.params.mean + U @ self.params.loadings.T
+
+    def log_density(self, X: Array, at: RowEffects) -> Array:
+        return self._posterior(X, at).log_density
+
+    def decoded_variance(self) -> Array:
+        return np.sum(self.params.loadings**2, axis=1)
+
+    def effect_terms(self) -> tuple[EffectTerms, ...]:
+        return self.known.terms()
+
+    def to_state(self) -> dict[str, Any]:
+        return {
+            "params": self.params._asdict() | {"effects": list(self.params.effects)},
+            "known": self.known.to_state(),
+            "bound": [effect.state() for effect in self.bound],
+            "shapes": list(self.shape_values),
+            "history": {name: np.asarray(values) for name, values in self.history.items()},
+            "converged": self.converged,
+            "objective": self.objective,
+        }
+
+    def _posterior(self, X: Array, at: RowEffects) -> Any:
+        W = self.params.loadings
+        noise = self.noise + at.variance
+        if at.loadings is None:
+            return factor_posterior(X - self.params.mean, noise, W)
+        wide = np.concatenate([np.broadcast_to(W, (len(at.loadings), *W.shape)), at.loadings], axis=2)
+        return factor_posterior(X - self.params.mean, noise, wide[at.kind])
+
+
+_KINDS: dict[str, Any] = {"none": NoEffects, "levels": LevelEffects, "modes": ModeEffects}

@@ -1,0 +1,105 @@
+"""A variational autoencoder with random effects, from rows as an estimator reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect
+from intertwine.fitting.random_effects.latent import LatentRows
+from intertwine.fitting.random_effects.vae_fit import fit_vae
+from intertwine.fitting.random_effects.vae_model import VAEModel
+from intertwine.fitting.random_effects.vae_problem import VAESettings
+from intertwine.fitting.watch import Watch
+from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
+from intertwine.mixed_effects.block import BlockSystem
+from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.variances import start_variances
+from intertwine.resources import require_memory
+
+__all__ = ["fit_random_effects_vae"]
+
+Array = NDArray[np.float64]
+
+_BYTES_OF_AN_ENTRY = 56  # rows, residuals and what the others say in single, a solve in double precision
+_CHEAP_EM_STEPS = 8  # a covariance of several coefficients settles slowly; here a step costs next to nothing
+
+
+def fit_random_effects_vae(
+    rows: LatentRows,
+    effects: Sequence[AbstractRandomEffect],
+    settings: VAESettings,
+    rng: np.random.Generator,
+    watch: Watch,
+    *,
+    refine: bool = True,
+) -> VAEModel:
+    """Fit a variational autoencoder and the random effects beside it.
+
+    Shapes of effects (a length scale, an autocorrelation) are those that fit the features best while f = 0.
+
+    Parameters
+    ----------
+    rows : LatentRows
+    effects : sequence of AbstractRandomEffect
+    settings : VAESettings
+    rng : numpy.random.Generator
+    watch : Watch
+    refine : bool
+        Of the model, see `VAEModel`.
+
+    Returns
+    -------
+    VAEModel
+
+    Raises
+    ------
+    FloatingPointError
+        When the networks diverge.
+    MemoryError
+        Before anything too large is allocated.
+    ValueError
+        When whole groups are asked for of other effects than one with independent levels.
+    """
+    X = rows.X
+    require_memory(
+        _BYTES_OF_AN_ENTRY * X.size, "the fit of X beside its random effects", "a part of the rows"
+    )
+    bound = [effect.bind(rows.effects) for effect in effects]
+    there = np.isfinite(X)
+    observed = None if there.all() else there
+    weights = None if observed is None else observed.astype(np.float64)
+    shapes, system, variances = _at_start(bound, X, weights)
+    level = basis = None
+    if settings.whole_groups:
+        if not isinstance(system, BlockSystem):
+            raise ValueError(
+                "batches='groups' needs one effect whose levels are independent; use batches='rows'"
+            )
+        level, basis = bound[0].level, bound[0].basis
+    if isinstance(system, BlockSystem):
+        settings = settings._replace(n_em_steps=_CHEAP_EM_STEPS)
+    found = fit_vae(X, system, variances, settings, rng, watch, level=level, basis=basis)
+    return VAEModel(found, effects, rows.effects, shapes, observed, settings.beta_effects, refine)
+
+
+def _at_start(
+    bound: Sequence[AbstractBoundEffect], X: Array, weights: Array | None
+) -> tuple[list[Array], AbstractGaussianSystem | None, VarianceComponents]:
+    """Shapes, the system at these, and variances to begin from."""
+    if not bound:
+        return [], None, VarianceComponents(np.nanvar(X, axis=0), ())
+    variances = start_variances(bound, X, None, weights)
+
+    def system_at(shapes: Sequence[Array]) -> AbstractGaussianSystem:
+        return system_for(bound, shapes, None, weights, X.shape[1], restricted=False)
+
+    shapes = [effect.start_shape() for effect in bound]
+    if all(np.ptp(effect.shape_bounds(), axis=1).max(initial=0.0) == 0.0 for effect in bound):
+        return shapes, system_at(shapes), variances
+    from intertwine.mixed_effects.shapes import fit_shapes
+
+    found = fit_shapes(bound, system_at, np.where(np.isfinite(X), X, 0.0), variances)
+    return list(found.shapes), found.system, found.variances

@@ -1,0 +1,204 @@
+"""A fitted variational autoencoder with random effects: what rows, old and new, are told."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from functools import cached_property
+from typing import Any, final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCodes
+from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects.vae_amortised import AmortisedEffects
+from intertwine.fitting.random_effects.vae_fit import FittedVAE
+from intertwine.fitting.random_effects.vae_latents import encoded, log_densities, most_probable, prior_points
+from intertwine.mixed_effects.base import AbstractPosterior, VarianceComponents
+from intertwine.mixed_effects.choose import system_for
+from intertwine.networks import Autoencoder, decode, n_latents
+
+__all__ = ["VAEModel"]
+
+Array = NDArray[np.float64]
+
+_PRIOR_DRAWS = 4096
+
+
+@final
+class VAEModel(AbstractLatentModel):
+    """A fitted model.
+
+    It keeps the residuals of the rows that it was fitted to: from them, effects and their covariance are solved for
+    when they are first asked for, also in a later process.
+
+    Parameters
+    ----------
+    found : FittedVAE
+    effects : sequence of AbstractRandomEffect
+    rows : EffectRows
+        Of the fit.
+    shapes : sequence of ndarray
+        Of each effect.
+    observed : ndarray of bool, shape (n, p), or None
+    beta : float
+        Weight of the effects' divergence in the fit.
+    refine : bool
+        Whether latents are the most probable ones, or the encoder's means.
+    guessed : AmortisedEffects, optional
+        What a second encoder says of the effects; its latents' encoder is shown rows as they are.
+    """
+
+    converged: bool
+
+    def __init__(
+        self,
+        found: FittedVAE,
+        effects: Sequence[AbstractRandomEffect],
+        rows: EffectRows,
+        shapes: Sequence[Array],
+        observed: NDArray[np.bool_] | None,
+        beta: float,
+        refine: bool,
+        guessed: AmortisedEffects | None = None,
+    ) -> None:
+        self.found, self.rows, self.observed = found, rows, observed
+        self.beta, self.refine, self.guessed = beta, refine, guessed
+        self.bound_effects = tuple(effect.bind(rows) for effect in effects)
+        self.shape_values = tuple(shapes)
+        self.variances, self.noise = found.variances, found.variances.noise
+        self.variances.require_effects(self.bound_effects, shapes)
+        self.history, self.converged = found.history, found.converged
+        self.basis_names = tuple(effect.basis_names for effect in self.bound_effects)
+        self.shapes = tuple(
+            dict(zip(effect.shape_names, np.asarray(shape).tolist(), strict=True))
+            for effect, shape in zip(self.bound_effects, shapes, strict=True)
+        )
+
+    @property
+    def n_entries(self) -> Array:
+        """Entries of every feature that were observed, (p,)."""
+        if self.observed is None:
+            return np.full(len(self.noise), float(self.rows.n_rows))
+        return self.observed.sum(axis=0).astype(np.float64)
+
+    @cached_property
+    def posterior(self) -> AbstractPosterior | None:
+        """Of the effects given the rows of the fit; None without effects."""
+        if not self.bound_effects:
+            return None
+        weights = None if self.observed is None else self.observed.astype(np.float64)
+        system = system_for(
+            self.bound_effects, self.shape_values, None, weights, len(self.noise), restricted=False
+        )
+        tempered = self.variances._replace(noise=self.beta * self.noise)
+        return system.posterior(self.found.residual.astype(np.float64), tempered)
+
+    def row_effects(self, rows: EffectRows) -> RowEffects:
+        located = [
+            effect.locate(rows, shape)
+            for effect, shape in zip(self.bound_effects, self.shape_values, strict=True)
+        ]
+        if self.guessed is not None:
+            return RowEffects(*self.guessed.predict(located, self.variances.effects))
+        if self.posterior is None:
+            nothing = np.zeros((rows.n_rows, len(self.noise)))
+            return RowEffects(nothing, nothing)
+        return RowEffects(*self.posterior.predict(located, None))
+
+    def latent(self, X: Array, at: RowEffects) -> Array:
+        if self.guessed is not None:
+            return encoded(self.found.params, *self._in_network_units(X + at.mean, at))
+        find = most_probable if self.refine else encoded
+        return find(self.found.params, *self._in_network_units(X, at))
+
+    def decode(self, U: Array) -> Array:
+        decoded = np.asarray(decode(self.found.params, np.asarray(U, dtype=np.float32)), dtype=np.float64)
+        return decoded * self.found.spread
+
+    def log_density(self, X: Array, at: RowEffects) -> Array:
+        density = log_densities(self.found.params, *self._in_network_units(X, at))
+        return density - np.isfinite(X) @ np.log(self.found.spread)
+
+    def decoded_variance(self) -> Array:
+        return np.var(
+            self.decode(prior_points(_PRIOR_DRAWS, n_latents(self.found.params)).astype(np.float64)), axis=0
+        )
+
+    def effect_terms(self) -> tuple[EffectTerms, ...]:
+        if self.guessed is not None:
+            return self.guessed.terms([effect.n_basis for effect in self.bound_effects])
+        if self.posterior is None:
+            return ()
+        return tuple(
+            EffectTerms(mean, np.einsum("qmaa->qam", self.posterior.level_covariance(t)))
+            for t, mean in enumerate(self.posterior.effects)
+        )
+
+    def _in_network_units(self, X: Array, at: RowEffects) -> tuple[Array, Array]:
+        """Rows and the weights of their entries, zero where nothing was observed."""
+        weight = np.where(np.isfinite(X), self.found.spread**2 / (self.noise + at.variance), 0.0)
+        return X / self.found.spread, weight
+
+    def to_state(self) -> dict[str, Any]:
+        found = self.found
+        return {
+            "networks": found.params.to_state(),
+            "spread": found.spread,
+            "noise": self.noise,
+            "variances": list(self.variances.effects),
+            "residual": found.residual,
+            "bound": found.bound,
+            "start": found.start,
+            "bounds": list(found.bounds),
+            "history": {name: np.asarray(values) for name, values in found.history.items()},
+            "converged": self.converged,
+            "rows": _rows_to_state(self.rows),
+            "shapes": [np.asarray(shape, dtype=float) for shape in self.shape_values],
+            "observed": None if self.observed is None else self.observed.astype(np.uint8),
+            "beta": self.beta,
+            "refine": self.refine,
+            "guessed": None if self.guessed is None else self.guessed.to_state(),
+        }
+
+    @classmethod
+    def from_state(cls, state: Mapping[str, Any], effects: Sequence[AbstractRandomEffect]) -> VAEModel:
+        """The model that ``to_state`` wrote."""
+        found = FittedVAE(
+            Autoencoder.from_state(state["networks"]),
+            state["spread"],
+            VarianceComponents(state["noise"], tuple(state["variances"])),
+            state["residual"],
+            state["bound"],
+            state["start"],
+            tuple(tuple(pair) for pair in state["bounds"]),
+            {name: values.tolist() for name, values in state["history"].items()},
+            state["converged"],
+        )
+        observed = None if state["observed"] is None else state["observed"].astype(bool)
+        return cls(
+            found,
+            effects,
+            _rows_from_state(state["rows"]),
+            state["shapes"],
+            observed,
+            state["beta"],
+            state["refine"],
+            None if state["guessed"] is None else AmortisedEffects(**state["guessed"]),
+        )
+
+
+def _rows_to_state(rows: EffectRows) -> dict[str, Any]:
+    return {
+        "n_rows": rows.n_rows,
+        "keys": [list(key) if isinstance(key, tuple) else key for key in rows.groups],
+        "groups": [group._asdict() for group in rows.groups.values()],
+        "time": rows.time,
+        "coords": rows.coords,
+    }
+
+
+def _rows_from_state(state: Mapping[str, Any]) -> EffectRows:
+    keys = [tuple(key) if isinstance(key, list) else key for key in state["keys"]]
+    groups = [GroupCodes(**group) for group in state["groups"]]
+    return EffectRows(state["n_rows"], dict(zip(keys, groups, strict=True)), state["time"], state["coords"])

@@ -9,45 +9,14 @@ from typing import Annotated, Any
 
 import typer
 
-from intertwine.cli.given import family_of, pose_file, require_folder, roles_of
+from intertwine.cli.given import pose_file, require_folder
 from intertwine.cli.mistakes import Mistake, one_line
-from intertwine.cli.options import (
-    Categorical,
-    Components,
-    Coords,
-    Covariates,
-    Data,
-    Drop,
-    Duplicates,
-    Entry,
-    Event,
-    Folds,
-    Formula,
-    Groups,
-    Implicit,
-    Item,
-    ItemFeatures,
-    Jobs,
-    Measurements,
-    Model,
-    Ordinal,
-    Quick,
-    Scale,
-    Scheduler,
-    Seed,
-    Smooth,
-    Solver,
-    Subject,
-    Sweeps,
-    Target,
-    Task,
-    Time,
-    User,
-    UserFeatures,
-)
+from intertwine.cli.options import AsGiven, Data, Folds, Jobs, Minutes, Model, Models, Quick, Scheduler, Seed
+from intertwine.cli.plan import Plan, minutes_of
 from intertwine.cli.recommend import recommend
 from intertwine.cli.reproduce import reproduce
 from intertwine.cli.show import Screen
+from intertwine.cli.table_options import TableOptions, spread, with_table_options
 
 __all__ = ["application", "run"]
 
@@ -98,35 +67,12 @@ def _main(
 
 
 @application.command()
+@with_table_options
 @_friendly
 def fit(
     data: Data,
-    target: Target = None,
-    time: Time = None,
-    event: Event = None,
-    entry: Entry = None,
-    task: Task = "auto",
-    drop: Drop = None,
-    categorical: Categorical = None,
+    given: TableOptions,
     model: Model = "interactions",
-    components: Components = None,
-    ordinal: Ordinal = False,
-    sweeps: Sweeps = None,
-    user: User = None,
-    item: Item = None,
-    user_features: UserFeatures = None,
-    item_features: ItemFeatures = None,
-    implicit: Implicit = False,
-    solver: Solver = None,
-    scale: Scale = None,
-    duplicates: Duplicates = None,
-    groups: Groups = None,
-    coords: Coords = None,
-    formula: Formula = None,
-    subject: Subject = None,
-    covariates: Covariates = None,
-    measurements: Measurements = None,
-    smooth: Smooth = None,
     scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
@@ -159,28 +105,7 @@ def fit(
     screen = Screen()
     require_folder(output)
     require_folder(report)
-    roles = roles_of(target, time, event, entry, task, drop, categorical)
-    family = family_of(
-        model,
-        n_components=components,
-        ordinal=ordinal or None,
-        max_iter=sweeps,
-        user=user,
-        item=item,
-        user_features=user_features,
-        item_features=item_features,
-        implicit=implicit or None,
-        solver=solver,
-        rating_scale=scale,
-        duplicates=duplicates,
-        groups=groups,
-        coords=coords,
-        formula=formula,
-        subject=subject,
-        covariates=covariates,
-        measurements=measurements,
-        smooth=smooth,
-    )
+    roles, family = given.roles, given.family(model)
     if scheduler is not None:
         from intertwine.cli.cluster_fit import fit_on_cluster
 
@@ -193,13 +118,14 @@ def fit(
     describe(problem, screen)
     fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
     screen.findings(fitted.estimator)
+    fitted.save(output)  # before anything else can fail
     if report is not None:
         fitted.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         screen.scores(fitted.comparison)
         fitted.by_unit = compare_by_unit(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         if fitted.by_unit is not None:
             screen.scores(fitted.by_unit, f"new {problem.family.units}")
-    fitted.save(output)
+        fitted.save(output)
     screen.say(f"model: {output}")
     if report is not None:
         study = study_of(fitted, problem, title=data.stem, n_bootstrap=10 if quick else 30)
@@ -246,88 +172,40 @@ def predict(
 
 
 @application.command()
+@with_table_options
 @_friendly
 def compare(
     data: Data,
-    target: Target = None,
-    time: Time = None,
-    event: Event = None,
-    entry: Entry = None,
-    task: Task = "auto",
-    drop: Drop = None,
-    categorical: Categorical = None,
-    model: Model = "interactions",
-    components: Components = None,
-    ordinal: Ordinal = False,
-    sweeps: Sweeps = None,
-    user: User = None,
-    item: Item = None,
-    user_features: UserFeatures = None,
-    item_features: ItemFeatures = None,
-    implicit: Implicit = False,
-    solver: Solver = None,
-    scale: Scale = None,
-    duplicates: Duplicates = None,
-    groups: Groups = None,
-    coords: Coords = None,
-    formula: Formula = None,
-    subject: Subject = None,
-    covariates: Covariates = None,
-    measurements: Measurements = None,
-    smooth: Smooth = None,
+    given: TableOptions,
+    model: Models = None,
     output: Annotated[
         Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
     ] = None,
+    report: Annotated[
+        Path | None, typer.Option(help="HTML report on all families to write.", show_default=False)
+    ] = None,
     cv: Folds = 5,
     quick: Quick = False,
+    minutes: Minutes = None,
+    as_given: AsGiven = False,
     seed: Seed = 0,
     jobs: Jobs = -1,
 ) -> None:
-    """Score the model beside what one would use instead, all tuned, on the same held-out folds."""
-    import pandas as pd
+    """Say which families of models suit a table, and score them beside what one would use instead, on the same folds.
 
-    from intertwine.cli.reading import write_table_file
-    from intertwine.cli.work import compare_by_unit, compare_problem, describe
+    With one --model, that one alone beside its own baselines.
+    """
+    from intertwine.cli.compare import compare_several, compare_single
 
     screen = Screen()
     require_folder(output)
-    roles = roles_of(target, time, event, entry, task, drop, categorical)
-    family = family_of(
-        model,
-        n_components=components,
-        ordinal=ordinal or None,
-        max_iter=sweeps,
-        user=user,
-        item=item,
-        user_features=user_features,
-        item_features=item_features,
-        implicit=implicit or None,
-        solver=solver,
-        rating_scale=scale,
-        duplicates=duplicates,
-        groups=groups,
-        coords=coords,
-        formula=formula,
-        subject=subject,
-        covariates=covariates,
-        measurements=measurements,
-        smooth=smooth,
-    )
-    problem = pose_file(data, roles, family)
-    describe(problem, screen)
-    comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
-    screen.scores(comparison)
-    frames = [pd.DataFrame(comparison.fold_frame)]
-    by_unit = compare_by_unit(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
-    if by_unit is not None:
-        screen.scores(by_unit, f"new {problem.family.units}")
-        frames = [
-            frames[0].assign(held_out="rows"),
-            pd.DataFrame(by_unit.fold_frame).assign(held_out=problem.family.units),
-        ]
-    if output is not None:
-        write_table_file(pd.concat(frames, ignore_index=True), output)
-        screen.say(f"scores: {output}")
+    require_folder(report)
+    models = spread(model)
+    plan = Plan(cv, quick, seed, jobs, minutes_of(minutes, quick))
+    if len(models) == 1 and report is None:
+        compare_single(data, given, models[0], screen, plan, output)
+    else:
+        compare_several(data, given, models, screen, plan, output, report, propose=not as_given)
 
 
 @application.command()

@@ -8,24 +8,13 @@ from typing import Any, final
 import pandas as pd
 
 from intertwine.cli.id_columns import as_kind, kind_of, refuse_gaps
-from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import require_columns
-from intertwine.cli.problem import is_number, refuse_dates
+from intertwine.cli.problem import is_number, refuse_dates, require_column
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare.from_table import Beside
 
-__all__ = ["EffectColumns", "require_column", "require_columns_of", "role_mistakes"]
-
-
-def require_column(table: pd.DataFrame, name: str) -> None:
-    """Refuse the name of a column that is not there.
-
-    Raises
-    ------
-    Mistake
-    """
-    if name not in table.columns:
-        raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
+__all__ = ["EffectColumns", "require_columns_of", "role_mistakes"]
 
 
 def require_columns_of(table: pd.DataFrame, beside: Beside, others: Sequence[str]) -> None:

@@ -8,11 +8,11 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from intertwine.cli.effect_columns import require_column, role_mistakes
+from intertwine.cli.effect_columns import role_mistakes
 from intertwine.cli.id_columns import kind_of
 from intertwine.cli.longitudinal_preparation import LongitudinalPreparation, refuse_no_numbers
 from intertwine.cli.mistakes import Mistake, did_you_mean
-from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dates
+from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dates, require_column
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import ForecastTask, LongitudinalFamily
 from intertwine.compare.visits_from_table import VisitColumns

@@ -4,26 +4,25 @@ from __future__ import annotations
 
 import re
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, final
 
 import pandas as pd
 
 from intertwine.cli.effect_columns import (
     EffectColumns,
-    require_column,
     require_columns_of,
     role_mistakes,
 )
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, features_of, is_number, numbers_of
+from intertwine.cli.problem import Problem, complete_rows, features_of, is_number, numbers_of, require_column
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import MixedModelFamily, RegressionTask
 from intertwine.compare.from_table import Beside
 from intertwine.compare.treatment import TreatmentColumns
 
-__all__ = ["MixedPreparation", "outcomes_of", "pose_mixed"]
+__all__ = ["MixedPreparation", "named_in", "outcomes_of", "pose_mixed"]
 
 
 def pose_mixed(table: pd.DataFrame, *, roles: dict[str, Any], family: MixedModelFamily) -> Problem:
@@ -113,20 +112,22 @@ def _pose_formula(
     from intertwine.estimators.formula_terms import parse_formula
 
     assert family.formula is not None
-    given = [name for name in ("target", "time") if roles[name] is not None]
-    if given or family.groups:
-        raise Mistake(
-            f"the formula names outcome, fixed effects, times and groups: leave out "
-            f"{', '.join(f'--{name}' for name in [*given, *(['groups'] if family.groups else [])])}"
-        )
     terms = parse_formula(family.formula)
     if not terms.outcome:
         raise Mistake(f"the formula {family.formula!r} names no outcome: write 'y ~ …'")
     groups = list(dict.fromkeys(name for term in terms.random for name in term.group))
+    # a family that was posed before, as a report on a model has it, names the groups of its formula
+    given = [name for name in ("target", "time") if roles[name] is not None]
+    given += ["groups"] if set(family.groups) - set(groups) else []
+    if given:
+        raise Mistake(
+            "the formula names outcome, fixed effects, times and groups: leave out "
+            + ", ".join(f"--{name}" for name in given)
+        )
     if not groups and not family.coords:
         raise Mistake(f"the formula {family.formula!r} has no random term, such as (1 | g)")
     chosen = family.posed(groups=groups)
-    named = [name for name in table.columns if _is_in(name, family.formula)]
+    named = named_in(family.formula, table.columns)
     require_columns_of(table, chosen.beside, [])
     table = complete_rows(
         table[list(dict.fromkeys([*named, *chosen.coords]))], [*named, *chosen.coords], notes
@@ -158,6 +159,17 @@ def _pose_formula(
         notes,
         _summary(X, chosen, features),
     )
+
+
+def named_in(formula: str, columns: Iterable[str]) -> list[str]:
+    """Columns that a formula speaks of.
+
+    Examples
+    --------
+    >>> named_in("log(y) ~ x + (1 | g)", ["y", "x2", "x", "g"])
+    ['y', 'x', 'g']
+    """
+    return [name for name in columns if _is_in(name, formula)]
 
 
 def _is_in(name: str, formula: str) -> bool:

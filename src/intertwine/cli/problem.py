@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
 from intertwine.cli.mistakes import Mistake, did_you_mean
-from intertwine.cli.typos import refuse_typos
+from intertwine.cli.typos import holds_written_dates, refuse_typos
 from intertwine.compare import (
     FAMILIES,
     AbstractFamily,
@@ -34,12 +34,16 @@ __all__ = [
     "numbers_of",
     "pose",
     "refuse_dates",
+    "require_column",
+    "split_event",
+    "task_for",
 ]
 
 _ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask(), ForecastTask())
 TASKS: dict[str, AbstractTask] = {task.name: task for task in _ALL}
 
 _MOST_LEVELS = 50
+_MOST_SHOWN = 5
 _LEAST_ROWS_A_LEVEL = 2
 
 
@@ -101,9 +105,9 @@ def pose(
         For columns that do not exist, targets that do not suit the task, and columns that cannot be features.
     """
     table = table.rename(columns=str).reset_index(drop=True)
-    event_column, event_value = _split_event(event)
+    event_column, event_value = split_event(event)
     for name in (*drop, *categorical, *(n for n in (target, time, event_column, entry) if n is not None)):
-        _require(table, name)
+        require_column(table, name)
     roles = [name for name in (target, time, event_column, entry) if name is not None]
     if both := [name for name in drop if name in roles]:
         raise Mistake(
@@ -111,12 +115,13 @@ def pose(
         )
     notes: list[str] = []
     ordered = bool(family.settings().get("ordinal"))
-    chosen = _task("classification" if ordered else task, target, time, event_column, table, family)
+    chosen = task_for("classification" if ordered else task, target, time, event_column, table, family)
     if chosen.name not in family.tasks:
         raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
         table = complete_rows(table, [n for n in (time, event_column, entry) if n is not None], notes)
         y = _survival(table, str(time), str(event_column), event_value, entry)
+        notes += _censored(table[str(event_column)], str(event_column), event_value)
     else:
         table = complete_rows(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target), ordered)
@@ -127,7 +132,7 @@ def pose(
     return Problem(X, y, chosen, called, numbers, labels, family, notes)
 
 
-def _split_event(event: str | None) -> tuple[str | None, str | None]:
+def split_event(event: str | None) -> tuple[str | None, str | None]:
     """``status=2`` names the column and the value that is the event."""
     if event is None or "=" not in event:
         return event, None
@@ -135,12 +140,18 @@ def _split_event(event: str | None) -> tuple[str | None, str | None]:
     return column, value
 
 
-def _require(table: pd.DataFrame, name: str) -> None:
+def require_column(table: pd.DataFrame, name: str) -> None:
+    """Refuse the name of a column that is not there.
+
+    Raises
+    ------
+    Mistake
+    """
     if name not in table.columns:
         raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
 
 
-def _task(
+def task_for(
     task: str,
     target: str | None,
     time: str | None,
@@ -148,6 +159,13 @@ def _task(
     table: pd.DataFrame,
     family: AbstractFamily,
 ) -> AbstractTask:
+    """The task that roles and target make.
+
+    Raises
+    ------
+    Mistake
+        For roles that make none, and targets that leave open which it is.
+    """
     if task not in ("auto", *TASKS):
         raise Mistake(f"no task {task!r}; {did_you_mean(task, ['auto', *TASKS])}")
     if time is not None or event is not None or task == "survival":
@@ -228,6 +246,16 @@ def _survival(
     )
 
 
+def _censored(values: pd.Series, name: str, event: str | None) -> list[str]:
+    """What else than the event stands in its column, where that is not one thing: all of it counts as censored."""
+    others = _spelled(values).value_counts().drop(event, errors="ignore")
+    if event is None or len(others) < 2:
+        return []
+    told = ", ".join(f"{level!r} ({n:,})" for level, n in list(others.items())[:_MOST_SHOWN])
+    more = f" and {len(others) - _MOST_SHOWN} more" if len(others) > _MOST_SHOWN else ""
+    return [f"Of {name!r} only {event!r} is the event; {told}{more} count as censored."]
+
+
 def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> NDArray[Any]:
     if task.name == "regression":
         return numbers_of(values, name, ", or --task classification")
@@ -284,6 +312,8 @@ def features_of(
         if name not in categorical:
             as_labels = f"treat it as labels with --categorical {_quoted(name)}"
             refuse_typos(values, name, _if_few(values, as_labels))
+            if holds_written_dates(values):
+                _refuse_as_dates(name, _if_few(values, f", or {as_labels}"))
         if name in categorical or not is_number(values):
             _refuse_levels(values, name, family)
     infinite = [
@@ -310,9 +340,14 @@ def refuse_dates(values: pd.Series, name: str) -> None:
     Mistake
     """
     if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        raise Mistake(
-            f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
-        )
+        _refuse_as_dates(name)
+
+
+def _refuse_as_dates(name: str, otherwise: str = "") -> NoReturn:
+    raise Mistake(
+        f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
+        + otherwise
+    )
 
 
 def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None:

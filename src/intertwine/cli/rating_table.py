@@ -9,9 +9,9 @@ import numpy as np
 import pandas as pd
 
 from intertwine.cli.id_columns import NUMBERS, TEXT, as_kind, kind_of, refuse_gaps, rows_of
-from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of
+from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of, require_column
 from intertwine.compare import AbstractFamily, LatentFactorsFamily, RegressionTask
 
 __all__ = ["RatingPreparation", "pose_ratings"]
@@ -30,7 +30,7 @@ def pose_ratings(table: pd.DataFrame, *, roles: dict[str, Any], family: LatentFa
     table = table.rename(columns=str).reset_index(drop=True)
     target = _target_name(table, roles)
     for name in (*roles["drop"], *family.columns):
-        _require(table, name)
+        require_column(table, name)
     others = [name for name in table.columns if name != target and name not in roles["drop"]]
     if target in family.columns or set(roles["drop"]) & set(family.columns):
         raise Mistake(
@@ -154,13 +154,8 @@ def _target_name(table: pd.DataFrame, roles: dict[str, Any]) -> str:
         raise Mistake(f"--model latent-factors is for regression, not for {roles['task']}")
     if roles["target"] is None:
         raise Mistake("say which column holds the ratings: --target NAME")
-    _require(table, roles["target"])
+    require_column(table, roles["target"])
     return roles["target"]
-
-
-def _require(table: pd.DataFrame, name: str) -> None:
-    if name not in table.columns:
-        raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
 
 
 def _ids(names: list[str], family: LatentFactorsFamily) -> tuple[str, str]:

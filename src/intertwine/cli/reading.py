@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import lzma
+import re
 import sys
+import warnings
+import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
+from pandas.api.types import is_numeric_dtype
 
 from intertwine.cli.mistakes import Mistake
+from intertwine.io import replaced_atomically
 
 __all__ = ["is_named_like_a_table", "read_table_file", "write_table_file"]
 
@@ -18,8 +25,16 @@ _SEPARATORS = {
     "\t": ("tabs", "let its name end in .tsv"),
     ",": ("commas", "let its name end in .csv"),
 }
+_ENOUGH_ROWS = 100  # to see whether rows are as long as the header
 _PARQUET = (".parquet", ".pq")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
+_CODE = r"0[0-9]{2,}"  # 007 is a name; 07 may be a month
+_CODE_IN_FILE = re.compile(rb"(?:^|[,;\t\"\r\n])" + _CODE.encode() + rb"(?:$|[,;\t\"\r\n])")
+_PART_OF_FILE = 1 << 24
+_NONE = "None"  # a gap to whoever wrote numbers with Python, a class to a physician
+_GAPS = ("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null",
+         "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")  # fmt: skip
+_DAMAGE = (EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def read_table_file(path: Path) -> pd.DataFrame:
@@ -48,7 +63,7 @@ def read_table_file(path: Path) -> pd.DataFrame:
         raise Mistake(
             f"{path} is not in UTF-8; save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
         ) from error
-    except (pd.errors.EmptyDataError, pd.errors.ParserError, ValueError) as error:
+    except (*_DAMAGE, ValueError) as error:
         raise Mistake(f"{path} cannot be read as {kind[1:]}: {' '.join(str(error).split())}") from error
     if table.shape[0] == 0:
         raise Mistake(f"{path} has a header but no rows")
@@ -66,10 +81,11 @@ def write_table_file(table: pd.DataFrame, path: Path | None) -> None:
     if not path.parent.is_dir():
         raise Mistake(f"there is no folder {path.parent}")
     kind = _kind(path)
-    if kind in _PARQUET:
-        table.to_parquet(path, index=False)
-    else:
-        table.to_csv(path, index=False, sep=_CSV[kind] or ",")
+    with replaced_atomically(path) as new:
+        if kind in _PARQUET:
+            table.to_parquet(new, index=False)
+        else:
+            table.to_csv(new, index=False, sep=_CSV[kind] or ",")
 
 
 def is_named_like_a_table(path: Path) -> bool:
@@ -103,12 +119,76 @@ def _read_csv(path: Path, separator: str | None) -> pd.DataFrame:
     names = header.iloc[0].dropna()
     _refuse_separator(path, names)
     _refuse_repeated(path, names)
-    table = pd.read_csv(path, sep=separator, engine=engine)
-    # A nameless first column of 0, 1, 2, … is the index of whoever wrote the file.
+    table = _in_its_columns(path, separator, engine)
+    table = _with_codes(_with_gaps_of_numbers(table), path, separator, engine)
     first = table.columns[0]
-    if str(first).startswith("Unnamed: 0") and table[first].tolist() == list(range(len(table))):
+    if (str(first).startswith("Unnamed: 0") or first == "rownames") and _counts_rows(table[first]):
         table = table.drop(columns=first)
     return table
+
+
+def _parsed(path: Path, separator: str | None, engine: Any, **how: Any) -> pd.DataFrame:
+    """A table as pandas reads it, but that "None" is a text as well as others."""
+    return pd.read_csv(path, sep=separator, engine=engine, keep_default_na=False, na_values=_GAPS, **how)
+
+
+def _with_gaps_of_numbers(table: pd.DataFrame) -> pd.DataFrame:
+    """Where all but "None" are numbers, "None" is a gap."""
+    for name in table.columns[[not is_numeric_dtype(kind) for kind in table.dtypes]]:
+        none = table[name] == _NONE
+        if none.any():
+            numbers = pd.to_numeric(table[name].where(~none), errors="coerce")
+            if numbers.notna().any() and numbers.notna().equals(table[name].notna() & ~none):
+                table[name] = numbers
+    return table
+
+
+def _with_codes(table: pd.DataFrame, path: Path, separator: str | None, engine: Any) -> pd.DataFrame:
+    """Columns with codes such as 007 as texts: as numbers they would lose their zeros, and two of them could be one."""
+    numbers = [name for name in table.columns if is_numeric_dtype(table[name])]
+    if not numbers or not _may_hold_codes(path):
+        return table
+    texts = _in_its_columns(path, separator, engine, dtype=str)
+    for name in numbers:
+        if texts[name].str.fullmatch(_CODE).any():
+            table[name] = texts[name]
+    return table
+
+
+def _may_hold_codes(path: Path) -> bool:
+    """Whether a field of a file is such a code; true of files that are compressed."""
+    if path.suffix.lower() in _COMPRESSED:
+        return True
+    with path.open("rb") as file:
+        tail = b""
+        while part := file.read(_PART_OF_FILE):
+            if _CODE_IN_FILE.search(tail + part):
+                return True
+            tail = part[-64:]
+    return False
+
+
+def _in_its_columns(path: Path, separator: str | None, engine: Any, **how: Any) -> pd.DataFrame:
+    """A table with values under their names, where rows have more fields than the header.
+
+    Pandas makes an index of the first ones. These are names of rows, which R writes without a heading, and left out;
+    unless lines end in a separator.
+    """
+    table = _parsed(path, separator, engine, **how)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", pd.errors.ParserWarning)  # that rows are longer than the header
+        start = _parsed(path, separator, engine, index_col=False, nrows=_ENOUGH_ROWS, **how)
+        as_read = _parsed(path, separator, engine, nrows=_ENOUGH_ROWS, **how)
+        if as_read.reset_index(drop=True).equals(start):
+            return table
+        if not table.iloc[:, -1].isna().all():
+            return table.reset_index(drop=True)
+        return _parsed(path, separator, engine, index_col=False, **how)
+
+
+def _counts_rows(values: pd.Series) -> bool:
+    """Whether a first column is the index of whoever wrote the file: from 0 in Python, from 1 in R."""
+    return any(values.tolist() == list(range(first, first + len(values))) for first in (0, 1))
 
 
 def _refuse_separator(path: Path, names: pd.Series) -> None:

@@ -8,9 +8,10 @@ from typing import Annotated, Any
 import numpy as np
 import typer
 
-from intertwine.cli.given import require_folder, spread
+from intertwine.cli.given import require_folder
 from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.show import Screen
+from intertwine.cli.table_options import spread
 
 __all__ = ["recommend"]
 

@@ -1,4 +1,4 @@
-"""The command that repeats a paper's experiments."""
+"""The command that repeats the papers' experiments."""
 
 from __future__ import annotations
 
@@ -12,38 +12,66 @@ import typer
 from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.options import Jobs
 from intertwine.cli.show import Screen
+from intertwine.cli.time_left import counting_seconds
 
 __all__ = ["reproduce"]
+
+_ALL = "all"
 
 
 def reproduce(
     name: Annotated[
-        str, typer.Argument(help="Which paper: lit-lvm, llfm, lmm-vae, lmmvae or sslf.", show_default=False)
+        str,
+        typer.Argument(
+            help="Which paper: lit-lvm, llfm, lmm-vae, lmmvae, sslf; or all of them.", show_default=False
+        ),
     ],
     quick: Annotated[
         bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for the page and the measurements; intertwine-NAME.", show_default=False),
+        typer.Option(help="Folder for the pages and the measurements; intertwine-NAME.", show_default=False),
     ] = None,
     jobs: Jobs = -1,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.0, help="Stop a measurement that takes longer, and go on.", show_default=False),
+    ] = None,
 ) -> None:
-    """Repeat a paper's experiments and put our numbers beside its own; run again to go on after an interruption."""
-    from intertwine.reproduce import PAPERS, load_paper, reproduce_paper
+    """Repeat the papers' experiments and judge each of their claims; run again to go on after an interruption."""
+    from intertwine.reproduce import PAPERS, Plan, load_paper, reproduce_papers, stem, write_overview
+    from intertwine.reproduce.overview import all_claims, summary
     from intertwine.reproduce.page import as_markdown
 
-    if name not in PAPERS:
-        raise Mistake(f"no paper {name!r}; {did_you_mean(name, PAPERS)}")
-    screen, paper = Screen(), load_paper(name)
+    if name not in (*PAPERS, _ALL):
+        raise Mistake(f"no paper {name!r}; {did_you_mean(name, [*PAPERS, _ALL])}")
+    screen = Screen()
+    papers = [load_paper(each) for each in (PAPERS if name == _ALL else [name])]
     folder = output or Path(f"intertwine-{name}")
     with ExitStack() as shown:
 
-        def on_plan(left: int, kept: int) -> Callable[[str], None]:
-            if kept:
-                screen.note(f"{kept} measurements of an earlier run in {folder} are kept")
-            return shown.enter_context(screen.counting(f"measuring for {name}", left))
+        def on_plan(plan: Plan) -> Callable[[str, float], None]:
+            if plan.kept:
+                screen.note(f"{plan.kept} measurements of an earlier run in {folder} are kept")
+            return shown.enter_context(
+                counting_seconds(screen.remarks, f"measuring for {name}", plan.left, plan.seconds)
+            )
 
-        found = reproduce_paper(paper, folder, quick=quick, n_jobs=jobs, on_plan=on_plan)
-    screen.say(as_markdown(paper, found, quick=quick))
-    screen.say(f"page: {folder / name}.html")
+        seconds = None if minutes is None else 60.0 * minutes
+        chapters = reproduce_papers(papers, folder, quick=quick, n_jobs=jobs, limit=seconds, on_plan=on_plan)
+    if name == _ALL:
+        command = f"intertwine reproduce {_ALL}{' --quick' * quick}"
+        page = write_overview(chapters, folder, quick=quick, command=command)
+        for chapter in chapters:
+            screen.say(f"{chapter.paper.name}: {summary(chapter.claims)}")
+        screen.say(summary(all_claims(chapters)))
+    else:
+        screen.say(as_markdown(chapters[0], quick=quick))
+        page = (folder / stem(name, quick=quick)).with_suffix(".html")
+    failed = [text for chapter in chapters for text in chapter.failed]
+    for text in failed:
+        screen.note(f"ended in an error: {text}")
+    screen.say(f"page: {page}")
+    if failed:
+        raise typer.Exit(1)

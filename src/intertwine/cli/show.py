@@ -25,9 +25,10 @@ from intertwine.compare import Comparison
 from intertwine.plots._results import columns_of, gives_sizes, variance_shares
 from intertwine.report.words import decimals_of, number, plus_minus, signed, unsigned
 
-__all__ = ["Screen"]
+__all__ = ["Screen", "plain", "table_of"]
 
 _SECONDS_BETWEEN_LINES = 10.0
+_LONGEST_NAME = 40
 
 
 class Screen:
@@ -44,15 +45,15 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line of results."""
-        self.output.print(_plain(text), soft_wrap=True)
+        self.output.print(plain(text), soft_wrap=True)
 
     def note(self, text: str) -> None:
         """Print a remark."""
-        self.remarks.print(f"[dim]note:[/dim] {_plain(text)}", soft_wrap=True)
+        self.remarks.print(f"[dim]note:[/dim] {plain(text)}", soft_wrap=True)
 
     def fail(self, text: str) -> None:
         """Print the one line of a mistake."""
-        self.remarks.print(f"[bold red]error:[/bold red] {_plain(text)}", soft_wrap=True)
+        self.remarks.print(f"[bold red]error:[/bold red] {plain(text)}", soft_wrap=True)
 
     @contextmanager
     def working(self, text: str) -> Iterator[Callable[[str], None]]:
@@ -66,8 +67,8 @@ class Screen:
             return
         columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
         with Progress(*columns, console=self.remarks, transient=True) as progress:
-            line = progress.add_task(_plain(text))
-            yield lambda new: progress.update(line, description=_plain(new))
+            line = progress.add_task(plain(text))
+            yield lambda new: progress.update(line, description=plain(new))
 
     @contextmanager
     def counting(self, text: str, total: int) -> Iterator[Callable[[str], None]]:
@@ -80,10 +81,10 @@ class Screen:
             return
         columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
         with Progress(*columns, console=self.remarks, transient=True) as progress:
-            line = progress.add_task(_plain(text), total=total)
+            line = progress.add_task(plain(text), total=total)
 
             def step(name: str) -> None:
-                progress.update(line, description=_plain(f"{text}: {name}"), advance=1)
+                progress.update(line, description=plain(f"{text}: {name}"), advance=1)
 
             yield step
 
@@ -101,7 +102,7 @@ class Screen:
         return step
 
     def _line(self, text: str) -> None:
-        self.remarks.print(f"[dim]{_plain(text)}[/dim]", soft_wrap=True)
+        self.remarks.print(f"[dim]{plain(text)}[/dim]", soft_wrap=True)
 
     @contextmanager
     def collecting_warnings(self) -> Iterator[None]:
@@ -143,24 +144,26 @@ class Screen:
         )
         if not estimator.biases:
             return
-        table = _table("The items rated highest, users being equal")
+        table = table_of("The items rated highest, users being equal")
         for name in ("item", "level", "ratings"):
             table.add_column(name, justify="left" if name == "item" else "right", overflow="fold")
         for i in np.argsort(-level, kind="stable")[:k]:
-            table.add_row(_plain(str(estimator.items_[i])), signed(float(level[i]), 2), f"{counts[i]:,.0f}")
+            table.add_row(
+                plain(_shortened(str(estimator.items_[i]))), signed(float(level[i]), 2), f"{counts[i]:,.0f}"
+            )
         self.output.print(table)
 
     def mixed(self, estimator: Any, k: int = 15) -> None:
         """Print fixed effects and variances of a mixed model."""
         fixed, variances = columns_of(estimator.fixed_effects_), columns_of(estimator.variance_components_)
         outputs = ["output"] if "output" in fixed else []
-        table = _table("Fixed effects")
+        table = table_of("Fixed effects")
         for name in ("term", *outputs):
             table.add_column(name, overflow="fold")
         for name in ("estimate", "s.e.", "z"):
             table.add_column(name, justify="right", no_wrap=True)
         for i in range(min(k, len(fixed["term"]))):
-            names = [_plain(str(fixed[name][i])) for name in ("term", *outputs)]
+            names = [plain(str(fixed[name][i])) for name in ("term", *outputs)]
             estimate, error = float(fixed["estimate"][i]), float(fixed["std_error"][i])
             decimals = decimals_of([error], [estimate])
             table.add_row(
@@ -169,7 +172,7 @@ class Screen:
         self.output.print(table)
         if len(fixed["term"]) > k:
             self.say(f"and {len(fixed['term']) - k} more")
-        table = _table("Variances, and their share of all that is not fixed")
+        table = table_of("Variances, and their share of all that is not fixed")
         for name in ("component", "term", *outputs):
             table.add_column(name, overflow="fold")
         for name in ("variance", "sd", "correlation", "share"):
@@ -190,18 +193,18 @@ class Screen:
                     f"{float(variances['share'][i]):.0%}",
                 ),
             )
-            table.add_row(*map(_plain, names), *values)
+            table.add_row(*map(plain, names), *values)
         self.output.print(table)
 
     def latents(self, estimator: Any, k: int = 15) -> None:
         """Print how the variance of each feature is shared out between latents, effects and noise."""
         features, components, shares = variance_shares(columns_of(estimator.variance_components_))
-        table = _table("Shares of the variance of the features")
+        table = table_of("Shares of the variance of the features")
         table.add_column("feature", overflow="fold")
         for name in components:
-            table.add_column(_plain(name), justify="right", no_wrap=True)
+            table.add_column(plain(name), justify="right", no_wrap=True)
         for name, row in list(zip(features, shares, strict=True))[:k]:
-            table.add_row(_plain(name), *(f"{share:.0%}" for share in row))
+            table.add_row(plain(name), *(f"{share:.0%}" for share in row))
         table.add_row("average", *(f"{share:.0%}" for share in shares.mean(axis=0)), style="bold")
         self.output.print(table)
 
@@ -210,7 +213,7 @@ class Screen:
         columns = columns_of(estimator.explain())
         rank, axes = int(estimator.rank_), int(estimator.n_components)
         self.say(f"effects tell {rank} of {axes} latents from noise; {estimator.n_iter_} epochs")
-        table = _table("Shares of the variance of visits by effect")
+        table = table_of("Shares of the variance of visits by effect")
         table.add_column("effect", overflow="fold")
         for name in ("of latents", "of what is measured", "± s.e."):
             table.add_column(name, justify="right", no_wrap=True)
@@ -219,7 +222,7 @@ class Screen:
         )
         for effect, latent, observed, error in shown:
             cells = ["" if np.isnan(latent) else _percent(latent), _percent(observed), _percent(error)]
-            table.add_row(_plain(str(effect)), *cells)
+            table.add_row(plain(str(effect)), *cells)
         self.output.print(table)
 
     def interactions(self, estimator: Any, k: int = 10) -> None:
@@ -233,7 +236,7 @@ class Screen:
         decimals = decimals_of(errors.tolist(), estimates.tolist())
         # a spline surface has a size and no sign
         value = unsigned if gives_sizes(estimator) else signed
-        table = _table("The largest interactions")
+        table = table_of("The largest interactions")
         table.add_column("pair", overflow="fold")
         groups = [group for group in ("class", "expert") if group in columns]
         for group in groups:
@@ -249,14 +252,14 @@ class Screen:
         for name in shown:
             table.add_column(name, justify="right", no_wrap=True)
         for i, term in enumerate(columns["term"][:k]):
-            names = [str(term)] + [str(columns[name][i]) for name in groups]
-            table.add_row(*map(_plain, names), *(cell(i) for cell in shown.values()))
+            names = [_shortened(str(term))] + [str(columns[name][i]) for name in groups]
+            table.add_row(*map(plain, names), *(cell(i) for cell in shown.values()))
         self.output.print(table)
 
     def scores(self, comparison: Comparison, of: str = "") -> None:
         """Print a comparison, the best model first; `of` says what was held out, where it was no rows at random."""
         folds = f"{comparison.scores.shape[1]} {f'folds of {of}' if of else 'held-out folds'}"
-        table = _table(f"{comparison.task.metric} on {folds}, ± standard error")
+        table = table_of(f"{comparison.task.metric} on {folds}, ± standard error")
         table.add_column("model", no_wrap=True)
         for name in (comparison.task.metric, "difference", "settings", "seconds"):
             table.add_column(name, justify="right", no_wrap=True)
@@ -279,7 +282,7 @@ class Screen:
 
     def _errors(self, comparison: Comparison) -> None:
         """Print how far predictions are off, the best model first."""
-        table = _table("How far off, in the unit of the target, ± standard error")
+        table = table_of("How far off, in the unit of the target, ± standard error")
         table.add_column("model", no_wrap=True)
         for name in comparison.errors:
             table.add_column(name, justify="right", no_wrap=True)
@@ -295,7 +298,8 @@ class Screen:
         self.output.print(table)
 
 
-def _table(title: str) -> Table:
+def table_of(title: str) -> Table:
+    """A table without lines, under its title."""
     return Table(
         title=title,
         title_justify="left",
@@ -307,10 +311,27 @@ def _table(title: str) -> Table:
     )
 
 
+def _shortened(term: str) -> str:
+    """A name or a pair of names, of which long ones lose their middle.
+
+    Examples
+    --------
+    >>> _shortened("user=4 × film=" + "x" * 90)
+    'user=4 × film=xxxxxxxxxxxxxx…xxxxxxxxxxxxxxxxxxxx'
+    """
+    names = term.split(" × ")
+    return " × ".join(
+        name
+        if len(name) <= _LONGEST_NAME
+        else f"{name[: _LONGEST_NAME // 2 - 1]}…{name[-(_LONGEST_NAME // 2) :]}"
+        for name in names
+    )
+
+
 def _percent(share: float) -> str:
     return f"{share:.1%}".replace("-0.0%", "0.0%").replace("-", "−")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Keep square brackets in names from being read as markup."""
     return text.replace("[", "\\[")

@@ -1,4 +1,4 @@
-"""A column of numbers that a typing error has turned into text."""
+"""Columns of numbers and dates that are text in a file: by typing errors, by commas in decimals, or as dates are."""
 
 from __future__ import annotations
 
@@ -6,10 +6,12 @@ import pandas as pd
 
 from intertwine.cli.mistakes import Mistake
 
-__all__ = ["refuse_typos"]
+__all__ = ["holds_written_dates", "refuse_typos"]
 
 _NEARLY_ALL = 0.9
 _MOST_SHOWN = 3
+_WITH_COMMA = r"[-+]?[\d.]*,[\d.,]*\d"
+_DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}([./-])\d{1,2}\1\d{2,4})(?:[T ][\d:.]+.*)?"
 
 
 def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
@@ -39,6 +41,12 @@ def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
     known = values[values.notna()].astype(object)
     numbers = pd.to_numeric(known, errors="coerce")
     wrong = known[numbers.isna()]
+    if len(wrong) and _nearly_all(wrong, _WITH_COMMA) and _nearly_all(known, rf"{_WITH_COMMA}|[-+]?\d[\d.]*"):
+        advice = f", or {otherwise}" if otherwise else ""
+        raise Mistake(
+            f"column {name!r} holds numbers with commas in them ({wrong.iloc[0]!r}); write points in decimals, and "
+            f"nothing between thousands{advice}"
+        )
     if wrong.empty or len(wrong) > (1 - _NEARLY_ALL) * len(known):
         return
     rows = ", ".join(f"{row + 1} ({text!r})" for row, text in wrong.iloc[:_MOST_SHOWN].items())
@@ -48,3 +56,24 @@ def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
         f"column {name!r} holds text in row{'s' if len(wrong) > 1 else ''} {rows}{more} among numbers; "
         f"correct the file{advice}"
     )
+
+
+def holds_written_dates(values: pd.Series) -> bool:
+    """Whether text is dates nearly everywhere; a CSV file has no other ones.
+
+    Examples
+    --------
+    >>> holds_written_dates(pd.Series(["2024-05-03", "2024-05-04 10:00", "03.05.2024"]))
+    True
+    >>> holds_written_dates(pd.Series(["10-12-14", "a"]))
+    False
+    """
+    if pd.api.types.is_numeric_dtype(values) or pd.api.types.is_datetime64_any_dtype(values):
+        return False
+    known = values[values.notna()]
+    return len(known) > 0 and _nearly_all(known, _DATE)
+
+
+def _nearly_all(texts: pd.Series, pattern: str) -> bool:
+    found = texts.astype(str).drop_duplicates().str.strip().str.fullmatch(pattern)
+    return bool(found.mean() >= _NEARLY_ALL)

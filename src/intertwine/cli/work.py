@@ -114,9 +114,12 @@ def compare_by_unit(
         screen.note(str(error))
         return None
     on = f" on new {family.units}"
-    return _compared(
-        problem, _contest(problem, quick, seed), screen, on, splits=splits, random_state=seed, n_jobs=jobs
-    )
+    contest = _contest(problem, quick, seed)
+    try:
+        return _compared(problem, contest, screen, on, splits=splits, random_state=seed, n_jobs=jobs)
+    except ValueError as error:  # what is left may not do for a fit, where one unit has most of the rows
+        screen.note(f"no scores{on}: without some of them a model could not be fitted ({error})")
+        return None
 
 
 def _contest(problem: Problem, quick: bool, seed: int) -> Contest:

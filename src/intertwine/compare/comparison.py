@@ -21,7 +21,7 @@ from intertwine.compare._tuning import settings_tried
 from intertwine.compare.base import AbstractTask, Split
 from intertwine.frames import make_frame
 
-__all__ = ["Comparison", "compare_models"]
+__all__ = ["Comparison", "Outcome", "compare_models", "held_out"]
 
 
 class Comparison:
@@ -111,7 +111,7 @@ class Comparison:
         )
 
     def paired(self, values: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Mean difference of figures (m, folds) to those of the first model, and its corrected standard error."""
+        """Mean difference of `values` (m, folds) to those of the first model, and its corrected standard error."""
         apart = values - values[0]
         n_folds = values.shape[1]
         return apart.mean(axis=1), apart.std(axis=1, ddof=1) * np.sqrt(1 / n_folds + self.test_share)
@@ -183,7 +183,7 @@ def compare_models(
     places = list(product(range(n_splits), range(len(models))))
     estimators = list(models.values())
     outcomes = Parallel(n_jobs, return_as="generator")(
-        delayed(_held_out)(estimators[row], preprocessor, X, y, *splits[fold], task) for fold, row in places
+        delayed(held_out)(estimators[row], preprocessor, X, y, *splits[fold], task) for fold, row in places
     )
     for (fold, row), outcome in zip(places, outcomes, strict=True):
         if on_step is not None:
@@ -216,7 +216,7 @@ def compare_models(
     )
 
 
-class _Outcome(NamedTuple):
+class Outcome(NamedTuple):
     """One model on one fold."""
 
     score: float
@@ -227,7 +227,7 @@ class _Outcome(NamedTuple):
     warnings: set[str]
 
 
-def _held_out(
+def held_out(
     model: Any,
     preprocessor: Any,
     X: Any,
@@ -235,7 +235,7 @@ def _held_out(
     train: NDArray[np.intp],
     test: NDArray[np.intp],
     task: AbstractTask,
-) -> _Outcome:
+) -> Outcome:
     """Fit on the training rows, predict and score the others."""
     steps = [clone(model)] if preprocessor is None else [clone(preprocessor), clone(model)]
     fitted = make_pipeline(*steps)
@@ -252,7 +252,7 @@ def _held_out(
         for warning in caught
         if issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)
     }
-    return _Outcome(
+    return Outcome(
         task.score(y[test], prediction),
         task.errors(y[test], prediction),
         seconds,

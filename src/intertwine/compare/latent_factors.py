@@ -133,8 +133,8 @@ class LatentFactorsFamily(AbstractFamily):
         if fitted.converged_:
             return []
         return [
-            f"{fitted.solver_} stopped after {fitted.n_iter_} iterations before it had settled; predictions of a chain "
-            "suffer little from that, single factors more"
+            f"{fitted.solver_} stopped after {fitted.n_iter_} iterations before it had settled; predictions "
+            "suffer less from that than single factors"
         ]
 
     def contest(

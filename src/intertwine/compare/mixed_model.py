@@ -96,10 +96,11 @@ class MixedModelFamily(AbstractEffectsFamily):
     ) -> Contest:
         """Collect the model, the same without random effects, groups as columns, boosting, and the mean."""
         columns = self.preprocessor(shape)
-        models = {
-            self.title: self.estimator(task, shape, cv=cv, quick=quick, random_state=random_state),
-            FIXED_ALONE: make_pipeline(columns, LinearRegression()),
+        models: dict[str, Any] = {
+            self.title: self.estimator(task, shape, cv=cv, quick=quick, random_state=random_state)
         }
+        if shape.numeric or shape.categorical:  # else there is the mean alone
+            models[FIXED_ALONE] = make_pipeline(columns, LinearRegression())
         choice: dict[str, Any] = {"cv": cv, "random_state": random_state, "scoring": "r2"}
         beside = make_column_transformer(
             (make_pipeline(columns, StandardScaler()), [*shape.numeric, *shape.categorical]),

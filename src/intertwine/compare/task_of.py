@@ -17,6 +17,15 @@ __all__ = ["task_of"]
 def task_of(estimator: Any) -> AbstractTask:
     """Return the task of a fitted or unfitted interaction estimator.
 
+    Parameters
+    ----------
+    estimator : estimator
+
+    Returns
+    -------
+    AbstractTask
+        Survival where it predicts survival functions, else classification or regression.
+
     Examples
     --------
     >>> from sklearn.linear_model import Ridge

@@ -8,11 +8,12 @@ in grey), and the displays add a glyph or a filled/hollow marker on top.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 __all__ = ["DARK", "LIGHT", "Palette", "new_axes", "require_matplotlib"]
 
 
+@final
 @dataclass(frozen=True)
 class Palette:
     """The colours of one surrounding.

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import columns_of, require_factors
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["ErrorByActivityDisplay"]
 
@@ -17,7 +18,8 @@ _LOOKS = (("o", "-"), ("s", (0, (5, 2))))  # of users and of items
 _FEWEST = 20  # ratings in a group that is shown
 
 
-class ErrorByActivityDisplay:
+@final
+class ErrorByActivityDisplay(AbstractDisplay):
     """Root mean squared error by the number of ratings of the user, and of the item, with standard errors.
 
     Parameters
@@ -142,9 +144,7 @@ class ErrorByActivityDisplay:
         """Size in inches of a figure of its own."""
         return (4.8, 3.3)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         for place, side in enumerate(dict.fromkeys(self.side)):
             these = self.side == side
             marker, line = _LOOKS[place % len(_LOOKS)]
@@ -171,7 +171,6 @@ class ErrorByActivityDisplay:
         self.ax_.xaxis.set_major_formatter(lambda value, _: f"{value:,.0f}")
         self.ax_.set(xlabel="number of ratings", ylabel="root mean squared error")
         self.ax_.legend(fontsize="small", loc="best")
-        return self
 
 
 def _groups(

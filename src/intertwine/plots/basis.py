@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.waves import WaveRule, waves
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["BasisDisplay"]
 
@@ -20,7 +21,8 @@ _FLOOR = 1e-4
 _STYLES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (5, 1.5, 1, 1.5)))
 
 
-class BasisDisplay:
+@final
+class BasisDisplay(AbstractDisplay):
     """Share of a smooth effect's prior variance that is missing, by the number of functions; a mark where the fit is.
 
     It is the largest share over the range of the covariate, with the kernel, the length scale and the box of the fit.
@@ -128,9 +130,7 @@ class BasisDisplay:
         """Size in inches of a figure of its own."""
         return (6.6, 3.2)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         self.ax_.axhspan(_TOO_MUCH, 2.0, color=palette.positive, alpha=0.1, linewidth=0)
         for error in sorted({WaveRule.of(kernel).error for kernel in self.kernel}):
             self.ax_.axhline(error, color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
@@ -165,7 +165,6 @@ class BasisDisplay:
         self.ax_.yaxis.set_major_formatter(lambda value, _: f"{100 * value:g}%")
         self.ax_.locator_params(axis="x", integer=True)
         self.ax_.legend(fontsize="small", loc="center left", bbox_to_anchor=(1.0, 0.5), labelspacing=0.8)
-        return self
 
 
 def missing_variance(

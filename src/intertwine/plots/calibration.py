@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import class_column, columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 from intertwine.validation.wording import listed
 
 __all__ = ["CalibrationDisplay", "ObservedPredictedDisplay", "wilson_interval"]
@@ -38,7 +39,8 @@ def wilson_interval(share: Any, count: Any) -> tuple[NDArray[np.float64], NDArra
     return centre - reach, centre + reach
 
 
-class CalibrationDisplay:
+@final
+class CalibrationDisplay(AbstractDisplay):
     """Predicted probability against observed frequency, in bins of equal size, with 95 % intervals.
 
     Parameters
@@ -178,9 +180,7 @@ class CalibrationDisplay:
         """Size in inches of a figure of its own."""
         return (4.4, 4.0)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         self.ax_.plot([0, 1], [0, 1], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         self.ax_.vlines(
             self.predicted, self.lower, self.upper, color=palette.series[0], linewidth=1.3, zorder=2
@@ -197,10 +197,10 @@ class CalibrationDisplay:
             xlabel=f"predicted probability{suffix}",
             ylabel="observed frequency",
         )
-        return self
 
 
-class ObservedPredictedDisplay:
+@final
+class ObservedPredictedDisplay(AbstractDisplay):
     """Observed against predicted values, with the mean observed value in bins of the prediction.
 
     Parameters
@@ -261,9 +261,7 @@ class ObservedPredictedDisplay:
         """Size in inches of a figure of its own."""
         return (4.4, 4.0)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         low = float(min(self.observed.min(), self.predicted.min()))
         high = float(max(self.observed.max(), self.predicted.max()))
         alpha = float(np.clip(60 / np.sqrt(max(self.observed.size, 1)) / 4, 0.12, 0.6))
@@ -297,7 +295,6 @@ class ObservedPredictedDisplay:
         )
         self.ax_.set(xlabel="predicted", ylabel="observed")
         self.ax_.legend(loc="upper left", fontsize="small")
-        return self
 
 
 def _some(n: int) -> NDArray[np.intp]:

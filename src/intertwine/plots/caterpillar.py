@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import require_mixed_model
 from intertwine.plots._labels import shortened
 from intertwine.plots._results import columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["RandomEffectsDisplay"]
 
@@ -18,7 +19,8 @@ _NAMED = 45  # levels up to which each has its name
 _REACH = 1.96
 
 
-class RandomEffectsDisplay:
+@final
+class RandomEffectsDisplay(AbstractDisplay):
     """Estimates of the levels of an effect from the lowest to the highest, ± 1.96 standard errors.
 
     Levels whose bar does not reach zero stand out: filled and blue below, filled and vermillion above; the others are
@@ -132,9 +134,7 @@ class RandomEffectsDisplay:
         named = self.level.size <= _NAMED
         return (4.4, 0.9 + 0.19 * max(self.level.size, 4)) if named else (4.4, 5.6)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         count, place = self.level.size, np.arange(self.level.size)
         half = _REACH * self.std_error
         above, below = self.estimate - half > 0, self.estimate + half < 0
@@ -174,4 +174,3 @@ class RandomEffectsDisplay:
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.spines["left"].set_visible(False)
         self.ax_.set_xlabel(f"{self.title} ± 1.96 standard errors")
-        return self

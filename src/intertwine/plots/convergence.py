@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import asked_of, columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["ConvergenceDisplay"]
 
@@ -33,7 +34,8 @@ _LOOKS = (
 _MARKS = 12  # along a line
 
 
-class ConvergenceDisplay:
+@final
+class ConvergenceDisplay(AbstractDisplay):
     """One quantity of one or several fits, over the work that they took.
 
     Parameters
@@ -150,9 +152,8 @@ class ConvergenceDisplay:
         """Size in inches of a figure of its own."""
         return (4.8, 3.1)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure; the lowest value of each held-out error is marked."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
+        """The lowest value of each held-out error is marked."""
         names = list(dict.fromkeys(self.model))
         for place, name in enumerate(names):
             rows = np.flatnonzero(self.model == name)
@@ -181,7 +182,6 @@ class ConvergenceDisplay:
         if len(names) > 1:
             self.ax_.legend(fontsize="small", loc="best")
         self.ax_.set(xlabel=_CALLED.get(self.by, self.by), ylabel=_CALLED.get(self.quantity, self.quantity))
-        return self
 
 
 def _shown(value: Any, model: Any) -> tuple[float, float]:

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import shortened
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["CovariateEffectsDisplay"]
 
@@ -20,7 +21,8 @@ _MARKERS = ("o", "s", "^", "D")
 _MOST_FEATURES = 9
 
 
-class CovariateEffectsDisplay:
+@final
+class CovariateEffectsDisplay(AbstractDisplay):
     """A panel for each feature: its expected value along a covariate, with bands; a line for each level of another.
 
     Along numbers these are curves, of categories points with bars. Every panel has a scale of its own.
@@ -147,9 +149,8 @@ class CovariateEffectsDisplay:
         beside = 1.1 if self.levels else 0.0
         return (0.8 + 2.15 * n_columns + beside, 0.7 + 1.7 * n_rows)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure; panels share the axis of the covariate."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
+        """Panels share the axis of the covariate."""
         for side in ("left", "bottom"):
             self.ax_.spines[side].set_visible(False)
         self.ax_.set(xticks=[], yticks=[])
@@ -168,7 +169,6 @@ class CovariateEffectsDisplay:
             panel.tick_params(labelsize="x-small", labelbottom=below, length=2)
         if self.levels:
             self._explain(palette)
-        return self
 
     def _draw(self, panel: Any, rows: Any, palette: Palette) -> None:
         names = list(dict.fromkeys(self.value.astype(str).tolist()))

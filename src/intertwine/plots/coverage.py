@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from scipy.stats import norm
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 from intertwine.plots.calibration import wilson_interval
 
 __all__ = ["CoverageDisplay"]
@@ -17,7 +18,8 @@ __all__ = ["CoverageDisplay"]
 _LEVELS = np.array([0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95, 0.99])
 
 
-class CoverageDisplay:
+@final
+class CoverageDisplay(AbstractDisplay):
     """Share of the outcomes inside central predictive intervals, against the share that should be.
 
     Above the diagonal the standard deviations are too large, below it too small.
@@ -100,9 +102,7 @@ class CoverageDisplay:
         """Size in inches of a figure of its own."""
         return (3.9, 3.6)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         self.ax_.plot([0, 1], [0, 1], color=palette.muted, linewidth=0.9, linestyle=(0, (4, 3)), zorder=1)
         self.ax_.errorbar(
             self.level,
@@ -118,4 +118,3 @@ class CoverageDisplay:
         )
         self.ax_.set(xlabel="share that should be inside", ylabel="share inside", xlim=(0, 1), ylim=(0, 1.02))
         self.ax_.set_aspect("equal")
-        return self

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import require_mixed_model, single_outcome
 from intertwine.plots._results import columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["EffectMapDisplay"]
 
@@ -17,7 +18,8 @@ _MARGIN = 0.04  # of the extent of the sites
 _UNSURE = 0.9  # of the largest standard deviation on the map: where rows say next to nothing
 
 
-class EffectMapDisplay:
+@final
+class EffectMapDisplay(AbstractDisplay):
     """What a spatial effect adds at every place of a map, beside its mean over the sites that it was learnt from.
 
     The mean is left out because a smooth field and the intercept share it as they like.
@@ -210,9 +212,7 @@ class EffectMapDisplay:
             return 1.0
         return float(1.0 / max(np.cos(np.radians(np.mean(self.y_grid[[0, -1]]))), 0.1))
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         reach = float(np.nanmax(np.abs(self.estimate), initial=0.0)) or 1.0
         filled = self.ax_.contourf(
             self.x_grid,
@@ -263,7 +263,6 @@ class EffectMapDisplay:
         bar.ax.tick_params(length=0, labelsize="small")
         bar.set_ticks(np.r_[_round_levels(reach), 0.0])
         bar.set_label(self.quantity)
-        return self
 
     def _shape(self) -> float:
         return float(np.ptp(self.y_grid) * self._aspect / max(np.ptp(self.x_grid), 1e-300))

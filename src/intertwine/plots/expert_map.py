@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import draw_labels
 from intertwine.plots._results import asked_of, columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["ExpertMapDisplay"]
 
@@ -19,7 +20,8 @@ _MOST_ROWS = 1500  # drawn; evenly spaced among the others
 _MARKERS = ("o", "s", "^", "D")
 
 
-class ExpertMapDisplay:
+@final
+class ExpertMapDisplay(AbstractDisplay):
     """Rows in a plane, each tied to the middle of the rows that the same expert answers.
 
     The shade of a row is the number of experts that its answer is blended from, in effect; the number beside a middle
@@ -154,9 +156,7 @@ class ExpertMapDisplay:
         """Size in inches of a figure of its own."""
         return (5.0, 4.1)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         n = len(self.xy)
         shown = np.unique(np.linspace(0, n - 1, min(n, _MOST_ROWS)).astype(int))
         color = _apart(self.middles, len(palette.series))
@@ -205,7 +205,6 @@ class ExpertMapDisplay:
             backing=palette.surface,
             weight="bold",
         )
-        return self
 
 
 def _two(names: list[str], pair: Any) -> tuple[str, str | None]:

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import shortened
 from intertwine.plots._results import asked_of, columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["InteractionForestDisplay"]
 
 _LONG_NAME = 24
 
 
-class InteractionForestDisplay:
+@final
+class InteractionForestDisplay(AbstractDisplay):
     """The largest interactions with how sure we are of each.
 
     The thick bar is ± 1.96 standard errors given the latent vectors; the thin bar, where there is one, comes from the
@@ -105,10 +107,8 @@ class InteractionForestDisplay:
         lines = sum(len(label) - 1 for label in self._labels())
         return 4.1, 0.9 + 0.27 * max(len(self.terms), 2) + 0.13 * lines
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
+    def _paint(self, palette: Palette) -> None:
         count = len(self.terms)
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
         colors = np.where(self.estimate >= 0, palette.positive, palette.negative)
         self.ax_.axvline(0.0, color=palette.muted, linewidth=0.8, zorder=0)
         for row in range(count):
@@ -146,7 +146,6 @@ class InteractionForestDisplay:
         self.ax_.tick_params(axis="y", length=0)
         self.ax_.spines["left"].set_visible(False)
         self.ax_.set_xlabel("interaction ± 1.96 standard errors")
-        return self
 
     def _labels(self) -> list[list[str]]:
         """Lines of each name: long pairs take two, so that they leave room for the bars."""

@@ -2,20 +2,22 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._order import cluster_order
 from intertwine.plots._results import asked_of, gives_sizes, leading_features
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["InteractionHeatmapDisplay"]
 
 
-class InteractionHeatmapDisplay:
+@final
+class InteractionHeatmapDisplay(AbstractDisplay):
     """Interactions of a block of features as one triangle of coloured cells.
 
     The colours are centred at 0. Features are ordered so that those with similar partners stand together.
@@ -131,9 +133,7 @@ class InteractionHeatmapDisplay:
         side = float(np.clip(1.5 + 0.23 * len(self.features), 3.0, 9.0))
         return side + 0.3, side
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         from matplotlib.collections import PolyCollection
 
         size = len(self.features)
@@ -166,7 +166,6 @@ class InteractionHeatmapDisplay:
         for spine in self.ax_.spines.values():
             spine.set_visible(False)
         self._add_colorbar(palette)
-        return self
 
     def _write_signs(self, limit: float, palette: Palette) -> None:
         size = len(self.features)

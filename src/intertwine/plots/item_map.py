@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import draw_labels
 from intertwine.plots._results import columns_of, require_factors
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["ItemMapDisplay"]
 
@@ -19,7 +20,8 @@ _ABOVE, _BELOW = "o", "v"  # the average
 _MANY = 200  # points from which on they are drawn as pixels
 
 
-class ItemMapDisplay:
+@final
+class ItemMapDisplay(AbstractDisplay):
     """Items, or users, as points in the plane of two principal factors.
 
     Items that lie in the same direction from the middle are liked by the same users. A point is the larger the more
@@ -206,9 +208,7 @@ class ItemMapDisplay:
         """Size in inches of a figure of its own."""
         return (5.6, 4.6)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         for line in (self.ax_.axhline, self.ax_.axvline):
             line(0, color=palette.faint, linewidth=0.8, zorder=0)
         has_level = bool(np.ptp(self.level) > 0) if self.level.size else False
@@ -260,4 +260,3 @@ class ItemMapDisplay:
             leader=palette.muted,
             backing=palette.surface,
         )
-        return self

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import draw_labels
 from intertwine.plots._results import asked_of, columns_of, leading_features
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 from intertwine.validation.values import is_reserved
 
 __all__ = ["LatentMapDisplay"]
 
 
-class LatentMapDisplay:
+@final
+class LatentMapDisplay(AbstractDisplay):
     """Features as points in the plane of their first two latent axes.
 
     Both axes have the same scale, so that angles (low-rank structures) and distances (distance structures)
@@ -178,9 +180,7 @@ class LatentMapDisplay:
         """Size in inches of a figure of its own."""
         return (4.5, 4.2)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         order = np.argsort(-self.importance, kind="stable")
         named = order[: min(self.n_labels, int(np.sum(self.importance > 0)) or self.n_labels)]
         others = order[len(named) :]
@@ -217,7 +217,6 @@ class LatentMapDisplay:
             leader=palette.muted,
             backing=palette.surface,
         )
-        return self
 
     def _draw_rays(self, named: NDArray[np.intp], palette: Palette) -> None:
         for x, y in self.xy[named]:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import group_labels
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["LatentsDisplay"]
 
@@ -20,7 +21,8 @@ _MANY = 2000  # points from which on they are drawn as pixels
 _OTHERS = "others"
 
 
-class LatentsDisplay:
+@final
+class LatentsDisplay(AbstractDisplay):
     """Rows as points in the plane of two latents, or in strips along one, by group or coloured by a number.
 
     Parameters
@@ -164,9 +166,7 @@ class LatentsDisplay:
         """Size in inches of a figure of its own."""
         return (5.8, 4.2) if self.has_two else (5.8, 1.4 + 0.3 * max(len(self.groups), 3))
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         height = self.y if self.has_two else self._strips()
         look: dict[str, Any] = {
             "s": float(np.clip(4000 / max(self.x.size, 1), 4, 22)),
@@ -206,7 +206,6 @@ class LatentsDisplay:
             self.ax_.set_yticks([-float(place) for place in range(len(ticks))], ticks)
         else:
             self.ax_.set_yticks([])
-        return self
 
     def _draw_groups(self, height: Any, look: dict[str, Any], palette: Palette) -> None:
         labels = None if self.by is None else self.by.astype(str)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import asked_of, columns_of, score_path
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["CoefficientPathDisplay", "PathDisplay"]
 
 
-class PathDisplay:
+@final
+class PathDisplay(AbstractDisplay):
     """Held-out loss (or score) of cross-validation against a hyperparameter, with standard errors.
 
     Values of 0 and infinity stand apart at the two ends of the logarithmic axis.  Where other hyperparameters varied as
@@ -96,9 +98,7 @@ class PathDisplay:
         """Size in inches of a figure of its own."""
         return (4.4, 3.0)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         where, ticks, names = _positions(self.values)
         proper = np.isfinite(self.values) & (self.values > 0)
         error = np.where(np.isfinite(self.std_error), self.std_error, 0.0)
@@ -132,10 +132,10 @@ class PathDisplay:
         self.ax_.set_xticks(ticks, names)
         self.ax_.set(xlabel=self.name, ylabel=self.score_name)
         self.ax_.margins(x=0.06, y=0.15)
-        return self
 
 
-class CoefficientPathDisplay:
+@final
+class CoefficientPathDisplay(AbstractDisplay):
     """Interactions against a hyperparameter, one line for each pair.
 
     Parameters
@@ -230,9 +230,7 @@ class CoefficientPathDisplay:
         """Size in inches of a figure of its own."""
         return (5.6, 3.6)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         where, ticks, names = _positions(self.values)
         last = self.estimates[-1]
         leading = np.argsort(-np.abs(last), kind="stable")[: self.n_labels]
@@ -264,7 +262,6 @@ class CoefficientPathDisplay:
             )
         self.ax_.set_xticks(ticks, names)
         self.ax_.set(xlabel=self.name, ylabel="interaction")
-        return self
 
 
 def _positions(values: NDArray[np.float64]) -> tuple[NDArray[np.float64], list[float], list[str]]:

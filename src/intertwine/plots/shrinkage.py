@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import group_labels, require_mixed_model, single_outcome
 from intertwine.plots._results import columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["ShrinkageDisplay"]
 
 _FEW = 60  # groups up to which each has an arrow
 
 
-class ShrinkageDisplay:
+@final
+class ShrinkageDisplay(AbstractDisplay):
     """Plain group means of what fixed effects leave, against the model's estimates of the same.
 
     On the dashed line a group is taken at its word. Groups of few rows, whose means are mostly chance, are drawn to
@@ -133,9 +135,7 @@ class ShrinkageDisplay:
         """Size in inches of a figure of its own."""
         return (4.8, 3.9)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         reach = 1.06 * max(float(np.max(np.abs(self.mean), initial=0.0)), 1e-12)
         self.ax_.axhline(0, color=palette.faint, linewidth=0.8, zorder=0)
         self.ax_.plot(
@@ -160,4 +160,3 @@ class ShrinkageDisplay:
         self.ax_.set_xlim(-reach, reach)
         self.ax_.set_ylim(-reach, reach)
         self.ax_.set(xlabel="plain mean of the group's rows", ylabel="estimate of the model")
-        return self

@@ -3,22 +3,24 @@
 from __future__ import annotations
 
 from numbers import Integral
-from typing import Any, Self
+from typing import Any, Self, final
 
 import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import feature_names, make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import class_column, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["InteractionSurfaceDisplay"]
 
 _FEW_LEVELS = 4
 
 
-class InteractionSurfaceDisplay:
+@final
+class InteractionSurfaceDisplay(AbstractDisplay):
     """Prediction over a grid of two features, all others at their mean.
 
     Two continuous features give a shaded map with contour lines and the rows of the data as dots. Where one
@@ -146,15 +148,12 @@ class InteractionSurfaceDisplay:
         """Size in inches of a figure of its own."""
         return (3.3, 2.9)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         if self.second_grid.size <= _FEW_LEVELS:
             self._draw_lines(palette)
         else:
             self._draw_map(palette)
         self.ax_.set_xlabel(self.first)
-        return self
 
     def _draw_map(self, palette: Palette) -> None:
         span = float(np.ptp(self.prediction))

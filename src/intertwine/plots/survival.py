@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._kaplan_meier import kaplan_meier
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 from intertwine.validation import check_survival_target
 
 __all__ = ["SurvivalCurvesDisplay", "curve_times", "survival_at"]
@@ -18,7 +19,8 @@ __all__ = ["SurvivalCurvesDisplay", "curve_times", "survival_at"]
 _NAMES = {1: ("all",), 2: ("low risk", "high risk"), 3: ("low risk", "middle", "high risk")}
 
 
-class SurvivalCurvesDisplay:
+@final
+class SurvivalCurvesDisplay(AbstractDisplay):
     """Mean predicted survival curve of each risk group, with the Kaplan–Meier estimate of the same rows.
 
     Parameters
@@ -162,9 +164,7 @@ class SurvivalCurvesDisplay:
         """Size in inches of a figure of its own."""
         return (4.6, 3.6)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         count = len(self.names)
         colors = (
             palette.ordered
@@ -209,7 +209,6 @@ class SurvivalCurvesDisplay:
         self.ax_.legend(loc="lower left", fontsize="small")
         unit = "" if self.unit is None else f" ({self.unit})"
         self.ax_.set(xlim=(0, end), ylim=(0, 1.02), xlabel=f"time{unit}", ylabel="surviving")
-        return self
 
 
 def survival_at(estimator: Any, X: Any, times: NDArray[np.float64]) -> NDArray[np.float64]:

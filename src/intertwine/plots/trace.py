@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._results import asked_of, columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["TraceDisplay"]
 
@@ -21,7 +22,8 @@ _MOST_NAMED = 6
 _CALLED = {"value": "objective"}
 
 
-class TraceDisplay:
+@final
+class TraceDisplay(AbstractDisplay):
     """One quantity against the iterations of a fit, a line for each class, machine or start.
 
     Parameters
@@ -127,9 +129,7 @@ class TraceDisplay:
         """Size in inches of a figure of its own."""
         return (4.6, 2.9)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         names = list(dict.fromkeys(self.series))
         for place, name in enumerate(names):
             rows = self.series == name
@@ -157,7 +157,6 @@ class TraceDisplay:
         if 1 < len(names) <= _MOST_NAMED:
             self.ax_.legend(fontsize="small", loc="best")
         self.ax_.set(xlabel="iteration", ylabel=_CALLED.get(self.quantity, self.quantity))
-        return self
 
     def _write(self, x: float, y: float, text: str, palette: Palette) -> None:
         self.ax_.text(

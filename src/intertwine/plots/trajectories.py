@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import (
     group_labels,
     require_mixed_model,
@@ -15,14 +16,15 @@ from intertwine.plots._groups import (
     single_outcome,
 )
 from intertwine.plots._results import columns_of
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["TrajectoriesDisplay"]
 
 _Z = 1.959964
 
 
-class TrajectoriesDisplay:
+@final
+class TrajectoriesDisplay(AbstractDisplay):
     """Subjects in panels of their own: observed rows, the model's curve with a 95% band, and the population's curve.
 
     The band is of the subject's expected outcome; the population's curve (dashed) is what the model says of a subject
@@ -194,9 +196,8 @@ class TrajectoriesDisplay:
         n_rows, n_columns = self._grid()
         return (0.7 + 1.6 * n_columns, 0.7 + 1.3 * n_rows)
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure; panels share their axes."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
+        """Panels share their axes."""
         for side in ("left", "bottom"):
             self.ax_.spines[side].set_visible(False)
         self.ax_.set(xticks=[], yticks=[])
@@ -215,7 +216,6 @@ class TrajectoriesDisplay:
             panel.set_xlim(self._times())
             below = place + n_columns >= len(self.levels)
             panel.tick_params(labelsize="x-small", labelleft=column == 0, labelbottom=below, length=2)
-        return self
 
     def _draw(self, panel: Any, rows: Any, palette: Palette) -> None:
         for side in ("top", "right"):

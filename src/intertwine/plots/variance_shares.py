@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, final
 
 import numpy as np
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._labels import shortened
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 
 __all__ = ["VarianceSharesDisplay"]
 
@@ -19,7 +20,8 @@ _SMALL = 0.01  # a share below is written in grey: the effect is of no consequen
 _PRINTED = 400  # cells up to which each has its number
 
 
-class VarianceSharesDisplay:
+@final
+class VarianceSharesDisplay(AbstractDisplay):
     """Shares of variance by effect: bars for the model as a whole, a heat map for its axes or its features.
 
     Bars are of the latents (hollow) and of what is observed (filled, with 1.96 standard errors of sampling). Names of
@@ -152,14 +154,11 @@ class VarianceSharesDisplay:
             return (1.9 + 0.52 * len(self.effects), 1.2 + 0.27 * max(len(self.kinds), 2))
         return (5.4, 0.9 + 0.36 * max(len(self.effects), 3))
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
         if self.is_map:
             self._draw_map(palette)
         else:
             self._draw_bars(palette)
-        return self
 
     def _draw_bars(self, palette: Palette) -> None:
         place = -np.arange(len(self.effects), dtype=float)

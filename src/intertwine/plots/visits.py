@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, final
 
 import numpy as np
 from sklearn.utils import _safe_indexing
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.frames import make_frame
+from intertwine.plots._display import AbstractDisplay
 from intertwine.plots._groups import group_labels, shown_levels
 from intertwine.plots._labels import shortened
 from intertwine.plots._results import columns_of, require_method
-from intertwine.plots._style import LIGHT, Palette, new_axes
+from intertwine.plots._style import LIGHT, Palette
 from intertwine.plots._visit_rows import VisitRows, feature_names, first_rows
 
 __all__ = ["VisitsDisplay"]
@@ -20,7 +21,8 @@ __all__ = ["VisitsDisplay"]
 _Z = 1.959964
 
 
-class VisitsDisplay:
+@final
+class VisitsDisplay(AbstractDisplay):
     """Subjects in columns, features in rows: what was measured, what the model expects, and a 95% predictive interval.
 
     Filled dots are measurements that the model was given; hollow ones it was not shown, from the dotted line on. The
@@ -206,9 +208,8 @@ class VisitsDisplay:
         """Size in inches of a figure of its own."""
         return (0.9 + 1.75 * len(self.subjects), 0.8 + 1.35 * len(self.features))
 
-    def plot(self, ax: Any = None, *, palette: Palette = LIGHT) -> Self:
-        """Draw on `ax`, or on a new figure; panels share the axis of time."""
-        self.figure_, self.ax_ = new_axes(ax, self.figsize)
+    def _paint(self, palette: Palette) -> None:
+        """Panels share the axis of time."""
         for side in ("left", "bottom"):
             self.ax_.spines[side].set_visible(False)
         self.ax_.set(xticks=[], yticks=[])
@@ -231,7 +232,6 @@ class VisitsDisplay:
                     panel.set_title(shortened(str(subject), 18), fontsize="small", loc="left", pad=4)
                 if column == 0:
                     panel.set_ylabel(shortened(feature, 16), fontsize="small")
-        return self
 
     def _draw(self, panel: Any, rows: Any, palette: Palette) -> None:
         for side in ("top", "right"):

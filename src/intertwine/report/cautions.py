@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,11 +14,13 @@ from intertwine.report.findings import Findings, tie_trial
 from intertwine.report.study import Study
 from intertwine.report.words import compact, count, listed, number
 
+_MISSING = 0.3  # of the entries of a feature
 _NOTABLE = 0.05  # of a slope; with many rows less is beyond chance, and of no consequence
 
-__all__ = ["Caution", "calibrated", "cautions", "not_causes"]
+__all__ = ["Caution", "calibrated", "cautions", "missing_entries", "not_causes", "preparation"]
 
 
+@final
 @dataclass(frozen=True)
 class Caution:
     """One point: a few words, and what they mean here."""
@@ -34,7 +36,7 @@ def cautions(study: Study, findings: Findings, predictions: dict[str, NDArray[An
         points += [*_collinear(study), *_constant(study)]
         if predictions is not None:
             points += calibrated(study, predictions)
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points += preparation(study)
     points += _weighted(study)
     points.append(
         Caution(
@@ -142,6 +144,26 @@ def _constant(study: Study) -> Iterator[Caution]:
         names = [name for name, is_constant in zip(study.names, constant, strict=True) if is_constant]
         verb = "varies, so its effect is" if len(names) == 1 else "vary, so their effects are"
         yield Caution("Constant columns", f"{listed(names)} never {verb} 0.")
+
+
+def preparation(study: Study) -> list[Caution]:
+    """What was done to the data before."""
+    return [Caution("Data preparation", note) for note in study.notes]
+
+
+def missing_entries(study: Study, known: str) -> list[Caution]:
+    """Features of which much is missing, taken as missing at random given what is `known`."""
+    if study.X is None:
+        return []
+    missing = np.isnan(study.table).mean(axis=0)
+    gaps = [
+        f"{name} ({share:.0%})" for name, share in zip(study.names, missing, strict=True) if share > _MISSING
+    ]
+    if not gaps:
+        return []
+    return [
+        Caution("Missing entries", f"{listed(gaps, limit=5)}: taken as missing at random, given {known}.")
+    ]
 
 
 def not_causes() -> Caution:

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 __all__ = ["calibration_slope", "close_pairs", "proportional_hazards_z"]
 
 _MOST_COLUMNS = 2000
+_CLOSE = 0.9
 
 
-def close_pairs(X: NDArray[np.float64], threshold: float = 0.9) -> list[tuple[int, int, float]]:
-    """Find pairs of columns whose correlation exceeds `threshold` in absolute value, the closest first.
+def close_pairs(X: NDArray[np.float64]) -> list[tuple[int, int, float]]:
+    """Find pairs of columns whose correlation exceeds 0.9 in absolute value, the closest first.
 
     Only the first 2,000 columns are looked at, so that the cost stays bounded.
 
@@ -26,7 +27,7 @@ def close_pairs(X: NDArray[np.float64], threshold: float = 0.9) -> list[tuple[in
     spread = X.std(axis=0)
     scaled = (X - X.mean(axis=0)) / np.where(spread > 0, spread, 1.0)
     correlation = np.triu(scaled.T @ scaled / len(X), 1)
-    rows, columns = np.nonzero(np.abs(correlation) > threshold)
+    rows, columns = np.nonzero(np.abs(correlation) > _CLOSE)
     found = [
         (int(j), int(k), round(float(correlation[j, k]), 12)) for j, k in zip(rows, columns, strict=True)
     ]

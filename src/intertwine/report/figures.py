@@ -32,6 +32,9 @@ __all__ = [
     "pictures_of_pairs",
 ]
 
+_FOLDS = 5  # of predictions, where no comparison has made any
+_PAIRS = 3  # that have a picture
+
 _READING = {
     "low_rank": (
         "Two features that point the same way interact positively, opposite ways negatively, "
@@ -46,7 +49,7 @@ _READING = {
 }
 
 
-def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[Any]] | None:
+def held_out_predictions(study: Study) -> dict[str, NDArray[Any]] | None:
     """Predict every row by a model that did not see it.
 
     The predictions of the nested cross-validation serve where there is one; else the chosen hyperparameters
@@ -58,7 +61,7 @@ def held_out_predictions(study: Study, n_splits: int = 5) -> dict[str, NDArray[A
         return study.comparison.out_of_fold
     task = study.task
     kept: dict[str, NDArray[Any]] = {}
-    for train, test in task.splits(study.y, n_splits, 0):
+    for train, test in task.splits(study.y, _FOLDS, 0):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the whole table they were heard when the model was fitted
             model = clone(study.chosen).fit(study.take(train), study.y[train])
@@ -171,14 +174,14 @@ def pictures_of_interactions(study: Study, findings: Findings) -> list[Picture]:
     return pictures
 
 
-def pictures_of_pairs(study: Study, findings: Findings, k: int = 3) -> list[Picture]:
-    """What each of the `k` largest pairs does together."""
+def pictures_of_pairs(study: Study, findings: Findings) -> list[Picture]:
+    """What each of the largest pairs does together."""
     if not study.has_data or study.y is None:
         return []
     pictures = []
     seen: set[tuple[str, str]] = set()
     for row in findings.interactions:
-        if (row.first, row.second) in seen or row.first == row.second or len(seen) == k:
+        if (row.first, row.second) in seen or row.first == row.second or len(seen) == _PAIRS:
             continue
         seen.add((row.first, row.second))
         names = study.names

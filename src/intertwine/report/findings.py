@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +20,7 @@ _RATE = 0.1
 _LONGEST = 1000
 
 
+@final
 @dataclass(frozen=True)
 class InteractionRow:
     """One pair of features; numbers that are not known are NaN.
@@ -43,6 +44,7 @@ class InteractionRow:
     n_rows: int | None = None
 
 
+@final
 @dataclass(frozen=True)
 class MainEffectRow:
     """One feature on its own."""
@@ -54,6 +56,7 @@ class MainEffectRow:
     z: float
 
 
+@final
 @dataclass(frozen=True)
 class Findings:
     """Everything that the tables and the sentences of one section draw on.
@@ -128,6 +131,7 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
     )
 
 
+@final
 @dataclass(frozen=True)
 class TieTrial:
     """What the search found about the latent tie: held-out losses of the best model without and with one."""
@@ -159,15 +163,14 @@ def tie_trial(estimator: Any) -> TieTrial | None:
     )
 
 
-def discoveries(z: NDArray[np.float64], n_tests: int, rate: float = _RATE) -> int:
-    """Count those of `n_tests` statistics that stand out at a false discovery rate.
+def discoveries(z: NDArray[np.float64], n_tests: int) -> int:
+    """Count those of `n_tests` statistics that stand out at a false discovery rate of 10%.
 
     Parameters
     ----------
     z : (k,) array
         The largest of the statistics in absolute value, k ≤ `n_tests`; the others count as no discovery.
     n_tests : int
-    rate : float, default 0.1
 
     Source: Benjamini and Hochberg (1995).
 
@@ -180,7 +183,7 @@ def discoveries(z: NDArray[np.float64], n_tests: int, rate: float = _RATE) -> in
     if known.size == 0 or n_tests == 0:
         return 0
     p_values = 2 * norm.sf(known)
-    passed = np.flatnonzero(p_values <= rate * np.arange(1, known.size + 1) / n_tests)
+    passed = np.flatnonzero(p_values <= _RATE * np.arange(1, known.size + 1) / n_tests)
     return int(passed[-1]) + 1 if passed.size else 0
 
 

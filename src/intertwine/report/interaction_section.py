@@ -15,15 +15,9 @@ from intertwine.report.figures import (
     pictures_of_pairs,
 )
 from intertwine.report.findings import Findings, find
-from intertwine.report.section import (
-    Section,
-    code_of,
-    facts_of,
-    fit_settings,
-    headline_of,
-    unit_of,
-    versions_of,
-)
+from intertwine.report.fit_code import code_of
+from intertwine.report.pair_section import PairSection, facts_of, unit_of
+from intertwine.report.section import fit_settings, headline_of
 from intertwine.report.study import Study
 from intertwine.report.tables import interaction_table, main_effect_table, score_table
 from intertwine.report.verdict import verdict
@@ -32,7 +26,7 @@ from intertwine.report.words import number
 __all__ = ["interaction_section"]
 
 
-def interaction_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section:
+def interaction_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> PairSection:
     """The section of an interaction estimator."""
     on_step(f"{study.title}: bootstrap" if study.n_bootstrap else study.title)
     findings = find(study)
@@ -41,15 +35,14 @@ def interaction_section(study: Study, identifier: str, on_step: Callable[[str], 
     on_step(f"{study.title}: pictures")
     unit = unit_of(study)
     sentences = verdict(study, findings)
-    return Section(
+    return PairSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=facts_of(study, findings.n_pairs),
         headline=headline_of(study),
         strongest=sentences[-1],
         verdict=sentences,
-        scores=None if study.comparison is None else score_table(study.comparison),
+        scores=score_table(study.comparison),
         fit_pictures=([] if predictions is None else picture_of_fit(study, predictions)),
         interactions=interaction_table(findings, unit, curved=study.curved),
         interaction_pictures=pictures_of_interactions(study, findings) + picture_of_tie(study),
@@ -58,7 +51,7 @@ def interaction_section(study: Study, identifier: str, on_step: Callable[[str], 
         sureness=_sureness(study, findings),
         cautions=cautions(study, findings, predictions),
         code=code_of(study),
-        settings=[fit_settings(study), versions_of(study)],
+        fit=fit_settings(study),
     )
 
 

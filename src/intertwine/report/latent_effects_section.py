@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, final
 
 import numpy as np
 
@@ -12,10 +12,10 @@ from intertwine.compare import CENTRED_PCA, PLAIN_PCA, Comparison
 from intertwine.plots import LatentsDisplay
 from intertwine.plots._groups import group_labels
 from intertwine.plots._results import columns_of, variance_shares
-from intertwine.report.cautions import Caution
-from intertwine.report.mixed_section import effects_code
+from intertwine.report.cautions import Caution, missing_entries, preparation
+from intertwine.report.fit_code import effects_code
 from intertwine.report.picture import Picture, scratch_axes, take_picture
-from intertwine.report.section import fit_settings, headline_of, versions_of
+from intertwine.report.section import AbstractSection, fit_settings, headline_of
 from intertwine.report.study import Study
 from intertwine.report.tables import Table, score_table
 from intertwine.report.words import count, listed, number, plus_minus
@@ -23,59 +23,32 @@ from intertwine.report.words import count, listed, number, plus_minus
 __all__ = ["LatentEffectsSection", "latent_effects_section"]
 
 _MOST_FEATURES = 30
-_MISSING = 0.3  # of the entries of a feature
 
 
-@dataclass(frozen=True)
-class LatentEffectsSection:
-    """Everything that the template shows of a study of latents beside random effects; what is empty is left out.
+@final
+@dataclass(frozen=True, kw_only=True)
+class LatentEffectsSection(AbstractSection):
+    """Latents, and what lies between levels of random effects.
 
     Attributes
     ----------
-    id, title, about : str
-    facts : list of (label, value)
-    headline, strongest : str
-        For the list of studies at the top.
-    verdict : list of str
-    scores, unit_scores : Table or None
-        On rows held out, and on whole groups or regions.
+    unit_scores : Table or None
+        On whole groups or regions.
     unit : str
         What the groups are called.
     components : list of str
         Of the variance of a feature.
     shares : Table
     latent_pictures : list of Picture
-    sureness : list of str
-    sureness_pictures : sequence of Picture
-    cautions : list of Caution
-    code : str
-    settings : list of lists of (label, value)
-    no_scores : str
-        Said where there are no scores.
-    kind : str
-        Which template shows it.
     """
 
-    id: str
-    title: str
-    about: str
-    facts: list[tuple[str, str]]
-    headline: str
-    strongest: str
-    verdict: list[str]
-    scores: Table | None
+    template: ClassVar[str] = "latent_effects.html"
+
     unit_scores: Table | None
     unit: str
     components: list[str]
     shares: Table
     latent_pictures: list[Picture]
-    sureness: list[str]
-    cautions: list[Caution]
-    code: str
-    settings: list[list[tuple[str, str]]]
-    sureness_pictures: Sequence[Picture] = ()
-    no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
-    kind: str = "latent_effects"
 
 
 def latent_effects_section(
@@ -87,15 +60,14 @@ def latent_effects_section(
     average = {name: float(value) for name, value in zip(components, shares.mean(axis=0), strict=True)}
     sentences = _verdict(study, average)
     return LatentEffectsSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=_facts(study, features),
         headline=headline_of(study),
         strongest=sentences[-1] if sentences else "",
         verdict=sentences,
-        scores=None if study.comparison is None else score_table(study.comparison),
-        unit_scores=None if study.by_unit is None else score_table(study.by_unit),
+        scores=score_table(study.comparison),
+        unit_scores=score_table(study.by_unit),
         unit=study.unit,
         components=components,
         shares=_share_table(features, shares),
@@ -103,10 +75,7 @@ def latent_effects_section(
         sureness=_sureness(study),
         cautions=list(_cautions(study, features)),
         code=effects_code(study),
-        settings=[
-            [("components", str(study.estimator.n_components)), *fit_settings(study)],
-            versions_of(study),
-        ],
+        fit=[("components", str(study.estimator.n_components)), *fit_settings(study)],
     )
 
 
@@ -247,20 +216,8 @@ def _sureness(study: Study) -> list[str]:
 
 
 def _cautions(study: Study, features: Sequence[str]) -> Iterator[Caution]:
-    if study.X is not None:
-        missing = np.isnan(study.table).mean(axis=0)
-        gaps = [
-            f"{name} ({share:.0%})"
-            for name, share in zip(study.names, missing, strict=True)
-            if share > _MISSING
-        ]
-        if gaps:
-            yield Caution(
-                "Missing entries",
-                f"{listed(gaps, limit=5)}: taken as missing at random, given what is there of the row and its group.",
-            )
-    for note in study.notes:
-        yield Caution("Data preparation", note)
+    yield from missing_entries(study, "what is there of the row and its group")
+    yield from preparation(study)
     if len(features) <= 2 * study.estimator.n_components:
         yield Caution(
             "Few features",

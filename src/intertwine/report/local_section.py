@@ -9,6 +9,7 @@ import numpy as np
 from intertwine.compare import FACTORIZATION
 from intertwine.report.figures import held_out_predictions
 from intertwine.report.findings import Findings
+from intertwine.report.fit_code import code_of
 from intertwine.report.machine_cautions import local_cautions
 from intertwine.report.machine_figures import (
     picture_of_experts,
@@ -18,14 +19,8 @@ from intertwine.report.machine_figures import (
 )
 from intertwine.report.machine_findings import find_strongest
 from intertwine.report.machine_section import machine_verdict, scale_of_scores
-from intertwine.report.section import (
-    Section,
-    code_of,
-    facts_of,
-    fit_settings,
-    headline_of,
-    versions_of,
-)
+from intertwine.report.pair_section import PairSection, facts_of
+from intertwine.report.section import fit_settings, headline_of
 from intertwine.report.study import Study
 from intertwine.report.tables import interaction_table, score_table
 from intertwine.report.verdict import gain_over
@@ -34,7 +29,7 @@ from intertwine.report.words import count, number, signed
 __all__ = ["local_section"]
 
 
-def local_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section:
+def local_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> PairSection:
     """The section of machines that each answer for a part of the feature space."""
     on_step(f"{study.title}: held-out predictions")
     predictions = held_out_predictions(study)
@@ -43,18 +38,16 @@ def local_section(study: Study, identifier: str, on_step: Callable[[str], None])
     sentences = [*machine_verdict(study, predictions), *_do_experts_help(study), _strongest(findings)]
     estimator = study.estimator
     settings = [("experts", str(estimator.n_anchors)), ("components", str(estimator.n_components))]
-    return Section(
+    return PairSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=[*facts_of(study, findings.n_pairs), ("Experts", f"{estimator.n_anchors}")],
         headline=headline_of(study),
         strongest=sentences[-1],
         verdict=sentences,
-        scores=None if study.comparison is None else score_table(study.comparison),
+        scores=score_table(study.comparison),
         fit_pictures=[] if predictions is None else pictures_of_held_out(study, predictions),
         interactions=interaction_table(findings, scale_of_scores(study)),
-        interaction_pictures=[],
         pair_pictures=pictures_of_surfaces(study, findings),
         experts=_experts(study),
         expert_pictures=picture_of_experts(study) if study.has_data else [],
@@ -65,7 +58,7 @@ def local_section(study: Study, identifier: str, on_step: Callable[[str], None])
         sureness_pictures=picture_of_trace(study),
         cautions=local_cautions(study, predictions),
         code=code_of(study),
-        settings=[[*settings, *fit_settings(study)], versions_of(study)],
+        fit=[*settings, *fit_settings(study)],
     )
 
 

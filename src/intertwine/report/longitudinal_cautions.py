@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from intertwine.plots._groups import group_labels
-from intertwine.report.cautions import Caution
+from intertwine.report.cautions import Caution, missing_entries, preparation
 from intertwine.report.longitudinal_findings import TOO_MUCH, LongitudinalFindings
 from intertwine.report.study import Study
 from intertwine.report.words import count, listed
@@ -15,13 +15,17 @@ from intertwine.report.words import count, listed
 __all__ = ["longitudinal_cautions"]
 
 _FEW = 30  # subjects, under which variances between them are hardly known
-_MISSING = 0.3  # of the entries of a measurement
 
 
 def longitudinal_cautions(study: Study, findings: LongitudinalFindings) -> list[Caution]:
     """Collect the points that apply."""
-    points = [*_axes(findings), *_basis(findings), *_few(study), *_missing(study)]
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points = [
+        *_axes(findings),
+        *_basis(findings),
+        *_few(study),
+        *missing_entries(study, "what else is known of the subject"),
+    ]
+    points += preparation(study)
     points += [
         Caution(
             "Shares",
@@ -83,18 +87,4 @@ def _few(study: Study) -> Iterator[Caution]:
             "Few subjects",
             f"With {count(n_subjects, 'subject')} how much they differ is hardly known, and with it how wide forecasts "
             "for new ones should be.",
-        )
-
-
-def _missing(study: Study) -> Iterator[Caution]:
-    if study.X is None:
-        return
-    missing = np.isnan(study.table).mean(axis=0)
-    gaps = [
-        f"{name} ({share:.0%})" for name, share in zip(study.names, missing, strict=True) if share > _MISSING
-    ]
-    if gaps:
-        yield Caution(
-            "Missing entries",
-            f"{listed(gaps, limit=5)}: taken as missing at random, given what else is known of the subject.",
         )

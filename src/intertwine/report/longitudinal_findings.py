@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,6 +30,7 @@ _OWN = ("visit", "noise")  # what is of no effect
 _MOST_SHOWN = 2
 
 
+@final
 @dataclass(frozen=True)
 class LongitudinalFindings:
     """Frames of the estimator as columns.

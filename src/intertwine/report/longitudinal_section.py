@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import ClassVar, final
 
 import numpy as np
 
 from intertwine.compare import Comparison
 from intertwine.plots._groups import group_labels
-from intertwine.report.cautions import Caution
+from intertwine.report.fit_code import effects_code
 from intertwine.report.longitudinal_cautions import longitudinal_cautions
 from intertwine.report.longitudinal_figures import (
     pictures_of_basis,
@@ -26,9 +27,8 @@ from intertwine.report.longitudinal_findings import (
     score_told,
     shares_told,
 )
-from intertwine.report.mixed_section import effects_code
 from intertwine.report.picture import Picture
-from intertwine.report.section import fit_settings, headline_of, versions_of
+from intertwine.report.section import AbstractSection, fit_settings, headline_of
 from intertwine.report.study import Study
 from intertwine.report.tables import Table, score_table
 from intertwine.report.words import count, number
@@ -36,19 +36,15 @@ from intertwine.report.words import count, number
 __all__ = ["LongitudinalSection", "longitudinal_section"]
 
 
-@dataclass(frozen=True)
-class LongitudinalSection:
-    """Everything that the template shows of a study of visits; what is empty is left out.
+@final
+@dataclass(frozen=True, kw_only=True)
+class LongitudinalSection(AbstractSection):
+    """Effects on latents of visits, and what they move.
 
     Attributes
     ----------
-    id, title, about : str
-    facts : list of (label, value)
-    headline, strongest : str
-        For the list of studies at the top.
-    verdict : list of str
-    scores, unit_scores : Table or None
-        On visits held out, and on whole subjects.
+    unit_scores : Table or None
+        On whole subjects.
     unit : str
         What the subjects are called.
     visit_pictures : list of Picture
@@ -58,25 +54,10 @@ class LongitudinalSection:
     latent_pictures : list of Picture
     basis : Table or None
     basis_pictures : list of Picture
-    sureness : list of str
-    sureness_pictures : sequence of Picture
-    cautions : list of Caution
-    code : str
-    settings : list of lists of (label, value)
-    no_scores : str
-        Said where there are no scores.
-    kind : str
-        Which template shows it.
     """
 
-    id: str
-    title: str
-    about: str
-    facts: list[tuple[str, str]]
-    headline: str
-    strongest: str
-    verdict: list[str]
-    scores: Table | None
+    template: ClassVar[str] = "longitudinal.html"
+
     unit_scores: Table | None
     unit: str
     visit_pictures: list[Picture]
@@ -87,13 +68,6 @@ class LongitudinalSection:
     latent_pictures: list[Picture]
     basis: Table | None
     basis_pictures: list[Picture]
-    sureness: list[str]
-    cautions: list[Caution]
-    code: str
-    settings: list[list[tuple[str, str]]]
-    sureness_pictures: Sequence[Picture] = ()
-    no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
-    kind: str = "longitudinal"
 
 
 def longitudinal_section(
@@ -105,15 +79,14 @@ def longitudinal_section(
     on_step(f"{study.title}: pictures")
     shares = shares_told(findings)
     return LongitudinalSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=_facts(study, findings),
         headline=headline_of(study),
         strongest=shares,
         verdict=[*_how_well(study), shares, _identified(findings)],
-        scores=None if study.comparison is None else score_table(study.comparison),
-        unit_scores=None if study.by_unit is None else score_table(study.by_unit),
+        scores=score_table(study.comparison),
+        unit_scores=score_table(study.by_unit),
         unit=study.unit,
         visit_pictures=pictures_of_visits(study, findings),
         effects=effect_table(findings),
@@ -126,7 +99,7 @@ def longitudinal_section(
         sureness=_sureness(study),
         cautions=longitudinal_cautions(study, findings),
         code=effects_code(study),
-        settings=[_settings(study), versions_of(study)],
+        fit=_settings(study),
     )
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from scipy.stats import norm
 
 from intertwine.compare import SETTLED
-from intertwine.report.cautions import Caution, calibrated, not_causes
+from intertwine.report.cautions import Caution, calibrated, not_causes, preparation
 from intertwine.report.findings import Findings
 from intertwine.report.machine_findings import FEW_ROWS, levels_of, one_inside_the_other
 from intertwine.report.study import Study
@@ -26,7 +26,7 @@ def machine_cautions(
     points = [*_chain(study), *_few_rows(study), *_unseen(study), *_inside(study, findings)]
     points += _of_levels(findings)
     points += _held_out(study, predictions)
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points += preparation(study)
     points.append(
         Caution(
             "Shrinkage",
@@ -40,7 +40,7 @@ def machine_cautions(
 def local_cautions(study: Study, predictions: dict[str, NDArray[Any]] | None) -> list[Caution]:
     """Collect the points that apply to local machines."""
     points = [*_descent(study), *_idle_experts(study), *_few_rows(study), *_held_out(study, predictions)]
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points += preparation(study)
     points.append(
         Caution(
             "Experts are not groups",

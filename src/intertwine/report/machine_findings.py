@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +23,7 @@ _CANDIDATES = 300
 _NOTHING = 0.01  # of the largest: not worth a row where there are no errors to judge by
 
 
+@final
 @dataclass(frozen=True)
 class Levels:
     """The levels of one column of labels: their names, and how many rows have each."""

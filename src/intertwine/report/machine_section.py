@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from intertwine.report.figures import held_out_predictions
 from intertwine.report.findings import Findings
+from intertwine.report.fit_code import code_of
 from intertwine.report.machine_cautions import machine_cautions
 from intertwine.report.machine_figures import (
     picture_of_trace,
@@ -18,14 +19,8 @@ from intertwine.report.machine_figures import (
     pictures_of_surfaces,
 )
 from intertwine.report.machine_findings import FEW_ROWS, find_strongest
-from intertwine.report.section import (
-    Section,
-    code_of,
-    facts_of,
-    fit_settings,
-    headline_of,
-    versions_of,
-)
+from intertwine.report.pair_section import PairSection, facts_of
+from intertwine.report.section import fit_settings, headline_of
 from intertwine.report.study import Study
 from intertwine.report.tables import Table, interaction_table, score_table
 from intertwine.report.verdict import gain_over_main_effects, how_well, is_a_rival_better
@@ -34,22 +29,21 @@ from intertwine.report.words import number, plus_minus
 __all__ = ["machine_section", "machine_verdict", "scale_of_scores"]
 
 
-def machine_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> Section:
+def machine_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> PairSection:
     """The section of a machine that answers for all rows."""
     on_step(f"{study.title}: held-out predictions")
     predictions = held_out_predictions(study)
     on_step(f"{study.title}: pictures")
     findings = _findings(study)
     sentences = [*machine_verdict(study, predictions), _strongest(findings)]
-    return Section(
+    return PairSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=[*facts_of(study, findings.n_pairs), ("Factors", f"{study.estimator.n_components}")],
         headline=headline_of(study),
         strongest=sentences[-1],
         verdict=sentences,
-        scores=None if study.comparison is None else score_table(study.comparison),
+        scores=score_table(study.comparison),
         fit_pictures=[] if predictions is None else pictures_of_held_out(study, predictions),
         interactions=_table(study, findings),
         interaction_pictures=pictures_of_strongest(study, findings),
@@ -58,7 +52,7 @@ def machine_section(study: Study, identifier: str, on_step: Callable[[str], None
         sureness_pictures=picture_of_trace(study),
         cautions=machine_cautions(study, findings, predictions),
         code=code_of(study),
-        settings=[_settings(study), versions_of(study)],
+        fit=_settings(study),
     )
 
 

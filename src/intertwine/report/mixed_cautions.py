@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.plots._groups import group_labels
-from intertwine.report.cautions import Caution, calibrated
+from intertwine.report.cautions import Caution, calibrated, preparation
 from intertwine.report.mixed_findings import MixedFindings
 from intertwine.report.study import Study
 from intertwine.report.words import count, listed
@@ -29,7 +29,7 @@ def mixed_cautions(
     points += _within_and_between(study)
     if predictions is not None and study.y is not None and study.y.ndim == 1:
         points += calibrated(study, predictions)
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points += preparation(study)
     points += _seen_before(study)
     points += [
         Caution(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +21,7 @@ _NOTHING = 1e-6  # of the noise's deviation, under which an effect's is zero
 _CERTAIN = 0.9999  # correlation
 
 
+@final
 @dataclass(frozen=True)
 class MixedFindings:
     """Tables of a fitted mixed model as columns.

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, final
 
 import narwhals as nw
 import numpy as np
@@ -14,38 +13,32 @@ from numpy.typing import NDArray
 from sklearn.base import clone
 
 from intertwine.compare import RegressionTask
-from intertwine.report.cautions import Caution
+from intertwine.report.fit_code import effects_code
 from intertwine.report.mixed_cautions import mixed_cautions
 from intertwine.report.mixed_figures import pictures_of_effects, pictures_of_fit
 from intertwine.report.mixed_findings import MixedFindings, fixed_table, variance_table
 from intertwine.report.mixed_verdict import mixed_headline, mixed_verdict
 from intertwine.report.picture import Picture
-from intertwine.report.section import fit_settings, versions_of
+from intertwine.report.section import AbstractSection, fit_settings
 from intertwine.report.study import Study
-from intertwine.report.tables import Table, error_table, score_table
+from intertwine.report.tables import Table, error_or_score_table
 from intertwine.report.words import count, listed, number
 
-__all__ = ["MixedSection", "effects_code", "mixed_section"]
+__all__ = ["MixedSection", "mixed_section"]
 
+_FOLDS = 5
 _BESIDE = ("groups", "time", "coords")
-_OF_VISITS = ("covariates", "subject")
 
 
-@dataclass(frozen=True)
-class MixedSection:
-    """Everything that the template shows of a study of groups, times and places; what is empty is left out.
+@final
+@dataclass(frozen=True, kw_only=True)
+class MixedSection(AbstractSection):
+    """Variances between groups, times and places, and fixed effects.
 
     Attributes
     ----------
-    id, title, about : str
-    facts : list of (label, value)
-    headline, strongest : str
-        For the list of studies at the top.
-    verdict : list of str
-    scores, unit_scores : Table or None
-        On rows held out, and on whole groups or regions.
-    has_errors : bool
-        Whether these are errors in the unit of the outcome.
+    unit_scores : Table or None
+        On whole groups or regions.
     unit : str
         What the groups are called.
     fit_pictures : list of Picture
@@ -54,40 +47,17 @@ class MixedSection:
         Length scales and the like, in words.
     fixed : Table or None
     effect_pictures : list of Picture
-    sureness : list of str
-    sureness_pictures : sequence of Picture
-    cautions : list of Caution
-    code : str
-    settings : list of lists of (label, value)
-    no_scores : str
-        Said where there are no scores.
-    kind : str
-        Which template shows it.
     """
 
-    id: str
-    title: str
-    about: str
-    facts: list[tuple[str, str]]
-    headline: str
-    strongest: str
-    verdict: list[str]
-    scores: Table | None
+    template: ClassVar[str] = "mixed.html"
+
     unit_scores: Table | None
-    has_errors: bool
     unit: str
     fit_pictures: list[Picture]
     variances: Table
     shapes: str
     fixed: Table | None
     effect_pictures: list[Picture]
-    sureness: list[str]
-    cautions: list[Caution]
-    code: str
-    settings: list[list[tuple[str, str]]]
-    sureness_pictures: Sequence[Picture] = ()
-    no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
-    kind: str = "mixed"
 
 
 def mixed_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> MixedSection:
@@ -97,20 +67,15 @@ def mixed_section(study: Study, identifier: str, on_step: Callable[[str], None])
     on_step(f"{study.title}: pictures")
     findings = MixedFindings.of(study)
     sentences = mixed_verdict(study, findings)
-    comparison = study.comparison
-    has_errors = comparison is not None and "RMSE" in comparison.errors
-    table_of = error_table if has_errors else score_table
     return MixedSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=_facts(study, findings),
         headline=mixed_headline(study),
         strongest=sentences[-1] if sentences else "",
         verdict=sentences,
-        scores=None if comparison is None else table_of(comparison),
-        unit_scores=None if study.by_unit is None else table_of(study.by_unit),
-        has_errors=has_errors,
+        scores=error_or_score_table(study.comparison),
+        unit_scores=error_or_score_table(study.by_unit),
         unit=study.unit,
         fit_pictures=[] if predictions is None else pictures_of_fit(study, predictions),
         variances=variance_table(findings, study.target),
@@ -120,11 +85,11 @@ def mixed_section(study: Study, identifier: str, on_step: Callable[[str], None])
         sureness=_sureness(study, predictions),
         cautions=mixed_cautions(study, findings, predictions),
         code=effects_code(study),
-        settings=[_settings(study), versions_of(study)],
+        fit=_settings(study),
     )
 
 
-def _held_out(study: Study, n_splits: int = 5) -> dict[str, NDArray[Any]] | None:
+def _held_out(study: Study) -> dict[str, NDArray[Any]] | None:
     """Predict every row by a model that did not see it; of the comparison where there is one."""
     if study.comparison is not None and study.comparison.out_of_fold is not None:
         return study.comparison.out_of_fold
@@ -132,7 +97,7 @@ def _held_out(study: Study, n_splits: int = 5) -> dict[str, NDArray[Any]] | None
         return None
     y, task = study.y, RegressionTask()
     mean, std = np.empty(y.shape), np.empty(y.shape)
-    for train, test in task.splits(y, n_splits, 0):
+    for train, test in task.splits(y, _FOLDS, 0):
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of the whole table they were heard when the model was fitted
             model = clone(study.estimator).fit(_rows(study.X, train), y[train], **_beside(study, train))
@@ -195,50 +160,6 @@ def _sureness(study: Study, predictions: dict[str, NDArray[Any]] | None) -> list
             f"{number(float(high), 3)} for nine in ten held-out rows: the less is known of its group, the larger it is."
         )
     return told
-
-
-def effects_code(study: Study) -> str:
-    """The lines that fit the same model again."""
-    estimator = study.estimator
-    name = type(estimator).__name__
-    effects = estimator.effects or ()
-    effects = [effects] if not isinstance(effects, list | tuple) else list(effects)
-    kinds = sorted({type(effect).__name__ for effect in effects})
-    defaults = type(estimator)().get_params(deep=False)
-    first = "effects=" if "n_components" in defaults else ""
-    settings = [f"{first}[{', '.join(map(_effect_code, effects))}]"] if effects else []
-    settings += [
-        f"{key}={value!r}"
-        for key, value in estimator.get_params(deep=False).items()
-        if key != "effects" and repr(value) != repr(defaults[key])
-    ]
-    given = ["X", *(["y"] if _takes_y(estimator) else [])]
-    given += [f"{one}={one}" for one in (*_BESIDE, *_OF_VISITS) if getattr(study, one) is not None]
-    lines = [f"from intertwine import {name}"]
-    if kinds:
-        lines.append(f"from intertwine.effects import {', '.join(kinds)}")
-    return "\n".join([*lines, "", f"model = {name}({', '.join(settings)})", f"model.fit({', '.join(given)})"])
-
-
-def _takes_y(estimator: Any) -> bool:
-    return hasattr(type(estimator), "predict") and getattr(estimator, "formula", None) is None
-
-
-def _effect_code(effect: Any) -> str:
-    """An effect with what differs from its defaults."""
-    said = []
-    for place, field in enumerate(dataclasses.fields(effect)):
-        value = getattr(effect, field.name)
-        if not isinstance(value, np.ndarray) and repr(value) == repr(field.default):
-            continue
-        if dataclasses.is_dataclass(value):
-            shown = _effect_code(value)
-        elif field.name == "factors":
-            return " * ".join(map(_effect_code, value))
-        else:
-            shown = repr(value) if isinstance(value, str | int | float | tuple | bool) else "…"
-        said.append(shown if place == 0 else f"{field.name}={shown}")
-    return f"{type(effect).__name__}({', '.join(said)})"
 
 
 def _settings(study: Study) -> list[tuple[str, str]]:

@@ -11,18 +11,32 @@ from typing import Any
 import numpy as np
 
 import intertwine
+from intertwine.compare.candidates import TableComparison
 from intertwine.io import write_atomically
 from intertwine.report.interaction_section import interaction_section
-from intertwine.report.latent_effects_section import LatentEffectsSection, latent_effects_section
+from intertwine.report.latent_effects_section import latent_effects_section
 from intertwine.report.local_section import local_section
-from intertwine.report.longitudinal_section import LongitudinalSection, longitudinal_section
+from intertwine.report.longitudinal_section import longitudinal_section
 from intertwine.report.machine_section import machine_section
-from intertwine.report.mixed_section import MixedSection, mixed_section
-from intertwine.report.rating_section import RatingSection, rating_section
-from intertwine.report.section import Section
+from intertwine.report.mixed_section import mixed_section
+from intertwine.report.ranking_section import RankingSection, ranking_section
+from intertwine.report.rating_section import rating_section
+from intertwine.report.section import AbstractSection
 from intertwine.report.study import Study
 
-__all__ = ["build_report", "write_report"]
+__all__ = ["build_report", "write_comparison_report", "write_report"]
+
+_Builder = Callable[[Study, str, Callable[[str], None]], AbstractSection]
+
+# What only estimators of a family have, and their section; all others are models of pairs.
+_BY_ATTRIBUTE: tuple[tuple[str, _Builder], ...] = (
+    ("fixed_effects_", mixed_section),
+    ("covariate_effect", longitudinal_section),
+    ("reconstruct", latent_effects_section),
+    ("item_factors_", rating_section),
+    ("responsible_expert", local_section),
+    ("components_", machine_section),
+)
 
 
 def build_report(
@@ -101,6 +115,51 @@ def write_report(
     """
     environment = _environment()
     sections = [_section(study, f"study-{i + 1}", on_step or _ignore) for i, study in enumerate(studies)]
+    _write(environment, sections, path, title, date)
+
+
+def write_comparison_report(
+    found: TableComparison,
+    path: str | os.PathLike[str],
+    *,
+    studies: Sequence[Study] = (),
+    title: str = "",
+    date: str = "",
+    on_step: Callable[[str], None] | None = None,
+) -> None:
+    """Write families compared on one table, and studies of single models after them, into one HTML file.
+
+    Parameters
+    ----------
+    found : TableComparison
+        From :func:`intertwine.cli.across.compare_table`.
+    path : str or path-like
+    studies : sequence of Study
+    title : str
+    date : str, default ""
+        Shown as given.
+    on_step : callable, optional
+        Called with a few words before each longer step.
+
+    Raises
+    ------
+    ImportError
+        If matplotlib or jinja2 is not installed.
+    """
+    environment = _environment()
+    sections: list[AbstractSection | RankingSection] = [ranking_section(found, "families")]
+    sections += [_section(study, f"study-{i + 1}", on_step or _ignore) for i, study in enumerate(studies)]
+    _write(environment, sections, path, title or f"Which model for {found.title}", date)
+
+
+def _write(
+    environment: Any,
+    sections: Sequence[AbstractSection | RankingSection],
+    path: str | os.PathLike[str],
+    title: str,
+    date: str,
+) -> None:
+    """Render sections into one file."""
     import markupsafe
 
     style = resources.files("intertwine.report").joinpath("templates/style.css").read_text(encoding="utf-8")
@@ -131,23 +190,10 @@ def _environment() -> Any:
     )
 
 
-def _section(
-    study: Study, identifier: str, on_step: Callable[[str], None]
-) -> Section | RatingSection | MixedSection | LatentEffectsSection | LongitudinalSection:
-    """The section in the manner of the model: groups, visits, ratings, local machines, one machine, or pairs."""
-    if hasattr(type(study.estimator), "fixed_effects_"):
-        return mixed_section(study, identifier, on_step)
-    if hasattr(type(study.estimator), "covariate_effect"):
-        return longitudinal_section(study, identifier, on_step)
-    if hasattr(type(study.estimator), "reconstruct"):
-        return latent_effects_section(study, identifier, on_step)
-    if hasattr(type(study.estimator), "item_factors_"):
-        return rating_section(study, identifier, on_step)
-    if hasattr(type(study.estimator), "responsible_expert"):
-        return local_section(study, identifier, on_step)
-    if hasattr(type(study.estimator), "components_"):
-        return machine_section(study, identifier, on_step)
-    return interaction_section(study, identifier, on_step)
+def _section(study: Study, identifier: str, on_step: Callable[[str], None]) -> AbstractSection:
+    kind = type(study.estimator)
+    build = next((build for name, build in _BY_ATTRIBUTE if hasattr(kind, name)), interaction_section)
+    return build(study, identifier, on_step)
 
 
 def _ignore(_: str) -> None:

@@ -6,7 +6,7 @@ import base64
 import io
 import re
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 from intertwine.plots import DARK, LIGHT, Palette
 
@@ -21,6 +21,7 @@ _LONG_NUMBER = re.compile(r"(\d\.\d\d)\d+")
 _FONT_LIST = re.compile(r" font-family: 'DejaVu Sans'(?:, *(?:'[^']*'|[\w-]+))*;?")
 
 
+@final
 @dataclass(frozen=True)
 class Picture:
     """A picture in both versions.

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.report.cautions import Caution, calibrated
+from intertwine.report.cautions import Caution, calibrated, preparation
 from intertwine.report.rating_findings import Ratings
 from intertwine.report.study import Study
 from intertwine.report.words import count, listed, number
@@ -30,7 +30,7 @@ def rating_cautions(
     points += _one_scale(study, ratings)
     if predictions is not None:
         points += calibrated(study, predictions)
-    points += [Caution("Data preparation", note) for note in study.notes]
+    points += preparation(study)
     points += [
         Caution(
             "Known users",

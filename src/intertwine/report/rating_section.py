@@ -4,42 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar, final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.report.cautions import Caution
 from intertwine.report.figures import held_out_predictions
+from intertwine.report.fit_code import code_of
 from intertwine.report.picture import Picture
 from intertwine.report.rating_cautions import rating_cautions
 from intertwine.report.rating_figures import picture_of_convergence, pictures_of_maps, pictures_of_ratings
 from intertwine.report.rating_findings import Ratings, idle_factors, level_table, neighbour_table, what_moves
 from intertwine.report.rating_verdict import headline, rating_verdict
-from intertwine.report.section import code_of, fit_settings, versions_of
+from intertwine.report.section import AbstractSection, fit_settings
 from intertwine.report.study import Study
-from intertwine.report.tables import Table, error_table, score_table
+from intertwine.report.tables import Table, error_or_score_table
 from intertwine.report.words import count, number
 
 __all__ = ["RatingSection", "rating_section"]
 
 
-@dataclass(frozen=True)
-class RatingSection:
-    """Everything that the template shows of a study of ratings; what is empty is left out.
+@final
+@dataclass(frozen=True, kw_only=True)
+class RatingSection(AbstractSection):
+    """What users and items share.
 
     Attributes
     ----------
-    id, title, about : str
-    facts : list of (label, value)
-    headline, strongest : str
-        For the list of studies at the top.
-    verdict : list of str
-    scores : Table or None
-    has_errors : bool
-        Whether `scores` are errors in the unit of the ratings.
-    no_scores : str
-        Said where there are no scores.
     fit_pictures : list of Picture
     moves : list of str
         What ratings hang on.
@@ -47,37 +38,16 @@ class RatingSection:
     no_tastes : str
         Said where factors do too little to be read.
     maps : list of Picture
-    sureness : list of str
-    sureness_pictures : list of Picture
-    cautions : list of Caution
-    code : str
-    settings : list of lists of (label, value)
-    kind : str
-        Which template shows it.
     """
 
-    id: str
-    title: str
-    about: str
-    facts: list[tuple[str, str]]
-    headline: str
-    strongest: str
-    verdict: list[str]
-    scores: Table | None
-    has_errors: bool
+    template: ClassVar[str] = "ratings.html"
+
     fit_pictures: list[Picture]
     moves: list[str]
     levels: Table | None
     neighbours: Table | None
     no_tastes: str
     maps: list[Picture]
-    sureness: list[str]
-    sureness_pictures: list[Picture]
-    cautions: list[Caution]
-    code: str
-    settings: list[list[tuple[str, str]]]
-    no_scores: str = "No cross-validation against other models was run; `intertwine compare` does that."
-    kind: str = "ratings"
 
 
 def rating_section(study: Study, identifier: str, on_step: Callable[[str], None]) -> RatingSection:
@@ -86,24 +56,17 @@ def rating_section(study: Study, identifier: str, on_step: Callable[[str], None]
     predictions = held_out_predictions(study)
     on_step(f"{study.title}: pictures")
     ratings = Ratings.of(study)
-    comparison = study.comparison
     levels = level_table(study, ratings)
     highest = [row["item"] for row in levels.rows[:3]] if levels else []
     sentences = rating_verdict(study, predictions, highest)
-    has_errors = comparison is not None and "RMSE" in comparison.errors
-    scores = None
-    if comparison is not None:
-        scores = error_table(comparison) if has_errors else score_table(comparison)
     return RatingSection(
+        study=study,
         id=identifier,
-        title=study.title,
-        about=study.about,
         facts=_facts(study, ratings),
         headline=headline(study, predictions),
         strongest=sentences[-1] if sentences else "",
         verdict=sentences,
-        scores=scores,
-        has_errors=has_errors,
+        scores=error_or_score_table(study.comparison),
         fit_pictures=[] if predictions is None else pictures_of_ratings(study, ratings, predictions),
         moves=what_moves(study, ratings),
         levels=levels,
@@ -114,10 +77,7 @@ def rating_section(study: Study, identifier: str, on_step: Callable[[str], None]
         sureness_pictures=picture_of_convergence(study),
         cautions=rating_cautions(study, ratings, predictions),
         code=code_of(study),
-        settings=[
-            [("components", str(study.estimator.n_components)), *fit_settings(study)],
-            versions_of(study),
-        ],
+        fit=[("components", str(study.estimator.n_components)), *fit_settings(study)],
     )
 
 

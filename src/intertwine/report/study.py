@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, final
 
 import narwhals as nw
 import numpy as np
@@ -18,6 +18,7 @@ from intertwine.plots._results import gives_sizes
 __all__ = ["Study"]
 
 
+@final
 @dataclass(frozen=True)
 class Study:
     """A fitted model, the data it was fitted on, and how it compares.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -13,12 +13,13 @@ from intertwine.compare import Comparison
 from intertwine.report.findings import Findings
 from intertwine.report.words import count, decimals_of, number, signed, unsigned
 
-__all__ = ["Table", "error_table", "interaction_table", "main_effect_table", "marks", "score_table"]
+__all__ = ["Table", "error_or_score_table", "interaction_table", "main_effect_table", "marks", "score_table"]
 
 _MOST_MAIN_EFFECTS = 15
 _FAR_OFF = 1.08  # times the smallest error, from which on a model has no mark
 
 
+@final
 @dataclass(frozen=True)
 class Table:
     """Rows of text under a caption; `low` and `high` are the ends of the scale that the marks sit on."""
@@ -34,6 +35,7 @@ class Table:
     has_share: bool = True
     has_expert: bool = False
     has_rows: bool = False
+    has_mae: bool = False
 
     @property
     def n_numbers(self) -> int:
@@ -42,8 +44,17 @@ class Table:
         return 1 + sum((*flags, self.has_expert, self.has_rows))
 
 
-def score_table(comparison: Comparison) -> Table:
-    """Scores of all models, the first one marked, ordered from the best."""
+def error_or_score_table(comparison: Comparison | None) -> Table | None:
+    """Errors of all models where the outcome has a unit, or else their scores."""
+    if comparison is not None and "RMSE" in comparison.errors:
+        return _error_table(comparison)
+    return score_table(comparison)
+
+
+def score_table(comparison: Comparison | None) -> Table | None:
+    """Scores of all models, the first one marked, ordered from the best; nothing where none were compared."""
+    if comparison is None:
+        return None
     mean, error = comparison.mean, comparison.std_error
     low, high, places = marks(mean, error)
     rows = []
@@ -76,7 +87,7 @@ def score_table(comparison: Comparison) -> Table:
     )
 
 
-def error_table(comparison: Comparison) -> Table:
+def _error_table(comparison: Comparison) -> Table:
     """Errors of all models in the unit of the target, the first one marked, ordered from the best."""
     squared, absolute = comparison.errors["RMSE"], comparison.errors["MAE"]
     n_folds = squared.shape[1]
@@ -108,7 +119,9 @@ def error_table(comparison: Comparison) -> Table:
         "standard error; smaller is better. Differences are against this model, paired by fold, their standard error "
         "corrected for overlapping training parts."
     )
-    return Table(caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric="RMSE")
+    return Table(
+        caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric="RMSE", has_mae=True
+    )
 
 
 def interaction_table(

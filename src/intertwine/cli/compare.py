@@ -1,0 +1,121 @@
+"""The command that compares: one family with its baselines, or all that apply to a table."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from intertwine.cli.across import compare_families
+from intertwine.cli.applicable import Entrant
+from intertwine.cli.given import pose_file
+from intertwine.cli.plan import Plan
+from intertwine.cli.reading import read_table_file, write_table_file
+from intertwine.cli.show import Screen
+from intertwine.cli.table_options import TableOptions
+from intertwine.cli.work import (
+    FOLDS,
+    QUICK_FOLDS,
+    compare_by_unit,
+    compare_problem,
+    describe,
+    fit_problem,
+    study_of,
+)
+from intertwine.compare.candidates import Contested
+from intertwine.compare.ranking import in_words, told_seconds
+from intertwine.report import Study, write_comparison_report
+
+__all__ = ["compare_several", "compare_single"]
+
+_STUDY_SHARE = 0.25  # of the time that is allowed, which a fit for the report may take
+
+
+def compare_single(
+    data: Path, given: TableOptions, model: str, screen: Screen, plan: Plan, output: Path | None
+) -> None:
+    """Score one family beside its baselines on rows, and on whole units where it knows of some."""
+    problem = pose_file(data, given.roles, given.family(model))
+    describe(problem, screen)
+    comparison = compare_problem(
+        problem, screen, cv=plan.cv, quick=plan.quick, seed=plan.seed, jobs=plan.jobs
+    )
+    screen.scores(comparison)
+    frames = [pd.DataFrame(comparison.fold_frame)]
+    by_unit = compare_by_unit(problem, screen, cv=plan.cv, quick=plan.quick, seed=plan.seed, jobs=plan.jobs)
+    if by_unit is not None:
+        screen.scores(by_unit, f"new {problem.family.units}")
+        frames = [
+            frames[0].assign(held_out="rows"),
+            pd.DataFrame(by_unit.fold_frame).assign(held_out=problem.family.units),
+        ]
+    if output is not None:
+        write_table_file(pd.concat(frames, ignore_index=True), output)
+        screen.say(f"scores: {output}")
+
+
+def compare_several(
+    data: Path,
+    given: TableOptions,
+    models: Sequence[str],
+    screen: Screen,
+    plan: Plan,
+    output: Path | None,
+    report: Path | None,
+    *,
+    propose: bool,
+) -> None:
+    """Score all families that apply, or those of `models` that do, and write what was found."""
+    table = read_table_file(data)
+    found, entrants = compare_families(
+        table, given, screen, models=models, data=str(data), plan=plan, propose=propose
+    )
+    if output is not None:
+        write_table_file(found.fold_frame, output)
+        screen.say(f"scores: {output}")
+    if report is not None:
+        studies = [
+            study
+            for contested in found.contests
+            for study in _studies(contested, entrants, data, screen, plan)
+        ]
+        with screen.collecting_warnings(), screen.working("writing the report") as tell:
+            write_comparison_report(
+                found, report, studies=studies, on_step=lambda text: tell(f"report: {text}")
+            )
+        screen.say(f"report: {report}")
+
+
+def _studies(
+    contested: Contested, entrants: Sequence[Entrant], data: Path, screen: Screen, plan: Plan
+) -> list[Study]:
+    """What the best family of the house found in all rows, unless that takes long or fails."""
+    ranking = contested.on_rows
+    name = next((name for name in ranking.names if name in ranking.families), None)
+    if name is None or ranking.comparison is None:
+        return []
+    seconds = float(ranking.comparison.seconds[ranking.names.index(name)].mean())
+    if seconds > _STUDY_SHARE * plan.minutes * 60:
+        screen.note(
+            f"the report has no section on {name}, whose fit takes {told_seconds(seconds)}; fit --report has"
+        )
+        return []
+    entrant = next(one for one in entrants if one.candidate.title == name)
+    title = f"{entrant.problem.family.asks} {data.name}"
+    try:
+        fitted = fit_problem(
+            entrant.problem,
+            screen,
+            roles=entrant.options.roles,
+            cv=QUICK_FOLDS if plan.quick else FOLDS,
+            quick=plan.quick,
+            seed=plan.seed,
+        )
+        fitted.comparison = ranking.about(name)
+        if contested.on_units is not None and name in contested.on_units.names:
+            fitted.by_unit = contested.on_units.about(name)
+        return [study_of(fitted, entrant.problem, title=title, n_bootstrap=10 if plan.quick else 30)]
+    except Exception as error:  # the comparison is not to be lost by it
+        screen.note(f"the report has no section on {name}: {in_words(error)}")
+        return []

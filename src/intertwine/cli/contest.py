@@ -1,0 +1,184 @@
+"""One question put to all models that there is time for, on the same folds."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from joblib import effective_n_jobs
+from numpy.typing import NDArray
+from sklearn.dummy import DummyRegressor
+
+from intertwine.cli.applicable import Entrant
+from intertwine.cli.held_out_rows import cautions_of, unit_splits
+from intertwine.cli.mistakes import Mistake
+from intertwine.cli.plan import Plan
+from intertwine.cli.show import Screen
+from intertwine.cli.show_comparison import show_contested
+from intertwine.cli.table_options import TableOptions
+from intertwine.compare.base import OURS, Split
+from intertwine.compare.candidates import Contested
+from intertwine.compare.pilot import estimate_seconds
+from intertwine.compare.ranking import Contender, Ranking, in_words, rank_models, told_seconds
+from intertwine.report.words import count, listed
+
+__all__ = ["run_contest"]
+
+_FOLDS, _QUICK_FOLDS = 5, 3  # in which a model chooses its settings
+_ENTRIES_WITHOUT_PILOT = 60_000  # of a table, each level a column
+_PILOT_SHARE = 5  # of the time that is allowed, the longest fits on parts take one in so many
+_OVERALL_MEAN = "overall mean"
+# Whose baselines see most of the table come first: two of one name are the same kind of model.
+_SEEING = ("mixed-model", "fm", "local-fm", "latent-factors", "interactions")
+
+
+def run_contest(
+    question: str,
+    rows: pd.DataFrame,
+    found: Sequence[Entrant],
+    notes: list[str],
+    roles: TableOptions,
+    screen: Screen,
+    plan: Plan,
+    n_questions: int,
+) -> Contested:
+    """Run the models that there is time for on rows held out, and on units."""
+    first = found[0].problem
+    y, task = first.y, first.task
+    contenders, left_out, failed = _contenders(found, plan)
+    splits = task.splits(y, plan.cv, plan.seed)
+    new_units, units, why_not = unit_splits(question, rows, roles, found, plan)
+    fits = len(splits) + len(new_units)
+    allowed = plan.minutes * 60 / n_questions
+    skipped: dict[str, str] = {}
+    if max(one.problem.shape.n_rows * one.problem.shape.n_columns for one in found) > _ENTRIES_WITHOUT_PILOT:
+        n_train = len(splits[0][0])
+        contenders, skipped = _affordable(contenders, y, task, fits, n_train, allowed, screen, plan)
+    for name, why in skipped.items():
+        screen.note(f"{name} is left out: {why}")
+    left_out = [name for name in left_out if name not in {*skipped, *(one.name for one in contenders)}]
+    notes = [*notes, *(note for entrant in found for note in entrant.notes)]
+    notes += list(dict.fromkeys(n for entrant in found for n in entrant.problem.notes))
+    if left_out:
+        notes.append(f"The table is too large for {listed(left_out)}.")
+    if why_not:
+        notes.append(why_not)
+    for note in notes:
+        screen.note(note)
+
+    def run(models: list[Contender], folds: list[Split], on: str, share: float) -> Ranking:
+        with screen.counting(f"comparing {len(models)} models{on}", len(models) * len(folds)) as step:
+            return rank_models(
+                models,
+                y,
+                task,
+                folds,
+                n_jobs=plan.jobs,
+                seconds=allowed * share,
+                on_step=lambda name, fold: step(f"{name}, fold {fold}"),
+            )
+
+    on_rows = run(contenders, splits, "", len(splits) / fits)
+    on_rows = replace(on_rows, failed={**failed, **on_rows.failed})
+    on_units = None
+    if new_units:
+        quick = [one for one in contenders if one.name not in on_rows.given_up]
+        on_units = run(quick, new_units, f" on new {units}", len(new_units) / fits) if quick else None
+    asks = _asks(question, found[0], roles)
+    cautions = cautions_of(rows, y, roles, on_units, units, question)
+    contested = Contested(asks, on_rows, on_units, units, skipped, notes, cautions)
+    show_contested(contested, screen)
+    return contested
+
+
+def _contenders(found: Sequence[Entrant], plan: Plan) -> tuple[list[Contender], list[str], dict[str, str]]:
+    """Models of the families, and each baseline once, from the family whose baselines see most of the table.
+
+    Also the names of those that could not hold the table, and families that could not be built, with their errors.
+    """
+    inner = _QUICK_FOLDS if plan.quick else _FOLDS
+    own: dict[str, Contender] = {}
+    others: dict[str, Contender] = {}
+    left_out: list[str] = []
+    failed: dict[str, str] = {}
+    rank = {name: i for i, name in enumerate(_SEEING)}
+    for entrant in sorted(found, key=lambda one: rank.get(one.candidate.family, 0)):
+        problem, family = entrant.problem, entrant.candidate.family
+        try:
+            contest = problem.family.contest(
+                problem.task, problem.shape, cv=inner, quick=plan.quick, random_state=plan.seed
+            )
+        except Exception as error:  # such as an extra that is not installed
+            failed[entrant.candidate.title] = in_words(error)
+            continue
+        left_out += contest.left_out
+        for i, (name, model) in enumerate(contest.models.items()):
+            contender = Contender(
+                entrant.candidate.title if i == 0 else name,
+                model,
+                problem.X,
+                contest.preprocessor,
+                family if i == 0 else "",
+            )
+            (own if i == 0 else others).setdefault(contender.name, contender)
+    first = found[0].problem
+    if first.task.name == "regression" and np.ndim(first.y) == 1:
+        others.setdefault(
+            _OVERALL_MEAN, Contender(_OVERALL_MEAN, DummyRegressor(), first.X[[first.X.columns[0]]])
+        )
+    if not own:
+        raise Mistake(" ".join(f"{name} failed: {why}" for name, why in failed.items()))
+    order = [one.candidate.title for one in found if one.candidate.title in own]
+    rivals = {name: one for name, one in others.items() if name not in own and name != OURS}
+    return [own[name] for name in order] + list(rivals.values()), list(dict.fromkeys(left_out)), failed
+
+
+def _affordable(
+    contenders: list[Contender],
+    y: NDArray[Any],
+    task: Any,
+    fits: int,
+    n_train: int,
+    allowed: float,
+    screen: Screen,
+    plan: Plan,
+) -> tuple[list[Contender], dict[str, str]]:
+    """Models that there is time for, the quick ones first, as fits on parts of a large table foretell."""
+    with screen.counting("estimating how long it will take", len(contenders)) as step:
+        seconds = estimate_seconds(
+            contenders,
+            y,
+            task,
+            n_train,
+            patience=allowed / (_PILOT_SHARE * len(contenders)),
+            random_state=plan.seed,
+            n_jobs=plan.jobs,
+            on_step=step,
+        )
+    jobs = max(int(effective_n_jobs(plan.jobs)), 1)
+    spent, skipped = 0.0, {}
+    for name in sorted(seconds, key=seconds.__getitem__):
+        cost = seconds[name] * fits / jobs
+        spent += cost
+        if spent > allowed:
+            wanted = int(np.ceil(plan.minutes * spent / allowed / 10) * 10)
+            skipped[name] = (
+                f"about {told_seconds(seconds[name])} for each of {fits} fits, on {n_train:,} rows: more than the "
+                f"{plan.minutes:g} minutes that all may take; --minutes {wanted} would include it"
+            )
+    if len(skipped) == len(contenders):
+        raise Mistake(f"no model can be compared in {plan.minutes:g} minutes: {next(iter(skipped.values()))}")
+    return [one for one in contenders if one.name not in skipped], skipped
+
+
+def _asks(question: str, entrant: Entrant, roles: TableOptions) -> str:
+    problem = entrant.problem
+    if question == "outcome":
+        kind = {"regression": "a number", "classification": "classes", "survival": "time to an event"}
+        return f"{problem.target}, {kind[problem.task.name]}"
+    if question == "visits":
+        return f"later visits of a {roles.subject}"
+    return f"{count(problem.y.shape[1], 'column')} from a few latents"

@@ -1,0 +1,131 @@
+"""Which rows all families read, and which are held out: by row, or whole units together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
+
+from intertwine.cli.applicable import Entrant, groups_of, outcome_columns
+from intertwine.cli.mixed_table import named_in
+from intertwine.cli.plan import Plan
+from intertwine.cli.table_options import TableOptions, spread
+from intertwine.compare import AbstractUnitsFamily
+from intertwine.compare.base import Split
+from intertwine.report.words import count, listed
+
+__all__ = ["cautions_of", "common_rows", "unit_splits"]
+
+_QUICK_ROWS = 20_000
+_FEW_ROWS = 100
+_MOSTLY = 0.95
+
+
+def common_rows(
+    table: pd.DataFrame, roles: TableOptions, found: Sequence[Entrant], plan: Plan
+) -> tuple[pd.DataFrame, list[str]]:
+    """Rows that every family reads, so that the folds are the same for all; with `quick` some of very many."""
+    notes = []
+    names = outcome_columns(roles, table) if len(outcome_columns(roles, table)) == 1 or roles.event else []
+    for entrant in found:
+        names += spread(entrant.options.groups) + spread(entrant.options.coords)
+        names += [n for n in (entrant.options.time, entrant.options.subject) if n is not None]
+        if entrant.options.formula is not None:
+            names += named_in(entrant.options.formula, table.columns)
+    names = list(dict.fromkeys(name for name in names if name in table.columns))
+    known = table[names].notna().all(axis=1)
+    rows = table[known].reset_index(drop=True)
+    if len(rows) < len(table):
+        notes.append(
+            f"{len(table) - len(rows):,} of {len(table):,} rows lack one of {listed(names)} and were left out."
+        )
+    if plan.quick and len(rows) > _QUICK_ROWS:
+        unit = next((name for name in groups_of(roles)), None)
+        rows = _drawn(rows, unit, plan.seed)
+        whole = f", all rows of {rows[unit].nunique():,} levels of {unit}" if unit else ""
+        notes.append(f"Quick: {len(rows):,} of {int(known.sum()):,} rows, drawn at random{whole}.")
+    return rows, notes
+
+
+def _drawn(table: pd.DataFrame, unit: str | None, seed: int) -> pd.DataFrame:
+    """Whole units drawn until there are enough rows; without units, rows."""
+    rng = np.random.default_rng(seed)
+    if unit is None:
+        return table.iloc[np.sort(rng.permutation(len(table))[:_QUICK_ROWS])].reset_index(drop=True)
+    codes, levels = pd.factorize(table[unit])
+    order = rng.permutation(len(levels))
+    enough = np.cumsum(np.bincount(codes)[order]) <= _QUICK_ROWS
+    drawn = order[: max(int(enough.sum()), 2)]
+    return table[np.isin(codes, drawn)].reset_index(drop=True)
+
+
+def unit_splits(
+    question: str, rows: pd.DataFrame, roles: TableOptions, found: Sequence[Entrant], plan: Plan
+) -> tuple[list[Split], str, str]:
+    """Folds that hold out whole units, what these are called, and why there are none."""
+    if question == "outcome" and roles.subject is None and not roles.groups:
+        placed = [one for one in found if one.candidate.family == "mixed-model" and roles.coords]
+        if not placed or roles.user is not None:
+            return [], "", ""
+        found = placed
+    elif question == "outcome":
+        name = spread(roles.groups)[0] if roles.groups else str(roles.subject)
+        return _stratified(rows[name], found[0].problem.y, found[0].problem.task.name, name, plan)
+    family = found[0].problem.family
+    if not isinstance(family, AbstractUnitsFamily):
+        return [], "", ""
+    if question == "latents" and not roles.groups and not roles.coords:
+        return [], "", ""
+    try:
+        return family.splits_by_unit(found[0].problem.X, plan.cv, plan.seed), family.units, ""
+    except ValueError as error:
+        return [], "", str(error)
+
+
+def _stratified(
+    labels: pd.Series, y: NDArray[Any], task: str, name: str, plan: Plan
+) -> tuple[list[Split], str, str]:
+    """Folds of whole levels, with the same share of classes or events where that can be."""
+    units, codes = f"levels of {name}", pd.factorize(labels)[0]
+    if len(np.unique(codes)) < plan.cv:
+        told = f"{len(np.unique(codes))} {units} cannot be held out in {plan.cv} folds"
+        return [], "", told
+    choice = {"n_splits": plan.cv, "shuffle": True, "random_state": plan.seed}
+    if task == "regression":
+        return list(GroupKFold(**choice).split(codes, groups=codes)), units, ""
+    strata = y["event"] if task == "survival" else y
+    splits = list(StratifiedGroupKFold(**choice).split(codes, strata, groups=codes))
+    kinds = len(np.unique(strata))
+    if any(len(np.unique(strata[test])) < kinds for _, test in splits):
+        return [], "", f"some folds of new {units} would lack a class, so none were held out"
+    return splits, units, ""
+
+
+def cautions_of(
+    rows: pd.DataFrame, y: NDArray[Any], roles: TableOptions, on_units: Any, units: str, question: str
+) -> list[str]:
+    """What to be careful about when scores are read."""
+    told = []
+    if on_units is not None and question == "outcome":
+        told.append(
+            f"Two questions: folds by row ask about further rows of known {units}, the others about new ones. "
+            "A model may be the best at one and not at the other."
+        )
+        name = spread(roles.groups)[0] if roles.groups else roles.subject
+        if name is not None and np.ndim(y) == 1:
+            outcome = pd.Series(y["time"] if y.dtype.names else y)
+            constant = (outcome.groupby(rows[name].to_numpy()).nunique() <= 1).mean()
+            if constant > _MOSTLY:
+                told.append(
+                    f"The target hardly ever changes within a level of {name}: by row, a model need only recognise "
+                    "whose row it is. Go by the folds that hold out whole levels."
+                )
+    if len(rows) < _FEW_ROWS:
+        told.append(
+            f"{count(len(rows), 'row')} are few: scores of folds vary much, and differences are rarely clear."
+        )
+    return told

@@ -1,0 +1,295 @@
+"""The options that say what a table holds and which model it is for: the same of every command that fits."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Annotated, Any, get_type_hints
+
+import typer
+
+from intertwine.cli.mistakes import Mistake, did_you_mean
+
+__all__ = ["TableOptions", "setting_of", "spread", "with_table_options"]
+
+_ROLES = ("target", "time", "event", "entry", "task", "drop", "categorical")
+# Settings of families that are called something else than their options.
+_SETTINGS = {"components": "n_components", "sweeps": "max_iter", "scale": "rating_scale"}
+_CHOICES = {
+    "solver": ("auto", "variational", "gibbs", "als", "gauss_newton", "sgd"),
+    "duplicates": ("mean", "last", "keep", "error"),
+}
+
+
+@dataclass(frozen=True)
+class TableOptions:
+    """Roles of columns, and settings of models; each field is an option.
+
+    Examples
+    --------
+    >>> TableOptions(target="y", drop=["a,b", "c"], sweeps=100).roles["drop"]
+    ['a', 'b', 'c']
+    >>> TableOptions(target="y", sweeps=100).settings
+    {'max_iter': 100}
+    """
+
+    target: Annotated[
+        str | None,
+        typer.Option(help="Column to predict; mixed-model: also several, A,B.", show_default=False),
+    ] = None
+    time: Annotated[
+        str | None,
+        typer.Option(
+            help="Survival: column with the time to the event or to censoring. mixed-model: column over which the "
+            "levels of the first group change. longitudinal-vae: column with the times of visits.",
+            show_default=False,
+        ),
+    ] = None
+    event: Annotated[
+        str | None,
+        typer.Option(
+            help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.",
+            show_default=False,
+        ),
+    ] = None
+    entry: Annotated[
+        str | None,
+        typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False),
+    ] = None
+    task: Annotated[str, typer.Option(help="auto, regression, classification or survival.")] = "auto"
+    drop: Annotated[
+        list[str] | None,
+        typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False),
+    ] = None
+    categorical: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False
+        ),
+    ] = None
+    components: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="fm, local-fm, latent-factors: factors; 10, 5 and 20. random-effects-…: latents; 2. longitudinal-vae: "
+            "latents; half as many as measurements, up to 8.",
+            show_default=False,
+        ),
+    ] = None
+    ordinal: Annotated[
+        bool, typer.Option("--ordinal", help="fm: the target's numbers are ordered classes.")
+    ] = False
+    sweeps: Annotated[
+        int | None, typer.Option(min=10, help="fm: sweeps of the sampler; 500.", show_default=False)
+    ] = None
+    user: Annotated[
+        str | None,
+        typer.Option(
+            help="latent-factors: column of the users; the first besides the target.", show_default=False
+        ),
+    ] = None
+    item: Annotated[
+        str | None,
+        typer.Option(help="latent-factors: column of the items; the next one.", show_default=False),
+    ] = None
+    user_features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="latent-factors: column that tells of users; can be repeated, or a,b,c.", show_default=False
+        ),
+    ] = None
+    item_features: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="latent-factors: column that tells of items; can be repeated, or a,b,c.", show_default=False
+        ),
+    ] = None
+    implicit: Annotated[
+        bool, typer.Option("--implicit", help="latent-factors: also learn from who rated what.")
+    ] = False
+    solver: Annotated[
+        str | None,
+        typer.Option(
+            help="latent-factors: variational, gibbs, als, gauss_newton or sgd.", show_default=False
+        ),
+    ] = None
+    scale: Annotated[
+        str | None,
+        typer.Option(
+            help="latent-factors: LOW,HIGH of the ratings; others are refused, predictions stay inside.",
+            show_default=False,
+        ),
+    ] = None
+    duplicates: Annotated[
+        str | None,
+        typer.Option(
+            help="latent-factors: what a pair rated twice becomes: mean, last or keep.", show_default=False
+        ),
+    ] = None
+    groups: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="mixed-model, random-effects-…: column of labels whose levels differ; can be repeated, or a,b,c.",
+            show_default=False,
+        ),
+    ] = None
+    coords: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="mixed-model, random-effects-…: columns of coordinates, LAT,LON.", show_default=False
+        ),
+    ] = None
+    formula: Annotated[
+        str | None,
+        typer.Option(
+            help="mixed-model: 'y ~ x + (1 + t | g)', in place of --target, --groups and --time.",
+            show_default=False,
+        ),
+    ] = None
+    subject: Annotated[
+        str | None,
+        typer.Option(
+            help="longitudinal-vae: column that says whose visit a row is; one called subject, patient or id.",
+            show_default=False,
+        ),
+    ] = None
+    covariates: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="longitudinal-vae: column whose effect is wanted, a,b,c; labels, and what never changes within "
+            "a subject.",
+            show_default=False,
+        ),
+    ] = None
+    measurements: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="longitudinal-vae: column to explain, a,b,c; all other numbers.",
+            show_default=False,
+        ),
+    ] = None
+    smooth: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="longitudinal-vae: covariate with a curve in place of a line; can be repeated, or a,b,c.",
+            show_default=False,
+        ),
+    ] = None
+
+    def is_role(self, option: str) -> bool:
+        """Whether an option says what a column is, to whatever model."""
+        return option in _ROLES
+
+    @property
+    def roles(self) -> dict[str, Any]:
+        """Roles of the columns, kept with a model so that a report can read the table again."""
+        given = {name: getattr(self, name) for name in _ROLES}
+        return given | {name: spread(given[name]) for name in ("drop", "categorical")}
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """Settings of families that were given, as the families call them.
+
+        Raises
+        ------
+        Mistake
+            For values that are none.
+        """
+        found: dict[str, Any] = {}
+        for option in (one.name for one in fields(self) if one.name not in _ROLES):
+            value = getattr(self, option)
+            if value is None or value is False:
+                continue
+            if option in _CHOICES and value not in _CHOICES[option]:
+                raise Mistake(f"no --{option} {value!r}; {did_you_mean(value, _CHOICES[option])}")
+            if option == "scale":
+                value = _scale(value)
+            found[setting_of(option)] = spread(value) if isinstance(value, list) else value
+        return found
+
+    def family(self, model: str) -> Any:
+        """The family called `model` with the settings that were given.
+
+        Raises
+        ------
+        Mistake
+            For names that are none, and settings of another family.
+        """
+        from intertwine.compare import FAMILIES
+        from intertwine.report.words import listed
+
+        if model not in FAMILIES:
+            raise Mistake(f"no model {model!r}; {did_you_mean(model, FAMILIES)}")
+        settings = self.settings
+        for name in settings:
+            able = [family.name for family in FAMILIES.values() if name in family().settings()]
+            if model not in able:
+                raise Mistake(f"{flag_of(name)} is for --model {listed(able)}, not for {model}")
+        return FAMILIES[model](**settings)
+
+
+def with_table_options(command: Callable[..., None]) -> Callable[..., None]:
+    """Give a command one option for each field of its parameter `given`, a :class:`TableOptions`.
+
+    Typer reads options off a signature; this writes the fields into it, and gathers what comes of them.
+    """
+    hints = get_type_hints(TableOptions, include_extras=True)
+    options = [
+        inspect.Parameter(
+            one.name, inspect.Parameter.KEYWORD_ONLY, default=one.default, annotation=hints[one.name]
+        )
+        for one in fields(TableOptions)
+    ]
+
+    @functools.wraps(command)
+    def gathered(**arguments: Any) -> None:
+        given = TableOptions(**{option.name: arguments.pop(option.name) for option in options})
+        command(given=given, **arguments)
+
+    parameters: list[inspect.Parameter] = []
+    for parameter in inspect.signature(command, eval_str=True).parameters.values():
+        as_keyword = parameter.replace(kind=inspect.Parameter.KEYWORD_ONLY)
+        parameters += options if parameter.name == "given" else [as_keyword]
+    gathered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+    gathered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
+    return gathered
+
+
+def setting_of(option: str) -> str:
+    """What families call what an option sets.
+
+    Examples
+    --------
+    >>> setting_of("sweeps"), setting_of("user")
+    ('max_iter', 'user')
+    """
+    return _SETTINGS.get(option, option)
+
+
+def flag_of(setting: str) -> str:
+    """The option that gives a setting of a family.
+
+    Examples
+    --------
+    >>> flag_of("max_iter"), flag_of("user_features")
+    ('--sweeps', '--user-features')
+    """
+    option = {name: option for option, name in _SETTINGS.items()}.get(setting, setting)
+    return f"--{option.replace('_', '-')}"
+
+
+def spread(names: list[str] | None) -> list[str]:
+    """Names given one by one or with commas between them."""
+    return [part.strip() for name in names or [] for part in name.split(",") if part.strip()]
+
+
+def _scale(text: str) -> tuple[float, float]:
+    try:
+        low, high = (float(part) for part in text.split(","))
+    except ValueError:
+        raise Mistake(f"--scale {text!r} is not LOW,HIGH, such as 1,5") from None
+    if not low < high:
+        raise Mistake(f"--scale {text!r}: the first must be below the second")
+    return low, high

@@ -1,0 +1,344 @@
+"""Models of several families on the same folds: one that fails or takes too long is named, the others go on."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from joblib import Parallel, delayed
+from numpy.typing import NDArray
+
+from intertwine.compare.base import AbstractTask, Split
+from intertwine.compare.comparison import Comparison, Outcome, held_out
+
+__all__ = ["Contender", "Ranking", "attempt", "in_words", "rank_models", "told_seconds"]
+
+#: How a model stands to the best one.
+BEST, AS_GOOD, PERHAPS, WORSE, UNSTEADY = "best", "as good", "perhaps worse", "worse", "unsteady"
+_NEAR, _CLEAR = (
+    1.0,
+    2.0,
+)  # standard errors of a difference up to which it is none, and from which on it counts
+_ROUNDING = 1e-9  # of scores
+_QUICK, _AS_QUICK = (
+    1.0,
+    3.0,
+)  # seconds of a fit that matter to nobody, and times the quickest that are as quick
+_NEW_LEVELS = "unknown categories"  # in what scikit-learn says of levels that only a held-out fold has
+_PATIENCE = 1.5  # of the time that was allowed, before the slowest model is given up
+_FLOOR = 0.25  # of that time is there for quick models, however long the slow ones have taken
+
+
+@dataclass(frozen=True)
+class Contender:
+    """A model with the table as its family reads it.
+
+    Parameters
+    ----------
+    name : str
+        What tables call it.
+    model : estimator
+        Chooses its own hyperparameters in ``fit``.
+    X : frame
+        The rows are the same for all contenders.
+    preprocessor : transformer, optional
+        Fitted inside each training part.
+    family : str, default ""
+        What ``--model`` calls the family whose model it is; of baselines nothing.
+    """
+
+    name: str
+    model: Any
+    X: Any
+    preprocessor: Any = None
+    family: str = ""
+
+
+@dataclass(frozen=True)
+class Ranking:
+    """How models stand on the same folds.
+
+    Parameters
+    ----------
+    comparison : Comparison or None
+        Of the models that got through all folds, the best one first; None where none did.
+    families : mapping of str to str
+        Names of the models that belong to a family, and of these.
+    failed : mapping of str to str
+        Models that failed, and with which error.
+    given_up : mapping of str to str
+        Models that were not run to the end, and why.
+    said : mapping of str to sequence of str
+        What models of families warned of in every fold.
+    out_of_fold : mapping of str to mapping
+        Predictions of the families' models for every row, from the fold that held it out.
+    """
+
+    comparison: Comparison | None
+    families: Mapping[str, str] = field(default_factory=dict)
+    failed: Mapping[str, str] = field(default_factory=dict)
+    given_up: Mapping[str, str] = field(default_factory=dict)
+    said: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    out_of_fold: Mapping[str, Mapping[str, NDArray[Any]]] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Models in their order."""
+        return [] if self.comparison is None else self.comparison.names
+
+    def word(self, i: int) -> str:
+        """Say of the model in place `i` how it stands to the best one.
+
+        Unsteady: far behind, by the standard error of the best one, in folds that differ too much to be sure of it.
+        """
+        assert self.comparison is not None
+        if i == 0:
+            return BEST
+        apart, error = self.comparison.difference[i], self.comparison.difference_std_error[i]
+        if apart + _NEAR * error >= 0:
+            behind = max(_CLEAR * float(self.comparison.std_error[0]), _ROUNDING)
+            return UNSTEADY if apart < -behind else AS_GOOD
+        return PERHAPS if apart + _CLEAR * error >= 0 else WORSE
+
+    def as_good(self) -> list[str]:
+        """Models that are as good as the best one, which is left out."""
+        return [name for i, name in enumerate(self.names) if self.word(i) == AS_GOOD]
+
+    @property
+    def choice(self) -> str:
+        """The model to use: of those as good as the best, and about as quick as the quickest of them, the best."""
+        assert self.comparison is not None
+        seconds = dict(zip(self.names, self.comparison.seconds.mean(axis=1), strict=True))
+        near = [self.names[0], *self.as_good()]
+        enough = max(_QUICK, _AS_QUICK * min(seconds[name] for name in near))
+        return next(name for name in near if seconds[name] <= enough)
+
+    def about(self, name: str) -> Comparison:
+        """The same scores with another model first, as a report on that model has them."""
+        assert self.comparison is not None
+        first = self.names.index(name)
+        order = [first, *(i for i in range(len(self.names)) if i != first)]
+        return _ordered(
+            self.comparison, order, dict(self.out_of_fold[name]) if name in self.out_of_fold else None
+        )
+
+
+def rank_models(
+    contenders: Sequence[Contender],
+    y: NDArray[Any],
+    task: AbstractTask,
+    splits: Sequence[Split],
+    *,
+    n_jobs: int | None = None,
+    seconds: float = np.inf,
+    on_step: Callable[[str, int], None] | None = None,
+) -> Ranking:
+    """Score models on the same folds and order them.
+
+    Parameters
+    ----------
+    contenders : sequence of Contender
+    y : (n,) array
+    task : AbstractTask
+    splits : sequence of (train, test)
+    n_jobs : int, optional
+        Processes, as in joblib; scores do not depend on it.
+    seconds : float, default=inf
+        What all of it may take. Where it will clearly take longer, the slowest model is given up, and then the next.
+    on_step : callable, optional
+        Called with the model's name and the fold (from 1) after each fit.
+
+    Returns
+    -------
+    Ranking
+
+    Examples
+    --------
+    >>> from sklearn.dummy import DummyRegressor
+    >>> from sklearn.linear_model import LinearRegression
+    >>> from intertwine.compare import RegressionTask
+    >>> X = np.random.default_rng(0).normal(size=(60, 2))
+    >>> models = [Contender("mean", DummyRegressor(), X), Contender("line", LinearRegression(), X)]
+    >>> task = RegressionTask()
+    >>> ranking = rank_models(models, X[:, 0], task, task.splits(X[:, 0], 3, 0))
+    >>> [(name, ranking.word(i)) for i, name in enumerate(ranking.names)]
+    [('line', 'best'), ('mean', 'worse')]
+    """
+    race = _Race(contenders, len(splits), seconds, _processes(n_jobs))
+    outcomes = Parallel(n_jobs, return_as="generator")(
+        delayed(attempt)(contenders[row], y, *splits[fold], task, (row, fold)) for row, fold in race.places()
+    )
+    kept: dict[str, dict[str, NDArray[Any]]] = {}
+    for (row, fold), outcome in outcomes:
+        contender = contenders[row]
+        race.take(row, fold, outcome)
+        if isinstance(outcome, Outcome) and contender.family:
+            for key, values in outcome.prediction.items():
+                arrays = kept.setdefault(contender.name, {})
+                array = arrays.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))
+                array[splits[fold][1]] = values
+        if on_step is not None:
+            on_step(contender.name, fold + 1)
+    share = float(np.mean([len(test) / len(train) for train, test in splits]))
+    return race.ranking(task, share, kept)
+
+
+def attempt(
+    contender: Contender, y: NDArray[Any], train: Any, test: Any, task: AbstractTask, place: Any
+) -> tuple[Any, Outcome | str]:
+    """Fit one model and score it; an error comes back in words."""
+    try:
+        found = held_out(contender.model, contender.preprocessor, contender.X, y, train, test, task)
+    except Exception as error:  # a model of any kind fails in any manner: it is named, and the others go on
+        return place, in_words(error)
+    return place, found if np.isfinite(found.score) else "its predictions have no score"
+
+
+def in_words(error: Exception) -> str:
+    """An error in one line.
+
+    Examples
+    --------
+    >>> in_words(ValueError("a b")), in_words(ZeroDivisionError())
+    ('ValueError: a b', 'ZeroDivisionError')
+    """
+    text = " ".join(str(error).split())
+    if isinstance(error, ImportError) and text:  # which extra is missing is no fault of the model
+        return text
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
+
+
+class _Race:
+    """Where all models stand: what is scored, who is out, and how long the rest will take."""
+
+    def __init__(
+        self, contenders: Sequence[Contender], n_splits: int, seconds: float, processes: int
+    ) -> None:
+        self.contenders = contenders
+        self.limit, self.processes = seconds, processes
+        shape = (len(contenders), n_splits)
+        self.scores, self.seconds = np.full(shape, np.nan), np.full(shape, np.nan)
+        self.tried = np.ones(shape)
+        self.errors: dict[str, NDArray[np.float64]] = {}
+        self.failed: dict[str, str] = {}
+        self.given_up: dict[str, str] = {}
+        self.said: dict[str, Counter[str]] = {}
+        self.started = time.monotonic()
+
+    def places(self) -> Iterator[tuple[int, int]]:
+        """What is to be fitted; folds outside, models inside: a slow spell of the machine hits all models alike."""
+        rows, folds = self.scores.shape
+        for fold in range(folds):
+            for row in range(rows):
+                if not self._is_out(row):
+                    yield row, fold
+
+    def take(self, row: int, fold: int, outcome: Outcome | str) -> None:
+        """Note how a fit went."""
+        name = self.contenders[row].name
+        if isinstance(outcome, str):
+            self.failed.setdefault(name, outcome)
+            return
+        self.scores[row, fold], self.seconds[row, fold] = outcome.score, outcome.seconds
+        self.tried[row, fold] = outcome.settings
+        for key, value in outcome.errors.items():
+            self.errors.setdefault(key, np.full(self.scores.shape, np.nan))[row, fold] = value
+        if self.contenders[row].family:
+            self.said.setdefault(name, Counter()).update(outcome.warnings)
+        self._give_up()
+
+    def ranking(
+        self, task: AbstractTask, test_share: float, kept: dict[str, dict[str, NDArray[Any]]]
+    ) -> Ranking:
+        """What came out."""
+        n_splits = self.scores.shape[1]
+        through = [row for row in range(len(self.contenders)) if np.isfinite(self.scores[row]).all()]
+        names = [contender.name for contender in self.contenders]
+        comparison = None
+        if through:
+            whole = Comparison(
+                task,
+                names,
+                self.scores,
+                self.seconds,
+                test_share=test_share,
+                settings=np.median(self.tried, axis=1),
+                errors=self.errors,
+            )
+            comparison = _ordered(whole, sorted(through, key=lambda row: -float(whole.mean[row])))
+        return Ranking(
+            comparison,
+            {one.name: one.family for one in self.contenders if one.family},
+            self.failed,
+            {name: why for name, why in self.given_up.items() if name not in self.failed},
+            {
+                name: [text for text, n in said.items() if n == n_splits and _NEW_LEVELS not in text]
+                for name, said in self.said.items()
+            },
+            kept,
+        )
+
+    def _is_out(self, row: int) -> bool:
+        name = self.contenders[row].name
+        return name in self.failed or name in self.given_up
+
+    def _give_up(self) -> None:
+        """Leave out the slowest models until what is left fits into the time."""
+        gone = time.monotonic() - self.started
+        while self.limit < np.inf:
+            left = {
+                row: float(np.nanmean(self.seconds[row]) * np.isnan(self.seconds[row]).sum())
+                for row in range(len(self.contenders))
+                if not self._is_out(row)
+                and not np.isnan(self.seconds[row]).all()
+                and np.isnan(self.seconds[row]).any()
+            }
+            still = max(_PATIENCE * self.limit - gone, _FLOOR * self.limit)
+            if not left or sum(left.values()) / self.processes <= still:
+                return
+            slowest = max(left, key=left.__getitem__)
+            each = float(np.nanmean(self.seconds[slowest]))
+            self.given_up[self.contenders[slowest].name] = (
+                f"a fit takes {told_seconds(each)}: all folds together would take longer than the "
+                f"{told_seconds(self.limit)} that were allowed"
+            )
+
+
+def told_seconds(seconds: float) -> str:
+    """Write how long something takes.
+
+    Examples
+    --------
+    >>> told_seconds(0.3), told_seconds(42), told_seconds(600), told_seconds(9000)
+    ('0.3 seconds', '42 seconds', '10 minutes', '2.5 hours')
+    """
+    if seconds < 1:
+        return f"{seconds:.1f} seconds"
+    if seconds < 90:
+        return f"{seconds:.0f} seconds"
+    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:,.1f} hours"
+
+
+def _ordered(comparison: Comparison, order: Sequence[int], out_of_fold: Any = None) -> Comparison:
+    """The same comparison of some of the models, in another order."""
+    rows = list(order)
+    return Comparison(
+        comparison.task,
+        [comparison.names[row] for row in rows],
+        comparison.scores[rows],
+        comparison.seconds[rows],
+        test_share=comparison.test_share,
+        settings=comparison.settings[rows],
+        errors={name: values[rows] for name, values in comparison.errors.items()},
+        out_of_fold=out_of_fold,
+    )
+
+
+def _processes(n_jobs: int | None) -> int:
+    from joblib import effective_n_jobs
+
+    return max(int(effective_n_jobs(n_jobs)), 1)

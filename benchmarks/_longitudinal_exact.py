@@ -145,7 +145,7 @@ def _by_lme4() -> np.ndarray:
 
 
 def _engine_shares() -> dict[str, Any]:
-    from intertwine.mixed_effects.coefficient_priors import EffectColumns
+    from intertwine.mixed_effects.coefficient_priors import LearntColumns
     from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
     from intertwine.mixed_effects.subject_system import SubjectSystem
     from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows
@@ -156,7 +156,7 @@ def _engine_shares() -> dict[str, Any]:
     noise = 0.5 * np.nanvar(Y, axis=0)
     start = LatentVariances(noise, np.full((2, len(noise)), np.inf), noise[None], np.empty((0, len(noise))))
     sites = Sites(np.nan_to_num(Y), np.where(np.isnan(Y), np.inf, 0.0))
-    found = fit_latent_variances(system, sites, EffectColumns((), (slice(0, 1),)), start).variances
+    found = fit_latent_variances(system, sites, LearntColumns((), (slice(0, 1),)), start).variances
     return _beside_lme4(found.own[0] / (found.own[0] + found.noise))
 
 

@@ -46,8 +46,8 @@ class PlainConjugateGradients(FactorPeer):
     grid = ({},)
 
     def run(self, X, y):
-        from intertwine.fitting.factors_gauss_newton import EarlyStop, fit_gauss_newton
-        from intertwine.fitting.latent_factors import FactorSettings
+        from intertwine.fitting.latent_factors.gauss_newton import EarlyStop, fit_gauss_newton
+        from intertwine.fitting.latent_factors.model import FactorSettings
         from intertwine.fitting.watch import UNWATCHED
         from intertwine.solvers.gauss_newton import GaussNewton
         from intertwine.solvers.preconditioners import NoPreconditioner
@@ -86,7 +86,7 @@ class PlainConjugateGradients(FactorPeer):
         )
 
     def score(self, X):
-        from intertwine.fitting.latent_factors import scores_of_pairs
+        from intertwine.fitting.latent_factors.model import scores_of_pairs
 
         rows = self._model.users[0], self._model.items[0]
         known = ([len(table) for table in rows] > X).all(axis=1)

@@ -57,7 +57,7 @@ def here(path: Path) -> dict:
     """The local fit."""
     import pandas as pd
 
-    from intertwine.fitting.factors_gauss_newton import fit_gauss_newton
+    from intertwine.fitting.latent_factors.gauss_newton import fit_gauss_newton
     from intertwine.fitting.watch import UNWATCHED
     from intertwine.structures.ratings import RatingTable
 
@@ -79,7 +79,7 @@ def there(path: Path, n_parts: int, client) -> dict:
     from intertwine.distributed.rating_parts import read_rating_parts
     from intertwine.distributed.rating_rows import DistributedRatings, center_and_spread
     from intertwine.distributed.sources import open_source
-    from intertwine.fitting.factors_gauss_newton import descend, solver_for
+    from intertwine.fitting.latent_factors.gauss_newton import descend, solver_for
     from intertwine.fitting.watch import UNWATCHED
 
     began = time.perf_counter()

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from intertwine.reproduce.claims import Claim, Verdict, tally
 from intertwine.reproduce.measurements import Measurements
 
-__all__ = ["AbstractDesign", "Job", "Paper", "Reproduced"]
+__all__ = ["AbstractDesign", "Chapter", "Job", "Paper", "Reproduced"]
 
 
 @dataclass(frozen=True)
@@ -26,12 +27,15 @@ class Job:
         Draw or split.
     measure : callable
         Returns the number, and facts to keep beside it.
+    seconds : float
+        About what it takes on one core: the longest begin first, and the time left is told by them.
     """
 
     case: str
     method: str
     seed: int
     measure: Callable[[], tuple[float, dict[str, Any]]]
+    seconds: float = 1.0
 
 
 @dataclass(frozen=True)
@@ -46,8 +50,10 @@ class Reproduced:
     header : tuple of str
     published, ours : list of tuple of str
         Rows of the table: the paper's numbers, and ours.
+    claims : list of Claim
+        What the paper says, judged; those that this run does not measure among them.
     findings : list of str
-        What holds and what does not.
+        What else is worth saying.
     absent : list of str
         What could not be measured here, and how to get it.
     display : object, optional
@@ -61,6 +67,7 @@ class Reproduced:
     header: tuple[str, ...]
     published: list[tuple[str, ...]]
     ours: list[tuple[str, ...]]
+    claims: list[Claim]
     findings: list[str]
     absent: list[str] = field(default_factory=list)
     display: Any = None
@@ -103,9 +110,40 @@ class Paper:
     source : str
         Where the paper is to be found.
     designs : sequence of AbstractDesign classes
+    claims : sequence of Claim
+        Those that no design measures, and why.
     """
 
     name: str
     title: str
     source: str
     designs: Sequence[type[AbstractDesign]]
+    claims: Sequence[Claim] = ()
+
+
+@dataclass(frozen=True)
+class Chapter:
+    """A paper and what came out.
+
+    Attributes
+    ----------
+    paper : Paper
+    found : list of Reproduced
+        One for each design.
+    failed : list of str
+        Measurements that ended in an error, and which.
+    """
+
+    paper: Paper
+    found: list[Reproduced]
+    failed: list[str] = field(default_factory=list)
+
+    @property
+    def claims(self) -> list[Claim]:
+        """Of all designs, then those without one."""
+        return [claim for one in self.found for claim in one.claims] + list(self.paper.claims)
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """How many came out how."""
+        return tally(self.claims)

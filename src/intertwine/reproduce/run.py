@@ -1,24 +1,29 @@
-"""Run the experiments of a paper and write what came out: a page, a table in markdown, the measurements."""
+"""Run the experiments of papers, the longest first, and keep every measurement as it is made."""
 
 from __future__ import annotations
 
+import signal
+import threading
 import time
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
+from typing import final
 
-from joblib import Parallel, delayed
+from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 
 import intertwine
 from intertwine.io import write_atomically
-from intertwine.reproduce.design import Job, Paper, Reproduced
+from intertwine.reproduce.design import AbstractDesign, Chapter, Job, Paper
 from intertwine.reproduce.measurements import Measurement, Measurements
 from intertwine.reproduce.page import as_html, as_markdown
 from intertwine.resources import thread_limit
 
-__all__ = ["PAPERS", "load_paper", "reproduce_paper"]
+__all__ = ["PAPERS", "Plan", "load_paper", "reproduce_papers", "stem"]
 
 #: Name on the command line, and the module that has the paper.
 PAPERS = {
@@ -30,39 +35,92 @@ PAPERS = {
 }
 
 
+@final
+@dataclass(frozen=True)
+class Plan:
+    """What is about to be measured.
+
+    Attributes
+    ----------
+    left, kept : int
+        Measurements to be made, and those of an earlier run.
+    seconds : float
+        About what those to be made take, all together, on one core.
+    n_jobs : int
+        Processes.
+    """
+
+    left: int
+    kept: int
+    seconds: float
+    n_jobs: int
+
+
+@final
+class _Work:
+    """One paper: its designs, what is measured already, what is left."""
+
+    def __init__(self, paper: Paper, folder: Path, quick: bool) -> None:
+        self.paper = paper
+        self.measurements = Measurements(
+            folder / f"{stem(paper.name, quick=quick)}.json", intertwine.__version__
+        )
+        self.designs: list[AbstractDesign] = [design(quick) for design in paper.designs]
+        plan = [(design.name, job) for design in self.designs for job in design.jobs()]
+        self.left = [
+            (name, job)
+            for name, job in plan
+            if not self.measurements.has(name, job.case, job.method, job.seed)
+        ]
+        self.kept = len(plan) - len(self.left)
+        self.failed: list[str] = []
+
+    def chapter(self) -> Chapter:
+        """What is known by now."""
+        return Chapter(self.paper, [design.read(self.measurements) for design in self.designs], self.failed)
+
+
 def load_paper(name: str) -> Paper:
     """The paper of a name in ``PAPERS``."""
     return import_module(PAPERS[name]).PAPER
 
 
-def reproduce_paper(
-    paper: Paper,
+def stem(name: str, *, quick: bool) -> str:
+    """What the files of a run are called: a quick run and a full one share a folder and no measurement."""
+    return f"{name}-quick" if quick else name
+
+
+def reproduce_papers(
+    papers: Iterable[Paper],
     folder: Path,
     *,
     quick: bool = False,
     n_jobs: int = 1,
-    on_plan: Callable[[int, int], Callable[[str], None]] | None = None,
-) -> list[Reproduced]:
-    """Measure what is not measured yet, and write the page.
+    limit: float | None = None,
+    on_plan: Callable[[Plan], Callable[[str, float], None]] | None = None,
+) -> list[Chapter]:
+    """Measure what is not measured yet, and write a page for each paper.
 
     Parameters
     ----------
-    paper : Paper
+    papers : iterable of Paper
     folder : Path
-        Gets ``NAME.html``, ``NAME.md`` and ``NAME.json``; made where it is not there. What the last holds from an
-        earlier run is not measured again.
+        Gets ``NAME.html``, ``NAME.md`` and ``NAME.json`` of each (``NAME-quick`` of a quick run); made where it is not
+        there. What the last holds from an earlier run is not measured again.
     quick : bool, default=False
-        Minutes instead of hours: the smaller cases, fewer seeds.
+        Minutes instead of hours: smaller cases, fewer seeds.
     n_jobs : int, default=1
         Processes; -1: one for each core. Each computes with one thread: numbers do not depend on it.
+    limit : float, optional
+        Seconds that a measurement may take at most, where the system has alarms; it is then named as failed.
     on_plan : callable, optional
-        Told how many measurements are to be made and how many are there; returns what is to be called with the name
-        of each that was made.
+        Told the plan; returns what is to be called with the name of each measurement that was made and the seconds it
+        was expected to take.
 
     Returns
     -------
-    list of Reproduced
-        One for each design.
+    list of Chapter
+        A measurement that ends in an error is named there, and the others are made.
 
     Raises
     ------
@@ -72,27 +130,73 @@ def reproduce_paper(
         When a file of that name there holds something else.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    measurements = Measurements(folder / f"{paper.name}.json", intertwine.__version__)
-    designs = [design(quick) for design in paper.designs]
-    plan = [(design.name, job) for design in designs for job in design.jobs()]
-    left = [(name, job) for name, job in plan if not measurements.has(name, job.case, job.method, job.seed)]
-    step = on_plan(len(left), len(plan) - len(left)) if on_plan is not None else lambda name: None
-    work = Parallel(n_jobs=n_jobs, return_as="generator")
-    for row in work(delayed(_measured)(name, job) for name, job in left):
-        measurements.add(row)
-        step(f"{row.design}, {row.case}, {row.method}, seed {row.seed}")
-    found = [design.read(measurements) for design in designs]
-    write_atomically(folder / f"{paper.name}.md", as_markdown(paper, found, quick=quick).encode())
-    write_atomically(folder / f"{paper.name}.html", as_html(paper, found, quick=quick).encode())
-    return found
+    works = [_Work(paper, folder, quick) for paper in papers]
+    left = sorted(
+        ((work, name, job) for work in works for name, job in work.left), key=lambda one: -one[2].seconds
+    )
+    plan = Plan(
+        len(left),
+        sum(work.kept for work in works),
+        sum(job.seconds for *_, job in left),
+        effective_n_jobs(n_jobs),
+    )
+    step = on_plan(plan) if on_plan is not None else lambda name, seconds: None
+    _measure_all(left, n_jobs, limit, step)
+    chapters = [work.chapter() for work in works]
+    for chapter in chapters:
+        path = folder / stem(chapter.paper.name, quick=quick)
+        write_atomically(path.with_suffix(".md"), as_markdown(chapter, quick=quick).encode())
+        write_atomically(path.with_suffix(".html"), as_html(chapter, quick=quick).encode())
+    return chapters
 
 
-def _measured(design: str, job: Job) -> Measurement:
-    """Make one measurement; it runs in a process of its own where there are several."""
+def _measure_all(
+    left: Sequence[tuple[_Work, str, Job]],
+    n_jobs: int,
+    limit: float | None,
+    step: Callable[[str, float], None],
+) -> None:
+    """Whatever is ready first is kept first."""
+    jobs = (delayed(_measured)(index, name, job, limit) for index, (_, name, job) in enumerate(left))
+    for index, row in Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(jobs):
+        work, design, job = left[index]
+        name = f"{design}, {job.case}, {job.method}, seed {job.seed}"
+        if isinstance(row, str):
+            work.failed.append(f"{name}: {row}")
+        else:
+            work.measurements.add(row)
+        step(f"{work.paper.name}: {name}", job.seconds)
+
+
+def _measured(index: int, design: str, job: Job, limit: float | None) -> tuple[int, Measurement | str]:
+    """Make one measurement, or say what went wrong; it runs in a process of its own where there are several."""
     began = time.perf_counter()
-    with thread_limit(1), warnings.catch_warnings():
-        # a candidate that was cut short competes with what it reached
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        value, facts = job.measure()
+    try:
+        with _at_most(limit), thread_limit(1), warnings.catch_warnings():
+            # a candidate that was cut short competes with what it reached
+            warnings.simplefilter("ignore", ConvergenceWarning)
+            value, facts = job.measure()
+    except Exception as error:  # hours of other measurements must not be lost with it
+        return index, f"{type(error).__name__}: {error}"
     seconds = round(time.perf_counter() - began, 3)
-    return Measurement(design, job.case, job.method, job.seed, value, seconds, facts)
+    return index, Measurement(design, job.case, job.method, job.seed, value, seconds, facts)
+
+
+@contextmanager
+def _at_most(seconds: float | None) -> Iterator[None]:
+    """Raise a TimeoutError in what takes longer; compiled code is let finish its call first."""
+    in_main = threading.current_thread() is threading.main_thread()
+    if seconds is None or not in_main or not hasattr(signal, "setitimer"):
+        yield
+        return
+
+    def stop(*_: object) -> None:
+        raise TimeoutError(f"stopped after {seconds:g} seconds")
+
+    before = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)

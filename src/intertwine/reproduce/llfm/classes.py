@@ -69,7 +69,9 @@ class Banana(AbstractTable):
     about = "3533 rows to fit and 1767 to judge on; features standardised; L-BFGS to the optimum."
     loss_name = "Test loss"
     effort = Effort((1e-6, 1e-5, 1e-4, 1e-3), (1 / 3, 3.0), n_anchors=50, n_epochs=None, seeds=5)
-    quick_effort = Effort((1e-5, 1e-4), (), n_anchors=20, n_epochs=None, seeds=2)
+    quick_effort = Effort((1e-5, 1e-4), (), n_anchors=50, n_epochs=None, seeds=3)
+    quick_is_the_papers = True
+    seconds = 3.0
 
     @staticmethod
     def task(download: bool) -> Task:
@@ -89,7 +91,7 @@ class Ijcnn1(AbstractTable):
     )
     loss_name = "Test loss"
     effort = Effort((1e-6, 1e-5, 1e-4), (1 / 3, 3.0), n_anchors=50, n_epochs=20, seeds=5)
-    quick_effort = Effort((1e-6, 1e-5), (), n_anchors=20, n_epochs=5, seeds=1, n_rows=20_000)
+    quick_effort = Effort((1e-6, 1e-5), (), n_anchors=20, n_epochs=5, seeds=5, n_rows=20_000)
 
     @staticmethod
     def task(download: bool) -> Task:

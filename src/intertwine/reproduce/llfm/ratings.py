@@ -11,6 +11,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from intertwine import FMRegressor, LocalFMRegressor
 from intertwine.datasets import fetch_movielens_100k
+from intertwine.reproduce.claims import unmeasured
 from intertwine.reproduce.design import Reproduced
 from intertwine.reproduce.llfm.models import Effort, Task, measure_machine, times_of
 from intertwine.reproduce.llfm.published import METHODS
@@ -73,7 +74,7 @@ class MovieLens(AbstractTable):
         f"“{_SAMPLED}” is a plain factorization machine by Gibbs sampling, which the paper does not have."
     )
     effort = Effort((3e-6, 1e-5, 3e-5, 1e-4), (1 / 3, 3.0), n_anchors=50, n_epochs=10, seeds=5)
-    quick_effort = Effort((1e-5, 1e-4), (), n_anchors=20, n_epochs=3, seeds=1, n_sweeps=100)
+    quick_effort = Effort((1e-5, 1e-4), (), n_anchors=20, n_epochs=3, seeds=3, n_sweeps=100)
 
     def __init__(self, quick: bool) -> None:
         super().__init__(quick)
@@ -95,6 +96,9 @@ class MovieLens(AbstractTable):
 
     def read(self, measurements: Measurements) -> Reproduced:
         found = super().read(measurements)
+        found.claims.append(
+            unmeasured("Losses of .04 to .02 on Netflix5K5K", "the data may not be passed on")
+        )
         found.findings.extend([*self._of_sampling(measurements), _IMPOSSIBLE])
         found.absent.append(_NETFLIX)
         return found

@@ -48,7 +48,9 @@ class OurVAE(AbstractMethod):
         from intertwine import LongitudinalVAE  # JAX: only when it is needed
 
         self._train = task.train
-        self._model = LongitudinalVAE(effects=task.effects(), random_state=seed, **self._settings)
+        self._model = LongitudinalVAE(
+            effects=task.effects(), bounds=task.bounds, random_state=seed, **self._settings
+        )
         began = time.perf_counter()
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # of covariates that no effect reads
@@ -88,6 +90,7 @@ def answered(make: Callable[[], AbstractMethod], task: Task, seed: int) -> dict[
         else:
             found = method.wanted(question.given, question.wanted)
         if found is not None:
+            found = found if task.bounds is None else found.clip(*task.bounds)
             said[name] = float(np.nanmean((question.truth - found) ** 2))
     seconds = time.perf_counter() - began
     return {**said, "seconds": round(seconds, 2), **method.facts()}

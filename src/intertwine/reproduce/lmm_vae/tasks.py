@@ -11,6 +11,8 @@ from intertwine.reproduce.lmm_vae.visits import Question, Task, Visits
 
 __all__ = ["health_mnist", "rotating_mnist", "simulated"]
 
+_PIXELS = (0.0, 1.0)
+
 
 def health_mnist(seed: int, quick: bool) -> Task:
     """1000 subjects to learn from, whose missing pixels are wanted; visits 6–20 of 100 others, by their first five."""
@@ -28,6 +30,7 @@ def health_mnist(seed: int, quick: bool) -> Task:
         },
         _health_effects,
         drawn.image_shape,
+        _PIXELS,
     )
 
 
@@ -47,13 +50,14 @@ def _health_effects() -> list[AbstractCovariateEffect]:
 
 
 def rotating_mnist(seed: int, quick: bool) -> Task:
-    """400 threes at fifteen angles; the sixteenth is wanted of 270."""
-    drawn = make_rotating_mnist(100 if quick else 400, random_state=seed, download_if_missing=False)
+    """400 threes at fifteen angles, the sixteenth is wanted of 270; a quick run fits fewer epochs to as many."""
+    drawn = make_rotating_mnist(random_state=seed, download_if_missing=False)
     return Task(
         Visits.of(drawn, drawn.train),
         {"held-out angle": Question(None, Visits.of(drawn, drawn.test), drawn.X[drawn.test])},
         _rotating_effects,
         drawn.image_shape,
+        _PIXELS,
     )
 
 

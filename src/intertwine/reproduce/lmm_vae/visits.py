@@ -102,9 +102,12 @@ class Task:
     effects : callable
         Makes those that models of covariates are told of.
     image_shape : tuple of int, optional
+    bounds : tuple of float, optional
+        Between which all values lie, such as pixels: the answers of every method are cut there.
     """
 
     train: Visits
     questions: dict[str, Question]
     effects: Callable[[], list[AbstractCovariateEffect]]
     image_shape: tuple[int, int] | None = None
+    bounds: tuple[float, float] | None = None

@@ -50,13 +50,22 @@ class Task(NamedTuple):
     def where(self, rows: NDArray[np.int64]) -> dict[str, Any]:
         """Groups, time or coordinates of rows, as far as the design has them and the effects read them."""
         needed = {need for effect in self.effects for need in effect.needs}
-        return {name: self.truth[name][rows] for name in ("groups", "time", "coords") if name in needed}
+        return {
+            name: _taken(self.truth[name], rows) for name in ("groups", "time", "coords") if name in needed
+        }
 
 
 def measure(method: str, task: Task) -> tuple[float, Facts]:
     """Mean squared error of the test rows' features, and what else is known of the fit."""
     predicted, facts = METHODS[method](task)
-    return float(np.mean((task.truth.data[task.truth.test] - predicted) ** 2)), facts
+    return float(np.nanmean((task.truth.data[task.truth.test] - predicted) ** 2)), facts
+
+
+def _taken(values: Any, rows: NDArray[np.int64]) -> Any:
+    """Of an array, or of each of several by name."""
+    if isinstance(values, dict):
+        return {name: column[rows] for name, column in values.items()}
+    return values[rows]
 
 
 def _told(predict: Callable[[Bunch], Array]) -> Callable[[Task], tuple[Array, Facts]]:

@@ -14,6 +14,7 @@ from intertwine.datasets import (
     simulate_spatial_effects,
 )
 from intertwine.effects import Grouped, Longitudinal, Spatial
+from intertwine.reproduce.claims import Claim, exceeds, reaches
 from intertwine.reproduce.design import AbstractDesign, Job, Reproduced
 from intertwine.reproduce.lmmvae import published
 from intertwine.reproduce.lmmvae.models import IGNORED, LINEAR, METHODS, NONLINEAR, Task, measure
@@ -32,8 +33,13 @@ __all__ = [
     "spatial",
 ]
 
-_DRAWS, _QUICK_DRAWS = 5, 1
+_DRAWS, _QUICK_DRAWS = 5, 2
 _SMALLER = 10  # times, in a quick run: rows, levels
+_QUICK_FIT = {"max_iter": 60, "n_init": 1}
+#: What a quick run leaves out: no claim is about it.
+_FULL_ONLY = ("PCA, one-hot groups", LINEAR)
+#: About the seconds of a fit in a quick run.
+_SECONDS = {NONLINEAR: 25.0, IGNORED: 6.0}
 
 
 def categorical(case: str, seed: int, quick: bool, d: int = 1, **settings: Any) -> Task:
@@ -43,7 +49,7 @@ def categorical(case: str, seed: int, quick: bool, d: int = 1, **settings: Any) 
     truth = simulate_categorical_effects(
         n, p, d=d, n_levels=levels, variances=_numbers(case), random_state=seed
     )
-    return Task(truth, tuple(Grouped(column) for column in range(3)), d, seed, settings)
+    return Task(truth, tuple(Grouped(column) for column in range(3)), d, seed, _fit(quick) | settings)
 
 
 def longitudinal(case: str, seed: int, quick: bool, split: Any = "random", **settings: Any) -> Task:
@@ -57,7 +63,7 @@ def longitudinal(case: str, seed: int, quick: bool, split: Any = "random", **set
         split=split,
         random_state=seed,
     )
-    return Task(truth, (Longitudinal(degree=2),), 1, seed, settings)
+    return Task(truth, (Longitudinal(degree=2),), 1, seed, _fit(quick) | settings)
 
 
 def spatial(case: str, seed: int, quick: bool, split: Any = "random", **settings: Any) -> Task:
@@ -71,11 +77,15 @@ def spatial(case: str, seed: int, quick: bool, split: Any = "random", **settings
         split=split,
         random_state=seed,
     )
-    return Task(truth, (Spatial(kernel="rbf"),), 1, seed, settings)
+    return Task(truth, (Spatial(kernel="rbf"),), 1, seed, _fit(quick) | settings)
 
 
 def _size(quick: bool) -> tuple[int, int, int]:
-    return (10_000, 30, _SMALLER) if quick else (100_000, 100, 1)
+    return (10_000, 100, _SMALLER) if quick else (100_000, 100, 1)
+
+
+def _fit(quick: bool) -> dict[str, Any]:
+    return dict(_QUICK_FIT) if quick else {}
 
 
 def _numbers(case: str) -> tuple[float, ...]:
@@ -99,19 +109,31 @@ class _Simulated(AbstractDesign):
     def _draws(self) -> int:
         return _QUICK_DRAWS if self.quick else _DRAWS
 
+    @property
+    def _methods(self) -> list[str]:
+        return [method for method in METHODS if not (self.quick and method in _FULL_ONLY)]
+
     def jobs(self) -> list[Job]:
         return [
-            Job(case, method, seed, partial(_measure, type(self).draw, method, case, seed, self.quick))
+            Job(
+                case,
+                method,
+                seed,
+                partial(_measure, type(self).draw, method, case, seed, self.quick),
+                _SECONDS.get(method, 1.0) * (1.0 if self.quick else 20.0),
+            )
             for case in self._cases
             for seed in range(self._draws)
-            for method in METHODS
+            for method in self._methods
         ]
 
     def read(self, measurements: Measurements) -> Reproduced:
         cases = self._cases
         names = dict.fromkeys(name for figures in self.published.values() for name in figures)
         size = (
-            "10,000 rows, 30 features, a tenth of the levels" if self.quick else "100,000 rows, 100 features"
+            "10,000 rows, 100 features, a tenth of the levels, and few epochs: harder than the paper's 100,000 rows"
+            if self.quick
+            else "100,000 rows, 100 features"
         )
         return Reproduced(
             title=self.title,
@@ -123,9 +145,7 @@ class _Simulated(AbstractDesign):
             published=[
                 (f"paper: {name}", *(_figure(self.published[case].get(name)) for case in cases))
                 for name in names
-            ]
-            if not self.quick
-            else [],
+            ],
             ours=[
                 (
                     f"ours: {method}",
@@ -134,25 +154,53 @@ class _Simulated(AbstractDesign):
                         for case in cases
                     ),
                 )
-                for method in METHODS
+                for method in self._methods
             ],
+            claims=[claim for case in self.published for claim in self._claims(measurements, case)],
             findings=[text for case in cases for text in self._findings(measurements, case)],
         )
 
+    def _claims(self, measurements: Measurements, case: str) -> list[Claim]:
+        """The figure, and what is gained by not ignoring the effects."""
+        printed = self.published[case]
+        at = f"{self.title[0].lower()}{self.title[1:]}, σ_b² = {case}"
+        absent = "" if case in self._cases else "not in the quick run"
+        claims = [
+            reaches(
+                f"Test MSE of LMMVAE: {at}",
+                printed["LMMVAE"],
+                measurements.values(self.name, case, NONLINEAR),
+                lower_is_better=True,
+                places=2,
+                absent=absent,
+            )
+        ]
+        if IGNORED in printed:
+            claims.append(
+                exceeds(
+                    f"LMMVAE beats a VAE that ignores the effects: {at}",
+                    measurements.differences(self.name, case, IGNORED, NONLINEAR),
+                    published=printed[IGNORED] - printed["LMMVAE"],
+                    places=2,
+                    comparable=not self.quick,  # a VAE that sees less is worse by itself
+                    absent=absent,
+                )
+            )
+        return claims
+
     def _findings(self, measurements: Measurements, case: str) -> list[str]:
-        mean = {method: mean_and_error(measurements.values(self.name, case, method))[0] for method in METHODS}
+        mean = {
+            method: mean_and_error(measurements.values(self.name, case, method))[0]
+            for method in self._methods
+        }
         if np.isnan(mean[NONLINEAR]):
             return []
         said = [
             f"σ_b² = {case}: {NONLINEAR} is {mean[NONLINEAR] - mean['oracle']:+.3f} from the oracle, "
             f"{mean[NONLINEAR] - mean['refitted oracle']:+.3f} from the refitted one; a VAE without effects is "
-            f"{mean[IGNORED] - mean['oracle']:+.3f}, {LINEAR} {mean[LINEAR] - mean['oracle']:+.3f}."
+            f"{mean[IGNORED] - mean['oracle']:+.3f}."
         ]
-        figure = self.published[case].get("LMMVAE")
-        if figure is not None and not self.quick:
-            word = "holds, and more" if mean[NONLINEAR] < figure else "is not reached"
-            said.append(f"The paper's LMMVAE has {figure:g}: that {word}.")
-        if mean[LINEAR] < mean[NONLINEAR]:
+        if mean.get(LINEAR, np.inf) < mean[NONLINEAR]:
             said.append(f"The linear model wins here ({mean[LINEAR]:.3f} against {mean[NONLINEAR]:.3f}).")
         return [*said, *self._of_the_fit(measurements, case)]
 

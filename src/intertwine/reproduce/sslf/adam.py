@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from intertwine.fitting.early_stopping import EarlyStopping
+from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
 from intertwine.solvers.row_adam import RowMoments, step_rows
 
 __all__ = ["AdamFactors", "fit_adam"]

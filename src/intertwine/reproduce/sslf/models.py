@@ -36,6 +36,8 @@ class Effort(NamedTuple):
     alphas : tuple of float
         Ridge strengths that every method chooses from, likewise.
     n_components : int
+    one_user_of : int
+        Of so many users one is taken, with all that it rated.
     """
 
     rhos: tuple[float, ...]
@@ -45,6 +47,7 @@ class Effort(NamedTuple):
     seeds: int
     alphas: tuple[float, ...] = (0.04, 0.2)
     n_components: int = 20
+    one_user_of: int = 1
 
 
 class Task(NamedTuple):
@@ -68,6 +71,13 @@ class Task(NamedTuple):
         """From ids of any numbers."""
         codes = [np.unique(column, return_inverse=True)[1] for column in ids.T]
         return cls(np.column_stack(codes).astype(np.int64), y, scale)
+
+    def some(self, one_user_of: int) -> Task:
+        """Every so many-th user, and the items that they rated."""
+        if one_user_of == 1:
+            return self
+        rows = self.X[:, 0] % one_user_of == 0
+        return Task.of(self.X[rows], self.y[rows], self.scale)
 
     @property
     def sizes(self) -> tuple[int, int]:

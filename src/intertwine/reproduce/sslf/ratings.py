@@ -35,7 +35,8 @@ class MovieLens1M(AbstractTable):
     title = "MovieLens 1M: root mean squared error"
     about = "1,000,209 ratings of 6040 users and 3706 films."
     effort = Effort(_RHOS, (0.0025, 0.005, 0.01), (0.001, 0.002, 0.005), max_iter=200, seeds=3)
-    quick_effort = None
+    quick_effort = Effort((0.1, 0.3), (0.005, 0.01), (0.002, 0.005), max_iter=200, seeds=3, one_user_of=10)
+    size = 10.0
 
     @staticmethod
     def task(download: bool) -> Task:
@@ -54,7 +55,7 @@ class Yelp(AbstractTable):
         "ours): not the paper's part of Yelp's data, which we do not know."
     )
     effort = Effort(_RHOS, (0.0025, 0.005, 0.01), (0.001, 0.002, 0.005), max_iter=200, seeds=3)
-    quick_effort = Effort((0.1, 0.3), (0.005,), (0.005,), max_iter=60, seeds=2)
+    quick_effort = Effort((0.1, 0.3), (0.005,), (0.002, 0.005), max_iter=200, seeds=3)
 
     @staticmethod
     def task(download: bool) -> Task:

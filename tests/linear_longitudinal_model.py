@@ -7,7 +7,7 @@ from typing import final
 
 import numpy as np
 
-from intertwine.fitting.longitudinal_model import AbstractLongitudinalModel, FittedLatents
+from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel, FittedLatents
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.subject_parts import draw_parts, recalled_subjects
 from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
@@ -48,6 +48,9 @@ class LinearModel(AbstractLongitudinalModel):
         empty = precision == 0.0
         precision = np.where(empty, 1.0, precision)
         return Sites(np.where(empty, 0.0, pull / precision), np.where(empty, np.inf, 1.0 / precision))
+
+    def refine(self, X, known, sites, n_steps):
+        return known.mean  # the sites are exact, and so is their posterior
 
     def decode(self, Z):
         return self.center + Z @ self.W.T

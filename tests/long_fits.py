@@ -19,7 +19,7 @@ from intertwine import (
     InteractionRegressorCV,
     survival_target,
 )
-from intertwine.mixed_model import MixedModel
+from intertwine.mixed_model import GaussianField
 from intertwine.solvers.lbfgs import LBFGS
 from intertwine.sparse_path import SparsePairProblem
 
@@ -98,7 +98,7 @@ def seed_global(seed):
 class Interrupted:
     """Count calls of everything that computes, and send Ctrl-C at one of them."""
 
-    PLACES = ((MixedModel, "mode"), (LBFGS, "step"), (SparsePairProblem, "solve"))
+    PLACES = ((GaussianField, "mode"), (LBFGS, "step"), (SparsePairProblem, "solve"))
 
     def __init__(self, monkeypatch, at=float("inf")):
         self.calls, self.at = 0, at

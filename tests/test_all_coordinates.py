@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from explicit_pairs import LOSSES, flat, make_problem
 
-from intertwine.sparse_path import all_coordinates, geometric_factors, solve_path
+from intertwine.sparse_path import all_coordinates, geometric_factors, iterate_path
 
 
 def chosen_among(monkeypatch, problem, *arguments, **options):
@@ -49,7 +49,7 @@ def test_the_state_of_a_point_is_worth_no_more_than_its_solution(kind):
     problem = make_problem(kind, 1.0, 0.7, n=80, p=8)
     factors = geometric_factors(problem.critical_factor(), 5, 0.05)
     solution = memory = None
-    for factor, kept in zip(factors, solve_path(problem, factors, tol=1e-8), strict=True):
+    for factor, kept in zip(factors, list(iterate_path(problem, factors, tol=1e-8)), strict=True):
         fresh = make_problem(kind, 1.0, 0.7, n=80, p=8)
         fresh.remember(memory)
         solution = fresh.scaled(float(factor)).solve(start=solution)
@@ -61,7 +61,7 @@ def test_the_state_of_a_point_is_worth_no_more_than_its_solution(kind):
 def test_a_squared_loss_has_one_gram_matrix_for_all_penalties():
     problem = make_problem("squared", 1.0, 1.0, p=8)
     factors = geometric_factors(problem.critical_factor(), 4, 0.05)
-    solve_path(problem, factors)
+    list(iterate_path(problem, factors))
     hessian = problem._memory[0].hessian
     penalty = problem.penalty
     other = problem.with_penalties(

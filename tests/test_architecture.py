@@ -16,7 +16,8 @@ PACKAGE = ROOT / "src" / "intertwine"
 # What stands lower may be imported by what stands higher, never the other way round, and neighbours in a
 # line do not know each other. A unit is a module or a subpackage directly below `intertwine`.
 LAYERS = (
-    ("frames", "io", "resources"),
+    ("frames", "resources"),
+    ("io",),
     ("validation",),
     ("losses", "penalties", "structures", "effects"),
     ("covariance", "mixed_effects"),
@@ -28,7 +29,6 @@ LAYERS = (
     ("minimize", "risk"),
     ("solvers",),
     ("sparse_path",),
-    ("selection",),
     ("fitting",),
     ("distributed",),
     ("estimators", "datasets", "pipelines"),

@@ -42,6 +42,8 @@ def test_architectures_are_all_tried():
 def test_shapes_types_and_starts(networks):
     architecture, params, x = networks
     assert {leaf.dtype for leaf in jax.tree.leaves(params)} == {np.dtype(np.float32)}
+    drawn = tuple([layer.weight.shape for layer in layers] for layers in params)
+    assert drawn == architecture.weight_shapes()
 
     @jax.jit
     def both(params, x):

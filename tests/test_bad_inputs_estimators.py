@@ -1,4 +1,7 @@
-"""The table of bad inputs, run on the six public estimators; and what a fit that fails leaves behind."""
+"""Estimators of interactions: what a fit that fails leaves behind, and questions of their own that have no answer.
+
+What all estimators are asked is in `test_bad_inputs_table.py`.
+"""
 
 from __future__ import annotations
 
@@ -8,63 +11,36 @@ import numpy as np
 import pandas as pd
 import polars as pl
 import pytest
-from bad_inputs import GOOD_TARGETS, cases_for, check_case
-from bad_inputs.cases import N_ROWS, features
+from bad_inputs.columns import COLUMNS, N_ROWS, features
 from sklearn.base import clone
 from sklearn.exceptions import NotFittedError
-from sklearn.model_selection import GroupKFold
 from sklearn.utils._param_validation import InvalidParameterError
 
 from intertwine import (
-    InteractionClassifier,
-    InteractionClassifierCV,
     InteractionCoxPH,
-    InteractionCoxPHCV,
     InteractionRegressor,
     InteractionRegressorCV,
     survival_target,
 )
-from intertwine.mixed_model import MixedModel
+from intertwine.mixed_model import GaussianField
 from intertwine.solvers.lbfgs import LBFGS
 from intertwine.sparse_path import SparsePairProblem
 from intertwine.validation import check_choices
 
-SMALL_SEARCH = {
-    "scalings": ("features",),
-    "n_knots": (0,),
-    "relevances": (0.0,),
-    "squares": (False,),
-    "latents": (),
-    "cv": 2,
-}
+KINDS = ("regression", "classification", "survival")
 PLAIN = {
-    "regression": InteractionRegressor(latent=None),
-    "classification": InteractionClassifier(latent=None),
-    "survival": InteractionCoxPH(latent=None),
+    kind: column.estimator
+    for kind in KINDS
+    for column in COLUMNS
+    if column.has(f"{kind} dense pairs -search")
 }
-SEARCHING = {
-    "regression": InteractionRegressorCV(**SMALL_SEARCH),
-    "classification": InteractionClassifierCV(**SMALL_SEARCH),
-    "survival": InteractionCoxPHCV(**SMALL_SEARCH),
+SEARCHING = {kind: column.estimator for kind in KINDS for column in COLUMNS if column.has(f"{kind} search")}
+GOOD_TARGETS = {
+    kind: lambda n, column=column: column.good(n).y
+    for kind in KINDS
+    for column in COLUMNS
+    if column.has(f"{kind} search")
 }
-
-
-def applies(estimator, case):
-    """Whether the estimator has the case's hyperparameters, as single values and not as lists of choices."""
-    if case.id == "index-of-weights" and estimator in SEARCHING.values():
-        return False  # a search silences what its refit says again
-    known = estimator.get_params()
-    params = case.make_inputs(GOOD_TARGETS["regression"]).params
-    return all(name == "aplha" or not isinstance(known.get(name, ()), tuple) for name in params)
-
-
-RUNS = [
-    pytest.param(estimator, case.values[0], id=f"{type(estimator).__name__}-{case.id}")
-    for estimators in (PLAIN, SEARCHING)
-    for family, estimator in estimators.items()
-    for case in cases_for(family)
-    if applies(estimator, case.values[0])
-]
 every_estimator = pytest.mark.parametrize(
     "estimator", [*PLAIN.values(), *SEARCHING.values()], ids=lambda estimator: type(estimator).__name__
 )
@@ -72,26 +48,6 @@ every_estimator = pytest.mark.parametrize(
 
 def family_of(estimator):
     return next(f for f in PLAIN if type(estimator) in (type(PLAIN[f]), type(SEARCHING[f])))
-
-
-@pytest.mark.parametrize(("estimator", "case"), RUNS)
-def test_bad_input_is_answered(estimator, case):
-    check_case(estimator, case, GOOD_TARGETS[family_of(estimator)])
-
-
-@every_estimator
-def test_an_unfitted_estimator_says_so(estimator, tmp_path):
-    methods = ["predict", "predict_proba", "decision_function", "predict_survival_function"]
-    for name in methods:
-        if hasattr(estimator, name):
-            with pytest.raises(NotFittedError):
-                getattr(estimator, name)(features())
-    for ask in ("top_interactions", "main_effects", "interaction_matrix", "latent_frame"):
-        with pytest.raises(NotFittedError):
-            getattr(estimator, ask)()
-    with pytest.raises(NotFittedError):
-        estimator.save(tmp_path / "model")
-    assert not list(tmp_path.iterdir())
 
 
 def fitted(estimator, **params):
@@ -141,7 +97,7 @@ INTERRUPTED = [
     pytest.param(estimator, params, place, id=f"{type(estimator).__name__}-{place[1]}")
     for estimator in [*PLAIN.values(), *SEARCHING.values()]
     for params, place in (
-        [({}, (MixedModel, "mode")), ({}, (MixedModel, "posterior"))]
+        [({}, (GaussianField, "mode")), ({}, (GaussianField, "posterior"))]
         + ([({"l1_ratio": 0.5}, (SparsePairProblem, "solve"))] if estimator in PLAIN.values() else [])
         + ([({"latent": "low_rank"}, (LBFGS, "step"))] if estimator in PLAIN.values() else [])
     )
@@ -178,19 +134,6 @@ def test_ctrl_c_in_the_middle_of_a_fit(estimator, params, place, monkeypatch):
     assert not [name for name in vars(fresh) if name.endswith("_") or name.startswith("_")]
 
 
-@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
-def test_a_constant_column_has_no_effect(l1_ratio):
-    X = np.column_stack([features(), np.full(N_ROWS, 1e6 / 3)])
-    model = InteractionRegressor(latent=None, l1_ratio=l1_ratio, alpha=0.01)
-    with pytest.warns(UserWarning, match=r"constant in columns \[3\]"):
-        model.fit(X, GOOD_TARGETS["regression"](N_ROWS))
-    assert model.coef_[3] == 0
-    assert not model.interaction_matrix()[3].any()
-    alone = InteractionRegressor(latent=None, l1_ratio=l1_ratio, alpha=0.01)
-    alone.fit(X[:, :3], GOOD_TARGETS["regression"](N_ROWS))
-    np.testing.assert_allclose(model.predict(X), alone.predict(X[:, :3]), atol=1e-10)
-
-
 @pytest.mark.parametrize("make", [pd.DataFrame, pl.DataFrame])
 def test_boolean_columns_are_0_and_1(make):
     X, smoker = features(), np.arange(N_ROWS) % 3 == 0
@@ -224,7 +167,7 @@ def test_constants_do_not_repeat_one_another():
 
 
 def test_folds_that_do_not_test_every_row():
-    search = InteractionRegressorCV(**SMALL_SEARCH | {"cv": [(np.arange(20), np.arange(20, 30))]})
+    search = InteractionRegressorCV(cv=[(np.arange(20), np.arange(20, 30))])
     with pytest.raises(ValueError, match="cv must test every row exactly once"):
         search.fit(features(), GOOD_TARGETS["regression"](N_ROWS))
 
@@ -283,14 +226,6 @@ def test_a_search_of_nothing_but_splines_of_normal_scores():
         search.fit(features(), GOOD_TARGETS["regression"](N_ROWS))
 
 
-def test_a_group_splitter_needs_groups():
-    search = clone(SEARCHING["regression"]).set_params(cv=GroupKFold(2))
-    y = GOOD_TARGETS["regression"](N_ROWS)
-    with pytest.raises(ValueError, match=r"GroupKFold needs groups: pass fit\(\.\.\., groups=\)"):
-        search.fit(features(), y)
-    assert search.fit(features(), y, groups=np.arange(N_ROWS) % 3).best_params_
-
-
 def test_survival_questions_that_have_no_answer():
     y = GOOD_TARGETS["survival"](N_ROWS)
     model = InteractionCoxPH(latent=None).fit(features(), y, strata=np.arange(N_ROWS) % 2)
@@ -326,13 +261,6 @@ def test_questions_about_pairs_that_have_no_answer(estimator):
         model.interaction(1, -2)
     with pytest.raises(ValueError, match="no latent target"):
         model.latent_frame()
-
-
-@pytest.mark.parametrize("estimator", [PLAIN["survival"], SEARCHING["survival"]], ids=["plain", "search"])
-def test_events_without_company_teach_nothing(estimator):
-    y = survival_target(np.arange(1.0, N_ROWS + 1), np.arange(N_ROWS) == N_ROWS - 1)
-    with pytest.raises(ValueError, match="no event has another row at risk"):
-        clone(estimator).fit(features(), y)
 
 
 def test_times_of_curves_are_read():

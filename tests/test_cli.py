@@ -12,10 +12,12 @@ from small_tables import only, patients
 from typer.testing import CliRunner
 
 from intertwine import InteractionRegressor
-from intertwine.cli import commands, reading
+from intertwine.cli import commands, reading, work
 from intertwine.cli.commands import application
+from intertwine.cli.preparations import pose_table
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
+from intertwine.cli.table_options import TableOptions
 
 pytest.importorskip("pyarrow")
 
@@ -63,6 +65,8 @@ def folder(tmp_path_factory):
     typos["visits"] = ["1", "3+", "2"] + ["0"] * (len(typos) - 3)
     typos.to_csv(at / "typos.csv", index=False)
     (at / "twice.csv").write_text("a,b\n1,2,3\n1,2,3,4\n")
+    (at / "german.csv").write_text("dose,y\n" + '"0,5",1.5\n"1,0",2.5\n2,4.5\n' * 10)
+    (at / "days.csv").write_text("seen on,y\n" + "03.05.2024,1.5\n04.05.2024,2.5\n" * 10)
     (at / "table.xlsx").write_text("not a spreadsheet")
     (at / "junk.intertwine").write_text("nothing of ours")
     return at
@@ -154,7 +158,7 @@ def test_survival_at_chosen_times(folder, tmp_path):
 
 
 def test_compare_scores_every_model_on_every_fold(folder, tmp_path):
-    roles = ["--target", "y", "--cv", 2, "--quick", "--jobs", 1]
+    roles = ["--target", "y", "--model", "interactions", "--cv", 2, "--quick", "--jobs", 1]
     done = works("compare", folder / "patients.csv", *roles, "--output", tmp_path / "scores.csv")
     scores = pd.read_csv(tmp_path / "scores.csv")
     names = {"intertwine", "elastic net, main effects", "elastic net, all pairs", "factorization machine"}
@@ -163,6 +167,14 @@ def test_compare_scores_every_model_on_every_fold(folder, tmp_path):
     by_model = scores.groupby("model")["score"].mean()
     assert by_model["intertwine"] > by_model["elastic net, main effects"] + 0.3
     assert f"{by_model['intertwine']:.3f}" in done.stdout
+
+
+@pytest.mark.parametrize(("first", "kept"), [(0, False), (1, False), (5, True)])
+def test_a_first_column_that_counts_the_rows_is_none(tmp_path, first, kept):
+    table = only(patients(), "y")
+    table.insert(0, "rownames", np.arange(len(table)) + first)
+    table.to_csv(tmp_path / "t.csv", index=False)
+    assert ("rownames" in reading.read_table_file(tmp_path / "t.csv")) == kept
 
 
 def test_a_report_is_written_afterwards_too(folder, model, tmp_path):
@@ -221,6 +233,12 @@ MISTAKES = {
     "constant target": (["fit", "spoilt.parquet", "--target", "same"], "nothing to predict"),
     "names as a feature": (["fit", "spoilt.parquet", "--target", "y"], "--drop id"),
     "dates as a feature": (["fit", "spoilt.parquet", "--target", "y", "--drop", "id"], "'born' holds dates"),
+    "dates in text": (["fit", "days.csv", "--target", "y"], "'seen on' holds dates; turn them into a number"),
+    "commas in decimals": (
+        ["fit", "german.csv", "--target", "y"],
+        "'dose' holds numbers with commas in them ('0,5'); write points in decimals",
+    ),
+    "commas in decimals of a target": (["fit", "german.csv", "--target", "dose"], "write points in decimals"),
     "infinite values": (
         ["fit", "spoilt.parquet", "--target", "y", "--drop", "id,born"],
         "infinite values in endless",
@@ -245,6 +263,56 @@ MISTAKES = {
     "paper unknown": (["reproduce", "lit-lvn"], "lit-lvm"),
     "no such option": (["fit", "patients.csv", "--traget", "y"], "--traget"),
 }
+
+
+def test_values_stand_under_their_names_where_lines_end_in_a_separator(tmp_path):
+    path = tmp_path / "ending.csv"
+    path.write_text("a,b\n1,2,\n3,4,\n")
+    assert reading.read_table_file(path).to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+
+
+def test_names_of_rows_without_a_heading_are_left_out(tmp_path):
+    path = tmp_path / "from_r.csv"
+    path.write_text("a,b\nAnna,1,2\nBob,3,4\n")
+    table = reading.read_table_file(path)
+    assert table.to_dict("list") == {"a": [1, 3], "b": [2, 4]}
+    assert list(table.index) == [0, 1]  # messages count rows from it
+
+
+def test_other_ends_than_the_event_are_told():
+    table = only(patients(), "time", "status")
+    table.loc[table.index[:4], "status"] = ["Dead", "dead ", "Dead", "dead"]
+    given = TableOptions(time="time", event="status=dead")
+    problem = pose_table(table, given.roles, given.family("interactions"))
+    assert any(
+        "only 'dead' is the event; 'alive' (" in note and "'Dead' (2)" in note for note in problem.notes
+    )
+    assert not any(
+        "is the event" in note
+        for note in pose_table(
+            only(patients(), "time", "status"), given.roles, given.family("interactions")
+        ).notes
+    )
+
+
+def fails(*arguments, **settings):
+    raise ValueError("one row for each level")
+
+
+def test_a_model_is_kept_where_its_comparison_fails(folder, tmp_path, monkeypatch):
+    monkeypatch.setattr(work, "compare_problem", fails)
+    fit = ("fit", folder / "patients.csv", "--target", "y", "--quick", "--cv", 2)
+    done = run(*fit, "--output", tmp_path / "m.intertwine", "--report", tmp_path / "r.html")
+    assert done.exit_code == MISTAKE
+    assert TableModel.load(tmp_path / "m.intertwine").target == "y"
+
+
+def test_units_that_cannot_be_held_out_are_told_and_the_rest_goes_on(monkeypatch, capsys):
+    monkeypatch.setattr(work, "compare_models", fails)
+    given = TableOptions(target="y", groups=["site"])
+    problem = pose_table(only(patients(), "y"), given.roles, given.family("mixed-model"))
+    assert work.compare_by_unit(problem, Screen(), cv=2, quick=True, seed=0) is None
+    assert "no scores on new levels of site" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", MISTAKES)

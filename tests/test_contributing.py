@@ -58,6 +58,10 @@ def test_a_loss(cook, monkeypatch):
     assert hold_to_laws(test_losses, test_losses.LOSSES) >= 10
 
 
+def test_a_loss_takes_less_than_thirty_lines():
+    assert len(RECIPES["losses/pseudo_huber.py"].splitlines()) < 30
+
+
 def test_an_effect(cook, monkeypatch):
     module = cook("effects/own_squares.py")
     monkeypatch.setitem(test_effects.EFFECTS, "recipe", eval(LINES["own squares"], module.__dict__))

@@ -139,9 +139,12 @@ def test_too_few_functions_are_seen_in_the_missing_variance():
 def test_given_functions_limit_the_length_scales_that_are_admitted():
     given = columns()
     bound = Smooth("age", n_functions=6).bind(given)
-    assert bound.shape_bounds()[0, 0] > Smooth("age").bind(given).shape_bounds()[0, 0]
-    assert bound.missing_variance(bound.shape_bounds()[:, 0]) < 0.021
-    assert Smooth("age", n_functions=2).bind(given).shape_bounds()[0, 0] < 0.76 * 1.5 * 60
+    shortest = bound.shape_bounds()[0, 0]
+    assert shortest > Smooth("age").bind(given).shape_bounds()[0, 0]
+    assert WaveRule.of("rbf").b * bound.half_width(shortest) / shortest == pytest.approx(6)
+    assert bound.missing_variance([shortest]) < 0.021
+    ((shortest, longest),) = Smooth("age", n_functions=2).bind(given).shape_bounds()
+    assert shortest == longest / 2  # two are too few for any
 
 
 @pytest.mark.parametrize("kernel", KERNELS)
@@ -174,9 +177,10 @@ def test_the_prior_variance_beyond_the_range_is_that_of_the_process():
         assert variance.max() < 1.35
 
 
-def test_many_rows_are_centred_as_well_as_few():
+@pytest.mark.parametrize("origin", [0.0, 1e4])
+def test_many_rows_are_centred_as_well_as_few(origin):
     rng = np.random.default_rng(3)
-    x = rng.gamma(2.0, 3.0, 20_000)
+    x = origin + rng.gamma(2.0, 3.0, 20_000)
     given = Covariates(len(x), {"x": x}, {})
     bound = Smooth("x").bind(given)
     features = bound.features(given, bound.shape_bounds()[:, 0])

@@ -161,7 +161,7 @@ def test_ids_are_those_of_the_file_or_numbers_from_one(core):
         ({"r": np.full(6, 6.0)}, "not from 1 to 5"),
         ({"i": np.zeros(6, int)}, "rates something twice"),
         ({"i": np.arange(6)}, "fewer than 2 ratings"),
-        ({"user_ids": np.arange(2)}, "user_ids names 2 of 3 codes"),
+        ({"user_ids": np.arange(2)}, "user_ids has shape .2,., for 3 codes"),
     ],
 )
 def test_what_is_no_table_of_ratings_is_refused(core, changed, words):

@@ -1,7 +1,6 @@
 """The documentation: its code runs, its links lead somewhere, and everything public is described."""
 
 import html.parser
-import inspect
 import re
 import sys
 from pathlib import Path
@@ -9,13 +8,14 @@ from pathlib import Path
 import pytest
 
 import intertwine
+import intertwine.cli.commands
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from docs import build as docs_build
 from docs.markdown_page import render_page
-from docs.numpydoc import parse
-from docs.reference import public_members, public_names
+from docs.menu import menu_of
+from docs.reference import MODULES, public_names, reference_file, reference_pages
 
 ROOT = docs_build.ROOT
 
@@ -26,9 +26,21 @@ class Links(html.parser.HTMLParser):
     def __init__(self):
         super().__init__()
         self.ids, self.hrefs, self.images_without_text = [], [], 0
+        self.tables, self.scrolling, self.title, self._last = 0, 0, "", ""
+
+    def handle_data(self, data):
+        if self._last == "title":
+            self.title += data
+
+    def handle_endtag(self, tag):
+        self._last = ""
 
     def handle_starttag(self, tag, attributes):
         found = dict(attributes)
+        if tag == "table":
+            self.tables += 1
+            self.scrolling += self._last == "div.scroll"
+        self._last = ".".join([tag, *filter(None, [found.get("class")])])
         if "id" in found:
             self.ids.append(found["id"])
         if tag in ("a", "link") and found.get("href"):
@@ -41,7 +53,7 @@ class Links(html.parser.HTMLParser):
 def site(tmp_path_factory):
     """The whole site with its code run, and what is in each page."""
     folder = tmp_path_factory.mktemp("site")
-    pages = docs_build.build(folder, say=lambda name: None)
+    pages = docs_build.build(folder, run_gallery=False, say=lambda name: None)  # test_gallery.py runs that
     parsed = {}
     for path in pages:
         parsed[path.name] = Links()
@@ -164,6 +176,33 @@ def test_longitudinal_latents_do_what_their_page_says(site):
     assert (site[0] / "longitudinal_vae.html").read_text(encoding="utf-8").count("<img ") == 5
 
 
+def test_who_comes_from_another_tool_gets_its_numbers(site):
+    text = shown(site, "migration")
+    assert float(re.search(r"difference of predictions: (\S+)", text)[1]) < 1e-6  # scikit-learn's elastic net
+    assert "log-likelihood -871.814 (lme4: -871.814)" in text
+    page = (site[0] / "migration.html").read_text(encoding="utf-8")
+    for row in ("<td>edema</td><td>0.248</td><td>0.0926</td>", "<td>age</td><td>0.365</td><td>0.105</td>"):
+        assert row in page  # R's coxph
+
+
+def test_the_first_page_finds_what_it_says(site):
+    text = (site[0] / "index.html").read_text(encoding="utf-8")
+    found = re.findall(r"<td>(x\d+ × x\d+)</td><td>([^<]+)</td>", text)
+    assert [name for name, _ in found[:2]] == [name for name, _ in found[4:6]] == ["x1 × x2", "x3 × x7"]
+    assert float(found[4][1]) > 1.4
+    assert len(found) == 6  # an L1 penalty leaves no other pair
+
+
+def test_the_guide_says_what_its_code_shows(site):
+    text = shown(site, "choosing")
+    by_row, by_person = (
+        float(re.search(rf"by {what}: R² (-?[\d.]+)", text)[1]) for what in ("row", "person")
+    )
+    assert by_row > by_person + 0.3
+    assert 0.8 < float(re.search(r"concordance ([\d.]+)", text)[1]) < 0.9
+    assert shown(site, "how_it_works").count("True") == 2
+
+
 def test_every_internal_link_resolves(site):
     folder, parsed = site
     broken = []
@@ -181,14 +220,87 @@ def test_every_internal_link_resolves(site):
 
 def test_pages_are_whole(site):
     folder, parsed = site
-    assert set(docs_build.MENU) <= {name.removesuffix(".html") for name in parsed}
+    stems = {name.removesuffix(".html") for name in parsed}
+    stems = {stem for stem in stems if not stem.startswith(("reference.", "gallery."))}
+    named = {stem for section in menu_of(stems) for stem in section.pages}
+    assert named == stems
     for name, page in parsed.items():
         text = (folder / name).read_text(encoding="utf-8")
         assert len(page.ids) == len(set(page.ids)), f"{name} has an id twice"
         assert page.images_without_text == 0, name
+        assert page.title.endswith("intertwine"), name
+        assert page.tables == page.scrolling, f"{name} has a table that does not scroll in its own box"
         assert "{{" not in text, name
         assert "<script" not in text, name
         assert not re.search(r'(src|href)="http', text.replace('href="https://', "")), name
+
+
+def test_no_page_is_wider_than_its_screen_by_construction():
+    style = (docs_build.DOCS / "theme" / "style.css").read_text(encoding="utf-8")
+    for selector, rule in {
+        "pre": "overflow-x: auto",
+        ".scroll": "overflow-x: auto",
+        "main": "overflow-wrap: break-word",
+        "figure img, main p > img": "max-width: 100%",
+        ".columns": "minmax(0, 1fr)",
+    }.items():
+        assert re.search(rf"^{re.escape(selector)} {{[^}}]*{re.escape(rule)}", style, flags=re.MULTILINE), (
+            selector
+        )
+
+
+def test_every_public_name_can_be_reached_from_the_reference(site):
+    _, parsed = site
+    reached = {href for href in parsed["reference.html"].hrefs if href.startswith("reference.")}
+    for name, value in public_names().items():
+        file = f"reference.{name}.html" if callable(value) else f"reference.plots.{type(value).__name__}.html"
+        assert file in reached, name
+    assert {file for file in parsed if file.startswith("reference.")} == reached
+
+
+PROSE = [
+    ROOT / "README.md",
+    *sorted(docs_build.DOCS.glob("pages/*.md")),
+    *sorted(docs_build.DOCS.glob("gallery/*.md")),
+]
+
+
+@pytest.mark.parametrize("path", PROSE, ids=lambda path: path.stem)
+def test_what_a_page_imports_is_in_the_reference(path):
+    known = set(public_names()) | {name for name in intertwine.__all__ if name not in MODULES}
+    for module, names in re.findall(
+        r"^from intertwine(?:\.(\w+))? import (.+)$", path.read_text(encoding="utf-8"), flags=re.MULTILINE
+    ):
+        for name in (one.strip() for one in names.split(",")):
+            assert f"{module}.{name}".lstrip(".") in known or name in known, (
+                f"{name} of {module or 'intertwine'}"
+            )
+
+
+def test_names_in_a_text_lead_to_their_page_once():
+    text = "# `MixedModel`\n\n`MixedModel`, `MixedModel`, [`FMRegressor`](a.md), `load()` and `nothing`.\n"
+    shown = render_page(text, run=False, link=reference_file).html
+    assert shown.count('href="reference.MixedModel.html"') == 1
+    assert '<h1 id="mixedmodel"><code>' in shown
+    assert shown.count('href="reference.load.html"') == 1
+    assert "FMRegressor.html" not in shown
+
+
+def test_a_table_of_a_docstring_is_a_table_of_its_page():
+    from intertwine import LongitudinalVAE
+
+    shown = reference_pages_of(LongitudinalVAE)
+    assert "====" not in shown
+    assert "<td>transform, reconstruct, impute</td>" in shown
+
+
+def reference_pages_of(cls):
+    return next(page.html for page in reference_pages() if page.name == f"reference.{cls.__name__}")
+
+
+def test_a_page_that_the_menu_does_not_name_is_seen():
+    with pytest.raises(ValueError, match="names \\['lost'\\]"):
+        menu_of(["index", "lost"])
 
 
 def test_every_table_of_the_benchmarks_is_included(site):
@@ -205,64 +317,6 @@ def test_code_that_fails_stops_the_build():
     with pytest.raises(ZeroDivisionError):
         render_page("# Page\n\n```python\n1 / 0\n```\n", run=True)
     assert "1" in render_page("# Page\n\n```python no-run\n1 / 0\n```\n", run=True).html
-
-
-CALLABLE = {name: value for name, value in public_names().items() if callable(value)}
-METHODS = {
-    f"{name}.{member}": getattr(value, "__func__", value)
-    for name, cls in CALLABLE.items()
-    if isinstance(cls, type)
-    for member, value in public_members(cls)
-}
-
-
-def arguments(value):
-    return [name for name in inspect.signature(value).parameters if name not in ("self", "cls")]
-
-
-@pytest.mark.parametrize("name", CALLABLE)
-def test_every_public_name_says_what_it_takes_and_gives_and_has_an_example(name):
-    value = CALLABLE[name]
-    documentation = parse(inspect.getdoc(value))
-    described = {
-        one.strip() for entry in documentation.entries.get("Parameters", []) for one in entry.name.split(",")
-    }
-    assert set(arguments(value)) == described
-    assert isinstance(value, type) or "Returns" in documentation
-    assert "Examples" in documentation
-    assert documentation.summary.endswith((".", "?"))
-
-
-@pytest.mark.parametrize("name", METHODS)
-def test_every_method_is_described_and_names_its_arguments(name):
-    method = METHODS[name]
-    if isinstance(method, property):
-        assert parse(inspect.getdoc(method.fget)).summary, name
-        return
-    text = inspect.getdoc(method) or ""
-    assert parse(text).summary.endswith((".", "?"))
-    usual = {"X", "ax", "palette"}
-    unnamed = [one for one in arguments(method) if one not in usual and not re.search(rf"\b{one}\b", text)]
-    assert not unnamed
-
-
-@pytest.mark.parametrize("name", [name for name in CALLABLE if isinstance(CALLABLE[name], type)])
-def test_defaults_in_the_text_are_those_of_the_signature(name):
-    cls = CALLABLE[name]
-    signature = inspect.signature(cls).parameters
-    for entry in parse(inspect.getdoc(cls)).entries.get("Parameters", []):
-        said = re.search(r"default[= ](.+)$", entry.kind)
-        for parameter in (one.strip() for one in entry.name.split(",")):
-            default = signature[parameter].default
-            if said and default is not inspect.Parameter.empty:
-                assert repr(default).replace("'", '"') == said[1].replace("1e-8", "1e-08"), parameter
-
-
-def test_a_section_that_numpydoc_does_not_know_is_seen():
-    with pytest.raises(ValueError, match="not a section: 'Arguments'"):
-        parse("Fit.\n\nArguments\n---------\nX : array\n")
-    with pytest.raises(ValueError, match="not a section"):
-        parse("Fit.\n\nParameters\n---\nX : array\n")
 
 
 def test_the_version_has_its_lines_in_the_changelog():

@@ -17,7 +17,7 @@ def rows(school=SCHOOL, klass=CLASS):
 
 def test_combinations_that_occur_are_the_levels():
     bound = Grouped(("school", "class")).bind(rows())
-    np.testing.assert_array_equal(bound.level_codes()[bound.level], np.column_stack([SCHOOL, CLASS]))
+    np.testing.assert_array_equal(bound.grouping.codes()[bound.level], np.column_stack([SCHOOL, CLASS]))
     assert bound.n_levels == 5
     assert bound.basis is None
 
@@ -27,7 +27,7 @@ def test_three_groupings_are_combined_one_by_one():
     codes = rng.integers(0, 4, (60, 3))
     table = EffectRows(60, {k: GroupCodes(codes[:, k], 4) for k in range(3)})
     bound = Grouped((0, 1, 2)).bind(table)
-    np.testing.assert_array_equal(bound.level_codes()[bound.level], codes)
+    np.testing.assert_array_equal(bound.grouping.codes()[bound.level], codes)
     assert bound.n_levels == len(np.unique(codes, axis=0))
     assert np.all(bound.locate(table, bound.start_shape()).level == bound.level)
 

@@ -39,6 +39,13 @@ def test_series_have_the_correlation_of_their_times():
     assert prior.precision.nnz <= 3 * 7
 
 
+def test_a_search_begins_at_twice_the_usual_step_between_times():
+    typical = np.median([2.0, 5.5, 0.5, 3.5])
+    for unit in (1.0, 365.0):
+        start = AR1("who").bind(rows(time=unit * TIME)).start_shape()
+        np.testing.assert_allclose(start, 2.0 * unit * typical)
+
+
 @pytest.mark.parametrize("restored", [True, False])
 def test_other_times_are_conditional_means_with_the_variance_that_is_left(restored):
     effect = AR1("who", rho=0.6)

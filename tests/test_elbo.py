@@ -9,7 +9,7 @@ from scipy.stats import multivariate_normal
 
 from intertwine.effects.random import CovariancePrior, IndependentPrior
 from intertwine.elbo import collapsed_loss, conditional_loss, latent_divergence
-from intertwine.fitting.vae_effects import CollapsedEffects
+from intertwine.fitting.random_effects.vae_effects import CollapsedEffects
 from intertwine.mixed_effects.base import VarianceComponents
 
 N, P = 24, 3

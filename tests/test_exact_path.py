@@ -8,9 +8,9 @@ from explicit_model import ExplicitModel, products
 from explicit_pairs import make_loss
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
-from intertwine.fitting.exact import ExactProblem
-from intertwine.fitting.fields import DenseFields, ExactStrengths, FactoredFields
-from intertwine.fitting.fit_exact import publish
+from intertwine.fitting.interactions.exact import ExactProblem
+from intertwine.fitting.interactions.fields import DenseFields, ExactStrengths, FactoredFields
+from intertwine.fitting.interactions.fit_exact import publish
 from intertwine.losses import EfronLoss
 from intertwine.objective import Strengths
 from intertwine.preparation import prepare

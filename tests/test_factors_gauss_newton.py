@@ -4,9 +4,14 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.factors_gauss_newton import EarlyStop, fit_gauss_newton, rated_subspace, solver_for
-from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs
-from intertwine.fitting.rating_rows import LocalRatings
+from intertwine.fitting.latent_factors.gauss_newton import (
+    EarlyStop,
+    fit_gauss_newton,
+    rated_subspace,
+    solver_for,
+)
+from intertwine.fitting.latent_factors.model import FactorSettings, scores_of_pairs
+from intertwine.fitting.latent_factors.rating_rows import LocalRatings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.gauss_newton import GaussNewton
 from intertwine.solvers.preconditioners import NoPreconditioner

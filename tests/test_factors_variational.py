@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.factors_als import fit_als_factors
-from intertwine.fitting.factors_variational import fit_variational
-from intertwine.fitting.fold_in import Batch, OtherSide, fold_in
-from intertwine.fitting.held_out_ratings import hold_out
-from intertwine.fitting.latent_factors import FactorSettings, scores_of_pairs, variance_of_pairs
+from intertwine.fitting.latent_factors.als import fit_als_factors
+from intertwine.fitting.latent_factors.fold_in import Batch, OtherSide, fold_in
+from intertwine.fitting.latent_factors.gibbs import _prior_of
+from intertwine.fitting.latent_factors.held_out_ratings import hold_out
+from intertwine.fitting.latent_factors.model import FactorSettings, scores_of_pairs, variance_of_pairs
+from intertwine.fitting.latent_factors.variational import fit_variational
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.solvers.feature_ridge import FeatureRidge
 from intertwine.solvers.rated_sides import RatedSides
@@ -379,3 +380,10 @@ def test_nothing_that_holds_a_coefficient_is_an_error():
     rows = RatedRows(np.array([0, 0]), np.zeros(0, np.int32), np.zeros(0), np.zeros(0), True)
     with pytest.raises(FloatingPointError, match="not positive definite"):
         rows.conditional(Moments.of(np.ones((1, 2))), np.zeros(2), np.zeros((2, 2)))
+
+
+def test_a_new_id_of_sampled_factors_is_expected_to_vary_as_the_known_ones_do():
+    own = np.random.default_rng(0).normal([1.0, -2.0], [0.5, 3.0], (4, 500, 2))
+    prior = _prior_of(own, noise=2.0)
+    np.testing.assert_allclose(prior.mean, own.mean(axis=1))
+    np.testing.assert_allclose(2.0**2 / np.diag(prior.precision), own.var(axis=1).mean(axis=0))

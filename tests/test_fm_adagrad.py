@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.fm_chunks import Chunk, labelled_rows, split
-from intertwine.fitting.fm_stream import AdaGradSettings, fit_chunks, fit_table, update
-from intertwine.fitting.fm_units import LogisticRows, Seen, SquaredRows, Units
+from intertwine.fitting.fm.chunks import Chunk, labelled_rows, split
+from intertwine.fitting.fm.stream import AdaGradSettings, fit_chunks, fit_table, update
+from intertwine.fitting.fm.units import LogisticRows, Seen, SquaredRows, Units
 from intertwine.structures._fm_sgd_kernels import Blocks, Rows, Squares, Steps
 from intertwine.structures.fm import FactorizationMachine, FMParams
 
@@ -379,3 +379,15 @@ def test_threads_learn_what_one_learns():
         for n in (1, 2)
     ]
     assert fits[1].history[-1].value == pytest.approx(fits[0].history[-1].value, rel=0.2)
+
+
+def test_the_value_of_a_pass_has_the_penalty_on_top():
+    X, y, weight = rows_of(SquaredRows())
+    still = ORDERED._replace(max_iter=1, learning_rate=1e-12)
+    values = []
+    for strength in (0.0, 1.0, 2.0):
+        settings = still._replace(strengths=(strength,) * 3)
+        fit = fit_table(SquaredRows(), labelled_rows(X, y, weight), FactorizationMachine(2), settings, 0)
+        values.append(fit.history[-1].value)
+    assert values[0] < values[1]
+    np.testing.assert_allclose(values[2] - values[0], 2.0 * (values[1] - values[0]), rtol=1e-6)

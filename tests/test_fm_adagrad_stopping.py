@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 
-from intertwine.fitting.fm_chunks import labelled_rows
-from intertwine.fitting.fm_stream import AdaGradSettings, fit_table
-from intertwine.fitting.fm_units import SquaredRows
+from intertwine.fitting.fm.chunks import labelled_rows
+from intertwine.fitting.fm.stream import AdaGradSettings, fit_table, update
+from intertwine.fitting.fm.units import SquaredRows
 from intertwine.solvers.adagrad import AdaGrad, Point
 from intertwine.structures.fm import FactorizationMachine
 
@@ -61,3 +61,13 @@ def test_an_outcome_far_from_zero_is_learnt_without_intercept(offset):
     fm = FactorizationMachine(2)
     fit = fit_table(SquaredRows(), labelled_rows(levels, y + offset), fm, settings, 0)
     assert np.mean((fm.score(fit.params, levels) - y - offset) ** 2) < 0.1 * y.var()
+
+
+def test_an_update_gains_the_share_by_which_the_value_fell():
+    X, y = product()
+    fit = None
+    for _ in range(3):
+        fit = update(SquaredRows(), labelled_rows(X, y), FactorizationMachine(2), AdaGradSettings(), 0, fit)
+    before, after = fit.history[-2:]
+    assert after.optimality > 0.0
+    np.testing.assert_allclose(after.optimality, (before.value - after.value) / after.value)

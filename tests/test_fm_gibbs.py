@@ -11,7 +11,7 @@ from scipy.stats import norm
 from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import FMClassifier, FMRegressor, load
-from intertwine.fitting.fm_gibbs import scale_reduction
+from intertwine.fitting.fm.gibbs import scale_reduction
 
 
 def ratings(seed=0, n_users=40, n_items=30, n=900, noise=0.5):
@@ -250,7 +250,7 @@ def test_auto_samples_unless_that_takes_hours(monkeypatch):
 
 
 def test_a_penalty_may_grow_with_how_often_a_feature_occurs():
-    from intertwine.fitting.fm_als import _frequency
+    from intertwine.fitting.fm.als import _frequency
 
     X = sparse.csr_array(np.array([[1.0, 0.0, 2.0], [3.0, 0.0, 0.0], [1.0, 1.0, 0.0], [1.0, 0.0, 0.0]]))
     np.testing.assert_allclose(_frequency(X, np.ones(4)), np.array([4.0, 1.0, 1.0]) / 2.0)
@@ -351,7 +351,7 @@ def test_what_cannot_be_asked_of_pairs():
 
 
 def test_many_rows_are_predicted_in_parts(monkeypatch):
-    from intertwine.fitting import fm
+    from intertwine.fitting.fm import model as fm
 
     X, y, _ = ratings(n=100)
     model = FMRegressor(n_components=2, max_iter=20, random_state=0).fit(X, y)

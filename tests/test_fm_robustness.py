@@ -12,7 +12,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import FMClassifier, FMRegressor, LocalFMClassifier, LocalFMRegressor, load
 from intertwine.estimators import local_fm_base
-from intertwine.fitting.fm_pairs import _largest_products
+from intertwine.fitting.fm.pairs import largest_products
 
 
 def table(seed=0, n=60, p=3):
@@ -75,12 +75,12 @@ def test_threads_of_an_ensemble_run_k_means_alone(monkeypatch):
     np.testing.assert_array_equal(*predictions)
 
 
-def test_the_largest_products_are_those_of_all_pairs():
+def test_thelargest_products_are_those_of_all_pairs():
     rng = np.random.default_rng(1)
     for n, wanted in ((300, 40), (5, 100), (1, 3)):
         rows = rng.standard_normal((n, 4)) * rng.exponential(size=(n, 1))
         label = rng.integers(n, size=n)
-        first, second = _largest_products(rows, label, wanted)
+        first, second = largest_products(rows, label, wanted)
         a, b = np.triu_indices(n, 1)
         a, b = a[label[a] != label[b]], b[label[a] != label[b]]
         expected = np.sort(-np.abs(np.einsum("ic,ic->i", rows[a], rows[b])))[:wanted]
@@ -119,7 +119,7 @@ def test_the_first_part_may_be_one_row():
 def test_a_validation_part_that_leaves_nothing():
     X, y = table()
     with pytest.raises(ValueError, match=r"validation_fraction=0\.9999 leaves no rows to fit.*lower it"):
-        FMRegressor(solver="adagrad", validation_fraction=0.9999).fit(X, y)
+        FMRegressor(solver="adagrad", validation_fraction=0.9999, random_state=0).fit(X, y)
 
 
 @pytest.mark.parametrize(
@@ -136,6 +136,17 @@ def test_days_as_classes_are_saved(make, unit, tmp_path):
     again = load(tmp_path / "model")
     assert again.classes_.dtype == np.dtype(unit)
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize(
+    ("unit", "kept"), [(1.0, np.float32), (1e-20, np.float32), (1e-60, np.float64), (1e40, np.float64)]
+)
+def test_draws_are_kept_in_single_precision_where_that_holds_them(unit, kept):
+    X, y = table()
+    model = FMRegressor(max_iter=3, n_components=1, solver="gibbs", random_state=0).fit(unit * X, y)
+    assert model._models[0][1].tables.dtype == kept
+    assert np.isfinite(model.predict(unit * X)).all()
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 from scipy import optimize, sparse
 
-from intertwine.fitting.early_stopping import EarlyStopping
-from intertwine.fitting.held_out_ratings import hold_out
-from intertwine.losses import LogisticLoss, SquaredLoss
+from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
+from intertwine.fitting.latent_factors.held_out_ratings import hold_out
+from intertwine.losses import LogisticLoss, LossOverflowError, SquaredLoss
 from intertwine.minimize import minimize
 from intertwine.penalties import ElasticNet
 from intertwine.risk import Line, PenalisedRisk, RowRisk, SummedRisk
@@ -175,7 +175,7 @@ def test_a_search_by_trials_goes_down_and_counts_its_passes():
 def test_where_losses_overflow_steps_are_shortened():
     def explodes(t):
         if t > 0.05:
-            raise ValueError("overflow")
+            raise LossOverflowError("overflow")
         return 1.0 - t
 
     t, value = Line([0.0], [explodes], 1.0).search(-1.0)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from intertwine.fitting.held_out_ratings import (
+from intertwine.fitting.latent_factors.held_out_ratings import (
     held_mask,
     hold_out,
     largest_numbers,
@@ -11,6 +11,7 @@ from intertwine.fitting.held_out_ratings import (
     seed_and_threshold,
     smallest_free,
 )
+from intertwine.fitting.latent_factors.rating_rows import LocalRatings
 from intertwine.structures.ratings import RatingTable
 
 
@@ -79,3 +80,13 @@ def test_parts_hold_out_what_the_whole_does(n_parts):
     for part, ids, own, (of_users, _) in zip(tables, pieces, numbers, largest, strict=True):
         kept = whole.kept[np.isin(users, ids)]
         np.testing.assert_array_equal(held_mask(part, own, of_users, of_items, threshold), ~kept)
+
+
+def test_ratings_that_are_held_out_count_nothing_and_the_others_as_they_did():
+    X = table(n=400)
+    rng = np.random.default_rng(2)
+    y, weight, kept = rng.standard_normal(400), rng.uniform(0.5, 2.0, 400), rng.random(400) < 0.7
+    rows = LocalRatings(X, y, weight, kept=kept)
+    assert rows.n_ratings == kept.sum()
+    np.testing.assert_allclose(rows.total_weight, weight[kept].sum())
+    np.testing.assert_allclose(rows.square, (weight * y**2)[kept].sum())

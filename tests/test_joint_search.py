@@ -8,11 +8,11 @@ from explicit_pairs import make_loss
 from scipy.optimize import approx_fprime
 
 from intertwine.covariance import FactoredCovariance
-from intertwine.fitting import exact
-from intertwine.fitting.exact import ExactProblem
-from intertwine.fitting.fields import DenseFields, EffectColumns, ExactStrengths, FactoredFields
-from intertwine.fitting.joint_search import JointObjective, descend_jointly, pays
-from intertwine.fitting.latent_search import LatentSettings
+from intertwine.fitting.interactions import exact
+from intertwine.fitting.interactions.exact import ExactProblem
+from intertwine.fitting.interactions.fields import DenseFields, EffectColumns, ExactStrengths, FactoredFields
+from intertwine.fitting.interactions.joint_search import JointObjective, descend_jointly, pays
+from intertwine.fitting.interactions.latent_search import LatentSettings
 from intertwine.objective import IntegratedObjective, Strengths, best_size
 from intertwine.structures.latent import LowRank
 from intertwine.structures.registry import candidates

@@ -5,10 +5,11 @@ import pytest
 
 from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
+from intertwine.fitting.longitudinal.model import FittedLatents
 from intertwine.mixed_effects.latent_axes import AxisConvention, alike_axes, axis_convention, identified_axes
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import Sites
+from intertwine.mixed_effects.subjects import LatentVariances, SharedPosterior, Sites
 
 
 def fitted(levels, curves, mix=None, seed=0, n_subjects=80, visits=5):
@@ -114,3 +115,21 @@ def test_sites_that_say_next_to_nothing_identify_nothing(n_axes, n_seen):
     found = identified_axes(system, sites._replace(variance=variance), variances, 2)
     assert not found.identified.any()
     assert found.rank == 0
+
+
+def test_what_is_known_of_shared_coefficients_turns_with_them():
+    convention = AxisConvention(np.array([2, 0, 1]), np.array([1.0, -1.0, -1.0]), np.array([0.1, 5.0, 2.0]))
+    rng = np.random.default_rng(1)
+    mean, root = rng.standard_normal((2, 3)), rng.standard_normal((3, 2, 2))
+    variances = LatentVariances(*(rng.uniform(size=shape) for shape in ((3,), (2, 3), (1, 3), (0, 3))))
+    sites = Sites(rng.standard_normal((4, 3)), rng.uniform(size=(4, 3)))
+    fitted = FittedLatents(
+        None, np.zeros(0), variances, SharedPosterior(mean, root @ root.swapaxes(1, 2)), sites
+    )
+    turned = fitted.turned(convention)
+    # coefficients one posterior deviation away are one away in the new axes
+    away = convention.latents(mean + root[:, :, 0].T) - convention.latents(mean)
+    new_root = root[convention.order] * (convention.sign / convention.scale)[:, None, None]
+    np.testing.assert_allclose(turned.shared.covariance, new_root @ new_root.swapaxes(1, 2))
+    np.testing.assert_allclose(new_root[:, :, 0].T, away)
+    np.testing.assert_allclose(turned.shared.mean, convention.latents(mean))

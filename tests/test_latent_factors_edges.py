@@ -9,6 +9,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import LatentFactorModel
+from intertwine.fitting.latent_factors.side_features import SideColumn
 
 
 def ratings(n_users=40, n_items=30, n=700, seed=0, noise=0.3):
@@ -179,3 +180,9 @@ def test_missing_labels_are_said_to_be_missing(missing):
     frame = pd.DataFrame({"user": X[:, 0], "item": X[:, 1], "genre": genre})
     with pytest.raises(ValueError, match="'genre' has 10 missing labels; give them a label of their own"):
         LatentFactorModel(n_components=1, item_features=["genre"]).fit(frame, y)
+
+
+def test_numbers_known_of_ids_are_counted_from_their_mean_in_their_deviation():
+    ages = np.array([20.0, 30.0, 70.0])
+    features = SideColumn.of(ages, "age").features(np.append(ages, 100.0)).toarray().ravel()
+    np.testing.assert_allclose(features, (np.append(ages, 100.0) - ages.mean()) / ages.std())

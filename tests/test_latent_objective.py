@@ -8,9 +8,10 @@ from direct_objective import TARGETS, D, DirectObjective, latent_size
 from explicit_pairs import make_loss
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
-from intertwine.fitting.exact import ExactProblem
-from intertwine.fitting.fields import ExactStrengths
-from intertwine.fitting.fit_sparse import ProfiledObjective
+from intertwine.fitting.interactions.exact import ExactProblem
+from intertwine.fitting.interactions.fields import ExactStrengths
+from intertwine.fitting.interactions.fit_sparse import ProfiledObjective
+from intertwine.fitting.interactions.latent_search import LatentSettings
 from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
 from intertwine.sparse_path import SparsePairProblem
 from intertwine.structures.latent import Distance, LowRank, TwoFactor
@@ -148,3 +149,15 @@ def test_the_direct_objective_has_the_right_gradient():
                 u = rng.standard_normal(sum(direct.sizes)) * 0.3
                 value = lambda v, direct=direct: direct.value_and_gradient(v)[0]  # noqa: E731
                 np.testing.assert_allclose(direct.value_and_gradient(u)[1], differences(value, u), atol=1e-6)
+
+
+@pytest.mark.parametrize("tie", [0.3, np.inf])
+def test_scores_of_the_rows_of_a_fit_are_those_of_its_mode(tie):
+    X, loss, rng = problem("logistic", 1)
+    squares, rows = np.zeros((N, 0)), np.arange(N)
+    exact = ExactProblem(loss, X, squares, np.arange(P) > 0)
+    strengths = ExactStrengths(0.1, Strengths(0.2, tie))
+    fit = exact.fit(strengths, LatentSettings("low_rank", 1, 1, 50, 1e-6), rng)
+    assert np.ptp(fit.offset) > 0.1
+    np.testing.assert_allclose(exact.held_out_scores(fit, rows, rows), fit.mode.scores, atol=1e-7)
+    np.testing.assert_allclose(exact.scores(fit, X, squares), fit.mode.scores, atol=1e-7)

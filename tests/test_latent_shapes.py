@@ -7,7 +7,7 @@ import pytest
 
 from intertwine.effects import AR1, Grouped, Spatial
 from intertwine.effects.random import EffectRows, GroupCodes
-from intertwine.fitting.latent_shapes import learnt_shapes
+from intertwine.fitting.random_effects.latent_shapes import learnt_shapes
 
 N, Q = 500, 120
 

@@ -140,3 +140,13 @@ def test_every_structure_has_a_public_name_that_may_be_asked_for():
             params = np.random.default_rng(0).standard_normal(target.size)
             np.testing.assert_array_equal(again.lift(params)[0], target.lift(params)[0])
             np.testing.assert_array_equal(again.lift(params)[1], target.lift(params)[1])
+
+
+def test_signed_targets_to_search_are_the_signs_of_the_leading_directions_and_their_neighbours():
+    def patterns(n_components, *eigenvalues):
+        found = candidates("signed", P, n_components, np.array(eigenvalues))
+        return [tuple(target.signs) for target in found]
+
+    assert patterns(3, 5.0, -2.0, 1.0) == [(1, 1, 1), (1, 1, -1), (1, -1, -1)]
+    assert patterns(2, -3.0, -1.0) == [(1, -1), (-1, -1)]
+    assert patterns(1, 0.0) == [(1,), (-1,)]

@@ -13,10 +13,10 @@ from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
 from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     CauchyPrior,
-    EffectColumns,
     GaussianPrior,
     HorseshoePrior,
     LaplacePrior,
+    LearntColumns,
     horseshoe_precision,
 )
 from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
@@ -38,7 +38,7 @@ def table(fetch, **given):
 def fitted_to_data(subject, shared, own, y):
     """With data in place of sites, flat shared coefficients and a variance for every column of the own ones."""
     rows = SubjectRows(subject, subject.max() + 1, shared, own)
-    columns = EffectColumns(own=tuple(slice(j, j + 1) for j in range(own.shape[1])))
+    columns = LearntColumns(own=tuple(slice(j, j + 1) for j in range(own.shape[1])))
     there = np.isfinite(y)
     sites = Sites(np.where(there, y, 0.0), np.where(there, 0.0, np.inf))
     noise = 0.5 * np.nanvar(y, axis=0)
@@ -127,7 +127,7 @@ def test_the_evidence_has_its_maximum_there():
         + rows.shared[:, 1:3] @ rng.normal(size=(2, 2)),
         sites.variance,
     )
-    columns = EffectColumns((slice(1, 3), slice(3, 5)), (slice(0, 1),))
+    columns = LearntColumns((slice(1, 3), slice(3, 5)), (slice(0, 1),))
     found = fit_latent_variances(SubjectSystem(rows), sites, columns, start)
     assert found.converged.all()
 
@@ -151,7 +151,7 @@ def test_the_evidence_has_its_maximum_there_with_a_trend():
     trend = trend_correlation(rows.trends[0], rows.subject)
     g = rng.multivariate_normal(np.zeros(54), trend)
     sites = Sites(sites.mean + 2.0 * g[:, None], sites.variance)
-    found = fit_latent_variances(SubjectSystem(rows), sites, EffectColumns((), (slice(0, 1),)), start)
+    found = fit_latent_variances(SubjectSystem(rows), sites, LearntColumns((), (slice(0, 1),)), start)
 
     def minus_evidence(logs):
         noise, own, trend = np.exp(logs)
@@ -170,7 +170,7 @@ def test_an_effect_that_does_nothing_has_the_variance_zero():
         rows.shared[:, :2] @ rng.normal(size=(2, 3)) + 0.3 * rng.normal(size=(60, 3)), 0 * sites.mean
     )
     found = fit_latent_variances(
-        SubjectSystem(rows), sites, EffectColumns((slice(0, 2), slice(2, 4)), (slice(0, 1),)), start
+        SubjectSystem(rows), sites, LearntColumns((slice(0, 2), slice(2, 4)), (slice(0, 1),)), start
     )
     assert found.converged.all()
     assert np.all(found.variances.shared[0] > 0.01)
@@ -185,7 +185,7 @@ def test_an_effect_that_does_nothing_has_the_variance_zero():
 @pytest.mark.parametrize("unit", [1e-6, 1e6])
 def test_units_do_not_matter_nor_a_start_that_is_wrong_by_orders_of_magnitude(unit):
     rows, sites, start = random_problem(np.random.default_rng(1), lengths=(6,) * 8, n_axes=1, missing=0.0)
-    columns, system = EffectColumns((slice(0, 3),), (slice(0, 2),)), SubjectSystem(rows)
+    columns, system = LearntColumns((slice(0, 3),), (slice(0, 2),)), SubjectSystem(rows)
     exact = Sites(sites.mean, 0.0 * sites.mean)
     found = fit_latent_variances(system, exact, columns, start)
     other = fit_latent_variances(system, Sites(unit * exact.mean, exact.variance), columns, start)
@@ -197,7 +197,7 @@ def test_units_do_not_matter_nor_a_start_that_is_wrong_by_orders_of_magnitude(un
 @pytest.mark.parametrize("where", ["noise", "effect"])
 def test_what_is_not_to_be_learnt_keeps_its_variance(where):
     rows, sites, start = random_problem(np.random.default_rng(1), lengths=(5,) * 6)
-    columns = EffectColumns((slice(0, 2),), (slice(0, 2),))
+    columns = LearntColumns((slice(0, 2),), (slice(0, 2),))
     found = fit_latent_variances(SubjectSystem(rows), sites, columns, start, learn_noise=where != "noise")
     np.testing.assert_array_equal(found.variances.shared[2], start.shared[2])
     assert np.array_equal(found.variances.noise, start.noise) == (where == "noise")
@@ -218,7 +218,7 @@ def test_the_precision_of_a_sparse_prior_is_that_of_its_gaussian_at_a_value(prio
     a, step = np.array([[0.1], [0.7], [3.0]]), 1e-6
     none = np.empty((0, 1))
     moments = LatentVariances(np.ones(1), a**2, none, none)
-    found = prior.next_variances(moments, moments, EffectColumns((slice(0, 3),)), 1)
+    found = prior.next_variances(moments, moments, LearntColumns((slice(0, 3),)), 1)
     slope = (log_density(a + step) - log_density(a - step)) / (2 * step)
     np.testing.assert_allclose(1.0 / found.shared, -slope / a, rtol=1e-6)
 
@@ -234,7 +234,7 @@ def test_sparse_priors_find_the_mode_where_the_posterior_is_sharp(prior, log_den
     found = fit_latent_variances(
         SubjectSystem(rows),
         sites,
-        EffectColumns((slice(0, 2),)),
+        LearntColumns((slice(0, 2),)),
         start,
         prior,
         learn_noise=False,
@@ -253,7 +253,7 @@ def test_accelerated_steps_come_to_rest_where_plain_ones_would(prior):
     rng = np.random.default_rng(6)
     rows, _, start = random_problem(rng, lengths=(40,) * 10, p=6, q=1, n_axes=2)
     z = rows.shared[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(400, 2))
-    columns, sites = EffectColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),)), Sites(z, 0.0 * z)
+    columns, sites = LearntColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),)), Sites(z, 0.0 * z)
     system = SubjectSystem(rows)
     found = fit_latent_variances(system, sites, columns, start, prior, tolerance=1e-6, max_iter=60)
     assert found.converged.all()
@@ -290,7 +290,7 @@ def test_the_horseshoe_silences_effects_that_do_nothing_and_spares_the_others():
     rng = np.random.default_rng(6)
     rows, _, start = random_problem(rng, lengths=(40,) * 10, p=6, q=1, n_axes=2)
     z = rows.shared[:, :3] @ rng.normal(size=(3, 2)) + 0.5 * rng.normal(size=(400, 2))
-    columns = EffectColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),))
+    columns = LearntColumns((slice(0, 3), slice(3, 6)), (slice(0, 1),))
     found = fit_latent_variances(
         SubjectSystem(rows), Sites(z, np.zeros_like(z)), columns, start, HorseshoePrior(), max_iter=25
     )
@@ -300,7 +300,7 @@ def test_the_horseshoe_silences_effects_that_do_nothing_and_spares_the_others():
 
 def test_a_gaussian_step_of_em_climbs():
     rows, sites, variances = random_problem(np.random.default_rng(9), lengths=(5,) * 6)
-    columns = EffectColumns((slice(0, 1), slice(1, 3)), (slice(0, 2),))
+    columns = LearntColumns((slice(0, 1), slice(1, 3)), (slice(0, 2),))
     system, before = SubjectSystem(rows), -np.inf
     for _ in range(5):
         posterior = system.posterior(sites, variances)

@@ -12,6 +12,8 @@ from scipy.special import expit
 
 from intertwine.likelihoods import KINDS, ColumnLikelihood, Noise, column_kinds
 
+enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # long ago
+
 OWN = Noise()
 NAMES = np.array(["a", "b", "c"], dtype=object)
 
@@ -104,7 +106,7 @@ def test_gradients_are_finite_differences(kind):
         return likelihood.log_density(params, outputs, X[:8]).sum()
 
     single = jax.jit(jax.grad(total, (0, 1)))(params, outputs[:8])
-    with jax.enable_x64(True):
+    with enable_x64(True):
         params = jax.tree.map(lambda a: jnp.asarray(a, jnp.float64), params)
         at = jnp.asarray(outputs[:8], jnp.float64)
         check_grads(total, (params, at), order=1, modes=["rev"], eps=1e-5, rtol=1e-4)

@@ -12,7 +12,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.model_selection import GridSearchCV
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils._param_validation import InvalidParameterError
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from intertwine import LocalFMClassifier, LocalFMRegressor, load
@@ -236,7 +235,7 @@ def test_ctrl_c_leaves_the_fitted_model_as_it_was(monkeypatch, n_jobs):
             raise KeyboardInterrupt
         return state._replace(epoch=state.epoch + 1, optimality=0.5)
 
-    monkeypatch.setattr("intertwine.fitting.local_fm_descent.LocalFMDescent.step", interrupted)
+    monkeypatch.setattr("intertwine.fitting.local_fm.descent.LocalFMDescent.step", interrupted)
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, 2 * f)
     np.testing.assert_array_equal(model.predict(X), before)
@@ -249,17 +248,3 @@ def test_progress_is_told_on_request(capsys):
     assert "iteration 3" in capsys.readouterr().err
     LocalFMRegressor(**QUICK).fit(X, f)
     assert capsys.readouterr().err == ""
-
-
-@pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("n_anchors", 0), ("n_components", 2.5), ("anchors", "moving"), ("coding", "linear"), ("n_neighbors", 0),
-        ("gamma", 0.0), ("gamma", np.nan), ("space", "raw"), ("alpha", -1.0), ("scaling", "quantile"),
-        ("n_estimators", 0), ("solver", "sgd"), ("learning_rate", 0), ("batch_size", 0), ("random_state", "a"),
-    ],
-)  # fmt: skip
-def test_hyperparameters_are_checked_at_fit(name, value):
-    X, f = table(20)
-    with pytest.raises(InvalidParameterError, match=name):
-        LocalFMRegressor(**{name: value}).fit(X, f)

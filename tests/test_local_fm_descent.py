@@ -8,11 +8,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from intertwine.fitting.feature_scaling import FeatureScaling
-from intertwine.fitting.local_fm import Batch, Descent, LocalFMSettings, Stochastic, fit_local_fm
-from intertwine.fitting.local_fm_descent import LocalFMDescent
-from intertwine.fitting.local_fm_problem import LocalFMProblem
-from intertwine.fitting.local_fm_start import start_of, unit_projection
+from intertwine.fitting.local_fm.descent import LocalFMDescent
+from intertwine.fitting.local_fm.feature_scaling import FeatureScaling
+from intertwine.fitting.local_fm.fit import Batch, Descent, LocalFMSettings, Stochastic, fit_local_fm
+from intertwine.fitting.local_fm.problem import LocalFMProblem
+from intertwine.fitting.local_fm.start import start_of, unit_projection
 from intertwine.losses import LogisticLoss, SquaredLoss
 from intertwine.minimize import minimize
 from intertwine.solvers.row_adam import FADING, SQUARE_FADING, RowMoments, step_rows
@@ -209,6 +209,14 @@ def test_a_space_with_room_for_all_features_begins_at_them():
     factors = np.random.default_rng(0).standard_normal((P, 2))
     assert (X @ unit_projection(factors, X)).var(axis=0).mean() == pytest.approx(1.0)
     assert not unit_projection(np.zeros((P, 2)), X).any()
+
+
+def test_a_row_is_at_one_of_the_kernel_widths_from_its_anchors_on_average():
+    X, _, rng = table()
+    weights, machine = rng.uniform(0.5, 2, N), LocalFM(P, K, M, GaussianCoding(2))
+    start = start_of(machine, sparse.csr_array(X), weights, np.zeros((P, 0)), None, rng)
+    distances = np.sort(((X[:, None] - start.anchors) ** 2).sum(axis=2), axis=1)[:, :2]
+    assert start.gamma * np.average(distances.mean(axis=1), weights=weights) == pytest.approx(1.0)
 
 
 def test_a_start_knows_coinciding_rows_and_rows_without_pairs():

@@ -29,7 +29,7 @@ from sklearn.exceptions import NotFittedError
 import intertwine
 from intertwine import InteractionCoxPH, InteractionRegressor
 from intertwine.io import Journal
-from intertwine.mixed_model import MixedModel
+from intertwine.mixed_model import GaussianField
 
 
 @every_fit
@@ -212,7 +212,7 @@ def test_a_damaged_checkpoint_is_refused(tmp_path, monkeypatch):
 
 
 def test_a_path_that_cannot_be_written_fails_before_the_work(tmp_path, monkeypatch):
-    monkeypatch.setattr(MixedModel, "mode", lambda *_: pytest.fail("work was begun"))
+    monkeypatch.setattr(GaussianField, "mode", lambda *_: pytest.fail("work was begun"))
     model = InteractionRegressor(checkpoint=tmp_path / "absent" / "work")
     with pytest.raises(FileNotFoundError, match="the folder of the checkpoint does not exist.*absent"):
         model.fit(features(), target_of(model))

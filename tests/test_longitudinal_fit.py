@@ -7,17 +7,17 @@ import pytest
 from intertwine.architectures.choose import architecture_of
 from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
-from intertwine.fitting.longitudinal_batches import VisitBatches
-from intertwine.fitting.longitudinal_contexts import drawn_context
-from intertwine.fitting.longitudinal_latents import LatentState, followed
-from intertwine.fitting.longitudinal_model import LongitudinalModel
-from intertwine.fitting.longitudinal_problem import (
+from intertwine.fitting.longitudinal.batches import VisitBatches
+from intertwine.fitting.longitudinal.contexts import drawn_context
+from intertwine.fitting.longitudinal.fit import fit_longitudinal_vae
+from intertwine.fitting.longitudinal.latents import LatentState, first_latents, followed
+from intertwine.fitting.longitudinal.model import LongitudinalModel
+from intertwine.fitting.longitudinal.problem import (
     LongitudinalProblem,
     LongitudinalSettings,
     LongitudinalVisits,
     visit_order,
 )
-from intertwine.fitting.longitudinal_vae import fit_longitudinal_vae
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.latent_prior import LatentBatch, PriorValues, site_divergence, smoothed, trend_steps
 from intertwine.latent_prior.elimination import inverse_and_log_determinant
@@ -318,3 +318,20 @@ def test_a_fit_with_mixtures_is_as_good():
     model = fit_longitudinal_vae(small_problem(mixup=0.5), np.random.default_rng(3), UNWATCHED)
     assert np.isfinite(model.bound)
     assert np.isfinite(model.latents.sites.variance).all()
+
+
+def test_a_fit_begins_with_half_of_what_sites_vary_by_as_noise_and_the_rest_in_equal_shares():
+    rng = np.random.default_rng(0)
+    subject, time = np.repeat(np.arange(10), 3), rng.uniform(0, 10, 30)
+    columns = Covariates(30, {"time": time}, {})
+    effects = LatentEffects.of([BySubject(), Smooth("time", length_scale=3.0)], columns, subject)
+    scales = effects.scales(effects.rows(columns, subject, 10, effects.start_shape()))
+    mean, variance = rng.standard_normal((30, 2)) * [1.0, 3.0], np.ones((30, 2))
+    variance[4] = np.inf  # a visit that was not seen
+    start = first_latents(effects, scales, (mean, variance))
+    spread = np.delete(mean, 4, axis=0).var(axis=0)
+    np.testing.assert_allclose(start.variances.noise, spread / 2)
+    own = start.variances.own[0] * scales[0]
+    curve = start.variances.shared[-1] * scales[1]
+    np.testing.assert_allclose(own, spread / 4)
+    np.testing.assert_allclose(curve, spread / 4)

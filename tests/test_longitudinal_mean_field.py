@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from intertwine.architectures import Linear
-from intertwine.fitting.longitudinal_mean_field_steps import (
+from intertwine.fitting.longitudinal.mean_field_steps import (
     FieldBatch,
     FieldCoefficients,
     FieldNetworks,

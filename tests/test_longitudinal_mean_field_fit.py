@@ -13,9 +13,10 @@ from intertwine.architectures import Linear
 from intertwine.datasets import simulate_longitudinal
 from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
-from intertwine.fitting.longitudinal_mean_field import fit_mean_field_vae
-from intertwine.fitting.longitudinal_mean_field_model import MeanFieldModel
-from intertwine.fitting.longitudinal_problem import (
+from intertwine.fitting.longitudinal.mean_field import fit_mean_field_vae
+from intertwine.fitting.longitudinal.mean_field_epochs import FieldRunner
+from intertwine.fitting.longitudinal.mean_field_model import MeanFieldModel
+from intertwine.fitting.longitudinal.problem import (
     LongitudinalProblem,
     LongitudinalSettings,
     LongitudinalVisits,
@@ -72,6 +73,16 @@ def halves(problem, model):
     rows, sites = problem.rows(model.latents.shape), model.sites(problem.visits.X)
     early = (problem.visits.time < 3)[:, None]
     return rows, sites, Sites(sites.mean, np.where(early, sites.variance, np.inf))
+
+
+def test_it_begins_with_half_of_the_variance_as_noise_and_the_rest_in_equal_shares(problem):
+    shape = problem.effects.start_shape()
+    rows = problem.rows(shape)
+    start = FieldRunner(problem, rows, problem.visits.X).begun(np.random.default_rng(0)).variances
+    scales = problem.effects.scales(rows)
+    np.testing.assert_allclose(start.noise, 0.5)
+    np.testing.assert_allclose(start.shared[-1] * scales[0], 0.25)
+    np.testing.assert_allclose(start.own[0] * scales[1], 0.25)
 
 
 def test_it_learns_to_reconstruct_and_to_predict(problem, model):
@@ -175,3 +186,11 @@ def test_the_estimator_answers_with_it(tmp_path):
     model.save(tmp_path / "model.itw")
     again = load(tmp_path / "model.itw")
     np.testing.assert_array_equal(again.condition(**told[1]).forecast(**ahead), mean)
+
+
+def test_the_parts_of_a_draw_add_up_to_it(problem, model):
+    rows, _, early = halves(problem, model)
+    whole = model.draw(rows, early, 5, np.random.default_rng(3))
+    parts = model.draw_parts(rows, early, 5, np.random.default_rng(3))
+    linear = rows.shared @ parts.shared + np.einsum("nq,dnqk->dnk", rows.own, parts.own)
+    np.testing.assert_allclose(linear + parts.trends.sum(axis=1) + parts.noise, whole, atol=1e-6)

@@ -1,12 +1,16 @@
 """Laws that every loss obeys. A new loss adds one line to LOSSES."""
 
+from typing import final
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from poisson_loss import PoissonLoss
 from scipy.stats import norm
 
-from intertwine.losses import BreslowLoss, CoxLoss, EfronLoss, LogisticLoss, SquaredLoss
+from intertwine.losses import BreslowLoss, CoxLoss, EfronLoss, LogisticLoss, SquaredLoss, best_constant
+from intertwine.losses.diagonal import AbstractErrorLoss
 
 N = 14
 
@@ -33,6 +37,7 @@ LOSSES = {
     "squared, weights": lambda rng, n: SquaredLoss(rng.normal(size=n), rng.uniform(0.2, 3, n)),
     "logistic": lambda rng, n: LogisticLoss(rng.choice([-1, 1], n)),
     "logistic, weights": lambda rng, n: LogisticLoss(rng.choice([-1, 1], n), rng.uniform(0.2, 3, n)),
+    "Poisson, of a newcomer": lambda rng, n: PoissonLoss(rng.poisson(2.0, n), rng.uniform(0.2, 3, n)),
     "efron": lambda rng, n: EfronLoss(*survival(rng, n)),
     "breslow": lambda rng, n: BreslowLoss(*survival(rng, n)),
     "efron, entry, strata, weights": truncated(EfronLoss),
@@ -193,6 +198,31 @@ def test_start_score_is_the_best_constant(name):
         assert start == 0.0
         np.testing.assert_allclose(values, values[0], rtol=1e-14)
     assert np.shape(loss.inverse_link(np.zeros((3, 2)))) == (3, 2)
+
+
+@final
+class ThreeHalvesLoss(AbstractErrorLoss):
+    """|f − y|^(3/2), between absolute and squared errors."""
+
+    def _losses(self, f):
+        return np.abs(f - self.y) ** 1.5
+
+    def _slopes(self, f):
+        return 1.5 * np.sign(f - self.y) * np.sqrt(np.abs(f - self.y))
+
+    def _curvatures(self, f):
+        return 0.75 / np.sqrt(np.maximum(np.abs(f - self.y), 1e-300))
+
+    def start_score(self) -> float:
+        return best_constant(self)
+
+
+@pytest.mark.parametrize("unit", [1e-14, 1.0, 1e6])
+def test_the_best_constant_has_its_digits_in_any_unit(unit):
+    loss = ThreeHalvesLoss(unit * np.array([1.0, 2.0, 6.0, 13.0]))
+    start = loss.start_score()
+    before, after = (loss.gradient(np.full(4, start * factor)).sum() for factor in (1 - 1e-12, 1 + 1e-12))
+    assert before < 0 < after
 
 
 def test_inverse_links():

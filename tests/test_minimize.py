@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 
 from intertwine.minimize import Checkpoint, Iteration, minimize
+from intertwine.solvers.als import AlternatingLeastSquares
 from intertwine.solvers.base import AbstractSolver
 from intertwine.solvers.lbfgs import LBFGS
+from intertwine.solvers.sgd import FactorTables, StochasticDescent
 
 
 class State(NamedTuple):
@@ -110,3 +112,50 @@ def test_a_step_where_nothing_can_be_computed_is_shortened():
 
     result = minimize(Steep(), LBFGS(1e-12), np.array([1e-3, -1.0]))
     np.testing.assert_allclose(result.params, 1.9, rtol=1e-6)
+
+
+def test_the_value_does_not_rise_by_the_little_that_a_line_search_may_be_off():
+    class Kinked:
+        def value_and_gradient(self, params):
+            (x,) = params
+            return (1.0 + 5e-6, np.zeros(1)) if x < 0.95 else (x, np.ones(1))
+
+    state = LBFGS(1e-9).init(Kinked(), np.ones(1))
+    assert LBFGS(1e-9).step(Kinked(), state).value < 1.0  # its first trial, at 0.9, is a little above it
+
+
+def test_alternating_least_squares_measures_a_sweep_by_the_share_that_it_gained():
+    class Halved:
+        def scores(self, params):
+            return params
+
+        def value(self, params, scores):
+            return float(params)
+
+        def majorized(self, scores):
+            return scores
+
+        def sweep(self, params, majorized, scores):
+            return params / 2
+
+    solver = AlternatingLeastSquares(0.1)
+    state = solver.step(Halved(), solver.init(Halved(), 1e-3))
+    assert (state.value, state.optimality) == (5e-4, 1.0)  # as much again as what is left
+
+
+def test_stochastic_descent_measures_an_epoch_by_the_share_that_it_changed():
+    class Halved:
+        def epoch(self, tables, rate):
+            tables.users[:] *= rate
+            return 2.0 * float(tables.users.sum())
+
+        def penalty(self, tables):
+            return float(tables.items.sum())
+
+    solver = StochasticDescent(0.1, 0.5)
+    state = solver.init(Halved(), FactorTables(np.full((1, 1), 4e-3), np.full((1, 1), 1e-3)))
+    first = solver.step(Halved(), state)
+    second = solver.step(Halved(), first)
+    assert (first.value, second.value) == (3e-3, 2e-3)
+    assert second.optimality == pytest.approx(0.5)
+    assert state.params.users[0, 0] == 4e-3

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 from explicit_model import ExplicitModel
 from explicit_pairs import make_loss
+from poisson_loss import PoissonLoss
 
 from intertwine import mixed_model
 from intertwine.covariance import DenseCovariance, FactoredCovariance, WeighedColumns
 from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
-from intertwine.mixed_model import MixedModel
+from intertwine.mixed_model import GaussianField
 
 N = 30
 LOSSES = ("squared", "logistic", "cox", "efron")
@@ -44,7 +45,7 @@ def explicit(loss, A, C):
 @pytest.mark.parametrize("n_fixed", [0, 2])
 def test_mode(kind, rank, n_fixed, form):
     loss, A, C = setup(kind, rank, n_fixed)
-    mode = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    mode = GaussianField(loss, form(A), C).mode(np.zeros(N))
     dense = explicit(loss, A, C)
     np.testing.assert_allclose(mode.scores, dense.scores, atol=1e-7)
     np.testing.assert_allclose(mode.gamma, dense.coefficients[:n_fixed], atol=1e-7)
@@ -61,7 +62,7 @@ def test_mode(kind, rank, n_fixed, form):
 def test_an_offset_is_a_shift_of_the_scores(kind, form):
     loss, A, C = setup(kind)
     offset = np.random.default_rng(1).standard_normal(N)
-    mode = MixedModel(loss, form(A), C).mode(offset)
+    mode = GaussianField(loss, form(A), C).mode(offset)
 
     def shifted(u):
         f = offset + C @ u[:2] + A @ u[2:]
@@ -79,12 +80,12 @@ def test_an_offset_is_a_shift_of_the_scores(kind, form):
 def test_a_sequence_of_offsets_ends_where_fresh_models_do(kind, form):
     """Systems are kept between solves: stale ones may cost steps, never accuracy."""
     loss, A, C = setup(kind)
-    kept, rng = MixedModel(loss, form(A), C), np.random.default_rng(3)
+    kept, rng = GaussianField(loss, form(A), C), np.random.default_rng(3)
     mode = None
     for size in (0.01, 0.1, 3.0, 0.1):
         offset = size * rng.standard_normal(N)
         mode = kept.mode(offset, mode)
-        fresh = MixedModel(loss, form(A), C).mode(offset)
+        fresh = GaussianField(loss, form(A), C).mode(offset)
         np.testing.assert_allclose(mode.scores, fresh.scores, atol=1e-6)
     if kind == "squared":
         assert kept.n_factorizations == 1
@@ -95,7 +96,7 @@ def test_a_sequence_of_offsets_ends_where_fresh_models_do(kind, form):
 @pytest.mark.parametrize("rank", [3, N + 4], ids=["singular", "full"])
 def test_posterior_and_evidence(kind, rank, form):
     loss, A, C = setup(kind, rank)
-    model = MixedModel(loss, form(A), C)
+    model = GaussianField(loss, form(A), C)
     posterior = model.posterior(model.mode(np.zeros(N)))
     dense = explicit(loss, A, C)
     covariance = dense.covariance(posterior.dispersion)
@@ -119,7 +120,7 @@ def test_evidence_grows_with_the_truth(form):
     ratio = 0.5**2 / n / 0.3**2 * n  # prior over noise variance, in units of the mean loss
     evidence = {}
     for factor in (0.1, 0.5, 1.0, 2.0, 10.0):
-        model = MixedModel(loss, form(A * np.sqrt(ratio * factor)), np.ones((n, 1)))
+        model = GaussianField(loss, form(A * np.sqrt(ratio * factor)), np.ones((n, 1)))
         evidence[factor] = model.posterior(model.mode(np.zeros(n))).log_evidence
     assert max(evidence, key=evidence.get) in (0.5, 1.0, 2.0)
     assert evidence[1.0] > evidence[0.1] + 2
@@ -130,13 +131,13 @@ def test_evidence_grows_with_the_truth(form):
 def test_leave_one_out_is_the_criterion_of_row_losses_and_evidence_that_of_cox(form):
     for kind in ("squared", "logistic"):
         loss, A, C = setup(kind)
-        model = MixedModel(loss, form(A), C)
+        model = GaussianField(loss, form(A), C)
         mode = model.mode(np.zeros(N))
         scores = model.posterior(mode).leave_one_out_scores()
         assert model.criterion(mode) == pytest.approx(loss.value(scores), rel=1e-12)
         assert model.criterion(mode) > loss.value(mode.scores)
     loss, A, C = setup("cox")
-    model = MixedModel(loss, form(A), C)
+    model = GaussianField(loss, form(A), C)
     mode = model.mode(np.zeros(N))
     assert model.criterion(mode) == pytest.approx(-model.posterior(mode).log_evidence / loss.total_weight)
 
@@ -144,7 +145,7 @@ def test_leave_one_out_is_the_criterion_of_row_losses_and_evidence_that_of_cox(f
 @every_form
 def test_leaving_out_single_rows_is_leaving_out_folds_of_one(form):
     loss, A, C = setup("logistic")
-    model = MixedModel(loss, form(A), C)
+    model = GaussianField(loss, form(A), C)
     posterior = model.posterior(model.mode(np.zeros(N)))
     singles = posterior.held_out_scores([np.array([i]) for i in range(N)])
     np.testing.assert_allclose(posterior.leave_one_out_scores(), singles, atol=1e-10)
@@ -156,7 +157,7 @@ def test_saturated_rows_do_not_stop_newton(form):
     rng = np.random.default_rng(0)
     A = rng.standard_normal((N, 60))
     loss = LogisticLoss(np.where(A[:, 0] > 0, 1, -1))
-    model = MixedModel(loss, form(1e3 * A), np.ones((N, 1)))
+    model = GaussianField(loss, form(1e3 * A), np.ones((N, 1)))
     mode = model.mode(np.zeros(N))
     assert np.abs(mode.scores).max() > 8
     gradient = loss.gradient(mode.scores)
@@ -167,7 +168,7 @@ def test_saturated_rows_do_not_stop_newton(form):
 def test_a_step_that_is_no_number_is_taken_with_more_care(form, monkeypatch):
     """Where all rows are saturated the inverse of a curvature may overflow."""
     loss, A, C = setup("logistic")
-    expected = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    expected = GaussianField(loss, form(A), C).mode(np.zeros(N))
     made, factorize = [], mixed_model.factorize
 
     def fails_once(*system_of):
@@ -178,22 +179,36 @@ def test_a_step_that_is_no_number_is_taken_with_more_care(form, monkeypatch):
         return system
 
     monkeypatch.setattr(mixed_model, "factorize", fails_once)
-    mode = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    mode = GaussianField(loss, form(A), C).mode(np.zeros(N))
     assert len(made) > 1
     np.testing.assert_allclose(mode.scores, expected.scores, atol=1e-7)
+
+
+def test_steps_to_where_a_loss_overflows_are_shortened():
+    """Newton's first step for large counts is as long as the counts, and e^f of it is no number."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 2))
+    kernel = 100.0 * X @ X.T
+    counts = rng.poisson(2000 * np.exp(0.3 * X[:, 0]))
+    model = GaussianField(PoissonLoss(counts), DenseCovariance(kernel), np.ones((60, 1)))
+    mode = model.mode(np.zeros(60))
+    gradient = model.loss.gradient(mode.scores)
+    np.testing.assert_allclose(mode.field, -kernel @ gradient, atol=1e-5)
+    assert abs(gradient.sum()) < 1e-9 * model.loss.y.mean()
+    np.testing.assert_allclose(mode.scores - mode.scores.mean(), 0.3 * (X[:, 0] - X[:, 0].mean()), atol=0.1)
 
 
 @every_form
 def test_dependent_fixed_effects_share_their_effect(form):
     loss, A, C = setup("squared")
-    doubled = MixedModel(loss, form(A), np.hstack([C, C[:, :1]])).mode(np.zeros(N))
-    single = MixedModel(loss, form(A), C).mode(np.zeros(N))
+    doubled = GaussianField(loss, form(A), np.hstack([C, C[:, :1]])).mode(np.zeros(N))
+    single = GaussianField(loss, form(A), C).mode(np.zeros(N))
     np.testing.assert_allclose(doubled.scores, single.scores, atol=1e-8)
 
 
 def test_the_diagonal_of_the_projection_is_that_of_the_whole():
     loss, A, C = setup("logistic")
-    model = MixedModel(loss, DenseCovariance(A @ A.T), C)
+    model = GaussianField(loss, DenseCovariance(A @ A.T), C)
     P = model.posterior(model.mode(np.zeros(loss.n_rows))).P
     np.testing.assert_allclose(P.diagonal(), np.diag(P.dense()), rtol=1e-9)
 

@@ -228,44 +228,7 @@ def changed(array, at, value):
 
 
 BAD = {
-    "groups omitted": (lambda: fit(SLOPES, groups=None), ValueError, "needs groups: pass groups="),
-    "NaN in groups": (
-        lambda: fit(groups=changed(GOOD[2], 4, None)),
-        ValueError,
-        r"group has 1 missing label \(NaN\), in rows \[4\]",
-    ),
-    "other length": (lambda: fit(groups=GOOD[2][:9]), ValueError, "X has 120 rows, but groups has 9"),
-    "one group": (lambda: fit(groups=["a"] * 120), ValueError, "not identified"),
-    "all singletons": (lambda: fit(groups=np.arange(120)), ValueError, "confounded with|told from the noise"),
-    "a subject with nothing observed": (
-        lambda: fit(y=np.where((GOOD[2] == "g07")[:, None], np.nan, np.column_stack([GOOD[1]] * 2))),
-        ValueError,
-        r"nothing is observed of 1 levels of 'group': \['g07'\]",
-    ),
-    "NaN in a vector": (
-        lambda: fit(y=changed(GOOD[1], 2, np.nan)),
-        ValueError,
-        r"y contains NaN in rows \[2\]",
-    ),
-    "inf in y": (
-        lambda: fit(y=changed(GOOD[1], 2, np.inf)),
-        ValueError,
-        r"y contains infinity in rows \[2\]",
-    ),
-    "a constant outcome": (lambda: fit(y=np.ones(120)), ValueError, "y is 1 in every row"),
-    "NaN in X": (
-        lambda: fit(X=changed(GOOD[0], (2, 1), np.nan)),
-        ValueError,
-        r"X contains NaN in columns \[1\]",
-    ),
-    "lengths": (lambda: fit(y=GOOD[1][:7]), ValueError, "X has 120 rows, but y has 7"),
-    "no target": (lambda: fit(y=None), ValueError, "requires y to be passed"),
     "nothing but y": (lambda: MixedModel().fit(None, None), ValueError, "nothing says how many rows"),
-    "duplicate columns": (
-        lambda: fit(X=pd.DataFrame({"a": GOOD[0][:, 0], "k": GOOD[0][:, 0]})),
-        np.linalg.LinAlgError,
-        "'a' = 'k'; combine them or drop one",
-    ),
     "more columns than rows": (
         lambda: fit(X=np.random.default_rng(0).normal(size=(120, 130))),
         ValueError,
@@ -275,11 +238,6 @@ BAD = {
         lambda: fit(X=np.column_stack([GOOD[0], np.ones(120)])),
         UserWarning,
         r"X is constant in \['x2'\].*coefficients are 0",
-    ),
-    "negative weights": (
-        lambda: fit(sample_weight=np.r_[-1.0, np.ones(119)]),
-        ValueError,
-        r"sample_weight is negative in rows \[0\]",
     ),
     "no effect": (
         lambda: fit(["school"]),
@@ -291,13 +249,6 @@ BAD = {
         ValueError,
         r"have the same levels and both vary in \['intercept'\]",
     ),
-    "longitude first": (
-        lambda: fit(
-            Spatial(geographic=True), groups=None, coords=pd.DataFrame(GOOD[0], columns=["lon", "lat"])
-        ),
-        ValueError,
-        "latitude and then longitude",
-    ),
     "half a degree": (
         lambda: fit(Longitudinal(degree=2.5), time=np.arange(120.0)),
         ValueError,
@@ -305,26 +256,13 @@ BAD = {
     ),
     "slopes that are no names": (lambda: fit(Grouped(slopes=3)), TypeError, "give a tuple of columns of X"),
     "neither True nor False": (lambda: fit(Grouped(correlated="x")), ValueError, "must be True or False"),
-    "next to nothing": (lambda: fit(y=GOOD[1] * 1e-200), ValueError, "too little to compute with: rescale"),
     "slopes of no column": (
         lambda: fit(Grouped(slopes=("bmi",))),
         ValueError,
         "'bmi', which is not a column of X",
     ),
-    "method": (lambda: fit(params={"method": "bayes"}), InvalidParameterError, "'method' parameter"),
-    "tol": (lambda: fit(params={"tol": -1.0}), InvalidParameterError, "'tol' parameter"),
     "unseen": (lambda: fit(params={"unseen": "drop"}), InvalidParameterError, "'unseen' parameter"),
     "groups in vain": (lambda: fit(()), UserWarning, "groups is given, but no effect reads it"),
-    "coords NaN": (
-        lambda: fit(Spatial(), groups=None, coords=changed(np.zeros((120, 2)), (5, 1), np.nan)),
-        ValueError,
-        r"coords contains NaN in rows \[5\]",
-    ),
-    "one place": (
-        lambda: fit(Spatial(), groups=None, coords=np.zeros((120, 2))),
-        ValueError,
-        "same coordinates",
-    ),
     "other width": (
         lambda: fit().predict(GOOD[0][:, :1], groups=GOOD[2]),
         ValueError,

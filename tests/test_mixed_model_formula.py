@@ -12,6 +12,7 @@ import pytest
 from intertwine import MixedModel, load
 from intertwine.effects import Grouped, Longitudinal
 from intertwine.estimators.formula_terms import RandomTerm, parse_formula
+from intertwine.io import load_state, save_state
 
 pytest.importorskip("formulae")
 
@@ -194,6 +195,20 @@ BAD = {
         "neither a column nor a function|cannot be read",
     ),
     "numpy's own": ("y ~ np.load(t)", ValueError, "neither a column nor a function"),
+    "a way to all of Python": (
+        "y ~ I.__globals__.get('TRANSFORMS')",
+        ValueError,
+        "'I.__globals__.get', which is neither a column nor a function",
+    ),
+    "the same in an outcome": ("I.__globals__.clear() ~ t", ValueError, "neither a column nor a function"),
+    "the same in a slope": ("y ~ t + (I.__globals__.clear() | g)", ValueError, "neither a column nor"),
+    "the same inside": ("y ~ log(I(np.log.reduce(t)))", ValueError, "neither a column nor a function"),
+    "the same with a level": (
+        "y ~ I.__globals__.clear['a']()",
+        ValueError,
+        "neither a column nor a function",
+    ),
+    "what a call returns, called": ("y ~ I(t)(t)", ValueError, "neither a column nor a function"),
     "offset": ("y ~ t + offset(dose)", ValueError, "not supported"),
     "no sense": ("y ~ t +* dose", ValueError, "cannot be read"),
     "columns that repeat": ("y ~ t + I(2 * t)", np.linalg.LinAlgError, "repeat one another"),
@@ -226,3 +241,18 @@ def test_without_formulae_one_is_told_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "formulae", None)
     with pytest.raises(ImportError, match=r"pip install 'intertwine\[formula\]'"):
         MixedModel(formula="y ~ t").fit(FRAME)
+
+
+def test_a_formula_in_a_file_cannot_call_python(tmp_path):
+    path = tmp_path / "model"
+    MixedModel(formula="y ~ t + (1 | g)").fit(FRAME).save(path)
+    hostile = f"y ~ I.__globals__.get('open')('{tmp_path}') + (1 | g)"
+
+    def with_formula(state):
+        if isinstance(state, dict):
+            return {key: hostile if key == "formula" else with_formula(value) for key, value in state.items()}
+        return [with_formula(value) for value in state] if isinstance(state, list) else state
+
+    save_state(path, with_formula(load_state(path)))
+    with pytest.raises(ValueError, match="neither a column nor a function"):
+        load(path)

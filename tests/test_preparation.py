@@ -6,7 +6,11 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from intertwine.fitting.relevance import evidence_relevance
+from intertwine.basis import SplineBasis
+from intertwine.fitting.interactions.prepare_rows import fit_relevance
+from intertwine.fitting.interactions.relevance import evidence_relevance
+from intertwine.fitting.interactions.settings import PreparationSettings
+from intertwine.losses import SquaredLoss
 from intertwine.preparation import marginal_relevance, prepare, reweight
 
 
@@ -43,6 +47,14 @@ def test_splines_go_on_linearly_beyond_the_fitted_range():
     assert (np.bincount(prepared.feature_of, np.abs(steps[1] - steps[0])) > 0.1).all()  # and not constantly
     spread = np.bincount(prepared.feature_of, np.average(prepared.columns(X) ** 2, axis=0, weights=weights))
     np.testing.assert_allclose(spread, 1.0, rtol=1e-10)
+
+
+def test_splines_are_rebuilt_from_their_knots():
+    X, _, rng = table()
+    X[:, 1] = rng.integers(0, 3, 30)
+    basis = SplineBasis.fit(X, 4)
+    again = SplineBasis.from_state(basis.to_state())
+    np.testing.assert_array_equal(again.transform(2.0 * X), basis.transform(2.0 * X))
 
 
 def test_features_with_few_values_stay_one_column():
@@ -122,3 +134,12 @@ def test_evidence_finds_the_features_that_act():
     y = X[:, 0] + 1.5 * X[:, 1] * X[:, 2] + 0.2 * rng.standard_normal(120)
     relevance = evidence_relevance(X, np.arange(5), y, np.ones(120))
     assert relevance[:3].min() > 10 * relevance[3:].max()
+
+
+def test_relevance_is_that_of_residuals_whatever_the_weights():
+    X, weights, rng = table()
+    y = X[:, 0] + rng.standard_normal(len(X))
+    feature_of, free = np.arange(4), np.zeros(0, int)
+    found = fit_relevance(X, feature_of, SquaredLoss(y, weights), PreparationSettings(relevance=1.0), free)
+    residual = y - np.average(y, weights=weights)
+    np.testing.assert_allclose(found, marginal_relevance(X, feature_of, residual, weights))

@@ -9,7 +9,7 @@ import pytest
 
 from intertwine.effects import Grouped
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
-from intertwine.fitting.random_effects_latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.mixed_effects.base import VarianceComponents
 
 

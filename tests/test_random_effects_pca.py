@@ -9,9 +9,9 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import RandomEffectsPCA, load
 from intertwine.effects import Grouped, Longitudinal, Spatial
-from intertwine.fitting import random_effects_pca
-from intertwine.fitting.random_effects_pca_exact import exact_moments
-from intertwine.fitting.rotated_rows import RotatedRows
+from intertwine.fitting.random_effects import pca
+from intertwine.fitting.random_effects.pca_exact import exact_moments
+from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 
 N, P, D, Q = 240, 8, 2, 24
 
@@ -154,14 +154,14 @@ def test_rows_with_nothing_observed_are_as_if_they_were_absent(table, design):
 def test_a_bound_is_below_the_likelihood_and_its_means_are_those_of_the_posterior(table, monkeypatch):
     exact = fitted(table, "grouped", tol=1e-9)
     for name in ("is_exact", "is_exact_with_holes"):
-        monkeypatch.setattr(random_effects_pca, name, lambda *given: False)
+        monkeypatch.setattr(pca, name, lambda *given: False)
     bound = fitted(table, "grouped", tol=1e-9)
     assert bound.objective_ == "bound"
     rows = RotatedRows.of_levels(bound._units.inside(table["X"]), table["groups"]["school"], Q, None)
     at_bound = exact_moments(rows, bound._model.params)
     assert bound._model.history["log_likelihood"][-1] < at_bound.log_likelihood
     assert at_bound.log_likelihood <= exact._model.history["log_likelihood"][-1] + 1e-6
-    known = random_effects_pca.LevelEffects.of(rows, bound._model.params).terms()[0]
+    known = pca.LevelEffects.of(rows, bound._model.params).terms()[0]
     found = bound._model.effect_terms()[0]
     np.testing.assert_allclose(found.mean, known.mean, atol=2e-3)
     assert np.all(found.variance < known.variance)
@@ -242,7 +242,7 @@ def test_too_few_iterations_are_told(table):
 def test_constant_features_are_told_and_harmless(table):
     X = table["X"].copy()
     X[:, 3] = 7.0
-    with pytest.warns(UserWarning, match=r"constant in \['x3'\]"):
+    with pytest.warns(UserWarning, match=r"constant in columns \[3\]"):
         model = fitted(table, "grouped", X)
     np.testing.assert_allclose(model.reconstruct(X, **metadata(table, "grouped"))[:, 3], 7.0, atol=1e-3)
 
@@ -279,3 +279,19 @@ def test_length_scales_are_learnt():
     assert some.shapes_["spatial"]["length_scale"] == pytest.approx(0.4, rel=0.2)
     new = model.reconstruct(X[:3], coords=sites[site][:3] + 0.01)  # kriged
     np.testing.assert_allclose(new, model.reconstruct(X[:3], coords=sites[site][:3]), atol=0.5)
+
+
+@pytest.mark.parametrize("holes", [False, True])
+def test_years_of_the_calendar_are_as_good_as_years_from_the_middle(holes):
+    rng = np.random.default_rng(0)
+    state, year = np.repeat(np.arange(30), 12), np.tile(np.arange(1975.0, 1987.0), 30)
+    slope = 0.2 * rng.standard_normal((30, 4))
+    X = np.outer(rng.standard_normal(360), [1.0, -0.5, 0.5, 0.2]) + 0.3 * rng.standard_normal((360, 4))
+    X += rng.standard_normal((30, 4))[state] + slope[state] * (year - 1980.5)[:, None]
+    if holes:
+        X[rng.uniform(size=X.shape) < 0.05] = np.nan
+    fits = [
+        RandomEffectsPCA(1, effects=Longitudinal("state")).fit(X, groups={"state": state}, time=year - origin)
+        for origin in (0.0, 1980.5)
+    ]
+    assert fits[0].log_likelihood_ == pytest.approx(fits[1].log_likelihood_, abs=0.05)

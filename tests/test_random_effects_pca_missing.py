@@ -8,11 +8,11 @@ import pytest
 from intertwine import RandomEffectsPCA
 from intertwine.effects import Longitudinal
 from intertwine.effects.random import Located
-from intertwine.fitting import random_effects_pca_missing
-from intertwine.fitting.random_effects_pca_exact import PCAParameters, exact_moments
-from intertwine.fitting.random_effects_pca_missing import MissingProblem
-from intertwine.fitting.random_effects_pca_model import LevelEffects
-from intertwine.fitting.rotated_rows import RotatedRows
+from intertwine.fitting.random_effects import pca_missing
+from intertwine.fitting.random_effects.pca_exact import PCAParameters, exact_moments
+from intertwine.fitting.random_effects.pca_missing import MissingProblem
+from intertwine.fitting.random_effects.pca_model import LevelEffects
+from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 
 N, P, D, Q = 26, 4, 2, 6
 
@@ -106,7 +106,7 @@ def test_levels_are_dealt_into_parts(monkeypatch):
     X, level, basis, params = case(2)
     whole = problem_of(X, level, basis)
     expected, (after, value) = whole.known(params), whole.step(params)
-    monkeypatch.setattr(random_effects_pca_missing, "_BLOCK", 5 * (2 * P) ** 2)
+    monkeypatch.setattr(pca_missing, "_BLOCK", 5 * (2 * P) ** 2)
     few = problem_of(X, level, basis)
     for found, wanted in zip((*few.known(params), few.step(params)[1]), (*expected, value), strict=True):
         np.testing.assert_allclose(found, wanted, atol=1e-10)

@@ -108,7 +108,7 @@ def test_the_same_seed_gives_the_same_fit_and_another_another(bent):
 
 
 def test_an_interrupted_fit_goes_on_to_the_same_result(bent, tmp_path, monkeypatch):
-    from intertwine.fitting import vae_epochs
+    from intertwine.fitting.random_effects import vae_epochs
 
     X, level, *_ = bent
     model = RandomEffectsVAE(1, max_iter=8, **SMALL)

@@ -11,10 +11,10 @@ from intertwine import MixedModel
 from intertwine.compare import FIXED_ALONE, GROUP_COLUMNS, Comparison, RegressionTask
 from intertwine.effects import Grouped, Longitudinal, Spatial
 from intertwine.report import Study, write_report
+from intertwine.report.fit_code import effects_code
 from intertwine.report.mixed_cautions import mixed_cautions
 from intertwine.report.mixed_figures import grouping_of
 from intertwine.report.mixed_findings import MixedFindings, fixed_table, variance_table
-from intertwine.report.mixed_section import effects_code
 from intertwine.report.mixed_verdict import mixed_verdict
 
 NAMES = ["mixed model", FIXED_ALONE, GROUP_COLUMNS]

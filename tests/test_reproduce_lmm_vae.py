@@ -167,18 +167,21 @@ def test_a_task_without_files():
 def test_what_is_said_of_the_measurements(monkeypatch):
     measurements = Measurements(None, "0")
     found = {"mean": (0.09, None), "PCA, exact mixed model": (0.04, 0.06), OURS: (0.02, 0.07)}
+    shares = dict.fromkeys(("sex", "age", "disease_time", "subject"), 0.1)
+    shares |= {"location": 0.02, "noise": 0.58}
     for method, (imputation, future) in found.items():
         errors = {"imputation": imputation} | ({} if future is None else {"future": future})
-        facts = {"errors": errors, "shares": {"sex": 0.25, "noise": 0.75}}
-        measurements.add(Measurement("health-mnist", "imputation", method, 0, imputation, 1.0, facts))
+        for seed in range(2):
+            facts = {"errors": errors, "shares": shares}
+            measurements.add(Measurement("health-mnist", "imputation", method, seed, imputation, 1.0, facts))
     monkeypatch.setattr(designs, "_digits_absent", list)
     design = HealthMNIST(quick=True)
-    assert [job.method for job in design.jobs()] == [*simple_methods(32), OURS]
+    assert [job.method for job in design.jobs()[:6]] == [*simple_methods(32), OURS]
     said = design.read(measurements)
     assert said.ours == [
-        ("ours: mean", "0.0900 (1)", "–"),
-        ("ours: PCA, exact mixed model", "0.0400 (1)", "0.0600 (1)"),
-        ("ours: LongitudinalVAE", "0.0200 (1)", "0.0700 (1)"),
+        ("ours: mean", "0.0900 ± 0.0000 (2)", "–"),
+        ("ours: PCA, exact mixed model", "0.0400 ± 0.0000 (2)", "0.0600 ± 0.0000 (2)"),
+        ("ours: LongitudinalVAE", "0.0200 ± 0.0000 (2)", "0.0700 ± 0.0000 (2)"),
     ]
     assert said.findings[0] == (
         "Imputation: LongitudinalVAE 0.0200 is best; next is PCA, exact mixed model, 0.0400."
@@ -186,17 +189,24 @@ def test_what_is_said_of_the_measurements(monkeypatch):
     assert said.findings[1] == (
         "Future: LongitudinalVAE 0.0700 is not ahead of PCA, exact mixed model, 0.0600."
     )
-    assert said.findings[2] == "Shares of the variance of latents: sex 0.250, noise 0.750."
+    assert said.findings[2].startswith("Shares of the variance of latents: sex 0.100, age 0.100")
+    imputation, future, shares = said.claims
+    assert (imputation.verdict, imputation.mean) == ("holds", pytest.approx(0.02))
+    assert (future.verdict, future.why) == ("does not hold", "the other way round")
+    assert (shares.verdict, shares.mean) == ("holds", pytest.approx(0.08))
 
 
 def test_published_figures_stand_beside_ours(monkeypatch):
     measurements = Measurements(None, "0")
     facts = {"errors": {"held-out angle": 0.02}, "shares": {"noise": 1.0}}
-    measurements.add(Measurement("rotating-mnist", "held-out angle", OURS, 0, 0.02, 1.0, facts))
+    for seed in range(2):
+        measurements.add(Measurement("rotating-mnist", "held-out angle", OURS, seed, 0.02, 1.0, facts))
     monkeypatch.setattr(designs, "_digits_absent", list)
     said = RotatingMNIST(quick=False).read(measurements)
     assert ("published: SVGP-VAE", "0.0251") in said.published
-    assert "That is below the 0.0251 of SVGP-VAE, the best of the published figures." in said.findings
+    rival, figure = said.claims
+    assert rival.verdict == "not measured here"  # nothing is known of the mixed model
+    assert (figure.verdict, figure.published) == ("better", "0.0251")
     assert len(RotatingMNIST(quick=False).jobs()) == 5 * 5
 
 
@@ -215,4 +225,4 @@ def test_the_command_writes_a_page(tmp_path, monkeypatch):
         application, ["reproduce", "lmm-vae", "--quick", "--output", str(tmp_path)], catch_exceptions=False
     )
     assert done.exit_code == 0, done.output
-    assert "no digits" in (tmp_path / "lmm-vae.md").read_text(encoding="utf-8")
+    assert "no digits" in (tmp_path / "lmm-vae-quick.md").read_text(encoding="utf-8")

@@ -12,7 +12,7 @@ from intertwine.datasets import (
 )
 from intertwine.effects import Grouped, Longitudinal, Spatial
 from intertwine.reproduce import Measurement, Measurements
-from intertwine.reproduce.lmmvae import PAPER, models, simulated
+from intertwine.reproduce.lmmvae import PAPER, models, real, simulated
 from intertwine.reproduce.lmmvae.models import IGNORED, LINEAR, METHODS, NONLINEAR, measure
 from intertwine.reproduce.lmmvae.oracle import exact_effects, oracle, refitted_oracle, two_stages
 from intertwine.reproduce.lmmvae.simulated import Categorical, SpatialUnknown, TwoLatents
@@ -147,7 +147,7 @@ def filled(design, **values):
     """What is said where methods have these values, and all others 1.1."""
     kept = Measurements(None, "")
     for case in design._cases:
-        for method in METHODS:
+        for method in design._methods:
             for seed in range(2):
                 facts = {"latent_correlation": 0.97, "variance_ratios": {"noise": 1.01, "0": 0.96}}
                 kept.add(Measurement(design.name, case, method, seed, values.get(method, 1.1), 1.0, facts))
@@ -155,27 +155,39 @@ def filled(design, **values):
 
 
 def test_findings_say_who_wins():
-    said = filled(Categorical(quick=False), **{NONLINEAR: 1.2, "oracle": 1.08}).findings
+    found = filled(Categorical(quick=False), **{NONLINEAR: 1.2, "oracle": 1.08})
+    said, figure, beaten = found.findings, *found.claims[:2]
     assert "is +0.120 from the oracle" in said[0]
-    assert "The paper's LMMVAE has 1.28: that holds, and more." in said[1]
-    assert "The linear model wins here (1.100 against 1.200)." in said[2]
-    assert "rank correlations from 0.970 to 0.970" in said[3]
-    assert "noise 1.010, 0 0.960" in said[3]
-    said = filled(Categorical(quick=False), **{NONLINEAR: 1.3}).findings
-    assert "that is not reached" in said[1]
+    assert "The linear model wins here (1.100 against 1.200)." in said[1]
+    assert "rank correlations from 0.970 to 0.970" in said[2]
+    assert "noise 1.010, 0 0.960" in said[2]
+    assert (figure.statement, figure.verdict) == (
+        "Test MSE of LMMVAE: three groupings, σ_b² = .3, .3, .3",
+        "better",
+    )
+    assert (beaten.verdict, beaten.why, beaten.published) == ("does not hold", "the other way round", "+0.87")
+    found = filled(Categorical(quick=False), **{NONLINEAR: 1.3, IGNORED: 3.0})
+    assert [claim.verdict for claim in found.claims[:2]] == ["does not hold", "better"]
     assert not any(
         "linear model wins" in text
         for text in filled(SpatialUnknown(quick=True), **{NONLINEAR: 1.0}).findings
     )
 
 
-def test_tables_have_the_papers_rows_at_the_papers_size_only():
+def test_quick_runs_are_set_beside_the_figures_and_not_beside_the_papers_vae():
+    found = filled(Categorical(quick=True), **{NONLINEAR: 1.2, IGNORED: 30.0})
+    verdicts = [claim.verdict for claim in found.claims]
+    assert verdicts == ["not measured here"] * 6 + ["better", "holds"]
+
+
+def test_tables_have_the_papers_rows():
     full = filled(TwoLatents(quick=False))
     assert full.published == [("paper: LMMVAE", "1.52", "2.49")]
     assert [row[0] for row in full.ours] == [f"ours: {method}" for method in METHODS]
     quick = filled(SpatialUnknown(quick=True))
-    assert quick.published == []
+    assert quick.published[0] == ("paper: LMMVAE", "1.4")
     assert "10,000 rows" in quick.about
+    assert LINEAR not in {row[0].removeprefix("ours: ") for row in quick.ours}
     assert filled(TwoLatents(quick=True)).ours[0] == ("ours: oracle",)
 
 
@@ -187,11 +199,13 @@ def test_the_command_sets_methods_side_by_side(tiny, tmp_path, monkeypatch):
     chosen = {name: METHODS[name] for name in ("oracle", "PCA, effects ignored")}
     for module in (models, simulated):
         monkeypatch.setattr(module, "METHODS", chosen)
+    monkeypatch.setattr(real.RealTables, "jobs", lambda self: [])
     monkeypatch.setattr(simulated._Simulated, "_findings", lambda self, measurements, case: [])
     command = ["reproduce", "lmmvae", "--quick", "--jobs", "1", "--output", str(tmp_path)]
     shown = CliRunner().invoke(application, command)
     assert shown.exit_code == 0, shown.output
-    page = (tmp_path / "lmmvae.md").read_text(encoding="utf-8")
-    for design in PAPER.designs:
+    page = (tmp_path / "lmmvae-quick.md").read_text(encoding="utf-8")
+    for design in PAPER.designs[:-1]:
         assert design.title in page
+    assert "Real tables" in page
     assert "ours: oracle" in page

@@ -28,11 +28,16 @@ def tiny_task():
     return Task.of(ids, np.clip(np.rint(y), 1, 5), (1.0, 5.0))
 
 
+def _absent(download):
+    raise FileNotFoundError("set INTERTWINE_DATA")
+
+
 @pytest.fixture
 def tiny(monkeypatch, tmp_path):
     """Ratings that are simulated in Yelp's place."""
     monkeypatch.setattr(Yelp, "task", staticmethod(lambda download: tiny_task()))
     monkeypatch.setattr(Yelp, "quick_effort", SMALL)
+    monkeypatch.setattr(MovieLens1M, "task", staticmethod(_absent))
     return tmp_path / "out"
 
 
@@ -40,14 +45,16 @@ def test_the_command_sets_epochs_and_passes_side_by_side(tiny):
     command = ["reproduce", "sslf", "--quick", "--jobs", "1", "--output", str(tiny)]
     shown = CliRunner().invoke(application, command)
     assert shown.exit_code == 0, shown.output
-    html, markdown = ((tiny / f"sslf.{ending}").read_text(encoding="utf-8") for ending in ("html", "md"))
+    html, markdown = (
+        (tiny / f"sslf-quick.{ending}").read_text(encoding="utf-8") for ending in ("html", "md")
+    )
     for text in (html, markdown):
         for method in (SGD, ADAM, PLAIN, "A, ρ = 0.1", "B, ρ = 0.3", "D, ρ = 0.1"):
             assert method in text
         assert "Its table could not be recovered" in text
-        assert "MovieLens 1M is left out of the quick run." in text
-        assert "So few seeds cannot tell whether sharpness helps beyond noise" in text
-        assert "Mode D, ρ chosen on held-out ratings (" in text
+        assert "MovieLens 1M is absent: set INTERTWINE_DATA" in text
+        assert "Sharpness (mode B) lowers the test error of the second-order method on Yelp" in text
+        assert "Mode D: ρ chosen on held-out ratings, none included, seed by seed" in text
     assert html.count("<table>") == 1
     assert "<svg" in html or "<img" in html
 
@@ -167,32 +174,46 @@ def filled(values, validation=None, quick=False):
 FLAT = {SGD: [0.95, 0.96, 0.95], ADAM: [0.94, 0.94, 0.93], PLAIN: [0.92, 0.93, 0.92]}
 
 
+def verdicts(found):
+    return {claim.statement: claim for claim in found.claims}
+
+
 def test_sharpness_that_is_not_chosen_does_not_help():
-    said = " ".join(filled(FLAT).findings)
-    assert (
-        "Beside SGD the second-order method's error is 0.0300 ± 0.0000 smaller, in 30 epochs against 60"
-        in said
-    )
-    assert "110 passes against 60" in said
-    assert (
-        "Mode A, ρ chosen on held-out ratings (0, 0, 0): the test error stays as it is ± 0.0000: no gain beyond noise"
-        in said
-    )
-    assert "In a word: sharpness does not help beyond noise, in none of its modes." in said
+    found = filled(FLAT)
+    claims, said = verdicts(found), " ".join(found.findings)
+    claim = claims["The second-order method has a smaller test error than SGD on Yelp"]
+    assert (claim.verdict, claim.ours) == ("holds", "+0.0300 ± 0.0000")
+    assert claims["The second-order method takes fewer epochs than Adam on Yelp"].mean == 30.0
+    assert "30 epochs against 60, which are 110 passes over the ratings against 60." in said
+    assert "Mode A: ρ chosen on held-out ratings, none included, seed by seed: 0, 0, 0." in said
+    for mode in "ABD":
+        claim = claims[f"Sharpness (mode {mode}) lowers the test error of the second-order method on Yelp"]
+        assert (claim.verdict, claim.why) == ("does not hold", "no difference beyond noise")
 
 
 def test_a_gain_counts_when_it_is_beyond_noise():
+    words = "Sharpness (mode B) lowers the test error of the second-order method on Yelp"
     clear = FLAT | {"B, ρ = 0.3": [0.910, 0.9201, 0.9101]}
-    said = " ".join(filled(clear, {"B, ρ = 0.3": 0.8}).findings)
+    found = filled(clear, {"B, ρ = 0.3": 0.8})
     assert (
-        "Mode B, ρ chosen on held-out ratings (0.3, 0.3, 0.3): the test error falls by 0.0099 ± 0.0000, beyond"
-        in said
+        "Mode B: ρ chosen on held-out ratings, none included, seed by seed: 0.3, 0.3, 0.3." in found.findings
     )
-    assert "sharpness helps beyond noise in mode B." in said
+    assert (verdicts(found)[words].verdict, verdicts(found)[words].mean) == (
+        "holds",
+        pytest.approx(0.0099, abs=1e-4),
+    )
     noisy = FLAT | {"B, ρ = 0.3": [0.910, 0.9295, 0.9195]}
-    said = " ".join(filled(noisy, {"B, ρ = 0.3": 0.8}).findings)
-    assert "falls by 0.0037 ± 0.0032: no gain beyond noise" in said
-    assert "in none of its modes" in said
+    claim = verdicts(filled(noisy, {"B, ρ = 0.3": 0.8}))[words]
+    assert (claim.verdict, claim.ours) == ("does not hold", "+0.0037 ± 0.0032")
+
+
+def test_a_quick_run_takes_some_of_the_users_with_all_their_ratings():
+    task = tiny_task()
+    some = task.some(4)
+    users = np.flatnonzero(np.arange(40) % 4 == 0)
+    assert some.sizes[0] == len(users)
+    assert len(some.y) == np.isin(task.X[:, 0], users).sum()
+    assert task.some(1) is task
 
 
 def test_changes_are_taken_seed_by_seed_and_missing_cells_are_dashes():

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from test_latent_factors import ratings
 
 from intertwine import LatentFactorModel
-from intertwine.fitting.watch import Silence
+from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
+from intertwine.fitting.latent_factors.resumable import descended
+from intertwine.fitting.watch import UNWATCHED, Silence
 
 SOLVERS = {
     "variational": {"max_iter": 30},
@@ -48,3 +52,31 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(name, interrupted_at, tmp
     if interrupted_at > 1 and name != "gibbs":  # draws are kept by the round
         assert len(seen) - n_before < whole.n_iter_
     assert not path.exists()
+
+
+class Halving(NamedTuple):
+    """A solver that never settles by itself; an error that is least at 1/8."""
+
+    params: float
+    value: float
+    optimality: float
+
+    @staticmethod
+    def init(problem, params):
+        return Halving(params, params**2, 1.0)
+
+    @staticmethod
+    def step(problem, state):
+        return Halving.init(problem, state.params / 2)
+
+    @staticmethod
+    def converged(state):
+        return False
+
+
+@pytest.mark.parametrize(("max_iter", "settled"), [(4, False), (5, False), (6, True), (30, True)])
+def test_a_descent_has_settled_when_it_was_stopped_before_the_last_iteration(max_iter, settled):
+    stopping = EarlyStopping(lambda params: abs(params - 0.125), patience=2)
+    found = descended("descent", None, Halving, 1.0, max_iter, UNWATCHED, stopping=stopping)
+    assert found.settled == settled
+    assert (found.params, len(found.history)) == (0.125, min(max_iter, 5))

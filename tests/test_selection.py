@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
 from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
 from intertwine.estimators.cv_table import tuning_rows
-from intertwine.fitting.bootstrap import _Redraw
-from intertwine.fitting.fields import ExactStrengths
-from intertwine.fitting.fit_exact import strengths_of
-from intertwine.fitting.latent_search import LatentSettings
-from intertwine.fitting.selection import Candidate, SearchSpace, _fewest_knots, _Search
-from intertwine.fitting.settings import ModelSettings, PreparationSettings
+from intertwine.fitting.interactions import tie_search
+from intertwine.fitting.interactions.bootstrap import _Redraw
+from intertwine.fitting.interactions.fields import ExactStrengths
+from intertwine.fitting.interactions.fit_exact import strengths_of
+from intertwine.fitting.interactions.latent_search import LatentSettings
+from intertwine.fitting.interactions.selection import Candidate, SearchSpace, _fewest_knots, _Search
+from intertwine.fitting.interactions.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.losses import SquaredLoss
 from intertwine.objective import Strengths
@@ -201,3 +204,20 @@ def test_bootstrap_of_the_other_losses():
     sparse = InteractionRegressor(l1_ratio=0.5, latent=None).fit(X, f)
     with pytest.raises(ValueError, match="exact path"):
         sparse.bootstrap_interactions()
+
+
+@pytest.mark.parametrize(("gain", "taken"), [(1e-4, False), (1e-2, True)])
+def test_a_machine_has_to_gain_a_share_of_the_criterion(gain, taken, monkeypatch):
+    def criterion(problems, fits):
+        return 100.0 * (1.0 - gain) if np.isinf(fits[0].strengths.pairs.tie) else 100.0
+
+    class Fit(NamedTuple):
+        strengths: ExactStrengths
+        latent: None = None
+
+    monkeypatch.setattr(tie_search, "_fit_all", lambda problems, strengths, *_: [Fit(strengths)])
+    monkeypatch.setattr(tie_search, "_sum_of_criteria", criterion)
+    plain, settings = ExactStrengths(1.0, Strengths(1.0, 0.0)), LatentSettings("low_rank", 1, 1, 5, 1e-3)
+    found, value = tie_search.search_tie([], plain, settings, np.random.default_rng(0), lambda *_: None)
+    assert np.isinf(found.pairs.tie) == taken
+    assert value == (100.0 * (1.0 - gain) if taken else 100.0)

@@ -41,6 +41,13 @@ def test_a_maximum_on_a_bound_is_named():
     assert (same.bound, same.n_evaluations, same.converged) == (0, 1, True)
 
 
+@pytest.mark.parametrize(("slope", "expected"), [(1, [0, 1, 3, 7, 15, 20]), (-1, [0, 1, -2, -6, -14, -20])])
+def test_steps_towards_a_far_maximum_double(slope, expected):
+    tried = []
+    maximize_scalar(lambda x: tried.append(x) or slope * x, 0.0, -20.0, 20.0)
+    assert tried[:6] == expected
+
+
 def test_a_search_cut_short_says_so():
     found = maximize_scalar(lambda x: -((x - 0.3) ** 2), 0.0, -4.0, 4.0, max_evaluations=2)
     assert (found.converged, found.n_evaluations) == (False, 2)

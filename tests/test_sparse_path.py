@@ -5,7 +5,7 @@ import pytest
 from explicit_pairs import LOSSES, assemble, flat, make_loss, make_problem, make_table
 
 from intertwine.solvers import working_set
-from intertwine.sparse_path import all_coordinates, geometric_factors, solve_path, solve_paths
+from intertwine.sparse_path import all_coordinates, geometric_factors, iterate_path
 from intertwine.structures.pairwise import fit_product_scaling
 
 
@@ -20,7 +20,7 @@ def few_are_chosen_among(monkeypatch):
 def test_warm_is_cold(kind, l1_ratio):
     problem = make_problem(kind, 1.0, l1_ratio)
     factors = geometric_factors(problem.critical_factor(), 8, 0.05)
-    for factor, warm in zip(factors, solve_path(problem, factors, tol=1e-10), strict=True):
+    for factor, warm in zip(factors, list(iterate_path(problem, factors, tol=1e-10)), strict=True):
         cold = make_problem(kind, factor, l1_ratio).solve(tol=1e-10)
         assert warm.converged
         np.testing.assert_allclose(flat(warm, 7), flat(cold, 7), atol=1e-7)
@@ -30,7 +30,7 @@ def test_warm_is_cold(kind, l1_ratio):
 def test_the_order_of_the_strengths_does_not_matter():
     problem = make_problem("logistic", 1.0, 0.9)
     factors = geometric_factors(problem.critical_factor(), 5, 0.05)
-    down, up = solve_path(problem, factors), solve_path(problem, factors[::-1])
+    down, up = list(iterate_path(problem, factors)), list(iterate_path(problem, factors[::-1]))
     for one, other in zip(down, up[::-1], strict=True):
         np.testing.assert_allclose(flat(one, 7), flat(other, 7), atol=1e-6)
 
@@ -47,11 +47,11 @@ def test_the_critical_factor_is_where_the_first_coefficient_appears(kind):
 def test_a_path_may_pass_from_one_solver_to_the_other(monkeypatch):
     problem = make_problem("logistic", 1.0, 0.9, n=60, p=10)
     factors = geometric_factors(problem.critical_factor(), 6, 0.03)
-    whole = solve_path(problem, factors, tol=1e-10)
+    whole = list(iterate_path(problem, factors, tol=1e-10))
     monkeypatch.setattr(working_set, "_LEAST_GROWTH", 3)
     monkeypatch.setattr(working_set, "_ALWAYS_GRAM", 12)
     monkeypatch.setattr(working_set, "_WIDEST_GRAM", 12)
-    mixed = solve_path(problem, factors, tol=1e-10)
+    mixed = list(iterate_path(problem, factors, tol=1e-10))
     assert {solution.method for solution in mixed} == {"working set", "proximal"}
     for one, other in zip(whole, mixed, strict=True):
         np.testing.assert_allclose(flat(one, 10), flat(other, 10), atol=1e-7)
@@ -77,23 +77,6 @@ def test_small_working_sets_grow_in_several_rounds_to_the_same_end(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", LOSSES)
-def test_folds_in_threads_are_folds_one_by_one(kind):
-    X, f, rng = make_table()
-    problem = assemble(make_loss(kind, f, rng), X, 1.0, 0.9)
-    fold = np.arange(len(f)) % 3
-    factors = geometric_factors(problem.critical_factor(), 5, 0.05)
-
-    def problems():
-        return [problem.take(fold != k) for k in range(3)]
-
-    alone, together = (solve_paths(problems(), factors, n_jobs=n_jobs) for n_jobs in (None, 2))
-    for one, other in zip(alone, together, strict=True):
-        assert len(one) == len(factors)
-        for a, b in zip(one, other, strict=True):
-            np.testing.assert_array_equal(flat(a, 7), flat(b, 7))
-
-
-@pytest.mark.parametrize("kind", LOSSES)
 def test_a_fold_is_rows_of_weight_zero(kind):
     X, f, rng = make_table()
     inside = np.arange(len(f)) % 3 != 0
@@ -105,9 +88,3 @@ def test_a_fold_is_rows_of_weight_zero(kind):
     fold = assemble(all_rows, X, 0.05, 0.9).take(np.flatnonzero(inside), scaling)
     zeros = assemble(weighted, X, 0.05, 0.9, fit_product_scaling(X, weighted.sample_weight))
     np.testing.assert_allclose(flat(fold.solve(), 7), flat(zeros.solve(), 7), atol=1e-6)
-
-
-def test_all_processors_may_be_asked_for():
-    problem = make_problem("squared", 0.1, 1.0)
-    (path,) = solve_paths([problem], [1.0], n_jobs=-1)
-    np.testing.assert_array_equal(flat(path[0], 7), flat(make_problem("squared", 0.1, 1.0).solve(), 7))

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from intertwine import LatentFactorModel
-from intertwine.fitting.top_k import top_k
-from intertwine.fitting.top_k_index import ProductIndex
+from intertwine.fitting.latent_factors.top_k import top_k
+from intertwine.fitting.latent_factors.top_k_index import ProductIndex
 
 pytest.importorskip("faiss")
 

@@ -7,11 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import multivariate_normal, spearmanr
 
-from intertwine.fitting.vae_batches import GroupPacks, row_batches
-from intertwine.fitting.vae_compile import cache_folder, own_compilation_cache
-from intertwine.fitting.vae_latents import log_densities, most_probable, prior_points
-from intertwine.fitting.vae_start import manifold_scores, principal_scores
-from intertwine.fitting.vae_steps import quadrature
+from intertwine.fitting.compiled_steps import cache_folder, own_compilation_cache
+from intertwine.fitting.mini_batches import GroupPacks, row_batches
+from intertwine.fitting.random_effects.vae_fit import _settled
+from intertwine.fitting.random_effects.vae_latents import log_densities, most_probable, prior_points
+from intertwine.fitting.random_effects.vae_problem import VAESettings, n_epochs_of
+from intertwine.fitting.random_effects.vae_start import manifold_scores, principal_scores
+from intertwine.fitting.random_effects.vae_steps import quadrature
 from intertwine.networks import Autoencoder, Layer, drawn_autoencoder, encode
 
 
@@ -44,6 +46,25 @@ def test_batches_hold_every_row_once(level, size):
         )
         inside = np.isin(level, level[batch.rows[: batch.n_rows]])
         assert inside.sum() == batch.n_rows  # groups are whole
+
+
+def test_packs_have_room_for_twice_the_groups_that_fit_on_average():
+    assert GroupPacks(np.repeat(np.arange(50), 4), 8).n_groups == 2 * 2 + 1
+    assert GroupPacks(np.repeat(np.arange(3), 4), 8).n_groups == 3  # all there are
+
+
+@pytest.mark.parametrize(("n_rows", "n_epochs"), [(100, 300), (20_000, 150), (19_999, 150), (10**6, 30)])
+def test_large_tables_take_fewer_epochs(n_rows, n_epochs):
+    assert n_epochs_of(VAESettings(1, batch_size=500), n_rows) == n_epochs
+    assert n_epochs_of(VAESettings(1, max_iter=7), n_rows) == 7
+
+
+def test_a_fit_has_settled_when_its_last_tenth_brought_less_than_a_hundredth():
+    climb = np.linspace(-100.0, 0.0, 18)
+    assert _settled([*climb, 0.9, 0.9])
+    assert not _settled([*climb, 1.2, 1.2])
+    assert not _settled([0.0] * 20)  # nothing was learnt
+    assert not _settled([-100.0, 0.0])
 
 
 def test_a_bent_curve_is_ordered_along_itself():

@@ -1,4 +1,4 @@
-"""The checks, called by small estimators as real ones call them, against the table of bad inputs."""
+"""The checks, called by small estimators as real ones call them; bad inputs are in `test_bad_inputs_table.py`."""
 
 from __future__ import annotations
 
@@ -8,9 +8,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from bad_inputs import GOOD_TARGETS, cases_for, check_case
 from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
-from sklearn.exceptions import NotFittedError
 from sklearn.linear_model import Ridge
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
@@ -118,27 +116,11 @@ ESTIMATORS = {
     "classification": LinearClassifier(),
     "survival": LinearSurvival(),
 }
-FAMILIES = [
-    pytest.param(family, case.values[0], id=f"{family}-{case.id}")
-    for family in ESTIMATORS
-    for case in cases_for(family)
-]
 
 
 @parametrize_with_checks(list(ESTIMATORS.values()))
 def test_estimators_that_use_the_checks_pass_scikit_learns(estimator, check):
     check(estimator)
-
-
-@pytest.mark.parametrize(("family", "case"), FAMILIES)
-def test_bad_input_is_answered(family, case):
-    check_case(ESTIMATORS[family], case, GOOD_TARGETS[family])
-
-
-@pytest.mark.parametrize("family", ESTIMATORS)
-def test_predict_before_fit(family):
-    with pytest.raises(NotFittedError):
-        type(ESTIMATORS[family])().predict([[1.0, 2.0]])
 
 
 X = np.random.default_rng(0).normal(size=(12, 3))

@@ -14,6 +14,8 @@ from intertwine.effects.random import EffectRows, GroupCodes, IndependentPrior
 from intertwine.mixed_effects.base import VarianceComponents
 from intertwine.mixed_effects.block import BlockSystem
 from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.lockstep import maximize
+from intertwine.mixed_effects.variance_search import VarianceSearch
 from intertwine.mixed_effects.variances import em_variances, fit_variances, start_variances
 
 FIXTURE = json.loads((Path(__file__).parent / "fixtures" / "lme4.json").read_text())
@@ -200,3 +202,29 @@ def test_a_search_that_is_cut_short_says_so():
     assert not report.converged.any()
     assert [i for i, _ in seen] == [0, 1]
     assert seen[1][1] > seen[0][1]
+
+
+def test_a_gain_below_the_rounding_of_values_is_none():
+    def evaluate(x, which):
+        return 1e12 - 0.5 * x[:, 0] ** 2, -x
+
+    # where the first function begins, 1e-2 is to be gained of 1e12; of the second 2
+    found = maximize(evaluate, np.array([[0.1], [2.0]]), np.ones((2, 1)), 1e-12, 20)
+    np.testing.assert_array_equal(found.n_iter, [0, 1])
+    np.testing.assert_array_equal(found.x, [[0.1], [0.0]])
+    assert found.converged.all()
+
+
+def test_a_variance_that_should_not_be_nothing_is_lifted_along_its_axis():
+    rng = np.random.default_rng(3)
+    level, t = np.repeat(np.arange(12), 10), np.tile(np.linspace(-1, 1, 10), 12)
+    y = (rng.normal(size=12)[level] + 2 * rng.normal(size=12)[level] * t + rng.normal(size=120))[:, None]
+    rows = EffectRows(120, {"g": GroupCodes(level, 12)}, covariates={"t": t})
+    effect, fixed = EFFECTS["(t | g)"].bind(rows), np.column_stack([np.ones(120), t])
+    start = VarianceComponents(np.ones(1), (np.diag([1.0, 0.0])[None],))
+    search = VarianceSearch(system_for([effect], None, fixed), y, [effect], start)
+    lifted = search.variances(search.lift(search.start))
+    np.testing.assert_allclose(lifted.noise, 1.0)
+    step = np.mean(t**2)  # of unit size is a slope that moves a row's mean by one, on average of squares
+    np.testing.assert_allclose(lifted.effects[0][0], np.diag([1.0, 0.1 / step]), atol=1e-12)
+    assert search.lift(search.lift(search.start)) is None

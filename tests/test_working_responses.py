@@ -27,6 +27,28 @@ def test_the_logistic_bound_touches_and_never_crosses(at, f, sign, weight):
     assert likelihood(f) - likelihood(at) >= bound(f) - bound(at) - 1e-9 * weight
 
 
+def test_the_logistic_bound_has_its_digits_near_zero():
+    half = np.array([1e-6, 0.5e-4, 0.99e-4, 1.01e-4])
+    weight = LogisticResponse(np.ones(4), np.ones(4)).majorized(2.0 * half).weight
+    np.testing.assert_allclose(weight, 0.25 * np.tanh(half) / half, rtol=1e-14)
+
+
+def test_a_last_class_without_weight_has_a_cutpoint_all_the_same():
+    response = OrdinalProbitResponse(np.array([0, 1, 1, 2]), 3, np.array([1.0, 1.0, 1.0, 0.0]))
+    assert np.isfinite(response.thresholds).all()
+    assert response.thresholds[1] > 3.0
+
+
+def test_distances_of_cutpoints_have_a_wide_prior():
+    """Where data say nothing, its standard deviation on the scale of logarithms: √10."""
+    response, rng = OrdinalProbitResponse(np.array([0, 1, 2]), 3, np.full(3, 1e-9)), np.random.default_rng(0)
+    logs = np.empty(3000)
+    for t in range(3000):
+        response._move_cutpoints(np.zeros(3), rng)
+        logs[t] = np.log(np.diff(response.thresholds)[0])
+    assert logs[300:].std() == pytest.approx(np.sqrt(10.0), rel=0.2)
+
+
 def test_a_numeric_outcome_is_its_own_response():
     y, weight = np.array([1.0, 2.0]), np.array([1.0, 3.0])
     response = GaussianResponse(y, weight)

@@ -1,32 +1,43 @@
-"""Bad input as data: what is handed to an estimator, and the error or warning that must answer.
-
-``CASES`` is the table. A case builds its inputs from ``target(n)``, a good target of n rows for the family
-under test, so that one table serves regression, classification and survival::
-
-    @pytest.mark.parametrize("case", cases_for("survival"))
-    def test_bad_input(case):
-        check_case(InteractionCoxPH(), case, GOOD_TARGETS["survival"])
-"""
+"""Bad input as a table: what is wrong, to whom, and what must answer."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import pytest
+from collections.abc import Iterator
 
 from bad_inputs.arrays import ARRAYS
-from bad_inputs.cases import GOOD_TARGETS, Case, Inputs, check_case
+from bad_inputs.cases import Case
+from bad_inputs.columns import COLUMNS, Column
+from bad_inputs.files import FILES
 from bad_inputs.frames import FRAMES
+from bad_inputs.grouped import GROUPED
 from bad_inputs.hyperparameters import HYPERPARAMETERS
+from bad_inputs.interrupted import INTERRUPTED
+from bad_inputs.rated import RATED
+from bad_inputs.reasons import REASONS
+from bad_inputs.size import SIZE
 from bad_inputs.survival import SURVIVAL
-from bad_inputs.targets import CLASSIFICATION, REGRESSION, ROWS
 
-__all__ = ["CASES", "GOOD_TARGETS", "Case", "Inputs", "cases_for", "check_case"]
+__all__ = ["COLUMNS", "REASONS", "TABLE", "cells"]
 
-CASES: list[Case] = [*ARRAYS, *FRAMES, *ROWS, *REGRESSION, *CLASSIFICATION, *SURVIVAL, *HYPERPARAMETERS]
+TABLE = {
+    "arrays": ARRAYS,
+    "frames": FRAMES,
+    "survival": SURVIVAL,
+    "groups, time, space": GROUPED,
+    "ratings": RATED,
+    "hyperparameters": HYPERPARAMETERS,
+    "files": FILES,
+    "interrupted": INTERRUPTED,
+    "size": SIZE,
+}
 
 
-def cases_for(family: str, *, sparse_supported: bool = False) -> list[Any]:
-    """Select the cases that apply to a family ("regression", ...), as pytest parameters."""
-    families = {"any", family} | (set() if sparse_supported else {"dense"})
-    return [pytest.param(case, id=case.id) for case in CASES if case.family in families]
+# Rows that do not touch an estimator are told in `reasons`.
+def cells() -> Iterator[tuple[Column, str, Case]]:
+    """Every cell that is not empty: an estimator, the words of its row, and a case."""
+    for column in COLUMNS:
+        for group, lines in TABLE.items():
+            for line, cases in lines.items():
+                for case in cases:
+                    if column.has(case.to):
+                        yield column, f"{group}: {line}", case

@@ -1,0 +1,210 @@
+"""Tests run on a copy of the package in which one formula is broken, in a process forked where its imports are done."""
+
+from __future__ import annotations
+
+import os
+import re
+import resource
+import shutil
+import signal
+import sys
+import time
+import warnings
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from importlib import import_module
+from pathlib import Path
+from typing import NamedTuple
+
+# What tests import anyway, once for all trials; what is absent is imported by nobody.
+_COMMON = (
+    "pytest", "hypothesis", "numpy", "scipy.linalg", "scipy.sparse", "scipy.optimize", "scipy.stats", "numba", "pandas",
+    "sklearn.utils.estimator_checks", "sklearn.linear_model", "sklearn.model_selection", "sklearn.pipeline", "jax",
+    "equinox", "optax", "narwhals", "polars", "safetensors.numpy",
+)  # fmt: skip
+_COMPILED = ("*.nbi", "*.nbc", "*.pyc")
+
+
+class Result(NamedTuple):
+    """How a run ended.
+
+    Attributes
+    ----------
+    outcome : str
+        ``"passed"``, ``"failed"``, ``"timeout"``.
+    test : str
+        The first that failed; what was printed last, where that says no test.
+    seconds : float
+        Of processor time.
+    """
+
+    outcome: str
+    test: str
+    seconds: float
+
+
+class Laboratory:
+    """A copy of the checkout's package and tests.
+
+    Parameters
+    ----------
+    checkout : path
+    folder : path
+        Where the copy goes; kernels that were compiled there stay while no source of a kernel changes.
+    """
+
+    def __init__(self, checkout: Path, folder: Path) -> None:
+        self.folder = folder
+        self.package = folder / "src" / "intertwine"
+        if _kernels(checkout) != _kernels(folder):
+            shutil.rmtree(folder / "src", ignore_errors=True)
+        for part in ("src", "tests"):
+            _copy_changed(checkout / part, folder / part)
+        shutil.copy(checkout / "pyproject.toml", folder)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            for name in _COMMON:
+                try:
+                    import_module(name)
+                except ImportError:
+                    continue
+
+    def run(self, tests: Sequence[str], limit: float) -> Result:
+        """Run test files up to the first failure, within ``limit`` seconds of processor time."""
+        log = self.folder / "log.txt"
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # threads of imported libraries do nothing yet
+            child = os.fork()
+        if child == 0:
+            _become_tests(self.folder, tests, log, limit)
+        status, spent = _wait(child, wall=6.0 * limit + 60.0)
+        seconds = spent.ru_utime + spent.ru_stime
+        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
+            return Result("passed", "", seconds)
+        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
+            return Result("timeout", "", seconds)
+        lines = log.read_text(errors="replace").splitlines()
+        named = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
+        return Result("failed", (named or lines or [""])[-1][:200], seconds)
+
+    @contextmanager
+    def broken(self, path: str, source: bytes) -> Iterator[None]:
+        """Put another source in the place of a module, and what was compiled from it, or with it, out of the way.
+
+        A cached kernel does not know that a kernel it calls has changed.
+        """
+        file = self.package / path
+        stamp, original = file.stat(), file.read_bytes()
+        stale = [
+            compiled
+            for module in self._compiled_with(file)
+            for pattern in _COMPILED
+            for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.{pattern}")
+        ]
+        kept = {compiled: compiled.with_suffix(compiled.suffix + ".kept") for compiled in stale}
+        for compiled, aside in kept.items():
+            compiled.rename(aside)
+        try:
+            file.write_bytes(source)
+            yield
+        finally:
+            for module in self._compiled_with(file):
+                for pattern in _COMPILED:
+                    for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.{pattern}"):
+                        compiled.unlink()
+            file.write_bytes(original)
+            os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+            for compiled, aside in kept.items():
+                aside.rename(compiled)
+
+    def _compiled_with(self, file: Path) -> list[Path]:
+        """The module, and all modules with kernels that import it, directly or not."""
+        if b"njit" not in file.read_bytes():
+            return [file]
+        kernels = {path: path.read_text() for path in self.package.rglob("*.py")}
+        kernels = {path: text for path, text in kernels.items() if "njit" in text or path == file}
+        found, new = [file], [file]
+        while new:
+            named = re.compile("|".join(rf"(?:from|import) .*\b{path.stem}\b" for path in new))
+            new = [path for path, text in kernels.items() if path not in found and named.search(text)]
+            found += new
+        return found
+
+
+def _kernels(checkout: Path) -> dict[Path, bytes]:
+    """Sources of all modules with compiled functions."""
+    files = (checkout / "src").rglob("*.py")
+    sources = {file.relative_to(checkout): file.read_bytes() for file in files}
+    return {file: source for file, source in sources.items() if b"njit" in source}
+
+
+def _copy_changed(source: Path, target: Path) -> None:
+    """Make ``target`` the folder ``source`` without touching files that are the same, nor what was compiled of them.
+
+    Into a new one compiled kernels are copied as well; they are valid for files of the same age.
+    """
+    made = {".hypothesis"} if not target.exists() else {"__pycache__", ".hypothesis"}
+    wanted = {
+        path.relative_to(source) for path in source.rglob("*") if path.is_file() and path.suffix != ".pyc"
+    }
+    wanted = {path for path in wanted if not made & set(path.parts)}
+    for path in target.rglob("*"):
+        if path.is_file() and "__pycache__" not in path.parts and path.relative_to(target) not in wanted:
+            path.unlink()
+    for path in wanted:
+        to = target / path
+        if not to.exists() or to.read_bytes() != (source / path).read_bytes():
+            to.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(source / path, to)
+
+
+def _wait(child: int, wall: float) -> tuple[int, resource.struct_rusage]:
+    end = time.monotonic() + wall
+    while time.monotonic() < end:
+        pid, status, spent = os.wait4(child, os.WNOHANG)
+        if pid:
+            return status, spent
+        time.sleep(0.05)
+    os.killpg(child, signal.SIGKILL)
+    _, status, spent = os.wait4(child, 0)
+    return status, spent
+
+
+def _become_tests(folder: Path, tests: Sequence[str], log: Path, limit: float) -> None:
+    """Turn this process, a fork, into a run of tests; it never returns."""
+    code = 70
+    try:
+        os.setsid()
+        resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 10))
+        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        os.dup2(output, 1)
+        os.dup2(output, 2)
+        os.chdir(folder)
+        source = str(folder / "src")
+        # the editable install of the checkout and its tests must not be found
+        checkout = {str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")}
+        sys.path[:] = [source, *(entry for entry in sys.path if entry not in checkout)]
+        sys.dont_write_bytecode = True
+        os.environ |= {"PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1"}
+
+        import hypothesis
+        import pytest
+
+        # no examples of earlier runs, and no search for a small one: a failure is enough
+        hypothesis.settings.register_profile(
+            "mutations",
+            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
+            derandomize=True,
+            database=None,
+            deadline=None,
+        )
+        hypothesis.settings.load_profile("mutations")
+        import intertwine
+
+        assert Path(intertwine.__file__).is_relative_to(folder), intertwine.__file__
+        options = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
+        code = int(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)

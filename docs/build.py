@@ -1,12 +1,11 @@
 """Write the documentation as a static site: `python -m docs.build [FOLDER]`, by default docs/_build.
 
 Code blocks marked ``python`` are run while a page is built, and what they give is shown below them, so that a page
-cannot promise what the library does not do.
+cannot promise what the library does not do. A page is a file docs/pages/NAME.md with a line in docs/menu.py.
 """
 
 from __future__ import annotations
 
-import re
 import sys
 from pathlib import Path
 
@@ -14,41 +13,14 @@ import jinja2
 import markupsafe
 
 import intertwine
+from docs.gallery_pages import examples, gallery_page, onwards, related
 from docs.markdown_page import render_page
-from docs.reference import reference_pages
+from docs.menu import NOT_RUN, menu_of
+from docs.reference import reference_file, reference_pages
 from docs.results import benchmark_tables
 
 DOCS = Path(__file__).resolve().parent
 ROOT = DOCS.parent
-
-#: Pages in reading order: file stem and the name in the menu.
-MENU = {
-    "index": "Start",
-    "interactions": "Interactions",
-    "factorization_machines": "Factorization machines",
-    "latent_factors": "Latent factors",
-    "mixed_models": "Mixed models",
-    "random_effects_vae": "Latents and random effects",
-    "longitudinal_vae": "Longitudinal latents",
-    "data": "Data",
-    "benchmarks": "Benchmarks",
-    "architecture": "Architecture",
-    "contributing": "Contributing",
-    "reference": "Reference",
-    "changelog": "Changes",
-}
-
-#: Pages whose code is run: the others show commands and sketches.
-RUN = (
-    "index",
-    "interactions",
-    "factorization_machines",
-    "latent_factors",
-    "mixed_models",
-    "random_effects_vae",
-    "longitudinal_vae",
-    "data",
-)
 
 
 def markdown_sources() -> dict[str, str]:
@@ -56,12 +28,13 @@ def markdown_sources() -> dict[str, str]:
     sources = {path.stem: path.read_text(encoding="utf-8") for path in sorted((DOCS / "pages").glob("*.md"))}
     for page, family in (("benchmarks", ""), ("factorization_machines", "fm"), ("latent_factors", "latent")):
         sources[page] = sources[page].replace("{{ tables }}", benchmark_tables(ROOT, family))
-    sources["contributing"] = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
-    sources["changelog"] = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
+    for page in ("CONTRIBUTING", "CHANGELOG", "SECURITY"):
+        if (path := ROOT / f"{page}.md").exists():
+            sources[page.lower()] = path.read_text(encoding="utf-8")
     return sources
 
 
-def build(folder: Path, *, run: bool = True, say=print) -> list[Path]:
+def build(folder: Path, *, run: bool = True, run_gallery: bool = True, say=print) -> list[Path]:
     """Write the site.
 
     Parameters
@@ -70,6 +43,8 @@ def build(folder: Path, *, run: bool = True, say=print) -> list[Path]:
         Made where it is not there.
     run : bool, default=True
         Run the code of the pages.
+    run_gallery : bool, default=True
+        And that of the gallery, which has no pictures otherwise.
     say : callable
         Told of every page.
 
@@ -84,21 +59,36 @@ def build(folder: Path, *, run: bool = True, say=print) -> list[Path]:
     )  # fmt: skip
     template = environment.get_template("page.html")
     folder.mkdir(parents=True, exist_ok=True)
+    sources = markdown_sources()
+    menu = menu_of([*sources, "gallery", "reference"])
     written = []
 
     def write(name: str, title: str, body: str, contents: list[tuple[str, str]], under: str) -> None:
         path = folder / f"{name}.html"
         html = template.render(
-            title=title, body=markupsafe.Markup(body), contents=contents, menu=MENU, current=under,
+            title=title, body=markupsafe.Markup(body), contents=contents, menu=menu, current=under,
             version=intertwine.__version__,
         )  # fmt: skip
         path.write_text(html, encoding="utf-8")
         written.append(path)
 
-    for name, text in markdown_sources().items():
+    shown = []
+    for example in examples(run=run and run_gallery):
+        say(f"{example.file}.html")
+        shown.append(example)
+    for example in shown:
+        body = example.page.html + onwards(shown)[example.name]
+        write(example.file, example.page.title, body, example.page.contents, "gallery")
+    for name, text in sources.items():
         say(f"{name}.html")
-        page = render_page(text, run=run and name in RUN)
-        write(name, page.title, page.html, page.contents, name)
+        page = render_page(text, run=run and name not in NOT_RUN, link=reference_file)
+        cards = related(name, shown)
+        contents = [*page.contents, ("in-the-gallery", "In the gallery")] if cards else page.contents
+        write(name, page.title, page.html + cards, contents, name)
+    gallery, pictures = gallery_page(shown)
+    write("gallery", gallery.title, gallery.html, gallery.contents, "gallery")
+    for name, picture in pictures.items():
+        (folder / name).write_bytes(picture)
     for reference in reference_pages():
         say(f"{reference.name}.html")
         write(reference.name, reference.title, reference.html, reference.contents, "reference")
@@ -113,9 +103,6 @@ def main() -> None:
     pages = build(folder)
     print(f"{len(pages)} pages: {folder / 'index.html'}")
 
-
-#: A link between pages, as markdown and HTML have it.
-LINK = re.compile(r'href="([^"]+)"')
 
 if __name__ == "__main__":
     main()

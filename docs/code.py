@@ -17,9 +17,10 @@ _ROWS = 12
 
 
 class Notebook:
-    """Blocks that share a namespace."""
+    """Blocks that share a namespace; in a strict one a warning is an error."""
 
-    def __init__(self) -> None:
+    def __init__(self, strict: bool = False) -> None:
+        self._strict = strict
         self._names: dict[str, Any] = {"__name__": "__docs__"}
 
     def run(self, code: str, caption: str) -> str:
@@ -35,7 +36,10 @@ class Notebook:
         last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
         printed = io.StringIO()
         with contextlib.redirect_stdout(printed), warnings.catch_warnings():
-            warnings.simplefilter("ignore", ConvergenceWarning)
+            if self._strict:
+                warnings.simplefilter("error", UserWarning)
+            else:
+                warnings.simplefilter("ignore", ConvergenceWarning)
             exec(compile(tree, "<page>", "exec"), self._names)
             value = None
             if isinstance(last, ast.Expr):

@@ -10,7 +10,7 @@ from test_latent_factors import ratings
 
 from intertwine import LatentFactorModel
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
-from intertwine.fitting.latent_factors.resumable import descended
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import UNWATCHED, Silence
 
 SOLVERS = {

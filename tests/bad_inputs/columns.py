@@ -250,7 +250,9 @@ COLUMNS: list[Column] = [
         "CV", f"{_TABLE} dense pairs search checkpoint", f"{_ESTIMATORS}.cv_base:select", **_SEARCH
     ),
     *_of_two_targets("FM", f"{_TABLE} FM sparse pairs checkpoint", f"{_ESTIMATORS}.fm_base:_guarded"),
-    *_of_two_targets("LocalFM", f"{_TABLE} LocalFM sparse", f"{_ESTIMATORS}.local_fm_base:fit_local_fm"),
+    *_of_two_targets(
+        "LocalFM", f"{_TABLE} LocalFM sparse checkpoint", f"{_ESTIMATORS}.local_fm_base:fit_local_fm"
+    ),
     _column(
         "LatentFactorModel",
         "ratings target weights checkpoint",

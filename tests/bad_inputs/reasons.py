@@ -49,7 +49,7 @@ REASONS: list[tuple[str, str, str]] = [
     ("hyperparameters: max_iter reached", _SEARCHES, "what it refits tells, as the estimator without CV"),
     ("hyperparameters: validation part too small", f"{_INTERACTIONS} {_LOCAL} MixedModel", "nothing is held out"),
     ("hyperparameters: validation part too small", "RandomEffectsPCA RandomEffectsVAE", "nothing is held out"),
-    ("interrupted: resume with other data or parameters", f"{_LOCAL} MixedModel", "fits of seconds to minutes: no checkpoint"),
+    ("interrupted: resume with other data or parameters", "MixedModel", "fits of seconds to minutes: no checkpoint"),
     ("size: all pairs of p = 20,000 as a dense matrix", f"{_FM} {_LOCAL}", "only the strongest pairs are asked for"),
     ("size: all pairs of p = 20,000 as a dense matrix", f"LatentFactorModel MixedModel {_LATENT}", "no pairs of features"),
     ("size: pair index beyond int32", f"LatentFactorModel MixedModel {_LATENT}", "no pairs of features"),

@@ -19,7 +19,7 @@ from intertwine.validation.values import Extremes, check_values
 from intertwine.validation.vectors import raveled
 from intertwine.validation.wording import listed
 
-__all__ = ["CheckedChunks", "CodedChunks", "checked_column", "reread"]
+__all__ = ["CheckedChunk", "CheckedChunks", "CodedChunks", "checked_column", "reread"]
 
 CheckedChunk = tuple[Any, np.ndarray, np.ndarray]
 

@@ -191,6 +191,7 @@ class AbstractFM(FMResults, AbstractSaved, BaseEstimator):
             _warn_of_small_weights(sample_weight)
         models = []
         limits = thread_limit(1 if self.n_jobs is None else self.n_jobs)
+        data = (data, self._begun_from(len(contrasts)))
         with limits as n_threads, watched(self, data) as watch, threadpoolctl.threadpool_limits(1, "blas"):
             seed = seed_of(self, watch)
             for label, fit in contrasts:
@@ -206,6 +207,14 @@ class AbstractFM(FMResults, AbstractSaved, BaseEstimator):
         self._seen = (low != 0) | (high != 0)
         self._varies = high > low
         self._warn_of_mixing(settings.max_iter)
+
+    def _begun_from(self, n_contrasts: int) -> list:
+        """What the result depends on beside rows and parameters: the fit that a warm start begins from."""
+        models = getattr(self, "_models", []) if self.warm_start else []
+        return [
+            (model.intercepts, model.tables, model.progress and model.progress.point)
+            for _, model in models[:n_contrasts]
+        ]
 
     def _warn_of_mixing(self, max_iter: int) -> None:
         worst = max(model.mixing for _, model in self._models)

@@ -92,7 +92,9 @@ FM_PARAMETERS = """
     verbose : int, default=False
         Progress of longer fits.
     checkpoint : path, default=None
-        File to keep the progress of "gibbs" in: an interrupted fit goes on from it, to the same result.
+        File to keep the progress in: an interrupted fit goes on from it, to the same result, and so does an
+        interrupted ``fit_stream``. It is written at most every 20 seconds and removed when the fit is complete; it
+        holds rounds of 20 sweeps of "gibbs", of 10 sweeps of "als", or single epochs.
 
     Attributes
     ----------

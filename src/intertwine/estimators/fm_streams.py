@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import partial
 from typing import Any
 
@@ -10,9 +11,9 @@ from sklearn.base import _fit_context
 from sklearn.utils import check_random_state
 from sklearn.utils.metaestimators import available_if
 
-from intertwine.estimators.chunks import CheckedChunks, CodedChunks, checked_column, reread
+from intertwine.estimators.chunks import CheckedChunk, CheckedChunks, CodedChunks, checked_column, reread
 from intertwine.estimators.fm_base import AbstractFM
-from intertwine.estimators.progress import progress
+from intertwine.estimators.long_work import digest_of, seed_of, watched
 from intertwine.fitting.fm.adagrad import adagrad_settings, model_of, structure_of
 from intertwine.fitting.fm.chunks import labelled_rows
 from intertwine.fitting.fm.model import FMShape
@@ -48,18 +49,22 @@ _labels = partial(labels, name="y")
 class AbstractStreams(AbstractFM):
     """What regression and classification from streams share."""
 
-    def _fit_stream(self, loss: AbstractRowLoss, streams: list) -> None:
-        """Fit a model for each of ``streams``: (label, iterable of Chunk)."""
+    def _fit_stream(self, loss: AbstractRowLoss, checked: Iterable[CheckedChunk], streams: list) -> None:
+        """Fit a model for each of ``streams``: (label, iterable of Chunk); all are made of ``checked``."""
         settings, fits = self._settings("adagrad", np.zeros(0, dtype=np.intp)), []
-        structure, seed = structure_of(settings.shape), self._seed()
+        structure = structure_of(settings.shape)
         threads = thread_limit(1 if self.n_jobs is None else self.n_jobs)
-        with threads as n_threads, progress(self.verbose, type(self).__name__) as shown:
+        data = None
+        if self.checkpoint is not None:  # which reads the stream once more
+            data = ([digest_of(chunk) for chunk in checked], self._begun_from(len(streams)))
+        with threads as n_threads, watched(self, data) as watch:
+            seed = seed_of(self, watch)
             for number, (label, chunks) in enumerate(streams):
                 if len(streams) > 1:
-                    shown.section(f"class {label}")
+                    watch.progress.section(f"class {label}")
                 before = self._progress_of(number, settings.shape) if self.warm_start else None
                 chosen = adagrad_settings(settings, n_threads)
-                fits.append((label, fit_chunks(loss, chunks, structure, chosen, seed, before, shown)))
+                fits.append((label, fit_chunks(loss, chunks, structure, chosen, seed, before, watch)))
         self._publish(fits, settings.shape)
         self._warn_of_mixing(settings.max_iter)
 
@@ -158,7 +163,7 @@ class RegressionStreams(AbstractStreams):
         """
         read = CheckedChunks(chunks, _numbers)
         with restored_on_failure(self), reread(read) as checked:
-            self._fit_stream(SquaredRows(), [("", CodedChunks(checked, np.asarray))])
+            self._fit_stream(SquaredRows(), checked, [("", CodedChunks(checked, np.asarray))])
             self._name_columns(read)
         return self
 
@@ -237,7 +242,7 @@ class ClassificationStreams(AbstractStreams):
                 raise ValueError("the stream has no chunks")
             self._begin(check_classification_target(np.concatenate(found), None)[1])
             streams = [(label, CodedChunks(checked, partial(_sign, label))) for label in self._labels()]
-            self._fit_stream(LogisticRows(), streams)
+            self._fit_stream(LogisticRows(), checked, streams)
             self._name_columns(read)
         return self
 

@@ -78,6 +78,10 @@ _PARAMETERS = """
         Threads over machines and classes; None: one.
     verbose : bool or int, default=False
         Show progress on standard error: one live line in a terminal, plain lines elsewhere; more lines from 2 on.
+    checkpoint : path, default=None
+        File to keep the progress in: an interrupted fit goes on from it, to the same result. It is written at most
+        every 20 seconds and removed when the fit is complete. One machine after another keeps every epoch or iteration;
+        those that are fitted in threads are kept as a whole, in their order.
 
     Attributes
     ----------

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import abc
-import threading
 import warnings
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from numbers import Integral, Real
+from os import PathLike
 from typing import Any, Self
 
 import numpy as np
@@ -16,14 +15,14 @@ import threadpoolctl
 from scipy import sparse
 from sklearn.base import BaseEstimator
 from sklearn.exceptions import ConvergenceWarning
-from sklearn.utils import check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.local_fm_results import LocalFMResults
 from intertwine.estimators.local_fm_state import LOCAL_FM, fit_from_state, fit_to_state
+from intertwine.estimators.local_fm_threads import fits_in_order, results_in_order
+from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.model_head import AbstractSaved, head_of, take_features, with_params
-from intertwine.estimators.progress import progress
 from intertwine.fitting.local_fm.feature_scaling import FeatureScaling
 from intertwine.fitting.local_fm.fit import (
     Batch,
@@ -74,6 +73,7 @@ _CONSTRAINTS: dict[str, list[Any]] = {
     "random_state": ["random_state"],
     "n_jobs": [Integral, None],
     "verbose": ["verbose"],
+    "checkpoint": [str, PathLike, None],
 }
 
 
@@ -106,6 +106,7 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         random_state=None,
         n_jobs=None,
         verbose=False,
+        checkpoint=None,
     ):
         self.n_anchors = n_anchors
         self.n_components = n_components
@@ -128,6 +129,7 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         self.random_state = random_state
         self.n_jobs = n_jobs
         self.verbose = verbose
+        self.checkpoint = checkpoint
 
     def __sklearn_tags__(self):
         tags = super().__sklearn_tags__()
@@ -177,26 +179,19 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
             scaling = FeatureScaling.of(X, losses[0].sample_weight)
         rows = scaling.apply(X)
         settings = self._settings(rows)
-        seed = int(check_random_state(self.random_state).randint(2**31))
-        stop = threading.Event()
+        repeated = [loss for loss in losses for _ in range(self.n_estimators)]
+        members = list(range(self.n_estimators)) * len(losses)
 
-        def task(shown, loss, member):
+        def fit(seed, loss, member, watch):
             # every class contrast starts from the same random numbers
             rng = np.random.default_rng([seed, member])
+            with threadpoolctl.threadpool_limits(1, "openmp"):  # a limit of each thread's own
+                return fit_local_fm(loss, rows, settings, rng, watch)
 
-            def fit():
-                with threadpoolctl.threadpool_limits(1, "openmp"):  # a limit of each thread's own
-                    return fit_local_fm(
-                        loss, rows, settings, rng, [shown.iteration, lambda *_: stop.is_set()]
-                    )
-
-            return fit
-
-        with progress(self.verbose, type(self).__name__) as shown, thread_limit(1):
-            repeated = [loss for loss in losses for _ in range(self.n_estimators)]
-            members = list(range(self.n_estimators)) * len(losses)
-            tasks = [task(shown, *one) for one in zip(repeated, members, strict=True)]
-            fits = _in_threads(tasks, self.n_jobs, stop)
+        with watched(self, (X, losses)) as watch, thread_limit(1):
+            seed = seed_of(self, watch)
+            machines = [partial(fit, seed, *one) for one in zip(repeated, members, strict=True)]
+            fits = fits_in_order(machines, self.n_jobs, watch)
         self._warn_if_unconverged(fits)
         self._warn_if_useless([(loss, fit) for loss, fit in zip(repeated, fits, strict=True)])
         groups = [fits[i : i + self.n_estimators] for i in range(0, len(fits), self.n_estimators)]
@@ -241,7 +236,7 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
             rows = self._scaling.apply(X[start : start + _ROWS])
             return np.column_stack([fit.scores(rows) for fit in fits])
 
-        scores = _in_threads(
+        scores = results_in_order(
             [partial(scores_from, start) for start in range(0, X.shape[0], _ROWS)], self.n_jobs
         )
         return np.split(np.concatenate(scores), len(self._machines), axis=1)
@@ -278,21 +273,3 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         machines = [[fit_from_state(fit) for fit in fits] for fits in state["machines"]]
         estimator._machines = list(zip(labels, machines, strict=True))
         return estimator
-
-
-def _in_threads(tasks: Sequence[Callable], n_jobs: int | None, stop: threading.Event | None = None) -> list:
-    """Results in order; on any exception, Ctrl-C included, what still runs is told to stop."""
-    with thread_limit(n_jobs) as threads:
-        n_threads = 1 if n_jobs is None else min(threads, len(tasks))
-    if n_threads == 1:
-        return [task() for task in tasks]
-    with ThreadPoolExecutor(n_threads) as pool:
-        running = [pool.submit(task) for task in tasks]
-        try:
-            return [future.result() for future in running]
-        except BaseException:
-            if stop is not None:
-                stop.set()
-            for future in running:
-                future.cancel()
-            raise

@@ -16,7 +16,7 @@ from intertwine.estimators.progress import progress
 from intertwine.fitting.watch import Watch
 from intertwine.io import Journal, NoJournal
 
-__all__ = ["seed_of", "watched"]
+__all__ = ["digest_of", "seed_of", "watched"]
 
 # What changes nothing about the result; the seed of a fit is on its record.
 _WITHOUT_EFFECT = ("checkpoint", "verbose", "n_jobs")
@@ -62,12 +62,13 @@ def _prints(estimator, data) -> dict[str, str]:
     return {
         "class of estimator": type(estimator).__name__,
         "version of intertwine": sys.modules["intertwine"].__version__,  # loaded before any of its modules
-        "parameters": _digest(params),
-        "data": _digest(data),
+        "parameters": digest_of(params),
+        "data": digest_of(data),
     }
 
 
-def _digest(value: Any) -> str:
+def digest_of(value: Any) -> str:
+    """Tell values apart, in a few letters: what `watched` takes as data, of which not all need be in memory at once."""
     digest = hashlib.sha256()
     _add(digest, value)
     return digest.hexdigest()
@@ -93,5 +94,6 @@ def _add(digest, value) -> None:
     elif isinstance(value, np.random.RandomState | np.random.Generator) or not hasattr(value, "__dict__"):
         digest.update(f"{type(value).__name__};".encode())
     else:
-        digest.update(f"{type(value).__name__};".encode())
+        # a sparse matrix of one more column without entries is another
+        digest.update(f"{type(value).__name__} {getattr(value, 'shape', None)};".encode())
         _add(digest, {name: item for name, item in vars(value).items() if not name.startswith("_")})

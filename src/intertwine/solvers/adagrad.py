@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple, final
 
+import numpy as np
+from numpy.typing import NDArray
+
 __all__ = ["AdaGrad", "AdaGradState", "Point"]
 
 _LAST_SHARE = 0.1  # of the whole descent: while the last passes make up more of it, the run is on its way
@@ -40,7 +43,7 @@ class AdaGradState(NamedTuple):
         What the last ``patience`` passes gained, relative to the value.
     point : Point
         Where the next pass goes on.
-    best : tuple of float
+    best : ndarray of shape (n_passes + 1,)
         Best value after each pass of this run, that of the start first.
     reference : float
         Value at the start of the first run; for a later run, that of a constant.
@@ -50,7 +53,7 @@ class AdaGradState(NamedTuple):
     value: float
     optimality: float
     point: Point
-    best: tuple[float, ...]
+    best: NDArray[np.float64]
     reference: float
 
 
@@ -87,7 +90,7 @@ class AdaGrad:
     def init(self, problem, params):
         value = problem.first_value(params)
         reference = problem.constant_value if params.n_passes else value
-        return AdaGradState(params.params, value, float("inf"), params, (value,), reference)
+        return AdaGradState(params.params, value, float("inf"), params, np.array([value]), reference)
 
     def step(self, problem, state):
         point, value = problem.visit(state.point, self.learning_rate)
@@ -97,7 +100,7 @@ class AdaGrad:
             raise ValueError(f"overflow at epoch {point.n_passes}; lower learning_rate")
         keeps = problem.judges and value >= state.best[-1]
         params = state.params if keeps else point.params
-        best = (*state.best, min(value, state.best[-1]))
+        best = np.append(state.best, min(value, state.best[-1]))
         gain = best[max(len(best) - 1 - self.patience, 0)] - best[-1]
         optimality = gain / max(abs(best[-1]), 1e-300)
         return AdaGradState(params, value, optimality, point, best, state.reference)

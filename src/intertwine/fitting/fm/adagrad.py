@@ -49,7 +49,7 @@ def fit_adagrad(
         adagrad_settings(settings, n_threads),
         int(rng.integers(2**31)),
         before,
-        watch.progress,
+        watch,
     )
     return model_of(fit, settings.shape)
 

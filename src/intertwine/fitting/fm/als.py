@@ -17,14 +17,14 @@ from intertwine.fitting.fm.model import (
     start_point,
 )
 from intertwine.fitting.fm.rows import sweep_over
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
-from intertwine.minimize import minimize
 from intertwine.solvers.als import AlternatingLeastSquares, MultilinearPoint
 from intertwine.structures.fm_sweep import GaussianPriors
 
 __all__ = ["fit_als"]
 
-_REFRESHED = 20  # sweeps after which rounding is wiped off
+_REFRESHED = 10  # sweeps after which rounding is wiped off, and states that a journal keeps
 _RAREST = 0.02  # relative frequency below which a penalty falls no further
 
 
@@ -110,22 +110,25 @@ def fit_als(
     rows = scaled_columns(X, scale)
     problem = _PenalisedLoss(rows, outcome, settings, n_threads)
     start = MultilinearPoint(*start_point(rows, outcome, settings, scale, previous, rng))
-    result = minimize(
+    # in between, the next sweep depends on sums over the rows that are not part of the state
+    found = descended(
+        "sweeps",
         problem,
         AlternatingLeastSquares(settings.tol),
         start,
-        max_iter=settings.max_iter,
-        callbacks=[watch.progress.iteration],
+        settings.max_iter,
+        watch,
+        every=_REFRESHED,
     )
-    history = [(row.iteration, row.value, row.optimality) for row in result.history[1:]]
+    history = [(row.iteration, row.value, row.optimality) for row in found.history]
     return FMModel(
         shape=settings.shape,
-        intercepts=np.array([result.params.intercept]),
-        tables=(result.params.table / scale[:, None])[None],
+        intercepts=np.array([found.params.intercept]),
+        tables=(found.params.table / scale[:, None])[None],
         center=outcome.center,
         spread=outcome.spread,
         noise=np.zeros(0),
         thresholds=np.zeros((1, 0)),
         history=np.array(history, dtype=float).reshape(-1, 3),
-        mixing=1.0 if result.converged else float("inf"),
+        mixing=1.0 if found.settled else float("inf"),
     )

@@ -16,8 +16,9 @@ import numpy as np
 from intertwine.fitting.fm.chunks import Chunk, TrainingRows, held_out_rows, split
 from intertwine.fitting.fm.passes import AdaGradSettings, Passes
 from intertwine.fitting.fm.units import AbstractRowLoss, Seen
-from intertwine.fitting.watch import AbstractProgress, Silence
-from intertwine.minimize import Iteration, minimize
+from intertwine.fitting.resumable import descended
+from intertwine.fitting.watch import UNWATCHED, Watch
+from intertwine.minimize import Iteration
 from intertwine.solvers.adagrad import AdaGrad, Point
 from intertwine.structures.fm import FactorizationMachine, FMParams
 
@@ -55,16 +56,16 @@ def fit_table(
     settings: AdaGradSettings,
     seed: int,
     before: AdaGradFit | None = None,
-    shown: AbstractProgress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> AdaGradFit:
     """Fit rows that lie in memory; see `fit_chunks`."""
     fraction = settings.validation_fraction
     training, held_out = split(table, 0, fraction, seed) if fraction else (table, None)
     if not settings.shuffle:
-        return _fit(loss, [training], held_out, structure, settings, seed, before, shown, None)
+        return _fit(loss, [training], held_out, structure, settings, seed, before, watch, None)
     # Shuffled in memory once, visited window by window: a cache miss for every row would take twice its arithmetic.
     training = training.take(np.random.default_rng([seed, 0]).permutation(training.y.size))
-    return _fit(loss, [training], held_out, structure, settings, seed, before, shown, _WINDOW)
+    return _fit(loss, [training], held_out, structure, settings, seed, before, watch, _WINDOW)
 
 
 def fit_chunks(
@@ -74,7 +75,7 @@ def fit_chunks(
     settings: AdaGradSettings,
     seed: int,
     before: AdaGradFit | None = None,
-    shown: AbstractProgress | None = None,
+    watch: Watch = UNWATCHED,
 ) -> AdaGradFit:
     """Fit a stream of chunks, of which one at a time is in memory.
 
@@ -91,7 +92,7 @@ def fit_chunks(
     seed : int
     before : AdaGradFit, optional
         Goes on from there; features that it does not know are added.
-    shown : AbstractProgress, optional
+    watch : Watch, optional
 
     Returns
     -------
@@ -105,7 +106,7 @@ def fit_chunks(
     fraction = settings.validation_fraction
     held_out = held_out_rows(chunks, fraction, seed) if fraction else None
     training = TrainingRows(chunks, fraction, seed)
-    return _fit(loss, training, held_out, structure, settings, seed, before, shown, None)
+    return _fit(loss, training, held_out, structure, settings, seed, before, watch, None)
 
 
 def update(
@@ -126,7 +127,7 @@ def update(
     return AdaGradFit(point.params, point, seen, [*history, row], converged=True)
 
 
-def _fit(loss, training, held_out, structure, settings, seed, before, shown, window) -> AdaGradFit:
+def _fit(loss, training, held_out, structure, settings, seed, before, watch, window) -> AdaGradFit:
     if held_out is not None and held_out.y.size < 2:
         raise ValueError(
             f"the validation part has {held_out.y.size} rows; raise validation_fraction, or hold no rows out"
@@ -141,11 +142,19 @@ def _fit(loss, training, held_out, structure, settings, seed, before, shown, win
         raise ValueError("the stream has no rows to fit")
     problem = Passes(loss, training, held_out, structure, settings, seed, seen, window)
     solver = AdaGrad(settings.learning_rate, settings.tol, settings.patience)
-    callback = (Silence() if shown is None else shown).iteration
-    result = minimize(
-        problem, solver, _start(problem, before), max_iter=settings.max_iter, callbacks=[callback]
+    start = _start(problem, before)
+    found = descended(
+        "epochs",
+        problem,
+        solver,
+        start,
+        settings.max_iter,
+        watch,
+        outcome=lambda state: (state.params, state.point),
+        like=(start.params, start),
     )
-    return AdaGradFit(result.params, result.state.point, seen, result.history, result.converged)
+    params, point = found.params
+    return AdaGradFit(params, point, seen, [found.start, *found.history], found.settled)
 
 
 def _start(problem: Passes, before: AdaGradFit | None) -> Point:

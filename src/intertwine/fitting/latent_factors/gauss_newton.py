@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
 from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior
 from intertwine.fitting.latent_factors.rating_rows import AbstractRatingRows, LocalRatings
-from intertwine.fitting.latent_factors.resumable import Descended, descended
+from intertwine.fitting.resumable import Descended, descended
 from intertwine.fitting.watch import Watch
 from intertwine.losses import LossOverflowError
 from intertwine.penalties import ElasticNet

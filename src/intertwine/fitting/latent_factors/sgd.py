@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
 from intertwine.fitting.latent_factors.held_out_ratings import hold_out
 from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior
-from intertwine.fitting.latent_factors.resumable import descended
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
 from intertwine.solvers.sgd import FactorTables, StochasticDescent
 from intertwine.structures import _factor_sgd as kernels

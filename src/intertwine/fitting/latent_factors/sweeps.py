@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
 from intertwine.fitting.latent_factors.held_out_ratings import hold_out
 from intertwine.fitting.latent_factors.model import FactorSettings, scores_of_pairs
-from intertwine.fitting.latent_factors.resumable import descended
+from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
 from intertwine.structures.ratings import RatingTable
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any, NamedTuple, final
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,10 @@ from numpy.typing import NDArray
 from intertwine.fitting.local_fm.descent import LocalFMDescent
 from intertwine.fitting.local_fm.problem import LocalFMProblem
 from intertwine.fitting.local_fm.start import start_of, unit_projection
+from intertwine.fitting.resumable import descended
+from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.losses import AbstractLoss
-from intertwine.minimize import Callback, Iteration, minimize
+from intertwine.minimize import Iteration
 from intertwine.solvers.lbfgs import LBFGS
 from intertwine.structures.coding import AbstractCoding, GaussianCoding
 from intertwine.structures.local_fm import LocalFM, LocalFMParams
@@ -112,7 +113,7 @@ def fit_local_fm(
     X: Any,
     settings: LocalFMSettings,
     rng: np.random.Generator,
-    callbacks: Sequence[Callback] = (),
+    watch: Watch = UNWATCHED,
 ) -> LocalFMFit:
     """Fit one machine.
 
@@ -124,8 +125,8 @@ def fit_local_fm(
         Features on comparable scales.
     settings : LocalFMSettings
     rng : numpy.random.Generator
-    callbacks : sequence of Callback
-        Called after every iteration or epoch, those of the latent space included.
+    watch : Watch, optional
+        Told of every iteration or epoch, those of the latent space included.
 
     Raises
     ------
@@ -133,7 +134,7 @@ def fit_local_fm(
         "overflow at epoch …; lower learning_rate".
     """
     n, p = X.shape
-    projection = _latent_space(loss, X, settings, rng, callbacks)
+    projection = _latent_space(loss, X, settings, rng, watch)
     n_anchors = min(settings.n_anchors, n)
     machine = LocalFM(p, settings.n_components, n_anchors, settings.coding, settings.columns)
     start = start_of(machine, X, loss.sample_weight, projection, settings.gamma, rng)
@@ -142,11 +143,11 @@ def fit_local_fm(
     problem = LocalFMProblem(
         loss, X, machine, start, settings.alpha, settings.alpha_anchors, learns, moves_space
     )
-    params, history, converged = _descend(problem, start, settings.descent, rng, callbacks)
+    params, history, converged = _descend(problem, start, settings.descent, rng, watch)
     return LocalFMFit(machine, params, problem.offset, history, converged)
 
 
-def _latent_space(loss, X, settings, rng, callbacks) -> NDArray:
+def _latent_space(loss, X, settings, rng, watch) -> NDArray:
     """Where the learnt space begins: at the features if it has room for them, else at a plain machine's factors."""
     p, r = X.shape[1], settings.n_latent
     if r == 0 or r >= p:
@@ -154,11 +155,11 @@ def _latent_space(loss, X, settings, rng, callbacks) -> NDArray:
     plain = settings._replace(
         n_anchors=1, n_components=r, coding=GaussianCoding(1), columns=None, n_latent=0, learns_anchors=False
     )
-    factors = fit_local_fm(loss, X, plain, rng, callbacks).params.factors[0]
+    factors = fit_local_fm(loss, X, plain, rng, watch).params.factors[0]
     return unit_projection(factors, X)
 
 
-def _descend(problem, start, descent, rng, callbacks) -> tuple[LocalFMParams, list[Iteration], bool]:
+def _descend(problem, start, descent, rng, watch) -> tuple[LocalFMParams, list[Iteration], bool]:
     params, history, converged = start, [], True
     stochastic, batch = descent
     if stochastic is not None and (batch is None or problem.jumps):
@@ -166,31 +167,20 @@ def _descend(problem, start, descent, rng, callbacks) -> tuple[LocalFMParams, li
         solver = LocalFMDescent(
             stochastic.n_epochs, stochastic.learning_rate, size, seed=int(rng.integers(2**31))
         )
-        result = minimize(problem, solver, start, max_iter=stochastic.n_epochs, callbacks=callbacks)
-        params, history = result.params, result.history
+        found = descended("epochs", problem, solver, start, stochastic.n_epochs, watch)
+        params, history = found.params, [found.start, *found.history]
         problem = problem.with_fixed_anchors(params)
     if batch is not None:
-        counted = _Counted(history[-1] if history else None, callbacks)
-        result = minimize(
-            problem, LBFGS(batch.tol), problem.pack(params), max_iter=batch.max_iter, callbacks=[counted]
-        )
-        params = problem.unpack(result.params)
-        converged = result.converged or len(result.history) <= batch.max_iter
-        history = history + counted.rows
+        found = descended("descent", problem, LBFGS(batch.tol), problem.pack(params), batch.max_iter, watch)
+        params, converged = problem.unpack(found.params), found.settled or found.ended
+        history = _counted_on(history, [found.start, *found.history])
     return params, history, converged
 
 
-@final
-class _Counted:
-    """Callback that counts on from the last iteration of what came before."""
-
-    def __init__(self, last: Iteration | None, callbacks: Sequence[Callback]) -> None:
-        self.rows: list[Iteration] = []
-        self._count, self._seconds = (0, 0.0) if last is None else (last.iteration + 1, last.seconds)
-        self._callbacks = callbacks
-
-    def __call__(self, row: Iteration, state: Any) -> bool:
-        row = row._replace(iteration=self._count + row.iteration, seconds=self._seconds + row.seconds)
-        self.rows.append(row)
-        answers = [callback(row, state) for callback in self._callbacks]
-        return any(answer is True for answer in answers)
+def _counted_on(before: list[Iteration], rows: list[Iteration]) -> list[Iteration]:
+    """Histories of two descents as one."""
+    if not before:
+        return rows
+    count, seconds = before[-1].iteration + 1, before[-1].seconds
+    on = [row._replace(iteration=count + row.iteration, seconds=seconds + row.seconds) for row in rows]
+    return before + on

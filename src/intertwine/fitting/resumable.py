@@ -3,17 +3,34 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, final
+from operator import attrgetter
+from typing import Any, NamedTuple, Protocol, final
 
 import numpy as np
 
-from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration, minimize
 
 __all__ = ["Descended", "descended"]
 
+_PARAMS = attrgetter("params")
 _NUMBERS = (bool, int, float, np.bool_, np.integer, np.floating)
+
+
+class Stopping(Protocol):
+    """What ends a descent before its solver would, and remembers the parameters to go back to."""
+
+    best: Any
+    errors: list[float]
+
+    def see(self, iteration: int, params: Any) -> bool:
+        """Take note of parameters; tell whether to stop."""
+
+    def memory(self) -> dict[str, Any]:
+        """All but the best parameters, for a journal."""
+
+    def take(self, memory: dict[str, Any], best: Any) -> None:
+        """Go on as if what is behind ``memory`` had been seen."""
 
 
 class Descended(NamedTuple):
@@ -22,22 +39,28 @@ class Descended(NamedTuple):
     Attributes
     ----------
     params : Any
-        At the end, or where ratings held out were predicted best.
+        At the end, or those that ``stopping`` chose; with ``outcome``, what that takes from the last state.
+    start : Iteration
+        The row of the start.
     history : list of Iteration
         One row per step made.
     errors : list of float
-        Of the ratings held out, after each step; empty without.
+        Of ``stopping``, after each step; empty without.
     told : list of float
         What ``tell`` said of the state after each step.
     settled : bool
-        Whether the solver's tolerance was met, or the ratings held out asked to stop.
+        Whether the solver's tolerance was met, or ``stopping`` asked to stop.
+    ended : bool
+        Whether it ended by itself, for whatever reason, before the last step allowed.
     """
 
     params: Any
+    start: Iteration
     history: list[Iteration]
     errors: list[float]
     told: list[float]
     settled: bool
+    ended: bool
 
 
 def descended(
@@ -48,11 +71,14 @@ def descended(
     max_iter: int,
     watch: Watch,
     *,
-    stopping: EarlyStopping | None = None,
+    stopping: Stopping | None = None,
     tell: Callable[[Any], float] = lambda state: float("nan"),
     rng: np.random.Generator | None = None,
+    outcome: Callable[[Any], Any] = _PARAMS,
+    like: Any = None,
+    every: int = 1,
 ) -> Descended:
-    """Run a solver, see `intertwine.minimize.minimize`, and keep each state on the journal.
+    """Run a solver, see `intertwine.minimize.minimize`, and keep its states on the journal.
 
     Parameters
     ----------
@@ -61,46 +87,63 @@ def descended(
     problem, solver, start : object
     max_iter : int
     watch : Watch
-    stopping : EarlyStopping, optional
+    stopping : Stopping, optional
         Sees the start and the state after every step.
     tell : callable, optional
         State to a number that the history should have.
     rng : numpy.random.Generator, optional
         What steps draw from.
+    outcome : callable, optional
+        What is wanted of the last state, without ``stopping``; the parameters by default.
+    like : tuple, optional
+        Of the form of that; by default the start is.
+    every : int, default=1
+        Steps after which a state says all that the next step depends on; others are not kept.
     """
-    template = start
+    template = start if like is None else like
 
     def compute() -> dict[str, Any]:
-        run = _Run(watch, stopping, tell, rng)
+        run = _Run(watch, stopping, tell, rng, every)
         state = run.resumed(solver.init(problem, start))
         result = minimize(
             problem, solver, start=state, max_iter=max_iter - run.n_before, callbacks=[run.callback]
         )
-        best = result.params if stopping is None else stopping.best
-        stopped = run.n_before + len(result.history) <= max_iter
+        best = outcome(result.state) if stopping is None else stopping.best
+        ended = run.n_before + len(result.history) <= max_iter
         return {
             "params": list(_leaves(best)),
+            "start": list(run.start),
             "history": [list(row) for row in run.history],
             "errors": [] if stopping is None else stopping.errors[1:],
             "told": run.told,
-            "settled": bool(result.converged or (stopping is not None and stopped)),
+            "settled": bool(result.converged or (stopping is not None and ended)),
+            "ended": ended,
         }
 
     found = watch.journal.step(name, compute, rng)
     history = [Iteration(*row) for row in found["history"]]
-    params = _rebuilt(template, iter(found["params"]))
-    return Descended(params, history, found["errors"], found["told"], found["settled"])
+    return Descended(
+        _rebuilt(template, iter(found["params"])),
+        Iteration(*found["start"]),
+        history,
+        found["errors"],
+        found["told"],
+        found["settled"],
+        found["ended"],
+    )
 
 
 @final
 class _Run:
-    """The callback of one run: numbers its rows on from those of an interrupted one, and keeps every state."""
+    """The callback of one run: numbers its rows on from those of an interrupted one, and keeps states."""
 
-    def __init__(self, watch: Watch, stopping: EarlyStopping | None, tell, rng) -> None:
+    def __init__(self, watch: Watch, stopping: Stopping | None, tell, rng, every: int) -> None:
         self._watch, self._stopping, self._tell, self._rng = watch, stopping, tell, rng
+        self._every = every
+        self.start: Any = None
         self.history: list[Iteration] = []
         self.told: list[float] = []
-        self.n_before = 0
+        self.n_before, self._seconds = 0, 0.0
         self._again = False
 
     def resumed(self, fresh: Any) -> Any:
@@ -109,9 +152,10 @@ class _Run:
         if kept is None:
             return fresh
         self._again = True
+        self.start = Iteration(*kept["start"])
         self.history = [Iteration(*row) for row in kept["history"]]
         self.told = list(kept["told"])
-        self.n_before = len(self.history)
+        self.n_before, self._seconds = len(self.history), self.history[-1].seconds
         if self._rng is not None:
             self._rng.bit_generator.state = kept["random"]
         if self._stopping is not None:
@@ -122,23 +166,30 @@ class _Run:
         if row.iteration == 0 and self._again:
             return False  # it was seen before the interruption
         number = row.iteration + self.n_before
+        before = self.history[-1] if self.history else self.start
         if number:
-            self.history.append(row._replace(iteration=number))
+            seconds = row.seconds + self._seconds
+            self.history.append(row._replace(iteration=number, seconds=seconds))
             self.told.append(float(self._tell(state)))
             self._watch.progress.iteration(self.history[-1], state)
+        else:
+            self.start = row
         stop = self._stopping is not None and self._stopping.see(number, state.params)
-        if number:
+        # a descent ends where it stands still: were that state kept, a run that goes on from it would leave it
+        moved = before is None or (row.value, row.optimality) != (before.value, before.optimality)
+        if number and number % self._every == 0 and moved and not stop:
             self._keep(state)
         return stop
 
     def _keep(self, state: Any) -> None:
-        history, told = list(self.history), list(self.told)
+        start, history, told = self.start, list(self.history), list(self.told)
         random = None if self._rng is None else self._rng.bit_generator.state
         stopping = {} if self._stopping is None else self._stopping.memory()
         best = () if self._stopping is None else self._stopping.best
         self._watch.journal.keep(
             lambda: {
                 "state": list(_leaves(state)),
+                "start": list(start),
                 "history": [list(row) for row in history],
                 "told": told,
                 "random": random,

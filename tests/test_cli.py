@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 from intertwine import InteractionRegressor
 from intertwine.cli import commands, reading, work
 from intertwine.cli.commands import application
+from intertwine.cli.given import pose_file
 from intertwine.cli.preparations import pose_table
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
@@ -53,12 +54,11 @@ def folder(tmp_path_factory):
     spoilt.to_parquet(at / "spoilt.parquet", index=False)
     (at / "empty.csv").write_text("")
     (at / "header.csv").write_text("a,b\n")
-    (at / "semicolons.csv").write_text("a;b\n1,5;2\n")
-    (at / "tabs.csv").write_text("a\tb\n1\t2\n")
-    (at / "commas.tsv").write_text("a,b\n1,2\n")
     (at / "one.csv").write_text("a\n1\n")
     (at / "repeated.csv").write_text("bmi,bmi,y\n1,2,3\n")
-    (at / "latin.csv").write_text("größe,y\n1,2\n", encoding="latin-1")
+    (at / "cyrillic.csv").write_bytes("возраст,y\n1,2\n".encode("koi8-r") + b"\x81,2\n")
+    (at / "zeros.csv").write_bytes(b"a,y\n\xe4\x00,1\n2,3\n")
+    (at / "limits.csv").write_text("crp,y\n" + "0.5,1.5\n<0.1,2.5\n7,4.5\n1.5,2\n<0.1,3\n>20,0\n" * 4)
     typos = only(table, "y", "time", "status").astype({"y": object, "age": object, "time": object})
     for row, column in ((16, "age"), (4, "y"), (7, "y"), (3, "time")):
         typos.loc[row, column] = "n/a?" if column == "age" else "?"
@@ -169,12 +169,58 @@ def test_compare_scores_every_model_on_every_fold(folder, tmp_path):
     assert f"{by_model['intertwine']:.3f}" in done.stdout
 
 
-@pytest.mark.parametrize(("first", "kept"), [(0, False), (1, False), (5, True)])
-def test_a_first_column_that_counts_the_rows_is_none(tmp_path, first, kept):
+def posed(path, *words, **given):
+    options = TableOptions(**given)
+    problem = pose_file(path, options.roles, options.family(words[0] if words else "interactions"))
+    return problem, " ".join(problem.notes)
+
+
+@pytest.mark.parametrize(
+    ("name", "first", "kept"), [("rownames", 0, []), ("", 1, []), ("", 5, None), ("", 0, ["Unnamed: 0"])]
+)
+def test_a_column_that_surely_counts_the_rows_is_left_out_and_told(tmp_path, name, first, kept):
     table = only(patients(), "y")
-    table.insert(0, "rownames", np.arange(len(table)) + first)
+    table.insert(0, name, np.arange(len(table)) + first)
     table.to_csv(tmp_path / "t.csv", index=False)
-    assert ("rownames" in reading.read_table_file(tmp_path / "t.csv")) == kept
+    problem, told = posed(tmp_path / "t.csv", target="y", keep=kept)
+    called = name or "Unnamed: 0"
+    assert (called in problem.X) == (kept != [])
+    assert ("counts the rows and was left out; --keep" in told) == (kept == [])
+    assert ("another whole number in every row" in told) == (kept is None)
+    if kept is None:
+        assert "--drop 'Unnamed: 0' leaves it out" in told
+
+
+def test_numbers_that_may_count_the_rows_are_features_with_a_warning(tmp_path):
+    table = only(patients(), "y").assign(
+        Id=lambda t: np.arange(len(t))[::-1] ** 2,
+        back=lambda t: np.arange(len(t), 0, -1),
+        year=lambda t: t.index + 1900,
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    problem, told = posed(tmp_path / "t.csv", target="y")
+    assert {"Id", "back", "year"} <= set(problem.numeric)
+    assert "Id and back: another whole number in every row" in told
+    assert "--drop Id,back leaves it out" in told
+    assert "another whole number" not in posed(tmp_path / "t.csv", target="y", keep=["Id,back"])[1]
+
+
+def test_spellings_of_a_label_are_told_in_one_line(tmp_path):
+    table = only(patients(), "ill")
+    table.loc[[0, 1, 2], "sex"] = ["Male", "male ", "MALE"]
+    table.loc[3, "site"] = " ulm"
+    table.loc[[4, 5, 6], "ill"] = "NO"
+    table.to_csv(tmp_path / "t.csv", index=False)
+    problem, _ = posed(tmp_path / "t.csv", target="ill")
+    told = [note for note in problem.notes if "capitals" in note]
+    assert len(told) == 1
+    for words in ("sex ('male', ", "'MALE'", "'male '", "' ulm'", "ill (", "'NO'"):
+        assert words in told[0]
+    assert not any(
+        "capitals" in note
+        for note in posed(tmp_path / "t.csv", target="ill", drop=["sex", "site"])[0].notes
+        if "sex" in note
+    )
 
 
 def test_a_report_is_written_afterwards_too(folder, model, tmp_path):
@@ -191,15 +237,15 @@ MISTAKES = {
     "unknown ending": (["fit", "table.xlsx", "--target", "y"], "only .csv, .tsv and .parquet"),
     "empty file": (["fit", "empty.csv", "--target", "y"], "is empty"),
     "no rows": (["fit", "header.csv", "--target", "a"], "no rows"),
-    "semicolons": (
-        ["fit", "semicolons.csv", "--target", "a"],
-        "separated by semicolons; save it with commas",
-    ),
-    "tabs": (["fit", "tabs.csv", "--target", "a"], "separated by tabs; let its name end in .tsv"),
-    "commas": (["fit", "commas.tsv", "--target", "a"], "separated by commas; let its name end in .csv"),
     "one column": (["fit", "one.csv", "--target", "a"], "a table needs two at least"),
     "repeated names": (["fit", "repeated.csv", "--target", "y"], "columns of the same name: bmi"),
-    "another encoding": (["fit", "latin.csv", "--target", "y"], "save it as UTF-8"),
+    "another encoding": (["fit", "cyrillic.csv", "--target", "y"], "save it as UTF-8"),
+    "no text": (["fit", "zeros.csv", "--target", "y"], "is no text: save it as CSV"),
+    "limits of detection": (
+        ["fit", "limits.csv", "--target", "y"],
+        "column 'crp' holds limits among numbers, '<0.1' (8), '>20' (4): write numbers in their place, such as half a",
+    ),
+    "limits in a target": (["fit", "limits.csv", "--target", "crp"], "or say --task classification"),
     "typo in a feature": (
         ["fit", "typos.csv", "--target", "weight", "--drop", "y,time"],
         "column 'age' holds text in row 17 ('n/a?') among numbers; correct the file",
@@ -329,7 +375,7 @@ def test_a_mistake_is_answered_in_words(name, folder, model, monkeypatch):
 
 
 def test_our_own_faults_keep_their_traceback(folder, monkeypatch):
-    monkeypatch.setattr(reading, "read_table_file", lambda path: 1 / 0)
+    monkeypatch.setattr(reading, "read_table_file", lambda *_: 1 / 0)
     done = run("fit", folder / "patients.csv", "--target", "y")
     assert isinstance(done.exception, ZeroDivisionError)
 
@@ -345,7 +391,7 @@ def test_a_reader_who_has_enough_is_no_mistake(folder, model, monkeypatch):
 
 
 def test_an_interrupt_is_no_traceback(folder, monkeypatch):
-    def interrupted(path):
+    def interrupted(*_):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(reading, "read_table_file", interrupted)

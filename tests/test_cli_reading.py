@@ -1,4 +1,4 @@
-"""Fields of CSV files that are not what they look like: codes with zeros in front, and the word None."""
+"""CSV files as people have them: codes with zeros in front, the word None, other separators, encodings and decimals."""
 
 import gzip
 
@@ -34,3 +34,75 @@ def test_codes_and_nones(tmp_path, text, columns, compressed):
         np.testing.assert_array_equal(
             table[name].to_numpy(), np.array(values, dtype=table[name].to_numpy().dtype)
         )
+
+
+# name, text, encoding; columns; what is told
+FORMATS = {
+    "as Excel writes it in Europe": (
+        ("t.csv", "dose;y\n0,5;1\n1,25;-2,5e1\n;3\n", "utf-8-sig"),
+        {"dose": [0.5, 1.25, np.nan], "y": [1, -25, 3]},
+        "t.csv was read as separated by semicolons. t.csv has commas in decimals, in dose, y: '0,5' was read as 0.5.",
+    ),
+    "points between thousands": (
+        ("t.csv", "all;some;none\n1.234,5;1.500;1.5\n2.000.000;12;0.125\n", "utf-8"),
+        {"all": [1234.5, 2e6], "some": [1500, 12], "none": [1.5, 0.125]},
+        "Points in some were taken as standing between thousands.",
+    ),
+    "a typing error among commas": (
+        ("t.csv", "a;b\n" + "1,5;2\n" * 15 + "n/a?;3\n", "utf-8"),
+        {"a": ["1.5"] * 15 + ["n/a?"], "b": [2] * 15 + [3]},
+        "'1,5' was read as 1.5",
+    ),
+    "codes and dates beside commas": (
+        ("t.csv", "id;day;b\n007;03.05.2024;2,5\n008;04.05.2024;3\n", "utf-8"),
+        {"id": ["007", "008"], "day": ["03.05.2024", "04.05.2024"], "b": [2.5, 3]},
+        "in b:",
+    ),
+    "commas in headings": (
+        ("t.csv", "height, cm;weight, kg\n1,5;2,5\n", "utf-8"),
+        {"height, cm": [1.5], "weight, kg": [2.5]},
+        "separated by semicolons, though commas part its lines as evenly",
+    ),
+    "bars": (("t.csv", "a|b\n1|2\n", "utf-8"), {"a": [1], "b": [2]}, "separated by bars"),
+    "tabs": (("t.csv", "a\tb\n1\t2,5\n", "utf-8"), {"a": [1], "b": [2.5]}, "separated by tabs"),
+    "commas in .tsv": (("t.tsv", "a,b\n1,2\n", "utf-8"), {"a": [1], "b": [2]}, "separated by commas"),
+    "semicolons in texts": (
+        ("t.csv", 'a,b\n"x; y\nz",2\n"u;v",3\n', "utf-8"),
+        {"a": ["x; y\nz", "u;v"], "b": [2, 3]},
+        "",
+    ),
+    "blanks": (("t.txt", 'a "b c"\n1 2\n', "utf-8"), {"a": [1], "b c": [2]}, ""),
+    "tabs in .tsv": (("t.tsv", "a\tb\nx, y\t2\n", "utf-8"), {"a": ["x, y"], "b": [2]}, ""),
+    "latin-1": (
+        ("t.csv", "größe,y\n1,2\n", "latin-1"),
+        {"größe": [1], "y": [2]},
+        "t.csv is not in UTF-8: it was read as Windows-1252, which Latin-1 is part of ('größe').",
+    ),
+    "UTF-16": (("t.txt", "größe\ty\n1\t2\n", "utf-16"), {"größe": [1], "y": [2]}, "separated by tabs"),
+    "late letters": (
+        ("t.csv", "a,b\n" + "x,1\n" * 200 + "é,2\n", "cp1252"),
+        {"a": ["x"] * 200 + ["é"], "b": [1] * 200 + [2]},
+        "was read as Windows-1252",
+    ),
+    "names of rows": (("t.csv", "a,b\nAnna,1,2\n", "utf-8"), {"a": [1], "b": [2]}, "its name and left out"),
+}
+
+
+@pytest.mark.parametrize("name", FORMATS)
+@pytest.mark.parametrize("compressed", [False, True])
+def test_other_formats_are_read_and_what_was_assumed_is_told(tmp_path, name, compressed):
+    (file, text, encoding), columns, words = FORMATS[name]
+    if compressed and encoding == "utf-16":
+        file, compressed = f"again_{file}", False
+    path = tmp_path / (f"{file}.gz" if compressed else file)
+    content = text.encode(encoding)
+    path.write_bytes(gzip.compress(content) if compressed else content)
+    notes = []
+    table = read_table_file(path, notes)
+    assert list(table.columns) == list(columns)
+    for column, values in columns.items():
+        np.testing.assert_array_equal(
+            table[column].to_numpy(), np.array(values, dtype=table[column].to_numpy().dtype)
+        )
+    told = " ".join(notes).replace(".gz", "")
+    assert words in told if words else not told

@@ -9,7 +9,7 @@ from rich.console import Console
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.dummy import DummyRegressor
 from sklearn.linear_model import LinearRegression
-from small_tables import patients, pupils
+from small_tables import only, patients, pupils
 from typer.testing import CliRunner
 
 from intertwine.cli import contest
@@ -271,6 +271,24 @@ def test_rows_without_a_group_are_left_out_for_all(monkeypatch):
     rows, found = seen
     assert len(rows) == len(table) - 2
     assert {len(one.problem.X) for one in found} == {len(rows)}
+
+
+@pytest.mark.parametrize("propose", [False, True])
+def test_what_was_assumed_of_a_table_stands_with_the_notes_and_counters_are_left_out(monkeypatch, propose):
+    table = only(patients(), "y").rename_axis(None).reset_index(names="Unnamed: 0")
+    seen = []
+    monkeypatch.setattr(
+        "intertwine.cli.across.run_contest", lambda _, rows, found, notes, *__: seen.extend((found, notes))
+    )
+    how = {"data": "p.csv", "plan": Plan(), "propose": propose, "notes": ["read as one."]}
+    table.loc[3, "y"] = np.nan  # rows that are left out make it no count any more
+    compare_families(table, TableOptions(target="y"), quiet(), **how)
+    found, notes = seen
+    assert not any("Unnamed: 0" in one.problem.X for one in found)
+    assert notes[0] == "read as one."
+    assert notes[1].startswith("A column without a name counts the rows")
+    compare_families(table, TableOptions(target="y", keep=["Unnamed: 0"]), quiet(), **how)
+    assert all("Unnamed: 0" in one.problem.X for one in seen[2])
 
 
 def test_a_quick_look_at_a_large_table_draws_whole_groups(monkeypatch):

@@ -20,6 +20,7 @@ from intertwine.cli.problem import is_number, require_column, task_for
 from intertwine.cli.proposals import proposed_roles
 from intertwine.cli.show import Screen
 from intertwine.cli.show_comparison import show_candidates
+from intertwine.cli.suspects import named_of, without_counters
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.compare import FAMILIES, InteractionsFamily
 from intertwine.compare.candidates import OTHER, Candidate, TableComparison
@@ -111,8 +112,11 @@ def compare_families(
     data: str,
     plan: Plan,
     propose: bool = True,
+    notes: Sequence[str] = (),
 ) -> tuple[TableComparison, list[Entrant]]:
     """Find the families that apply, show which and why, run them, and say what each of them read.
+
+    `notes` are what was assumed when the table was read; they are told, and stand with the others in what comes out.
 
     Raises
     ------
@@ -125,6 +129,8 @@ def compare_families(
         if name not in FAMILIES:
             raise Mistake(f"no model {name!r}; {did_you_mean(name, FAMILIES)}")
     _require_named(table, given)
+    assumed = list(notes)
+    table = without_counters(table, named_of(given.roles, given.settings), assumed)
     given = _with_outcome_of_formula(given, table)
     roles, proposals = proposed_roles(table, given) if propose else (given, [])
     for proposal in proposals:
@@ -142,13 +148,13 @@ def compare_families(
         candidates |= {
             one.family: one for one in told if one.family not in candidates or one.applies != OTHER
         }
-        rows, notes = common_rows(table, roles, found, plan)
+        rows, left_out = common_rows(table, roles, found, plan)
         if len(rows) < len(table):
             found, told = entrants(rows, roles, question, [one.candidate.family for one in found], data)
             candidates |= {one.family: one for one in told}
             if not found:
                 raise Mistake(_nothing_applies(told))
-        posed[question] = (rows, found, notes)
+        posed[question] = (rows, found, [*(assumed if question == questions[0] else []), *left_out])
     show_candidates([candidates[name] for name in names], screen)
     contests = [
         run_contest(question, *posed[question], roles, screen, plan, len(questions)) for question in questions
@@ -174,7 +180,7 @@ def _require_named(table: pd.DataFrame, given: TableOptions) -> None:
     named = outcome_columns(given, table) if given.target is None or given.event is None else []
     named += [name for name in (given.time, given.entry, given.user, given.item, given.subject) if name]
     for several in (
-        *(given.drop, given.categorical, given.groups, given.coords, given.covariates),
+        *(given.drop, given.keep, given.categorical, given.groups, given.coords, given.covariates),
         *(given.measurements, given.smooth, given.user_features, given.item_features),
     ):
         named += spread(several)

@@ -161,7 +161,10 @@ def predict(
     fitted = TableModel.load(model)
     if at and fitted.task.name != "survival":
         raise Mistake(f"--at is for survival models; this one is for {fitted.task.name}")
-    table = read_table_file(data)
+    notes: list[str] = []
+    table = read_table_file(data, notes)
+    for note in notes:
+        screen.note(note)
     with screen.collecting_warnings():
         table = table.rename(columns=str)
         predictions = fitted.impute(table) if impute else fitted.predict(table, at or [])

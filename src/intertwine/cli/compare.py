@@ -67,9 +67,10 @@ def compare_several(
     propose: bool,
 ) -> None:
     """Score all families that apply, or those of `models` that do, and write what was found."""
-    table = read_table_file(data)
+    notes: list[str] = []
+    table = read_table_file(data, notes)
     found, entrants = compare_families(
-        table, given, screen, models=models, data=str(data), plan=plan, propose=propose
+        table, given, screen, models=models, data=str(data), plan=plan, propose=propose, notes=notes
     )
     if output is not None:
         write_table_file(found.fold_frame, output)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,9 @@ def pose_file(data: Path, roles: dict[str, Any], family: Any) -> Any:
     from intertwine.cli.preparations import pose_table
     from intertwine.cli.reading import read_table_file
 
-    return pose_table(read_table_file(data), roles, family)
+    notes: list[str] = []
+    problem = pose_table(read_table_file(data, notes), roles, family)
+    return replace(problem, notes=[*notes, *problem.notes])
 
 
 def require_folder(path: Path | None) -> None:

@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
-__all__ = ["Mistake", "did_you_mean", "one_line"]
+__all__ = ["Mistake", "did_you_mean", "one_line", "quoted"]
 
 
 class Mistake(Exception):
@@ -30,6 +30,17 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
         return f"did you mean {lowered[near[0]]!r}?"
     shown = ", ".join(names[:12])
     return f"there are {shown}" + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+
+
+def quoted(name: str) -> str:
+    """A name as one types it on a command line.
+
+    Examples
+    --------
+    >>> quoted("dose"), quoted("blood pressure")
+    ('dose', "'blood pressure'")
+    """
+    return f"'{name}'" if " " in name else name
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -9,10 +10,11 @@ import pandas as pd
 from intertwine.cli.latent_table import LatentPreparation, pose_latents
 from intertwine.cli.longitudinal_preparation import LongitudinalPreparation
 from intertwine.cli.longitudinal_table import pose_visits
-from intertwine.cli.mixed_table import MixedPreparation, pose_mixed
+from intertwine.cli.mixed_table import MixedPreparation, named_in, pose_mixed
 from intertwine.cli.preparation import AbstractPreparation, TablePreparation
 from intertwine.cli.problem import Problem, pose
 from intertwine.cli.rating_table import RatingPreparation, pose_ratings
+from intertwine.cli.suspects import named_of, notes_on_numbers, notes_on_spelling, without_counters
 from intertwine.compare import (
     AbstractFamily,
     AbstractLatentEffectsFamily,
@@ -38,12 +40,27 @@ def preparation_kind(family: AbstractFamily) -> type[AbstractPreparation]:
 
 
 def pose_table(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Problem:
-    """Pose the problem of a family in a table.
+    """Pose the problem of a family in a table, without counters of its rows, and note what is suspicious about it.
 
     Raises
     ------
     Mistake
     """
+    table = table.rename(columns=str)
+    settings = family.settings()
+    formula = settings.get("formula")
+    kept = named_of(roles, settings) | set(named_in(formula, table.columns) if formula else ())
+    notes: list[str] = []
+    # models of earlier versions were kept without this role
+    wanted, others = roles.get("keep", []), {name: roles[name] for name in roles if name != "keep"}
+    problem = _posed(without_counters(table, kept, notes), others, family)
+    read = [name for name in (*problem.X.columns, roles["target"]) if name is not None]
+    notes += problem.notes
+    notes += notes_on_numbers(table, problem.numeric, wanted) + notes_on_spelling(table, read)
+    return replace(problem, notes=notes)
+
+
+def _posed(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Problem:
     if isinstance(family, LatentFactorsFamily):
         return pose_ratings(table, roles=roles, family=family)
     if isinstance(family, MixedModelFamily):

@@ -10,7 +10,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.mistakes import Mistake, did_you_mean, quoted
 from intertwine.cli.typos import holds_written_dates, refuse_typos
 from intertwine.compare import (
     FAMILIES,
@@ -310,7 +310,7 @@ def features_of(
         values = X[name]
         refuse_dates(values, name)
         if name not in categorical:
-            as_labels = f"treat it as labels with --categorical {_quoted(name)}"
+            as_labels = f"treat it as labels with --categorical {quoted(name)}"
             refuse_typos(values, name, _if_few(values, as_labels))
             if holds_written_dates(values):
                 _refuse_as_dates(name, _if_few(values, f", or {as_labels}"))
@@ -345,7 +345,7 @@ def refuse_dates(values: pd.Series, name: str) -> None:
 
 def _refuse_as_dates(name: str, otherwise: str = "") -> NoReturn:
     raise Mistake(
-        f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {_quoted(name)}"
+        f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {quoted(name)}"
         + otherwise
     )
 
@@ -356,11 +356,11 @@ def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None
     told = f"{name!r} has {levels} different labels in {rows} rows"
     if family.most_levels is None:
         if levels > _MOST_LEVELS and _LEAST_ROWS_A_LEVEL * levels > rows:
-            raise Mistake(f"{told}, too few for each; leave it out with --drop {_quoted(name)}")
+            raise Mistake(f"{told}, too few for each; leave it out with --drop {quoted(name)}")
     elif levels > family.most_levels:
         kinds = [other.name for other in FAMILIES.values() if other.most_levels is None]
         other = f", or take --model {kinds[0]}" if _LEAST_ROWS_A_LEVEL * levels <= rows else ""
-        raise Mistake(f"{told}; leave it out with --drop {_quoted(name)}{other}")
+        raise Mistake(f"{told}; leave it out with --drop {quoted(name)}{other}")
 
 
 def _if_few(values: pd.Series, advice: str) -> str:
@@ -376,10 +376,6 @@ def is_number(values: pd.Series) -> bool:
 def _spelled(values: pd.Series) -> pd.Series:
     """Labels as text; 2.0 reads 2, because a column of whole numbers with gaps is read as floats."""
     return values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
-
-
-def _quoted(name: str) -> str:
-    return f"'{name}'" if " " in name else name
 
 
 def count_of(n: int) -> str:

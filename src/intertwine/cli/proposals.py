@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -10,7 +9,9 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.names import is_id, is_time, words
 from intertwine.cli.problem import is_number
+from intertwine.cli.suspects import counts_rows
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.cli.typos import holds_written_dates
 
@@ -36,7 +37,6 @@ _CLUSTERS = (
     ),
     *("litter", "store", "farm", "plot", "city", "county", "state", "region", "country"),
 )
-_TIMES = ("time", "obstime", "visit", "day", "days", "week", "month", "year")
 _PLACES = (("lat", "latitude"), ("lon", "lng", "long", "longitude"), ((-90.0, 90.0), (-180.0, 180.0)))
 
 _ROWS_A_LEVEL = 2.0  # on average, from which on a column of labels says what rows share
@@ -124,16 +124,15 @@ def _row_names(table: pd.DataFrame, roles: TableOptions) -> Iterator[Proposal]:
     n = len(table)
     for name in _free(table, roles):
         values = table[name]
-        if values.nunique(dropna=False) < n or n < 4:
+        if values.nunique(dropna=False) < n or n < 4 or name in spread(roles.keep):
             continue
         if is_number(values):
             whole = values.to_numpy(float)
-            counts = any(np.array_equal(whole, np.arange(n) + first) for first in (0, 1))
-            if _words(name)[-1:] and _words(name)[-1] in _TIMES:
+            if is_time(name):
                 continue
-            if counts:
+            if counts_rows(values):
                 yield Proposal("--drop", name, "it counts the rows")
-            elif _is_id(name) and np.array_equal(whole, np.round(whole)):
+            elif is_id(name) and np.array_equal(whole, np.round(whole)):
                 yield Proposal("--drop", name, "it is another number in every row")
         elif not pd.api.types.is_datetime64_any_dtype(values) and not _reads_as_numbers(values):
             yield Proposal("--drop", name, "it is another label in every row")
@@ -191,8 +190,7 @@ def _time(table: pd.DataFrame, roles: TableOptions) -> Iterator[Proposal]:
     if roles.event is not None or roles.formula is not None:
         return
     for name in _free(table, roles):
-        words = _words(name)
-        if not words or words[-1] not in _TIMES or not is_number(table[name]) or table[name].isna().any():
+        if not is_time(name) or not is_number(table[name]) or table[name].isna().any():
             continue
         if (table.groupby(roles.subject)[name].nunique() > 1).mean() > 0.5:
             yield Proposal("--time", name, f"it changes within each {roles.subject}")
@@ -207,9 +205,9 @@ def _groups(table: pd.DataFrame, roles: TableOptions) -> Iterator[Proposal]:
         values = table[name]
         if not _repeats(values) or _is_measured(values):
             continue
-        if _words(name)[-1:] and _words(name)[-1] in _CLUSTERS:
+        if words(name)[-1:] and words(name)[-1] in _CLUSTERS:
             yield Proposal("--groups", name, f"its rows belong together ({_levels(values)})")
-        elif _is_id(name):
+        elif is_id(name):
             yield Proposal("--groups", name, f"its name is that of ids, and they recur ({_levels(values)})")
         elif not is_number(values) and values.nunique() > _MOST_COLUMNS and not _reads_as_numbers(values):
             yield Proposal("--groups", name, f"its labels are many, and they recur ({_levels(values)})")
@@ -243,23 +241,7 @@ def _called(names: list[str], usual: tuple[str, ...]) -> str | None:
     """The first column that is called one of `usual`, by itself or as an id."""
     for wanted in usual:
         for name in names:
-            words = [word for word in _words(name) if word not in ("id", "no", "nr", "code")]
-            if words == [wanted] or (wanted == "id" and _words(name) == ["id"]):
+            told = [word for word in words(name) if word not in ("id", "no", "nr", "code")]
+            if told == [wanted] or (wanted == "id" and words(name) == ["id"]):
                 return name
     return None
-
-
-def _is_id(name: str) -> bool:
-    return bool(_words(name)) and _words(name)[-1] in ("id", "ids", "code", "uuid", "key")
-
-
-def _words(name: str) -> list[str]:
-    """Parts of a name: ``patientID``, ``patient_id`` and ``Patient.Id`` read the same.
-
-    Examples
-    --------
-    >>> _words("patientID"), _words("alk.phos")
-    (['patient', 'id'], ['alk', 'phos'])
-    """
-    apart = re.sub(r"(?<=[a-z0-9])(?=[A-Z])", " ", name)
-    return [word.lower() for word in re.split(r"[^0-9A-Za-z]+", apart) if word]

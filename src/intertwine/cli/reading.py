@@ -14,22 +14,18 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from intertwine.cli.csv_format import CsvFormat, encodings_of, sniffed, with_decimal_commas
 from intertwine.cli.mistakes import Mistake
 from intertwine.io import replaced_atomically
 
 __all__ = ["is_named_like_a_table", "read_table_file", "write_table_file"]
 
-_CSV = {".csv": ",", ".tsv": "\t", ".txt": None}
-_SEPARATORS = {
-    ";": ("semicolons", "save it with commas, and with points in decimals"),
-    "\t": ("tabs", "let its name end in .tsv"),
-    ",": ("commas", "let its name end in .csv"),
-}
+_CSV = {".csv": ",", ".tsv": "\t", ".txt": ","}  # as they are written
 _ENOUGH_ROWS = 100  # to see whether rows are as long as the header
 _PARQUET = (".parquet", ".pq")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
 _CODE = r"0[0-9]{2,}"  # 007 is a name; 07 may be a month
-_CODE_IN_FILE = re.compile(rb"(?:^|[,;\t\"\r\n])" + _CODE.encode() + rb"(?:$|[,;\t\"\r\n])")
+_CODE_IN_FILE = re.compile(rb"(?:^|[,;|\s\"])" + _CODE.encode() + rb"(?:$|[,;|\s\"])")
 _PART_OF_FILE = 1 << 24
 _NONE = "None"  # a gap to whoever wrote numbers with Python, a class to a physician
 _GAPS = ("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null",
@@ -37,8 +33,14 @@ _GAPS = ("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan"
 _DAMAGE = (EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
-def read_table_file(path: Path) -> pd.DataFrame:
-    """Read a table by the ending of its name: .csv, .tsv (also compressed) or .parquet.
+def read_table_file(path: Path, notes: list[str] | None = None) -> pd.DataFrame:
+    """Read a table by the ending of its name: .csv, .tsv, .txt (also compressed) or .parquet.
+
+    Parameters
+    ----------
+    path : Path
+    notes : list of str, optional
+        Is told what was assumed: separators and encodings that are not the usual ones, commas in decimals.
 
     Raises
     ------
@@ -58,10 +60,15 @@ def read_table_file(path: Path) -> pd.DataFrame:
     if path.stat().st_size == 0:
         raise Mistake(f"{path} is empty")
     try:
-        table = _read_parquet(path) if kind in _PARQUET else _read_csv(path, _CSV[kind])
-    except UnicodeDecodeError as error:
+        if kind in _PARQUET:
+            table = _read_parquet(path)
+        else:
+            table, assumed = _read_csv(path, kind)
+            if notes is not None:
+                notes += assumed
+    except UnicodeError as error:
         raise Mistake(
-            f"{path} is not in UTF-8; save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
+            f"{path} is neither in UTF-8 nor in Windows-1252; save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
         ) from error
     except (*_DAMAGE, ValueError) as error:
         raise Mistake(f"{path} cannot be read as {kind[1:]}: {' '.join(str(error).split())}") from error
@@ -85,7 +92,7 @@ def write_table_file(table: pd.DataFrame, path: Path | None) -> None:
         if kind in _PARQUET:
             table.to_parquet(new, index=False)
         else:
-            table.to_csv(new, index=False, sep=_CSV[kind] or ",")
+            table.to_csv(new, index=False, sep=_CSV[kind])
 
 
 def is_named_like_a_table(path: Path) -> bool:
@@ -112,24 +119,40 @@ def _ending(path: Path) -> str:
     return endings[-1] if endings else ""
 
 
-def _read_csv(path: Path, separator: str | None) -> pd.DataFrame:
-    engine = "c" if separator else "python"
+def _read_csv(path: Path, ending: str) -> tuple[pd.DataFrame, list[str]]:
+    """A table and what was assumed, in the first encoding that has all characters of the file."""
+    *first, last = encodings_of(path)
+    for encoding in first:
+        try:
+            return _read_csv_in(path, ending, encoding)
+        except UnicodeDecodeError:
+            continue
+    return _read_csv_in(path, ending, last)
+
+
+def _read_csv_in(path: Path, ending: str, encoding: str) -> tuple[pd.DataFrame, list[str]]:
+    notes: list[str] = []
+    how = sniffed(path, ending, encoding, notes)
     # The header by itself: read with the table, a second "age" would be called "age.1".
-    header = pd.read_csv(path, sep=separator, engine=engine, header=None, nrows=1, dtype=str)
-    names = header.iloc[0].dropna()
-    _refuse_separator(path, names)
-    _refuse_repeated(path, names)
-    table = _in_its_columns(path, separator, engine)
-    table = _with_codes(_with_gaps_of_numbers(table), path, separator, engine)
-    first = table.columns[0]
-    if (str(first).startswith("Unnamed: 0") or first == "rownames") and _counts_rows(table[first]):
-        table = table.drop(columns=first)
-    return table
+    header = pd.read_csv(path, sep=how.separator, encoding=encoding, header=None, nrows=1, dtype=str)
+    _refuse_repeated(path, header.iloc[0].dropna())
+    table = _in_its_columns(path, how, notes)
+    table = _with_codes(_with_gaps_of_numbers(table), path, how)
+    if how.may_have_decimal_commas:
+        table = with_decimal_commas(table, lambda: _in_its_columns(path, how, [], dtype=str), path, notes)
+    return table, notes
 
 
-def _parsed(path: Path, separator: str | None, engine: Any, **how: Any) -> pd.DataFrame:
+def _parsed(path: Path, how: CsvFormat, **options: Any) -> pd.DataFrame:
     """A table as pandas reads it, but that "None" is a text as well as others."""
-    return pd.read_csv(path, sep=separator, engine=engine, keep_default_na=False, na_values=_GAPS, **how)
+    return pd.read_csv(
+        path,
+        sep=how.separator,
+        encoding=how.encoding,
+        keep_default_na=False,
+        na_values=_GAPS,
+        **options,
+    )
 
 
 def _with_gaps_of_numbers(table: pd.DataFrame) -> pd.DataFrame:
@@ -143,12 +166,12 @@ def _with_gaps_of_numbers(table: pd.DataFrame) -> pd.DataFrame:
     return table
 
 
-def _with_codes(table: pd.DataFrame, path: Path, separator: str | None, engine: Any) -> pd.DataFrame:
+def _with_codes(table: pd.DataFrame, path: Path, how: CsvFormat) -> pd.DataFrame:
     """Columns with codes such as 007 as texts: as numbers they would lose their zeros, and two of them could be one."""
     numbers = [name for name in table.columns if is_numeric_dtype(table[name])]
     if not numbers or not _may_hold_codes(path):
         return table
-    texts = _in_its_columns(path, separator, engine, dtype=str)
+    texts = _in_its_columns(path, how, [], dtype=str)
     for name in numbers:
         if texts[name].str.fullmatch(_CODE).any():
             table[name] = texts[name]
@@ -168,33 +191,23 @@ def _may_hold_codes(path: Path) -> bool:
     return False
 
 
-def _in_its_columns(path: Path, separator: str | None, engine: Any, **how: Any) -> pd.DataFrame:
+def _in_its_columns(path: Path, how: CsvFormat, notes: list[str], **options: Any) -> pd.DataFrame:
     """A table with values under their names, where rows have more fields than the header.
 
     Pandas makes an index of the first ones. These are names of rows, which R writes without a heading, and left out;
     unless lines end in a separator.
     """
-    table = _parsed(path, separator, engine, **how)
+    table = _parsed(path, how, **options)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", pd.errors.ParserWarning)  # that rows are longer than the header
-        start = _parsed(path, separator, engine, index_col=False, nrows=_ENOUGH_ROWS, **how)
-        as_read = _parsed(path, separator, engine, nrows=_ENOUGH_ROWS, **how)
+        start = _parsed(path, how, index_col=False, nrows=_ENOUGH_ROWS, **options)
+        as_read = _parsed(path, how, nrows=_ENOUGH_ROWS, **options)
         if as_read.reset_index(drop=True).equals(start):
             return table
         if not table.iloc[:, -1].isna().all():
+            notes.append("The first field of each row has no heading: it was taken as its name and left out.")
             return table.reset_index(drop=True)
-        return _parsed(path, separator, engine, index_col=False, **how)
-
-
-def _counts_rows(values: pd.Series) -> bool:
-    """Whether a first column is the index of whoever wrote the file: from 0 in Python, from 1 in R."""
-    return any(values.tolist() == list(range(first, first + len(values))) for first in (0, 1))
-
-
-def _refuse_separator(path: Path, names: pd.Series) -> None:
-    for character, (called, advice) in _SEPARATORS.items():
-        if len(names) == 1 and character in names.iloc[0]:
-            raise Mistake(f"{path} has one column, {names.iloc[0]!r}: it is separated by {called}; {advice}")
+        return _parsed(path, how, index_col=False, **options)
 
 
 def _refuse_repeated(path: Path, names: Any) -> None:

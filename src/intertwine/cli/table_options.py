@@ -14,7 +14,7 @@ from intertwine.cli.mistakes import Mistake, did_you_mean
 
 __all__ = ["TableOptions", "setting_of", "spread", "with_table_options"]
 
-_ROLES = ("target", "time", "event", "entry", "task", "drop", "categorical")
+_ROLES = ("target", "time", "event", "entry", "task", "drop", "keep", "categorical")
 # Settings of families that are called something else than their options.
 _SETTINGS = {"components": "n_components", "sweeps": "max_iter", "scale": "rating_scale"}
 _CHOICES = {
@@ -62,6 +62,13 @@ class TableOptions:
     drop: Annotated[
         list[str] | None,
         typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False),
+    ] = None
+    keep: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that counts the rows, and is to be read all the same; can be repeated, or a,b,c.",
+            show_default=False,
+        ),
     ] = None
     categorical: Annotated[
         list[str] | None,
@@ -186,7 +193,7 @@ class TableOptions:
     def roles(self) -> dict[str, Any]:
         """Roles of the columns, kept with a model so that a report can read the table again."""
         given = {name: getattr(self, name) for name in _ROLES}
-        return given | {name: spread(given[name]) for name in ("drop", "categorical")}
+        return given | {name: spread(given[name]) for name in ("drop", "keep", "categorical")}
 
     @property
     def settings(self) -> dict[str, Any]:

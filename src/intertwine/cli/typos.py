@@ -10,6 +10,7 @@ __all__ = ["holds_written_dates", "refuse_typos"]
 
 _NEARLY_ALL = 0.9
 _MOST_SHOWN = 3
+_LIMIT = r"\s*[<>≤≥]=?\s*[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?\s*"
 _WITH_COMMA = r"[-+]?[\d.]*,[\d.,]*\d"
 _DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}([./-])\d{1,2}\1\d{2,4})(?:[T ][\d:.]+.*)?"
 
@@ -47,6 +48,9 @@ def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
             f"column {name!r} holds numbers with commas in them ({wrong.iloc[0]!r}); write points in decimals, and "
             f"nothing between thousands{advice}"
         )
+    limits = wrong[wrong.astype(str).str.fullmatch(_LIMIT)]
+    if len(limits) and len(known) > len(wrong) and len(wrong) - len(limits) <= (1 - _NEARLY_ALL) * len(known):
+        _refuse_limits(limits, name, otherwise)
     if wrong.empty or len(wrong) > (1 - _NEARLY_ALL) * len(known):
         return
     rows = ", ".join(f"{row + 1} ({text!r})" for row, text in wrong.iloc[:_MOST_SHOWN].items())
@@ -55,6 +59,17 @@ def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
     raise Mistake(
         f"column {name!r} holds text in row{'s' if len(wrong) > 1 else ''} {rows}{more} among numbers; "
         f"correct the file{advice}"
+    )
+
+
+def _refuse_limits(limits: pd.Series, name: str, otherwise: str) -> None:
+    counts = limits.value_counts()
+    shown = ", ".join(f"{text!r} ({n:,})" for text, n in counts.iloc[:_MOST_SHOWN].items())
+    more = f" and {len(counts) - _MOST_SHOWN} more" if len(counts) > _MOST_SHOWN else ""
+    advice = f", or {otherwise}" if otherwise else ""
+    raise Mistake(
+        f"column {name!r} holds limits among numbers, {shown}{more}: write numbers in their place, such as half a "
+        f"limit of detection, or leave those fields empty{advice}"
     )
 
 

@@ -22,8 +22,9 @@ from intertwine.cli.table_options import TableOptions
 from intertwine.compare import FAMILIES, RegressionTask, Shape, mixed_model
 from intertwine.compare.candidates import Candidate, Contested, TableComparison
 from intertwine.compare.comparison import Comparison
+from intertwine.compare.contender import Contender
 from intertwine.compare.pilot import estimate_seconds
-from intertwine.compare.ranking import Contender, Ranking, rank_models
+from intertwine.compare.ranking import Ranking, rank_models
 from intertwine.report import write_comparison_report
 from intertwine.report.ranking_words import advice
 
@@ -113,25 +114,22 @@ def test_without_columns_of_fixed_effects_no_rival_has_them_alone():
 
 def test_the_slowest_is_given_up_where_time_runs_out(line, monkeypatch):
     X, y = line
-    from intertwine.compare import ranking as ranked
+    from intertwine.compare import contender
 
     seconds = {"quick": 0.1, "slow": 100.0}
-    real = ranked.held_out
+    real = contender.held_out
 
     def timed(model, *rest):
         name = "slow" if isinstance(model, Slow) else "quick"
         return real(model, *rest)._replace(seconds=seconds[name])
 
-    monkeypatch.setattr(ranked, "held_out", timed)
+    monkeypatch.setattr(contender, "held_out", timed)
     models = [Contender("slow", Slow(), X), Contender("quick", LinearRegression(), X)]
     splits = RegressionTask().splits(y, 4, 0)
     ranking = rank_models(models, y, RegressionTask(), splits, seconds=60)
     assert ranking.names == ["quick"]
     assert "a fit takes 2 minutes" in ranking.given_up["slow"]
     assert rank_models(models, y, RegressionTask(), splits).names == ["quick", "slow"]
-    # what is gone is gone: the quick one goes on
-    monkeypatch.setattr(ranked.time, "monotonic", iter(np.arange(100) * 50.0).__next__)
-    assert rank_models(models, y, RegressionTask(), splits, seconds=60).names == ["quick"]
 
 
 def test_parts_of_a_table_tell_what_all_of_it_costs(monkeypatch):
@@ -271,6 +269,19 @@ def test_rows_without_a_group_are_left_out_for_all(monkeypatch):
     rows, found = seen
     assert len(rows) == len(table) - 2
     assert {len(one.problem.X) for one in found} == {len(rows)}
+
+
+@pytest.mark.parametrize("models", [["interactions"], ["interactions", "mixed-model"]])
+def test_settings_of_other_families_are_refused_by_one_and_by_several(models):
+    with pytest.raises(Mistake, match=f"--sweeps is for --model fm, not for {' and '.join(models)}"):
+        compare_families(
+            patients(),
+            TableOptions(target="y", sweeps=100),
+            quiet(),
+            models=models,
+            data="p.csv",
+            plan=Plan(),
+        )
 
 
 @pytest.mark.parametrize("propose", [False, True])

@@ -8,7 +8,7 @@ import pytest
 from small_tables import only, patients, pupils, ratings
 from typer.testing import CliRunner
 
-from intertwine.cli import compare as compare_command
+from intertwine.cli import across
 from intertwine.cli.applicable import entrants
 from intertwine.cli.commands import application
 from intertwine.cli.preparations import pose_table
@@ -173,11 +173,11 @@ def test_another_question_is_named_with_a_command_that_poses_it(tmp_path, monkey
     class Enough(Exception):
         pass
 
-    def stop(problem, *_, **__):
-        posed.append(problem.family.name)
+    def stop(question, rows, found, *_):
+        posed.append(found[0].problem.family.name)
         raise Enough
 
-    monkeypatch.setattr(compare_command, "compare_problem", stop)
+    monkeypatch.setattr(across, "run_contest", stop)
     commands = [one for one in told if one.command]
     assert {one.family for one in commands if one.applies == "another question"} == {
         "random-effects-pca",

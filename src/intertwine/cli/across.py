@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
 import pandas as pd
@@ -14,20 +14,23 @@ import intertwine
 from intertwine.cli.applicable import Entrant, as_command, asks_for_visits, entrants, outcome_columns
 from intertwine.cli.contest import run_contest
 from intertwine.cli.held_out_rows import common_rows
-from intertwine.cli.mistakes import Mistake, did_you_mean
+from intertwine.cli.mistakes import Mistake
 from intertwine.cli.plan import Plan, minutes_of, plan_words
 from intertwine.cli.problem import is_number, require_column, task_for
 from intertwine.cli.proposals import proposed_roles
 from intertwine.cli.show import Screen
 from intertwine.cli.show_comparison import show_candidates
 from intertwine.cli.suspects import named_of, without_counters
-from intertwine.cli.table_options import TableOptions, spread
+from intertwine.cli.table_options import TableOptions, lists, require_models, spread
 from intertwine.compare import FAMILIES, InteractionsFamily
 from intertwine.compare.candidates import OTHER, Candidate, TableComparison
-from intertwine.compare.ranking import told_seconds
+from intertwine.compare.contender import told_seconds
 from intertwine.report.words import listed
 
 __all__ = ["compare_families", "compare_table"]
+
+# Options of single families that say what columns are: others read labels from them, and folds whole units.
+_OF_THE_TABLE = ("groups", "coords", "subject", "user", "item")
 
 
 def compare_table(
@@ -88,9 +91,9 @@ def compare_table(
     >>> found.frame.loc[0, ["held_out", "model"]].tolist()
     ['rows', 'mixed model']
     """
-    lists = {one.name for one in fields(TableOptions) if "list" in str(one.type)}
     given: dict[str, Any] = {
-        name: [value] if name in lists and isinstance(value, str) else value for name, value in roles.items()
+        name: [value] if name in lists() and isinstance(value, str) else value
+        for name, value in roles.items()
     }
     plan = Plan(cv, quick, random_state, n_jobs, minutes_of(minutes, quick))
     silent = Screen(Console(quiet=True), Console(quiet=True))
@@ -125,9 +128,8 @@ def compare_families(
     """
     started = time.monotonic()
     table = table.rename(columns=str).reset_index(drop=True)
-    for name in models:
-        if name not in FAMILIES:
-            raise Mistake(f"no model {name!r}; {did_you_mean(name, FAMILIES)}")
+    require_models(models)
+    given.require_taken(models or list(FAMILIES), _OF_THE_TABLE)
     _require_named(table, given)
     assumed = list(notes)
     table = without_counters(table, named_of(given.roles, given.settings), assumed)

@@ -196,19 +196,15 @@ def compare(
 ) -> None:
     """Say which families of models suit a table, and score them beside what one would use instead, on the same folds.
 
-    With one --model, that one alone beside its own baselines.
+    With --model, those that are named, each beside its own baselines.
     """
-    from intertwine.cli.compare import compare_several, compare_single
+    from intertwine.cli.compare import compare_file
 
     screen = Screen()
     require_folder(output)
     require_folder(report)
-    models = spread(model)
     plan = Plan(cv, quick, seed, jobs, minutes_of(minutes, quick))
-    if len(models) == 1 and report is None:
-        compare_single(data, given, models[0], screen, plan, output)
-    else:
-        compare_several(data, given, models, screen, plan, output, report, propose=not as_given)
+    compare_file(data, given, spread(model), screen, plan, output, report, propose=not as_given)
 
 
 @application.command()

@@ -1,15 +1,12 @@
-"""The command that compares: one family with its baselines, or all that apply to a table."""
+"""The command that compares: the families that apply to a table, or those that are named."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
 
-import pandas as pd
-
 from intertwine.cli.across import compare_families
 from intertwine.cli.applicable import Entrant
-from intertwine.cli.given import pose_file
 from intertwine.cli.plan import Plan
 from intertwine.cli.reading import read_table_file, write_table_file
 from intertwine.cli.show import Screen
@@ -17,45 +14,21 @@ from intertwine.cli.table_options import TableOptions
 from intertwine.cli.work import (
     FOLDS,
     QUICK_FOLDS,
-    compare_by_unit,
-    compare_problem,
-    describe,
     fit_problem,
     study_of,
 )
 from intertwine.compare.candidates import Contested
-from intertwine.compare.ranking import in_words, told_seconds
+from intertwine.compare.contender import in_words, told_seconds
+from intertwine.compare.time_limit import OutOfTime, at_most
 from intertwine.report import Study, write_comparison_report
 
-__all__ = ["compare_several", "compare_single"]
+__all__ = ["compare_file"]
 
-_STUDY_SHARE = 0.25  # of the time that is allowed, which a fit for the report may take
-
-
-def compare_single(
-    data: Path, given: TableOptions, model: str, screen: Screen, plan: Plan, output: Path | None
-) -> None:
-    """Score one family beside its baselines on rows, and on whole units where it knows of some."""
-    problem = pose_file(data, given.roles, given.family(model))
-    describe(problem, screen)
-    comparison = compare_problem(
-        problem, screen, cv=plan.cv, quick=plan.quick, seed=plan.seed, jobs=plan.jobs
-    )
-    screen.scores(comparison)
-    frames = [pd.DataFrame(comparison.fold_frame)]
-    by_unit = compare_by_unit(problem, screen, cv=plan.cv, quick=plan.quick, seed=plan.seed, jobs=plan.jobs)
-    if by_unit is not None:
-        screen.scores(by_unit, f"new {problem.family.units}")
-        frames = [
-            frames[0].assign(held_out="rows"),
-            pd.DataFrame(by_unit.fold_frame).assign(held_out=problem.family.units),
-        ]
-    if output is not None:
-        write_table_file(pd.concat(frames, ignore_index=True), output)
-        screen.say(f"scores: {output}")
+_STUDY_SHARE = 0.25  # of the time that is allowed, which a fit for the report may take by what folds took
+_PATIENCE = 2.0  # times that share, before it is ended
 
 
-def compare_several(
+def compare_file(
     data: Path,
     given: TableOptions,
     models: Sequence[str],
@@ -105,18 +78,24 @@ def _studies(
     entrant = next(one for one in entrants if one.candidate.title == name)
     title = f"{entrant.problem.family.asks} {data.name}"
     try:
-        fitted = fit_problem(
-            entrant.problem,
-            screen,
-            roles=entrant.options.roles,
-            cv=QUICK_FOLDS if plan.quick else FOLDS,
-            quick=plan.quick,
-            seed=plan.seed,
-        )
+        with at_most(_PATIENCE * _STUDY_SHARE * plan.minutes * 60):
+            fitted = fit_problem(
+                entrant.problem,
+                screen,
+                roles=entrant.options.roles,
+                cv=QUICK_FOLDS if plan.quick else FOLDS,
+                quick=plan.quick,
+                seed=plan.seed,
+            )
         fitted.comparison = ranking.about(name)
         if contested.on_units is not None and name in contested.on_units.names:
             fitted.by_unit = contested.on_units.about(name)
         return [study_of(fitted, entrant.problem, title=title, n_bootstrap=10 if plan.quick else 30)]
+    except OutOfTime:
+        screen.note(
+            f"the report has no section on {name}, whose fit was not finished in time; fit --report has"
+        )
+        return []
     except Exception as error:  # the comparison is not to be lost by it
         screen.note(f"the report has no section on {name}: {in_words(error)}")
         return []

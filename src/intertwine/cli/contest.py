@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyRegressor
 
 from intertwine.cli.applicable import Entrant
-from intertwine.cli.held_out_rows import cautions_of, unit_splits
+from intertwine.cli.held_out_rows import cautions_of, row_splits, unit_splits
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.plan import Plan
 from intertwine.cli.show import Screen
@@ -21,8 +21,9 @@ from intertwine.cli.show_comparison import show_contested
 from intertwine.cli.table_options import TableOptions
 from intertwine.compare.base import OURS, Split
 from intertwine.compare.candidates import Contested
+from intertwine.compare.contender import Contender, in_words, told_seconds
 from intertwine.compare.pilot import estimate_seconds
-from intertwine.compare.ranking import Contender, Ranking, in_words, rank_models, told_seconds
+from intertwine.compare.ranking import Ranking, rank_models
 from intertwine.report.words import count, listed
 
 __all__ = ["run_contest"]
@@ -49,7 +50,7 @@ def run_contest(
     first = found[0].problem
     y, task = first.y, first.task
     contenders, left_out, failed = _contenders(found, plan)
-    splits = task.splits(y, plan.cv, plan.seed)
+    splits, repeated = row_splits(question, rows, roles, found, plan)
     new_units, units, why_not = unit_splits(question, rows, roles, found, plan)
     fits = len(splits) + len(new_units)
     allowed = plan.minutes * 60 / n_questions
@@ -64,8 +65,7 @@ def run_contest(
     notes += list(dict.fromkeys(n for entrant in found for n in entrant.problem.notes))
     if left_out:
         notes.append(f"The table is too large for {listed(left_out)}.")
-    if why_not:
-        notes.append(why_not)
+    notes += [note for note in (repeated, why_not) if note]
     for note in notes:
         screen.note(note)
 
@@ -164,14 +164,22 @@ def _affordable(
         cost = seconds[name] * fits / jobs
         spent += cost
         if spent > allowed:
-            wanted = int(np.ceil(plan.minutes * spent / allowed / 10) * 10)
-            skipped[name] = (
-                f"about {told_seconds(seconds[name])} for each of {fits} fits, on {n_train:,} rows: more than the "
-                f"{plan.minutes:g} minutes that all may take; --minutes {wanted} would include it"
-            )
+            skipped[name] = _too_slow(seconds[name], fits, n_train, plan, spent / allowed)
     if len(skipped) == len(contenders):
-        raise Mistake(f"no model can be compared in {plan.minutes:g} minutes: {next(iter(skipped.values()))}")
+        raise Mistake(f"no model can be compared in {plan.told_minutes}: {next(iter(skipped.values()))}")
     return [one for one in contenders if one.name not in skipped], skipped
+
+
+def _too_slow(seconds: float, fits: int, n_train: int, plan: Plan, times: float) -> str:
+    """Why a model is left out, where all together would take `times` the time that they may."""
+    all_may = f"{plan.told_minutes} that all may take"
+    if np.isinf(seconds):
+        return f"a fit on a few hundred rows had not ended in its part of the {all_may}"
+    wanted = int(np.ceil(plan.minutes * times / 10) * 10)
+    return (
+        f"about {told_seconds(seconds)} for each of {fits} fits, on {n_train:,} rows: more than the {all_may}; "
+        f"--minutes {wanted} would include it"
+    )
 
 
 def _asks(question: str, entrant: Entrant, roles: TableOptions) -> str:

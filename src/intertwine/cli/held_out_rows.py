@@ -13,16 +13,18 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from intertwine.cli.applicable import Entrant, groups_of, outcome_columns
 from intertwine.cli.mixed_table import named_in
 from intertwine.cli.plan import Plan
+from intertwine.cli.problem import is_number
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.compare import AbstractUnitsFamily
 from intertwine.compare.base import Split
 from intertwine.report.words import count, listed
 
-__all__ = ["cautions_of", "common_rows", "unit_splits"]
+__all__ = ["cautions_of", "common_rows", "row_splits", "unit_splits"]
 
 _QUICK_ROWS = 20_000
 _FEW_ROWS = 100
 _MOSTLY = 0.95
+_MANY_VALUES = 50
 
 
 def common_rows(
@@ -61,6 +63,48 @@ def _drawn(table: pd.DataFrame, unit: str | None, seed: int) -> pd.DataFrame:
     enough = np.cumsum(np.bincount(codes)[order]) <= _QUICK_ROWS
     drawn = order[: max(int(enough.sum()), 2)]
     return table[np.isin(codes, drawn)].reset_index(drop=True)
+
+
+def row_splits(
+    question: str, rows: pd.DataFrame, roles: TableOptions, found: Sequence[Entrant], plan: Plan
+) -> tuple[list[Split], str]:
+    """Folds of rows, with rows that repeat another one in the same fold as that, and what is to be said of such rows.
+
+    Where a table has labels of few levels alone, rows are alike by chance, and each is one of its own.
+    """
+    y, task = found[0].problem.y, found[0].problem.task
+    read = rows.drop(columns=[name for name in spread(roles.drop) if name in rows.columns])
+    again = read.duplicated().to_numpy()
+    n = int(again.sum())
+    splits = task.splits(y, plan.cv, plan.seed)
+    if n == 0 or question == "visits":
+        return splits, ""
+    told = f"{count(n, 'row')} {'repeats another one' if n == 1 else 'repeat other ones'} in every column"
+    if not any(_is_fine(read[name]) for name in read.columns):
+        return splits, f"{told}, as may be where columns have few values: each was taken as one of its own."
+    try:
+        distinct = task.splits(y[~again], plan.cv, plan.seed)
+    except ValueError as error:
+        return splits, f"{told}, and may stand in another fold than what they repeat: without them, {error}."
+    codes, _ = pd.factorize(pd.util.hash_pandas_object(read, index=False))
+    together = [np.isin(codes, codes[~again][test]) for _, test in distinct]
+    folds = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in together]
+    return (
+        folds,
+        f"{told}: they were held out together, or models would have been fitted on rows of the test.",
+    )
+
+
+def _is_fine(values: pd.Series) -> bool:
+    """Whether a column has so many values that rows are hardly ever alike in it by chance."""
+    return _is_broken(values) or int(values.nunique()) > _MANY_VALUES
+
+
+def _is_broken(values: pd.Series) -> bool:
+    if not is_number(values):
+        return False
+    known = values.dropna().to_numpy(float)
+    return not np.array_equal(known, np.round(known))
 
 
 def unit_splits(

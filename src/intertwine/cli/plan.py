@@ -28,6 +28,17 @@ class Plan:
     jobs: int | None = None
     minutes: float = MINUTES
 
+    @property
+    def told_minutes(self) -> str:
+        """The minutes in words.
+
+        Examples
+        --------
+        >>> Plan(minutes=1.0).told_minutes, Plan(minutes=0.5).told_minutes
+        ('1 minute', '0.5 minutes')
+        """
+        return f"{self.minutes:g} minute{'' if self.minutes == 1 else 's'}"
+
 
 def minutes_of(given: float | None, quick: bool) -> float:
     """What a comparison may take, where nobody said."""

@@ -277,11 +277,12 @@ class Screen:
                 style="bold" if mine else None,
             )
         self.output.print(table)
-        if comparison.errors:
-            self._errors(comparison)
+        self.errors(comparison)
 
-    def _errors(self, comparison: Comparison) -> None:
-        """Print how far predictions are off, the best model first."""
+    def errors(self, comparison: Comparison) -> None:
+        """Print how far predictions are off, the best model first, where the target has a unit."""
+        if not comparison.errors:
+            return
         table = table_of("How far off, in the unit of the target, ± standard error")
         table.add_column("model", no_wrap=True)
         for name in comparison.errors:

@@ -65,3 +65,4 @@ def _show_ranking(asks: str, held_out: str, ranking: Ranking, screen: Screen) ->
             style="bold" if name in ranking.families else None,
         )
     screen.output.print(table)
+    screen.errors(comparison)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import functools
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, fields
-from typing import Annotated, Any, get_type_hints
+from typing import Annotated, Any, get_args, get_origin, get_type_hints
 
 import typer
 
 from intertwine.cli.mistakes import Mistake, did_you_mean
 
-__all__ = ["TableOptions", "setting_of", "spread", "with_table_options"]
+__all__ = ["TableOptions", "lists", "require_models", "setting_of", "spread", "with_table_options"]
 
 _ROLES = ("target", "time", "event", "entry", "task", "drop", "keep", "categorical")
 # Settings of families that are called something else than their options.
@@ -225,16 +225,32 @@ class TableOptions:
             For names that are none, and settings of another family.
         """
         from intertwine.compare import FAMILIES
+
+        require_models([model])
+        self.require_taken([model])
+        return FAMILIES[model](**self.settings)
+
+    def require_taken(self, models: Sequence[str], described: Sequence[str] = ()) -> None:
+        """Refuse settings that none of some families has.
+
+        Parameters
+        ----------
+        models : sequence of str
+        described : sequence of str, optional
+            Options that tell of the table, whatever is fitted to it.
+
+        Raises
+        ------
+        Mistake
+            With the families that have the setting.
+        """
+        from intertwine.compare import FAMILIES
         from intertwine.report.words import listed
 
-        if model not in FAMILIES:
-            raise Mistake(f"no model {model!r}; {did_you_mean(model, FAMILIES)}")
-        settings = self.settings
-        for name in settings:
+        for name in self.settings:
             able = [family.name for family in FAMILIES.values() if name in family().settings()]
-            if model not in able:
-                raise Mistake(f"{flag_of(name)} is for --model {listed(able)}, not for {model}")
-        return FAMILIES[model](**settings)
+            if name not in described and not set(models) & set(able):
+                raise Mistake(f"{flag_of(name)} is for --model {listed(able)}, not for {listed(models)}")
 
 
 def with_table_options(command: Callable[..., None]) -> Callable[..., None]:
@@ -262,6 +278,32 @@ def with_table_options(command: Callable[..., None]) -> Callable[..., None]:
     gathered.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
     gathered.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
     return gathered
+
+
+def require_models(names: Iterable[str]) -> None:
+    """Refuse names of families that are none.
+
+    Raises
+    ------
+    Mistake
+    """
+    from intertwine.compare import FAMILIES
+
+    for name in names:
+        if name not in FAMILIES:
+            raise Mistake(f"no model {name!r}; {did_you_mean(name, FAMILIES)}")
+
+
+def lists() -> set[str]:
+    """Options that take several values.
+
+    Examples
+    --------
+    >>> "drop" in lists(), "target" in lists()
+    (True, False)
+    """
+    hints = get_type_hints(TableOptions)
+    return {name for name, hint in hints.items() if any(get_origin(one) is list for one in get_args(hint))}
 
 
 def setting_of(option: str) -> str:

@@ -11,12 +11,13 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from intertwine.compare.base import AbstractTask
-from intertwine.compare.ranking import Contender, attempt
+from intertwine.compare.contender import Contender, Unfinished, attempt
 
 __all__ = ["estimate_seconds", "extrapolated"]
 
 _FIRST, _STEP = 300, 4  # rows of the smallest part, and how the next one grows
 _TEST_SHARE = 0.25
+_MOST_PATIENCE = 5  # times what is foreseen for a fit, before it is ended
 _EXPONENTS = (0.3, 2.2)  # between which the cost grows with the rows
 _ASSUMED = 1.0  # exponent where one part was all there was time for
 
@@ -36,7 +37,8 @@ def estimate_seconds(
 
     Each is fitted on 300 rows, twice, because the first fit of a process compiles; then on four times as many, and so
     on up to half of them, as long as a fit will take less than `patience` seconds if its cost grows in proportion. A
-    model that fails on a part has no estimate: the comparison itself will tell.
+    model that fails on a part has no estimate: the comparison itself will tell. One whose fit on the smallest part was
+    ended, because it took five times `patience`, has an infinite one.
 
     Parameters
     ----------
@@ -56,7 +58,7 @@ def estimate_seconds(
     found: dict[str, float] = {}
     for name, sizes, seconds in Parallel(n_jobs, return_as="generator")(jobs):
         if sizes:
-            found[name] = extrapolated(sizes, seconds, n_train)
+            found[name] = extrapolated(sizes, seconds, n_train) if seconds else np.inf
         if on_step is not None:
             on_step(name)
     return found
@@ -92,8 +94,11 @@ def _measured(
     while size <= n_train / 2 and (not seconds or seconds[-1] * _STEP < patience):
         rows = order[: int(size * (1 + _TEST_SHARE))]
         started = time.perf_counter()
-        _, outcome = attempt(contender, y, rows[:size], rows[size:], task, None)
-        if isinstance(outcome, str):
+        limit = (_MOST_PATIENCE * patience, np.inf)
+        _, outcome = attempt(contender, y, rows[:size], rows[size:], task, None, limit)
+        if isinstance(outcome, Unfinished) and not seconds:
+            return contender.name, [size], []
+        if isinstance(outcome, str | Unfinished):
             break
         taken = time.perf_counter() - started
         if not is_warm and taken < patience:

@@ -13,9 +13,11 @@ from joblib import Parallel, delayed
 from numpy.typing import NDArray
 
 from intertwine.compare.base import AbstractTask, Split
-from intertwine.compare.comparison import Comparison, Outcome, held_out
+from intertwine.compare.comparison import Comparison, Outcome
+from intertwine.compare.contender import Contender, Unfinished, attempt, told_seconds
+from intertwine.compare.time_limit import processes_until
 
-__all__ = ["Contender", "Ranking", "attempt", "in_words", "rank_models", "told_seconds"]
+__all__ = ["Ranking", "rank_models"]
 
 #: How a model stands to the best one.
 BEST, AS_GOOD, PERHAPS, WORSE, UNSTEADY = "best", "as good", "perhaps worse", "worse", "unsteady"
@@ -29,33 +31,7 @@ _QUICK, _AS_QUICK = (
     3.0,
 )  # seconds of a fit that matter to nobody, and times the quickest that are as quick
 _NEW_LEVELS = "unknown categories"  # in what scikit-learn says of levels that only a held-out fold has
-_PATIENCE = 1.5  # of the time that was allowed, before the slowest model is given up
-_FLOOR = 0.25  # of that time is there for quick models, however long the slow ones have taken
-
-
-@dataclass(frozen=True)
-class Contender:
-    """A model with the table as its family reads it.
-
-    Parameters
-    ----------
-    name : str
-        What tables call it.
-    model : estimator
-        Chooses its own hyperparameters in ``fit``.
-    X : frame
-        The rows are the same for all contenders.
-    preprocessor : transformer, optional
-        Fitted inside each training part.
-    family : str, default ""
-        What ``--model`` calls the family whose model it is; of baselines nothing.
-    """
-
-    name: str
-    model: Any
-    X: Any
-    preprocessor: Any = None
-    family: str = ""
+_FLOOR = 0.25  # of the time that was allowed is there for quick models, however long the slow ones have taken
 
 
 @dataclass(frozen=True)
@@ -148,7 +124,8 @@ def rank_models(
     n_jobs : int, optional
         Processes, as in joblib; scores do not depend on it.
     seconds : float, default=inf
-        What all of it may take. Where it will clearly take longer, the slowest model is given up, and then the next.
+        What all of it may take. Where it will take longer, the slowest model is given up, and then the next. A fit
+        that takes too large a part of it is ended, and so is whatever still runs a quarter of it later.
     on_step : callable, optional
         Called with the model's name and the fold (from 1) after each fit.
 
@@ -169,47 +146,30 @@ def rank_models(
     [('line', 'best'), ('mean', 'worse')]
     """
     race = _Race(contenders, len(splits), seconds, _processes(n_jobs))
-    outcomes = Parallel(n_jobs, return_as="generator")(
-        delayed(attempt)(contenders[row], y, *splits[fold], task, (row, fold)) for row, fold in race.places()
-    )
     kept: dict[str, dict[str, NDArray[Any]]] = {}
-    for (row, fold), outcome in outcomes:
-        contender = contenders[row]
-        race.take(row, fold, outcome)
-        if isinstance(outcome, Outcome) and contender.family:
-            for key, values in outcome.prediction.items():
-                arrays = kept.setdefault(contender.name, {})
-                array = arrays.setdefault(key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype))
-                array[splits[fold][1]] = values
-        if on_step is not None:
-            on_step(contender.name, fold + 1)
+    with processes_until((1 + _FLOOR) * seconds) as killed:
+        outcomes = Parallel(n_jobs, return_as="generator")(
+            delayed(attempt)(contenders[row], y, *splits[fold], task, (row, fold), race.limit_in(fold))
+            for row, fold in race.places()
+        )
+        try:
+            for (row, fold), outcome in outcomes:
+                contender = contenders[row]
+                race.take(row, fold, outcome)
+                if isinstance(outcome, Outcome) and contender.family:
+                    for key, values in outcome.prediction.items():
+                        arrays = kept.setdefault(contender.name, {})
+                        array = arrays.setdefault(
+                            key, np.empty((len(y), *values.shape[1:]), dtype=values.dtype)
+                        )
+                        array[splits[fold][1]] = values
+                if on_step is not None:
+                    on_step(contender.name, fold + 1)
+        except Exception:
+            if not killed.is_set():
+                raise
     share = float(np.mean([len(test) / len(train) for train, test in splits]))
     return race.ranking(task, share, kept)
-
-
-def attempt(
-    contender: Contender, y: NDArray[Any], train: Any, test: Any, task: AbstractTask, place: Any
-) -> tuple[Any, Outcome | str]:
-    """Fit one model and score it; an error comes back in words."""
-    try:
-        found = held_out(contender.model, contender.preprocessor, contender.X, y, train, test, task)
-    except Exception as error:  # a model of any kind fails in any manner: it is named, and the others go on
-        return place, in_words(error)
-    return place, found if np.isfinite(found.score) else "its predictions have no score"
-
-
-def in_words(error: Exception) -> str:
-    """An error in one line.
-
-    Examples
-    --------
-    >>> in_words(ValueError("a b")), in_words(ZeroDivisionError())
-    ('ValueError: a b', 'ZeroDivisionError')
-    """
-    text = " ".join(str(error).split())
-    if isinstance(error, ImportError) and text:  # which extra is missing is no fault of the model
-        return text
-    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 class _Race:
@@ -227,19 +187,37 @@ class _Race:
         self.failed: dict[str, str] = {}
         self.given_up: dict[str, str] = {}
         self.said: dict[str, Counter[str]] = {}
-        self.started = time.monotonic()
+        self.started = time.time()
 
     def places(self) -> Iterator[tuple[int, int]]:
         """What is to be fitted; folds outside, models inside: a slow spell of the machine hits all models alike."""
         rows, folds = self.scores.shape
         for fold in range(folds):
             for row in range(rows):
-                if not self._is_out(row):
+                if not self._is_out(row) and self._left > 0:
                     yield row, fold
 
-    def take(self, row: int, fold: int, outcome: Outcome | str) -> None:
+    def limit_in(self, fold: int) -> tuple[float, float]:
+        """What the next fit may take, and when all have to end.
+
+        In the first fold nobody knows which model is slow: what is left is for all that have not been seen.
+        """
+        unseen = sum(
+            np.isnan(self.scores[row]).all() and not self._is_out(row) for row in range(len(self.contenders))
+        )
+        share = self.processes / max(unseen, self.processes) if fold == 0 else 1.0
+        return share * self._left, time.time() + self._left
+
+    def take(self, row: int, fold: int, outcome: Outcome | Unfinished | str) -> None:
         """Note how a fit went."""
         name = self.contenders[row].name
+        if isinstance(outcome, Unfinished):
+            if outcome.seconds > 0:
+                self.given_up[name] = (
+                    f"not finished in time: a fit was ended after {told_seconds(outcome.seconds)}, of the "
+                    f"{told_seconds(self.limit)} that were allowed for all models"
+                )
+            return
         if isinstance(outcome, str):
             self.failed.setdefault(name, outcome)
             return
@@ -256,6 +234,13 @@ class _Race:
     ) -> Ranking:
         """What came out."""
         n_splits = self.scores.shape[1]
+        for row, one in enumerate(self.contenders):
+            done = int(np.isfinite(self.scores[row]).sum())
+            if done < n_splits and not self._is_out(row):
+                self.given_up[one.name] = (
+                    f"not finished in time: {done} of {n_splits} folds were done when the {told_seconds(self.limit)} "
+                    "that were allowed were over"
+                )
         through = [row for row in range(len(self.contenders)) if np.isfinite(self.scores[row]).all()]
         names = [contender.name for contender in self.contenders]
         comparison = None
@@ -282,13 +267,18 @@ class _Race:
             kept,
         )
 
+    @property
+    def _left(self) -> float:
+        """Seconds until all fits have to end."""
+        return (1 + _FLOOR) * self.limit - (time.time() - self.started)
+
     def _is_out(self, row: int) -> bool:
         name = self.contenders[row].name
         return name in self.failed or name in self.given_up
 
     def _give_up(self) -> None:
         """Leave out the slowest models until what is left fits into the time."""
-        gone = time.monotonic() - self.started
+        gone = time.time() - self.started
         while self.limit < np.inf:
             left = {
                 row: float(np.nanmean(self.seconds[row]) * np.isnan(self.seconds[row]).sum())
@@ -297,7 +287,7 @@ class _Race:
                 and not np.isnan(self.seconds[row]).all()
                 and np.isnan(self.seconds[row]).any()
             }
-            still = max(_PATIENCE * self.limit - gone, _FLOOR * self.limit)
+            still = max(self.limit - gone, min(_FLOOR * self.limit, self._left))
             if not left or sum(left.values()) / self.processes <= still:
                 return
             slowest = max(left, key=left.__getitem__)
@@ -306,21 +296,6 @@ class _Race:
                 f"a fit takes {told_seconds(each)}: all folds together would take longer than the "
                 f"{told_seconds(self.limit)} that were allowed"
             )
-
-
-def told_seconds(seconds: float) -> str:
-    """Write how long something takes.
-
-    Examples
-    --------
-    >>> told_seconds(0.3), told_seconds(42), told_seconds(600), told_seconds(9000)
-    ('0.3 seconds', '42 seconds', '10 minutes', '2.5 hours')
-    """
-    if seconds < 1:
-        return f"{seconds:.1f} seconds"
-    if seconds < 90:
-        return f"{seconds:.0f} seconds"
-    return f"{seconds / 60:.0f} minutes" if seconds < 5400 else f"{seconds / 3600:,.1f} hours"
 
 
 def _ordered(comparison: Comparison, order: Sequence[int], out_of_fold: Any = None) -> Comparison:

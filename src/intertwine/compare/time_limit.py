@@ -1,0 +1,111 @@
+"""Work that is ended where it takes too long: in the middle of a fit, and of fits in other processes."""
+
+from __future__ import annotations
+
+import ctypes
+import math
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import final
+
+from joblib.externals.loky import get_reusable_executor
+from joblib.parallel import LokyBackend, get_active_backend
+
+__all__ = ["OutOfTime", "at_most", "processes_until"]
+
+_AGAIN = 1.0  # seconds after which work that took no notice is told once more
+_GRACE = 5.0  # seconds for fits in other processes to end by themselves
+
+
+@final
+class OutOfTime(BaseException):
+    """The time is over; no Exception, so that nothing on the way takes it for a failure of its own."""
+
+
+@contextmanager
+def at_most(seconds: float) -> Iterator[None]:
+    """End what runs inside, in this thread, by :class:`OutOfTime` once it has taken so long.
+
+    The exception is raised at the next instruction of Python, as that of Ctrl-C is, on every system and in every
+    thread: a single call of compiled code goes on to its end.
+
+    Parameters
+    ----------
+    seconds : float
+        Infinite: no limit.
+
+    Raises
+    ------
+    OutOfTime
+
+    Examples
+    --------
+    >>> import time
+    >>> try:
+    ...     with at_most(0.02):
+    ...         for _ in range(1000):
+    ...             time.sleep(0.01)
+    ... except OutOfTime:
+    ...     print("ended")
+    ended
+    """
+    if math.isinf(seconds):
+        yield
+        return
+    thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
+
+    def end() -> None:
+        wait = max(seconds, 0.0)
+        while not done.wait(wait):
+            wait = _AGAIN  # what is raised in a destructor is lost
+            with lock:
+                if not done.is_set():
+                    _raise_in(thread, OutOfTime)
+
+    clock = threading.Thread(target=end, name="time limit", daemon=True)
+    clock.start()
+    try:
+        yield
+    finally:
+        with lock:
+            done.set()
+            _raise_in(thread, None)  # takes back what has not arrived yet
+
+
+def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind and ctypes.py_object(kind))
+
+
+@contextmanager
+def processes_until(seconds: float) -> Iterator[threading.Event]:
+    """Kill joblib's processes where they still work a while after the time is over: compiled code cannot be told.
+
+    What waits for them gets an error; where they run beside this one at all.
+
+    Parameters
+    ----------
+    seconds : float
+        Infinite: no limit.
+
+    Yields
+    ------
+    event
+        Set where they were killed.
+    """
+    killed = threading.Event()
+    if math.isinf(seconds) or not isinstance(get_active_backend()[0], LokyBackend):
+        yield killed
+        return
+
+    def kill() -> None:
+        killed.set()
+        get_reusable_executor(reuse=True).shutdown(wait=False, kill_workers=True)
+
+    clock = threading.Timer(max(seconds, 0.0) + _GRACE, kill)
+    clock.daemon = True
+    clock.start()
+    try:
+        yield killed
+    finally:
+        clock.cancel()

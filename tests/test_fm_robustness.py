@@ -159,10 +159,10 @@ def test_draws_of_huge_features_keep_their_digits():
     )
 
 
-def test_streams_of_an_automatic_solver_say_what_to_choose():
+def test_later_rows_of_an_automatic_solver_say_what_to_choose():
     with pytest.raises(AttributeError) as told:
-        FMRegressor().fit_stream([table()])
-    assert "need solver='adagrad', not 'auto': 'auto' cannot choose" in str(told.value.__cause__)
+        FMRegressor().partial_fit(*table())
+    assert "partial_fit needs solver='adagrad', not 'auto'" in str(told.value.__cause__)
 
 
 def test_one_feature_makes_lines():

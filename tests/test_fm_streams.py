@@ -244,6 +244,16 @@ def test_later_rows_need_a_fit_to_go_on_with(make):
 
 def test_other_solvers_have_no_streams():
     for name in ("fit_stream", "partial_fit"):
-        assert not hasattr(FMRegressor(), name)
         with pytest.raises(AttributeError, match=name):
             getattr(FMClassifier(solver="als"), name)
+    assert not hasattr(FMRegressor(), "partial_fit")
+
+
+@pytest.mark.parametrize("make", [FMRegressor, FMClassifier])
+def test_an_automatic_solver_reads_streams(make):
+    X, f = table()
+    y = f if make is FMRegressor else classes_of(f)
+    chosen = make(**SETTINGS).fit_stream(cut(X, y, 50))
+    found = make(**SETTINGS | {"solver": "auto"}).fit_stream(cut(X, y, 50))
+    assert found.solver_ == "adagrad"
+    np.testing.assert_array_equal(found.predict(X), chosen.predict(X))

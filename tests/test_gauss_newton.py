@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+from packed_blocks import full_blocks
 from scipy import optimize, sparse
 
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
@@ -107,7 +108,7 @@ def test_gauss_newton_matrix_is_definite_and_has_the_blocks(name):
     assert np.linalg.eigvalsh(G)[0] > 0.0
     place = 0
     for run in here.blocks():
-        for block in run:
+        for block in full_blocks(run):
             end = place + len(block)
             np.testing.assert_allclose(block, G[place:end, place:end], rtol=1e-9, atol=1e-10)
             place = end

@@ -108,10 +108,12 @@ class ElasticNet(AbstractPenalty):
         return cls(l1, np.asarray(l2) + tie, tie * np.asarray(target))
 
     def value(self, params: NDArray) -> float:
+        smooth = (0.5 * self.l2 * params - self.shift) * params
+        if not self.l1.any():
+            return float(np.sum(smooth))
         # 0 · ∞ would be NaN for a coefficient that is fixed at zero, where the penalty is zero
         size = np.abs(params)
-        absolute = np.where(size > 0.0, self.l1, 0.0) * size
-        return float(np.sum(absolute + (0.5 * self.l2 * params - self.shift) * params))
+        return float(np.sum(np.where(size > 0.0, self.l1, 0.0) * size + smooth))
 
     def smooth_gradient(self, params: NDArray) -> NDArray:
         return self.l2 * params - self.shift

@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 
 from intertwine.losses.base import AbstractLoss, LossOverflowError
 from intertwine.penalties import ElasticNet
-from intertwine.structures.linearization import AbstractScoreMap
+from intertwine.structures.linearization import AbstractScoreMap, packed_diagonal, width_of_packed
 
 __all__ = ["AbstractExpansion", "AbstractRisk", "Line", "PenalisedRisk", "RowRisk", "SummedRisk"]
 
@@ -312,7 +312,9 @@ class _PenalisedExpansion(AbstractExpansion):
         self.gradient = rows.gradient + penalty.smooth_gradient(rows.theta)
 
     def product(self, v):
-        return self._rows.product(v) + self._penalty.l2 * v
+        product = self._penalty.l2 * v
+        product += self._rows.product(v)
+        return product
 
     def hessian_product(self, v):
         return self._rows.hessian_product(v) + self._penalty.l2 * v
@@ -321,9 +323,9 @@ class _PenalisedExpansion(AbstractExpansion):
         strengths = np.broadcast_to(self._penalty.l2, self.theta.shape)
         blocks, place = [], 0
         for rows in self._rows.blocks():
-            count, d, _ = rows.shape
+            count, d = len(rows), width_of_packed(rows)
             own = rows if rows.flags.writeable else rows.copy()
-            own.reshape(count, d * d)[:, :: d + 1] += strengths[place : place + count * d].reshape(count, d)
+            own[:, packed_diagonal(d)] += strengths[place : place + count * d].reshape(count, d)
             blocks.append(own)
             place += count * d
         return blocks

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from intertwine.distributed.cluster import Cluster, Held, is_light
 from intertwine.risk import AbstractExpansion, AbstractRisk, Line
+from intertwine.structures.linearization import width_of_packed
 
 __all__ = ["DistributedRisk", "OwnRows", "fetch_sums"]
 
@@ -136,13 +137,11 @@ class _DistributedExpansion(AbstractExpansion):
         of, has_own = self._of, self._of.own.size > 0
         parts = of.cluster.each(_blocks, self._near, [has_own] * len(self._near))
         _, own, shared = fetch_sums(of.cluster, parts, of._n_bytes(of.own.width), has_own)
-        blocks = [_unpacked(run) for run in shared]
         if not has_own:
-            return blocks
-        entries = own[0].shape[-1]
-        d = _unpacked(own[0][:1]).shape[-1]
-        joined = of.own.join(own, (of.own.width // d, entries))
-        return [_unpacked(joined.reshape(-1, entries)), *blocks]
+            return shared
+        entries = own[0].shape[1]
+        joined = of.own.join(own, (of.own.width // width_of_packed(own[0]), entries))
+        return [joined.reshape(-1, entries), *shared]
 
     def line(self, direction):
         of, cluster = self._of, self._of.cluster
@@ -188,23 +187,8 @@ def _hessian_product(near: Held, own: Vector, shared: Vector) -> tuple[float, Ve
 
 
 def _blocks(near: Held, first_is_own: bool) -> tuple[float, Any, list[NDArray[np.float64]]]:
-    blocks = [_packed(run) for run in near.value.blocks()]
+    blocks = near.value.blocks()
     return (0.0, blocks[0], blocks[1:]) if first_is_own else (0.0, None, blocks)
-
-
-def _packed(blocks: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Upper triangles of symmetric blocks: half of what would have to travel."""
-    rows, columns = np.triu_indices(blocks.shape[-1])
-    return blocks[:, rows, columns]
-
-
-def _unpacked(packed: NDArray[np.float64]) -> NDArray[np.float64]:
-    d = int(np.sqrt(2 * packed.shape[-1]))
-    rows, columns = np.triu_indices(d)
-    blocks = np.empty((len(packed), d, d))
-    blocks[:, rows, columns] = packed
-    blocks[:, columns, rows] = packed
-    return blocks
 
 
 def _line(near: Held, own: Vector, shared: Vector) -> Held:

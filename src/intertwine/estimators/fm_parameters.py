@@ -50,7 +50,8 @@ FM_PARAMETERS = """
         "gibbs" samples the posterior: strengths and noise are learnt, predictions are means over the draws. "als" finds
         the optimum of a penalised loss by alternating least squares, "adagrad" by stochastic steps: for tables of many
         rows, for streams (``fit_stream``) and for rows that come later (``partial_fit``). "auto" is
-        "gibbs", or "adagrad" where a chain would take more than about two hours or 2 GB; ``solver_`` says which.
+        "gibbs", or "adagrad" in streams and where a chain would take more than about two hours or 2 GB; ``solver_``
+        says which.
     alpha : float, default=0.0001
         "als", "adagrad": ridge strength on linear weights, beside the mean loss, for columns of root mean square one
         (zeros left out) and, in regression, an outcome of variance one. The best is often near ten over the number of

@@ -33,12 +33,19 @@ from intertwine.validation.wording import listed
 __all__ = ["ClassificationStreams", "RegressionStreams"]
 
 
+def _reads_streams(estimator) -> bool:
+    """One solver reads them, so "auto" is that one."""
+    if estimator.solver not in ("auto", "adagrad"):
+        raise AttributeError(f"fit_stream needs solver='adagrad' or 'auto', not {estimator.solver!r}")
+    return True
+
+
 def _is_adagrad(estimator) -> bool:
     if estimator.solver != "adagrad":
-        raise AttributeError(
-            f"fit_stream and partial_fit need solver='adagrad', not {estimator.solver!r}"
-            + (": 'auto' cannot choose before it has seen all rows" if estimator.solver == "auto" else "")
-        )
+        why = ""
+        if estimator.solver == "auto":
+            why = ", whose fit may sample the posterior, to which no rows can be added: set it when the model is made"
+        raise AttributeError(f"partial_fit needs solver='adagrad', not {estimator.solver!r}{why}")
     return True
 
 
@@ -121,10 +128,10 @@ class AbstractStreams(AbstractFM):
 class RegressionStreams(AbstractStreams):
     """``fit_stream`` and ``partial_fit`` for a numeric outcome."""
 
-    @available_if(_is_adagrad)
+    @available_if(_reads_streams)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_stream(self, chunks):
-        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``).
+        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``, which "auto" is here).
 
         Parameters
         ----------
@@ -157,7 +164,7 @@ class RegressionStreams(AbstractStreams):
         >>> X = rng.standard_normal((200, 5))
         >>> y = X[:, 0] + 2 * X[:, 1] * X[:, 2]
         >>> chunks = [(X[:100], y[:100]), (X[100:], y[100:])]
-        >>> model = FMRegressor(solver="adagrad", n_components=3, random_state=0).fit_stream(chunks)
+        >>> model = FMRegressor(n_components=3, random_state=0).fit_stream(chunks)
         >>> bool(model.score(X, y) > 0.95)
         True
         """
@@ -207,10 +214,10 @@ class ClassificationStreams(AbstractStreams):
 
     ordinal: bool
 
-    @available_if(_is_adagrad)
+    @available_if(_reads_streams)
     @_fit_context(prefer_skip_nested_validation=True)
     def fit_stream(self, chunks):
-        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``).
+        """Fit rows of which one chunk at a time is in memory (``solver="adagrad"``, which "auto" is here).
 
         Parameters
         ----------

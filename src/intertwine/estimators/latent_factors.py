@@ -289,14 +289,14 @@ def _mean_and_spread(y: NDArray[Any], weight: NDArray[np.float64] | None) -> tup
     return center, float(np.sqrt(np.average(deviation, weights=weight)))
 
 
-def _standardized(y: NDArray[Any], order: NDArray[Any], center: float, spread: float) -> NDArray[np.float64]:
-    """Ratings in another order, about their mean and of variance one."""
-    target = np.empty(len(y))
+def _standardized(y: NDArray[Any], order: NDArray[Any], center: float, spread: float) -> NDArray[Any]:
+    """Ratings in another order, about their mean and of variance one; as exact as they were given."""
+    target = np.empty(len(y), dtype=np.float32 if y.dtype == np.float32 else np.float64)
     for first in range(0, len(y), _CHUNK):
-        part = target[first : first + _CHUNK]
-        part[:] = y[order[first : first + _CHUNK]]
+        part = y[order[first : first + _CHUNK]].astype(np.float64)
         part -= center
         part /= spread
+        target[first : first + _CHUNK] = part
     return target
 
 

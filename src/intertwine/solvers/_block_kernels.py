@@ -1,4 +1,7 @@
-"""Cholesky factors of many small matrices, and solutions with them."""
+"""Cholesky factors of many small matrices, and solutions with them.
+
+Matrices are packed lower triangles: row i of one begins at i(i + 1)/2.
+"""
 
 import numpy as np
 from numba import njit, prange
@@ -8,37 +11,48 @@ _FAST = {"reassoc", "contract"}
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def factor_some(begin, end, blocks, damping, least):
-    """Overwrite the lower halves of blocks + damping by their Cholesky factors, diagonals inverted."""
-    d = blocks.shape[1]
+    """Overwrite blocks + damping by their Cholesky factors, diagonals inverted."""
+    size = blocks.shape[1]
     for b in range(begin, end):
-        for i in range(d):
-            for j in range(i + 1):
-                rest = blocks[b, i, j]
-                if i == j:
-                    rest += damping
+        block, start, i = blocks[b], 0, 0
+        while start < size:
+            own, other, j = block[start : start + i + 1], 0, 0
+            while j < i:
+                row = block[other : other + j + 1]
+                rest = own[j]
                 for c in range(j):
-                    rest -= blocks[b, i, c] * blocks[b, j, c]
-                if i == j:
-                    blocks[b, i, i] = 1.0 / np.sqrt(max(rest, least))
-                else:
-                    blocks[b, i, j] = rest * blocks[b, j, j]
+                    rest -= own[c] * row[c]
+                own[j] = rest * row[j]
+                other += j + 1
+                j += 1
+            rest = own[i] + damping
+            for c in range(i):
+                rest -= own[c] * own[c]
+            own[i] = 1.0 / np.sqrt(max(rest, least))
+            start += i + 1
+            i += 1
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def solve_some(begin, end, factors, out):
     """Overwrite the rows of ``out`` (n, d) by the solutions."""
-    d = factors.shape[1]
+    d = out.shape[1]
     for b in range(begin, end):
+        factor, solved, start = factors[b], out[b], 0
         for i in range(d):
-            rest = out[b, i]
+            own = factor[start : start + i + 1]
+            rest = solved[i]
             for c in range(i):
-                rest -= factors[b, i, c] * out[b, c]
-            out[b, i] = rest * factors[b, i, i]
+                rest -= own[c] * solved[c]
+            solved[i] = rest * own[i]
+            start += i + 1
         for i in range(d - 1, -1, -1):
-            value = out[b, i] * factors[b, i, i]
-            out[b, i] = value
+            start -= i + 1
+            own = factor[start : start + i + 1]
+            value = solved[i] * own[i]
+            solved[i] = value
             for c in range(i):
-                out[b, c] -= value * factors[b, i, c]
+                solved[c] -= value * own[c]
 
 
 @njit(cache=True, nogil=True, parallel=True)

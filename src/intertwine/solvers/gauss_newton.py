@@ -119,11 +119,12 @@ def conjugate_gradients(
             # A d is unknown in the first case: the residual says that the model promises nothing beyond the slope
             return Direction(direction if count else move, residual, count + 1)
         length = size / curvature
-        direction = direction + length * move
-        residual = residual - length * bent
+        direction += length * move
+        residual -= length * bent
         preconditioned = solve(residual)
         size, before = float(residual @ preconditioned), size
-        move = preconditioned + (size / before) * move
+        move *= size / before
+        move += preconditioned
     return Direction(direction, residual, max_iter)
 
 
@@ -206,8 +207,14 @@ class GaussNewton(AbstractSolver):
         here = problem.expand(state.params)
         damping = state.damping
         model = self.sharpness.model(problem, here, self.exact_hessian)
+
+        def damped(v: Vector) -> Vector:
+            product = damping * v
+            product += model.product(v)
+            return product
+
         found = conjugate_gradients(
-            lambda v: model.product(v) + damping * v,
+            damped,
             model.gradient,
             self.preconditioner.at(here, damping),
             self.cg_tol,

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from intertwine.risk import AbstractExpansion
 from intertwine.solvers import _block_kernels as kernels
 from intertwine.structures.fm_sweep import THREADS
+from intertwine.structures.linearization import packed_diagonal, width_of_packed
 
 __all__ = ["AbstractPreconditioner", "BlockDiagonal", "Diagonal", "NoPreconditioner"]
 
@@ -55,7 +56,9 @@ class Diagonal(AbstractPreconditioner):
     passes = 1.0
 
     def at(self, expansion, damping):
-        diagonals = [np.einsum("bii->bi", block).ravel() for block in expansion.blocks()]
+        diagonals = [
+            block[:, packed_diagonal(width_of_packed(block))].ravel() for block in expansion.blocks()
+        ]
         inverse = 1.0 / np.maximum(np.concatenate(diagonals) + damping, _LEAST)
         return inverse.__mul__
 
@@ -89,7 +92,7 @@ class BlockDiagonal(AbstractPreconditioner):
         def solve(v: NDArray[np.float64]) -> NDArray[np.float64]:
             out, place = v.copy(), 0
             for block in blocks:
-                count, d, _ = block.shape
+                count, d = len(block), width_of_packed(block)
                 rows = out[place : place + count * d].reshape(count, d)
                 if self._many and block.size >= _WORTH_THREADS:
                     with THREADS:

@@ -101,7 +101,7 @@ class RatedRows:
     starts : ndarray of int64, shape (n_rows + 1,)
     partner : ndarray of int32, shape (n_ratings,)
         Row of the other side.
-    outcome : ndarray of shape (n_ratings,)
+    outcome : ndarray of shape (n_ratings,), float32 or float64
     weight : ndarray of shape (n_ratings,) or (0,)
         Empty where all are one.
     biases : bool
@@ -120,14 +120,14 @@ class RatedRows:
         cls, table: RatingTable, outcome: NDArray, weight: NDArray | None, biases: bool, n_threads: int = 1
     ) -> tuple[RatedRows, RatedRows]:
         """Those of the users and those of the items; values are in the order of the users, None for weights of one."""
-        outcome = np.ascontiguousarray(outcome, dtype=np.float64)
+        outcome = np.ascontiguousarray(outcome)
         weight = (
             np.zeros(0) if weight is None or np.all(weight == 1.0) else np.asarray(weight, dtype=np.float64)
         )
-        item_weight = weight[table.place] if weight.size else weight
+        item_weight = table.by_item(weight) if weight.size else weight
         return (
             cls(table.user_starts, table.item_of, outcome, weight, biases, n_threads),
-            cls(table.item_starts, table.user_of, outcome[table.place], item_weight, biases, n_threads),
+            cls(table.item_starts, table.user_of, table.by_item(outcome), item_weight, biases, n_threads),
         )
 
     @property

@@ -22,6 +22,8 @@ __all__ = [
     "StackedLayout",
     "StructureScores",
     "SymmetricLayout",
+    "packed_diagonal",
+    "width_of_packed",
 ]
 
 Vector = NDArray[np.float64]
@@ -134,10 +136,27 @@ class AbstractLinearization(ABC):
 
     @abstractmethod
     def gram_blocks(self, w: Vector) -> list[NDArray[np.float64]]:
-        """Diagonal blocks of Jᵀ diag(w) J, one array (count, d, d) for each run of blocks of one size d.
+        """Diagonal blocks of Jᵀ diag(w) J, one array (count, d (d + 1) / 2) for each run of blocks of one size d.
 
-        The blocks cover the vector from its first to its last entry in turn.
+        A row is the packed lower triangle of a block: (0, 0), (1, 0), (1, 1), (2, 0), … The blocks cover the vector
+        from its first to its last entry in turn.
         """
+
+
+def width_of_packed(triangles: NDArray[np.float64]) -> int:
+    """Size d of the symmetric matrices whose packed triangles are the rows (count, d (d + 1) / 2)."""
+    return int(np.sqrt(2 * triangles.shape[1]))
+
+
+def packed_diagonal(d: int) -> NDArray[np.intp]:
+    """Where a packed triangle holds the diagonal of a (d, d) matrix.
+
+    Examples
+    --------
+    >>> packed_diagonal(3)
+    array([0, 2, 5])
+    """
+    return np.cumsum(np.arange(1, d + 1)) - 1
 
 
 class AbstractScoreMap(ABC):
@@ -217,4 +236,4 @@ class _StructureLinearization(AbstractLinearization):
     def gram_blocks(self, w):
         of = self._of
         norms = of.structure.squared_norms(self._params, of.X, w)  # type: ignore[attr-defined]
-        return [of.layout.ravel(norms).reshape(-1, 1, 1)]
+        return [of.layout.ravel(norms).reshape(-1, 1)]

@@ -1,7 +1,7 @@
 """Who rated what: the pairs (user, item), in the order of the users and in that of the items.
 
-Half of every derivative is a sum over the ratings of one user, the other half one over those of one item. Both are
-read in order, so the pairs are kept twice; the values (outcomes, weights, scores) once, in the order of the users.
+Solvers that alternate read the ratings of one user after the other, then those of one item after the other, so the
+pairs are kept twice; values (outcomes, weights, scores) once, in the order of the users.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-__all__ = ["RatingTable", "sorted_places"]
+__all__ = ["RatingTable", "place_type", "sorted_places"]
 
 
 class RatingTable(NamedTuple):
@@ -28,8 +28,6 @@ class RatingTable(NamedTuple):
     item_starts : ndarray of int64, shape (n_items + 1,)
     user_of : ndarray of int32, shape (n_ratings,)
         User of each rating, in the order of the items.
-    place : ndarray of int32 (int64 beyond 2³¹ ratings), shape (n_ratings,)
-        Where each rating in the order of the items stands in the order of the users.
     user_features, item_features : csr_array of shape (n_users, ·) and (n_items, ·), or None
         What is known of users and of items.
     """
@@ -40,7 +38,6 @@ class RatingTable(NamedTuple):
     item_of: NDArray[np.int32]
     item_starts: NDArray[np.int64]
     user_of: NDArray[np.int32]
-    place: NDArray[Any]
     user_features: Any = None
     item_features: Any = None
 
@@ -73,8 +70,8 @@ class RatingTable(NamedTuple):
         --------
         >>> import numpy as np
         >>> table, order = RatingTable.build(np.array([1, 0, 1]), np.array([1, 1, 0]), 2, 2)
-        >>> order.tolist(), table.item_of.tolist(), table.user_of.tolist(), table.place.tolist()
-        ([1, 2, 0], [1, 0, 1], [1, 0, 1], [1, 0, 2])
+        >>> order.tolist(), table.item_of.tolist(), table.user_of.tolist()
+        ([1, 2, 0], [1, 0, 1], [1, 0, 1])
         """
         users, items = users.astype(np.int32, copy=False), items.astype(np.int32, copy=False)
         # a stable sort by item, then one by user: two counting sorts, linear in the number of ratings
@@ -83,7 +80,9 @@ class RatingTable(NamedTuple):
         order = np.empty_like(by_item)
         _place_again(users, by_item, user_starts[:-1].copy(), order)
         del by_item
-        table = cls._of_sorted(user_starts, items[order], n_items, user_features, item_features)
+        item_of = np.empty_like(items)
+        _gather(items, order, item_of)  # items[order] would make a copy of the order in 64 bits
+        table = cls._of_sorted(user_starts, item_of, n_items, user_features, item_features)
         return table, order
 
     @property
@@ -105,6 +104,20 @@ class RatingTable(NamedTuple):
     def users(self) -> NDArray[np.int32]:
         """User of each rating, in the order of the users (n_ratings,); made anew each time."""
         return np.repeat(np.arange(self.n_users, dtype=np.int32), self.user_counts)
+
+    def by_item(self, values: NDArray[Any]) -> NDArray[Any]:
+        """Values of the ratings, in the order of the items (n_ratings,).
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> table, _ = RatingTable.build(np.array([0, 0, 1]), np.array([0, 1, 0]), 2, 2)
+        >>> table.by_item(np.array([1.0, 2.0, 3.0]))
+        array([1., 3., 2.])
+        """
+        turned = np.empty_like(values)
+        _turn_values(self.item_of, self.item_starts[:-1].copy(), values, turned)
+        return turned
 
     def counts_of(self, kept: NDArray[np.bool_]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Ratings of each user, and of each item, among some of the ratings."""
@@ -134,13 +147,10 @@ class RatingTable(NamedTuple):
     ) -> RatingTable:
         """Ratings that are in the order of the users already."""
         user_of = np.empty(len(item_of), dtype=np.int32)
-        place = np.empty(len(item_of), dtype=_place_type(len(item_of)))
         item_starts = _starts(item_of, n_items)
-        _turn(user_starts, item_of, item_starts[:-1].copy(), user_of, place)
+        _turn(user_starts, item_of, item_starts[:-1].copy(), user_of)
         n_users = len(user_starts) - 1
-        return cls(
-            n_users, n_items, user_starts, item_of, item_starts, user_of, place, user_features, item_features
-        )
+        return cls(n_users, n_items, user_starts, item_of, item_starts, user_of, user_features, item_features)
 
 
 def sorted_places(codes: NDArray, n_codes: int) -> tuple[NDArray[np.int64], NDArray[Any]]:
@@ -160,12 +170,13 @@ def sorted_places(codes: NDArray, n_codes: int) -> tuple[NDArray[np.int64], NDAr
         Which of the codes stands at each place; equal ones keep their order.
     """
     starts = _starts(codes, n_codes)
-    places = np.empty(len(codes), dtype=_place_type(len(codes)))
+    places = np.empty(len(codes), dtype=place_type(len(codes)))
     _place(codes, starts[:-1].copy(), places)
     return starts, places
 
 
-def _place_type(n_ratings: int) -> Any:
+def place_type(n_ratings: int) -> Any:
+    """Type that numbers so many ratings."""
     return np.int32 if n_ratings < 2**31 else np.int64
 
 
@@ -204,12 +215,26 @@ def _place_again(codes, order, following, places):
 
 
 @njit(cache=True, nogil=True)
-def _turn(user_starts, item_of, following, user_of, place):
+def _gather(values, order, gathered):
+    for position in range(order.size):
+        gathered[position] = values[order[position]]
+
+
+@njit(cache=True, nogil=True)
+def _turn(user_starts, item_of, following, user_of):
     for u in range(user_starts.size - 1):
         for t in range(user_starts[u], user_starts[u + 1]):
             to = following[item_of[t]]
-            user_of[to], place[to] = u, t
+            user_of[to] = u
             following[item_of[t]] = to + 1
+
+
+@njit(cache=True, nogil=True)
+def _turn_values(item_of, following, values, turned):
+    for t in range(item_of.size):
+        to = following[item_of[t]]
+        turned[to] = values[t]
+        following[item_of[t]] = to + 1
 
 
 @njit(cache=True, nogil=True)

@@ -5,12 +5,12 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior, scores_of_pairs
-from intertwine.fitting.latent_factors.squared_ratings import squared_errors
+from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior
 from intertwine.fitting.latent_factors.sweeps import learnt_from, sweep
 from intertwine.fitting.watch import Watch
 from intertwine.solvers.alternating_factors import AlternatingFactors, FactorPoint
 from intertwine.solvers.rated_sides import RatedSides
+from intertwine.structures.latent_factors import FactorScores, LatentFactors
 from intertwine.structures.ratings import RatingTable
 
 __all__ = ["fit_als_factors"]
@@ -64,7 +64,9 @@ def fit_als_factors(
     d = settings.width
     prior = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
     weight = np.ones(len(data.outcome), dtype=bool) if data.weight is None else data.weight
-    scores = scores_of_pairs(users, items, data.table.users, data.table.item_of, settings)
+    plain = data.table._replace(user_features=None, item_features=None)  # what they say is in the tables
+    scores = FactorScores(LatentFactors(settings.n_components, settings.biases), plain, n_threads)
+    squares = scores.squares(np.concatenate([users.ravel(), items.ravel()]), data.outcome, weight, 0.0)
     return FactorModel(
         users=users[None],
         items=items[None],
@@ -75,7 +77,7 @@ def fit_als_factors(
         item_prior=prior,
         user_covariance=None,
         item_covariance=None,
-        noise=float(np.sqrt(squared_errors(scores, data.outcome, weight, 0.0) / weight.sum())),
+        noise=float(np.sqrt(squares / weight.sum())),
         history=swept.history,
         converged=swept.converged,
     )

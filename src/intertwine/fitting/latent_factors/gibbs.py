@@ -80,6 +80,7 @@ def fit_gibbs_factors(
         validation_fraction=0.0,
         deterministic=True,
     )
+    y = np.asarray(y, dtype=np.float64)
     weight = np.ones(len(y)) if weight is None else weight
     outcome = FMOutcome(None, GaussianResponse(y, weight), 0.0, 0.0, 1.0)
     fitted = fit_gibbs(rows, outcome, None, machine, rng, watch, n_threads)

@@ -8,14 +8,9 @@ from typing import Any, Self, final
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from intertwine.fitting.latent_factors.held_out_ratings import held_out
-from intertwine.fitting.latent_factors.squared_ratings import (
-    SquaredRatingRisk,
-    squared_errors,
-    weighted_squares,
-)
+from intertwine.fitting.latent_factors.squared_ratings import SquaredRatingRisk, weighted_squares
 from intertwine.risk import AbstractRisk
 from intertwine.structures.latent_factors import FactorParams, FactorScores, LatentFactors
 from intertwine.structures.linearization import StackedLayout
@@ -85,7 +80,7 @@ class LocalRatings(AbstractRatingRows):
     Parameters
     ----------
     X : RatingTable
-    y : ndarray of shape (n_ratings,)
+    y : ndarray of shape (n_ratings,), float32 or float64
         In the order of the table.
     weight : ndarray of shape (n_ratings,) or None
         One each where None.
@@ -129,13 +124,13 @@ class LocalRatings(AbstractRatingRows):
 
     def squares(self, structure, level):
         scores = self._scores(structure)
-        return lambda theta: squared_errors(scores.score(theta), self.y, self.weight, level)
+        return lambda theta: scores.squares(theta, self.y, self.weight, level)
 
     def by_user(self, items):
-        return self._rated @ items
+        return self._pulled(np.empty((self.n_users, 0)), items)[0]
 
     def by_item(self, users):
-        return self._rated.T @ users
+        return self._pulled(users, np.empty((self.n_items, 0)))[1]
 
     def hold_out(self, fraction, rng):
         held, table = held_out(self.X, fraction, rng)
@@ -149,9 +144,8 @@ class LocalRatings(AbstractRatingRows):
     def _scores(self, structure: LatentFactors) -> FactorScores:
         return FactorScores(structure, self.X, self.n_threads)
 
-    @property
-    def _rated(self) -> sparse.csr_array:
-        """Who rated what; made anew each time, for its ones take as much memory as the ratings."""
-        X = self.X
-        counts = (self.weight != 0).astype(np.float64)
-        return sparse.csr_array((counts, X.item_of, X.user_starts), shape=(X.n_users, X.n_items))
+    def _pulled(self, users: Vector, items: Vector) -> tuple[Vector, Vector]:
+        """Sums of rows over the ratings that weigh anything."""
+        counted = self.weight if self.weight.dtype == bool else self.weight != 0
+        scores = self._scores(LatentFactors(0))
+        return scores.pull(counted, np.ascontiguousarray(users), np.ascontiguousarray(items))

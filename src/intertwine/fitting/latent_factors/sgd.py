@@ -14,7 +14,7 @@ from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
 from intertwine.solvers.sgd import FactorTables, StochasticDescent
 from intertwine.structures import _factor_sgd as kernels
-from intertwine.structures.ratings import RatingTable
+from intertwine.structures.ratings import RatingTable, place_type
 
 __all__ = ["fit_sgd_factors"]
 
@@ -35,7 +35,7 @@ class _Ratings:
             for total, n in zip(self._totals, (X.user_counts, X.item_counts), strict=True)
         ]
         self._rng = rng
-        self._order = np.arange(X.n_ratings, dtype=X.place.dtype)
+        self._order = np.arange(X.n_ratings, dtype=place_type(X.n_ratings))
 
     def epoch(self, tables: FactorTables, rate: float) -> float:
         order = self._rng.permutation(self._order)
@@ -89,6 +89,7 @@ def fit_sgd_factors(
     FloatingPointError
         When steps are too long.
     """
+    y = np.asarray(y, dtype=np.float64)
     train, train_y, train_weight = X, y, weight
     stopping = None
     if settings.validation_fraction > 0 and X.n_ratings > 1:

@@ -1,7 +1,7 @@
 """Half the squared errors of ratings: the chain rule of `intertwine.risk.RowRisk` with next to no memory.
 
-Beside the ratings themselves only one array of float64 is as long as they are: the scores become the errors in place,
-and go once the gradient is known. Whoever asks for them later (exact Hessians, line searches) has them made anew.
+Value, gradient and Gauss-Newton products are made rating by rating: nothing beside the ratings is as long as they are.
+Whoever asks for their errors (exact Hessians, line searches) has them made, in one array of float64.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from intertwine.losses import LossOverflowError
 from intertwine.risk import AbstractExpansion, AbstractRisk, Line
 from intertwine.structures.latent_factors import FactorScores
 
-__all__ = ["SquaredRatingRisk", "squared_errors", "weighted_squares"]
+__all__ = ["SquaredRatingRisk", "weighted_squares"]
 
 Vector = NDArray[np.float64]
 
@@ -30,7 +30,7 @@ class SquaredRatingRisk(AbstractRisk):
     Parameters
     ----------
     scores : FactorScores
-    y : ndarray of shape (n_ratings,)
+    y : ndarray of shape (n_ratings,), float32 or float64
     weight : ndarray of shape (n_ratings,), float or bool
     level : float
 
@@ -56,10 +56,7 @@ class SquaredRatingRisk(AbstractRisk):
         """Derivative of every rating's part with respect to its score; and the sum of the parts."""
         slopes = self.scores.score(theta)
         value = 0.5 * _turn_into_slopes(slopes, self.y, self.weight, self.level)
-        if not np.isfinite(value):
-            raise LossOverflowError(
-                "overflow: the loss is not finite; take smaller steps or a stronger penalty"
-            )
+        _require_finite(value)
         return slopes, value
 
 
@@ -68,8 +65,8 @@ class _SquaredExpansion(AbstractExpansion):
     def __init__(self, of: SquaredRatingRisk, theta: Vector) -> None:
         self._of, self.theta = of, theta
         self._near = of.scores.around(theta)
-        slopes, self.value = of.slopes(theta)
-        self.gradient = self._near.pullback(slopes)
+        self.value, self.gradient = self._near.squares(of.y, of.weight, of.level)
+        _require_finite(self.value)
         self._slopes: Vector | None = None
 
     def product(self, v):
@@ -88,7 +85,9 @@ class _SquaredExpansion(AbstractExpansion):
         if of.scores.degree is None:
 
             def evaluated(t: float) -> float:
-                return of.slopes(theta + t * direction)[1]
+                value = 0.5 * of.scores.squares(theta + t * direction, of.y, of.weight, of.level)
+                _require_finite(value)
+                return value
 
             return Line([0.0], [evaluated], self.value, passes=1.0)
         slopes = of.slopes(theta)[0] if self._slopes is None else self._slopes
@@ -96,9 +95,9 @@ class _SquaredExpansion(AbstractExpansion):
         return Line([self.value, *_quartic(slopes, of.weight, first, second)])
 
 
-def squared_errors(scores: Vector, y: Vector, weight: NDArray[Any], level: float) -> float:
-    """Σ w (y + level − f)²; overwrites the scores."""
-    return _turn_into_slopes(scores, y, weight, level)
+def _require_finite(value: float) -> None:
+    if not np.isfinite(value):
+        raise LossOverflowError("overflow: the loss is not finite; take smaller steps or a stronger penalty")
 
 
 @njit(cache=True, nogil=True)
@@ -108,7 +107,7 @@ def weighted_squares(y, weight):
     for start in range(0, y.size, _BLOCK):
         part = 0.0
         for t in range(start, min(start + _BLOCK, y.size)):
-            part += weight[t] * y[t] * y[t]
+            part += weight[t] * np.float64(y[t]) * y[t]
         total += part
     return total
 

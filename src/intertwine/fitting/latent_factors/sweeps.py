@@ -50,7 +50,8 @@ def learnt_from(
     rng: np.random.Generator,
 ) -> LearntFrom:
     """Hold out ``validation_fraction`` of the ratings."""
-    y = np.asarray(y, dtype=np.float64)
+    y = np.asarray(y)
+    y = y if y.dtype == np.float32 else y.astype(np.float64, copy=False)
     if not settings.validation_fraction:
         return LearntFrom(X, y, weight, None, np.zeros(0), None)
     parts = hold_out(X, settings.validation_fraction, rng)

@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior
+from intertwine.fitting.latent_factors.squared_ratings import weighted_squares
 from intertwine.fitting.latent_factors.sweeps import learnt_from, sweep
 from intertwine.fitting.watch import Watch
 from intertwine.solvers.rated_sides import RatedSides
@@ -55,7 +56,8 @@ def fit_variational(
     """
     data = learnt_from(X, y, weight, settings, rng)
     # factors and priors of order one whatever the unit of the ratings: a bias has their unit, a factor its root
-    unit = float(np.sqrt(np.average(data.outcome**2, weights=data.weight))) or 1.0
+    weights = np.ones(len(data.outcome), dtype=bool) if data.weight is None else data.weight
+    unit = float(np.sqrt(weighted_squares(data.outcome, weights) / weights.sum())) or 1.0
     if abs(unit - 1.0) < _SAME:
         unit = 1.0
     else:

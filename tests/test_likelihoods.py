@@ -331,3 +331,32 @@ def test_a_pixel_that_is_hardly_touched_is_fine_where_noise_is_shared():
         ColumnLikelihood.of(X, ("gaussian",) * 3, Noise(shared=False))
     with pytest.raises(ValueError, match="rescale it"):
         ColumnLikelihood.of(1e-25 * X, ("gaussian",) * 3, Noise(shared=True))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_outputs_are_shifted_until_means_are_what_they_should_be(kind):
+    X, likelihood, params, outputs = fitted(kind)
+    spread = np.random.default_rng(1).standard_normal((len(X), 16, X.shape[1])).astype(np.float32)
+    at = outputs[:, None] + 1.5 * spread
+    wanted = np.asarray(likelihood.mean(params, outputs + np.float32(0.7)))
+    shift = np.asarray(compiled(likelihood, "shift_to", params, at, wanted))
+    found = np.asarray(likelihood.mean(params, at + shift[:, None])).mean(axis=1)
+    np.testing.assert_allclose(found, wanted, rtol=2e-3, atol=1e-4)
+    assert np.abs(np.asarray(likelihood.mean(params, at)).mean(axis=1) - wanted).max() > 0.05
+
+
+@pytest.mark.parametrize("noise", [OWN, Noise(shared=True)])
+def test_the_most_likely_noise_is_the_mean_squared_misfit(noise):
+    X, likelihood, params, outputs = fitted("gaussian", noise)
+    missed = np.where(np.isnan(X), 0.0, X - np.asarray(likelihood.mean(params, outputs)))
+    count = np.sum(~np.isnan(X), axis=0)
+    best = likelihood.with_misfit(params, np.square(missed).sum(axis=0), count)
+
+    def density(parameters):
+        return float(np.asarray(likelihood.log_density(parameters, outputs, X), np.float64).sum())
+
+    for change in (-0.05, 0.05):
+        other = (type(best[0])(best[0].log_variance + np.float32(change)),)
+        assert density(other) < density(best)
+    never = likelihood.with_misfit(params, np.zeros(X.shape[1]), np.zeros(X.shape[1], int))
+    np.testing.assert_array_equal(never[0].log_variance, params[0].log_variance)

@@ -156,7 +156,7 @@ def test_trajectories_have_the_joint_moments_of_their_subjects(fitted):
     assert drawn.shape == (4000, 2, 5)
     latent, spread = model.predict_latents(**ahead, return_std=True)
     expected = spread**2 @ (W**2).T + 0.5
-    np.testing.assert_allclose(drawn.mean(axis=0), model._model.decode(latent), atol=0.15)
+    np.testing.assert_allclose(drawn.mean(axis=0), model._model.decode_predicted(latent), atol=0.15)
     np.testing.assert_allclose(drawn.var(axis=0), expected, rtol=0.12)
     course = model.sample_trajectories(**ahead, n_draws=4000, noise=False, random_state=0)
     assert np.all(course.var(axis=0) < expected - 0.45)
@@ -175,7 +175,7 @@ def test_the_score_is_the_density_of_visits_given_the_fit_and_nothing_of_the_cal
     for row in range(6):
         seen = ~np.isnan(later_X[row])
         covariance = W[seen] * spread[row] ** 2 @ W[seen].T + 0.5 * np.eye(seen.sum())
-        center = (model._model.center + W @ mean[row])[seen]
+        center = model._model.decode_predicted(mean[row : row + 1])[0][seen]
         expected = multivariate_normal(center, covariance).logpdf(later_X[row][seen])
         np.testing.assert_allclose(found[row], expected, atol=0.15)
     np.testing.assert_allclose(
@@ -209,6 +209,25 @@ def test_missing_entries_are_what_the_latents_give_and_whole_visits_are_predicte
     np.testing.assert_allclose(again[3], model.inverse_transform(latent)[3])
     np.testing.assert_allclose(again[7], full[7])
     np.testing.assert_allclose(model.condition(holes, **rows, known="replace").impute(), full)
+
+
+def test_missing_entries_have_the_spread_of_their_latents_and_of_the_noise(fitted):
+    model, X, rows = fitted
+    holes = X.copy()
+    holes[3, :2] = np.nan
+    holes[7] = np.nan
+    full, std = model.impute(holes, **rows, return_std=True)
+    np.testing.assert_array_equal(full, model.impute(holes, **rows))
+    assert np.all(std[~np.isnan(holes)] == 0.0)
+    spread = exact(model, rows, model._model.sites(holes)).variance
+    expected = np.sqrt(spread @ (W**2).T + 0.5)
+    np.testing.assert_allclose(std[3, :2], expected[3, :2], rtol=1e-6)
+    np.testing.assert_allclose(std[7], expected[7], rtol=1e-4)  # the fit has met this visit
+    at_its_word = model.set_params(refine_iter=0).impute(holes, **rows, return_std=True)[1]
+    np.testing.assert_allclose(at_its_word, std, rtol=1e-6)
+    alone = model.condition(holes, **rows, known="replace").impute(return_std=True)
+    np.testing.assert_allclose(alone[1], std, rtol=1e-6)
+    assert np.all(model.impute(X, **rows, return_std=True)[1] == 0.0)
 
 
 def test_unknown_subjects_and_categories(fitted):

@@ -6,10 +6,16 @@ import pytest
 from intertwine import LongitudinalVAE, load
 from intertwine.architectures.choose import architecture_of
 from intertwine.datasets import simulate_longitudinal
-from intertwine.fitting.longitudinal.sites import refined_latents
+from intertwine.fitting.longitudinal.sites import (
+    decoded_outputs,
+    log_densities,
+    precisions_at,
+    refined_latents,
+)
 from intertwine.likelihoods import ColumnLikelihood
 from intertwine.likelihoods.bounds import column_bounds
 from intertwine.mixed_effects.subjects import Marginals, Sites
+from intertwine.networks import Autoencoder
 
 N, P, K = 7, 5, 2
 
@@ -37,9 +43,8 @@ def decoding(kind="linear", scale=1.0, seed=0):
 
 def unlikelihood(network, X, Z, prior):
     architecture, likelihood, decoder, columns, axes = network
-    from intertwine.fitting.longitudinal.sites import log_densities
-
-    density = log_densities(architecture, likelihood, decoder, columns, X, Z @ axes)
+    outputs = decoded_outputs(architecture, Autoencoder((), decoder), Z @ axes)
+    density = log_densities(likelihood, columns, X, outputs)
     return 0.5 * ((Z - prior.mean) ** 2 / prior.variance).sum(axis=1) - density
 
 
@@ -54,6 +59,18 @@ def test_a_linear_decoder_has_its_latents_in_closed_form():
         A = np.asarray(W if W.shape == (P, K) else W.T, np.float64)[there] / np.sqrt(noise[there])[:, None]
         best = np.linalg.solve(A.T @ A + np.diag(1 / v), A.T @ (r / np.sqrt(noise))[there] + m / v)
         np.testing.assert_allclose(z, best, atol=2e-3)
+
+
+def test_a_linear_decoder_has_the_precision_of_its_latents_in_closed_form():
+    network, X, known, site, prior = decoding(scale=3.0)
+    found = precisions_at(*network, X, known.mean, known, site)
+    _, likelihood, ((W, _),), (own,), axes = network
+    noise = likelihood.blocks[0].likelihood.floor + np.exp(np.float64(own.log_variance))
+    slopes = np.asarray(W if W.shape == (P, K) else W.T, np.float64) @ axes
+    for precision, x, v in zip(found, X, prior.variance, strict=True):
+        there = np.isfinite(x)
+        told = slopes[there].T / noise[there] @ slopes[there]
+        np.testing.assert_allclose(precision, told + np.diag(1 / v), rtol=1e-5, atol=1e-7)
 
 
 @pytest.mark.parametrize("n_steps", [1, 5, 40])

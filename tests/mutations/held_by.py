@@ -160,6 +160,8 @@ TESTS = {
     "fitting.longitudinal.model": "latent_axes longitudinal_fit",
     "fitting.longitudinal.epochs": "longitudinal_vae",
     "fitting.longitudinal.refinement": "longitudinal_refinement",
+    "fitting.longitudinal.noise": "longitudinal_spread",
+    "fitting.longitudinal.points": "longitudinal_spread longitudinal_predictions",
     "fitting.longitudinal.*": "longitudinal_fit longitudinal_vae",
     "fitting.random_effects.pca_missing": "random_effects_pca_missing",
     "fitting.random_effects.pca*": "random_effects_pca_exact random_effects_pca random_effects_pca_missing",

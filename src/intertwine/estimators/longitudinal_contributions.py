@@ -122,6 +122,7 @@ def observed_shares(
             steps[path] = np.diff(variances, axis=0, prepend=0.0)
             found = steps if not found.size else found + steps
         pairs.append(0.5 * found)
-        noise.append(model.noise_variance(mean[draw] + parts[draw].sum(axis=0)).mean(axis=0))
+        outputs = model.outputs(mean[draw] + parts[draw].sum(axis=0))
+        noise.append(model.noise_variance(outputs).mean(axis=0))
     every = np.stack(pairs)
     return ObservedShares(every.mean(axis=0), every, np.mean(noise, axis=0))

@@ -1,7 +1,17 @@
-"""What is integrated over latents: densities of visits, and the spread of what would be observed."""
+"""What is integrated over latents: densities of visits, and the spread of what would be observed.
+
+A visit that is predicted has one distribution, which forecasts, their standard deviations, draws and densities share:
+
+    z ~ N(m, S) as other visits say,    x | z ~ p(x | f(z) + δ),    δ such that E x = the expected value by g at m,
+
+with f the decoder of visits that have been seen, g that which was trained on predicted latents. Decoders that bend are
+wrong in the mean where latents are not known well, and g is there to mend that; how values vary about it with what is
+not known of the latents is told by f.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -9,48 +19,84 @@ from numpy.typing import NDArray
 from scipy.special import logsumexp
 
 from intertwine.fitting.factor_rows import row_blocks
+from intertwine.fitting.longitudinal.points import gaussian_points, normal_points
 from intertwine.mixed_effects.subjects import Marginals
 
 if TYPE_CHECKING:
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
-__all__ = ["log_densities", "normal_points", "predictive_deviation"]
+__all__ = [
+    "log_densities",
+    "posterior_deviation",
+    "prediction_shift",
+    "predictive_deviation",
+]
 
 Array = NDArray[np.float64]
 
-_DRAWS = 64  # at least; two for each axis
 _WIDER = 1.2  # the proposal's standard deviation, relative to that of the site with the prior
 
 
-def normal_points(n_axes: int) -> Array:
-    """Points of N(0, I), always the same, (n, K), with just this mean and this covariance.
-
-    Examples
-    --------
-    >>> points = normal_points(2)
-    >>> points.shape, (points.T @ points / 64).round(6).tolist()
-    ((64, 2), [[1.0, 0.0], [0.0, 1.0]])
-    """
-    half = np.random.default_rng(0).standard_normal((max(_DRAWS // 2, n_axes), n_axes))
-    half = half @ np.linalg.inv(np.linalg.cholesky(half.T @ half / len(half))).T
-    return np.concatenate([half, -half])
-
-
-def predictive_deviation(model: AbstractLongitudinalModel, found: Marginals) -> Array:
-    """Standard deviations (n, p) of values whose latents are known as ``found`` says."""
+def prediction_shift(model: AbstractLongitudinalModel, found: Marginals) -> Array:
+    """δ (n, p), what outputs are off by for predicted latents that are known as ``found`` says."""
     unit, deviation = normal_points(model.n_components), np.sqrt(found.variance)
     parts = []
-    for rows in row_blocks(len(deviation), len(unit) * max(model.n_components, _width(model))):
-        latents = found.mean[rows] + deviation[rows] * unit[:, None]
-        shape = (len(unit), latents.shape[1], -1)
-        flat = latents.reshape(-1, latents.shape[2])
-        values, noise = model.decode(flat).reshape(shape), model.noise_variance(flat).reshape(shape)
-        parts.append(np.sqrt(values.var(axis=0) + noise.mean(axis=0)))
+    for rows in _blocks(model, len(deviation), len(unit)):
+        outputs = _outputs(model, found.mean[rows, None] + deviation[rows, None] * unit)
+        parts.append(model.shift_to(outputs, model.decode_predicted(found.mean[rows])))
     return np.concatenate(parts)
 
 
+def predictive_deviation(model: AbstractLongitudinalModel, found: Marginals, mean: Array) -> Array:
+    """Standard deviations (n, p) of predicted visits about their ``mean``; what is known of latents is ``found``."""
+    unit, deviation = normal_points(model.n_components), np.sqrt(found.variance)
+    parts = []
+    for rows in _blocks(model, len(deviation), len(unit)):
+        outputs = _outputs(model, found.mean[rows, None] + deviation[rows, None] * unit)
+        outputs = outputs + model.shift_to(outputs, mean[rows])[:, None]
+        parts.append(_deviation(model, outputs, mean[rows]))
+    return np.concatenate(parts)
+
+
+def posterior_deviation(
+    model: AbstractLongitudinalModel, latents: Array, precision: Array, mean: Array
+) -> Array:
+    """Standard deviations (n, p) about ``mean`` of visits that have been seen.
+
+    Parameters
+    ----------
+    model : AbstractLongitudinalModel
+    latents, precision : ndarray of shape (n, K) and (n, K, K)
+        Latents are Gaussian.
+    mean : ndarray of shape (n, p)
+    """
+    parts = []
+    for rows in _blocks(model, len(latents), len(normal_points(model.n_components))):
+        points = gaussian_points(latents[rows], precision[rows])
+        parts.append(_deviation(model, _outputs(model, points), mean[rows]))
+    return np.concatenate(parts)
+
+
+def _deviation(model: AbstractLongitudinalModel, outputs: Array, mean: Array) -> Array:
+    """Of values about ``mean`` (n, p), were the outputs (n, s, p) equally likely."""
+    flat = outputs.reshape(-1, outputs.shape[2])
+    values, noise = (
+        part.reshape(outputs.shape) for part in (model.expected(flat), model.noise_variance(flat))
+    )
+    return np.sqrt(np.square(values - mean[:, None]).mean(axis=1) + noise.mean(axis=1))
+
+
+def _outputs(model: AbstractLongitudinalModel, latents: Array) -> Array:
+    """Of latents (n, s, K), (n, s, p)."""
+    return model.outputs(latents.reshape(-1, latents.shape[2])).reshape(*latents.shape[:2], -1)
+
+
+def _blocks(model: AbstractLongitudinalModel, n: int, n_points: int) -> Iterator[slice]:
+    return row_blocks(n, n_points * max(model.n_components, _width(model)))
+
+
 def log_densities(model: AbstractLongitudinalModel, X: Array, prior: Marginals) -> Array:
-    """Log density (n,) of rows whose latents are, before these rows are seen, as ``prior`` says.
+    """Log density (n,) of predicted visits whose latents are, before these rows are seen, as ``prior`` says.
 
     An importance-weighted estimate with 64 draws or more from the prior and the row's site together: on average a lower
     bound.
@@ -62,15 +108,17 @@ def log_densities(model: AbstractLongitudinalModel, X: Array, prior: Marginals) 
     deviation = _WIDER * np.sqrt(variance)
     proposed = -0.5 * np.square(unit).sum(axis=1)[:, None] - np.log(deviation).sum(axis=1)
     parts = []
-    for rows in row_blocks(len(X), len(unit) * max(model.n_components, _width(model))):
+    shift = prediction_shift(model, prior)
+    for rows in _blocks(model, len(X), len(unit)):
         latents = mean[rows] + deviation[rows] * unit[:, None]
         scaled = np.square(latents - prior.mean[rows]) / prior.variance[rows]
         before = -0.5 * (scaled + np.log(prior.variance[rows])).sum(axis=2)
         repeated = np.broadcast_to(X[rows], (len(unit), *X[rows].shape)).reshape(-1, X.shape[1])
-        given = model.log_density(repeated, latents.reshape(-1, latents.shape[2])).reshape(len(unit), -1)
+        outputs = (_outputs(model, latents) + shift[rows]).reshape(repeated.shape)
+        given = model.log_density(repeated, outputs).reshape(len(unit), -1)
         parts.append(logsumexp(given + before - proposed[:, rows], axis=0) - np.log(len(unit)))
     return np.where(np.isnan(X).all(axis=1), 0.0, np.concatenate(parts))  # nothing observed: certain
 
 
 def _width(model: AbstractLongitudinalModel) -> int:
-    return model.decode(np.zeros((1, model.n_components))).shape[1]
+    return model.outputs(np.zeros((1, model.n_components))).shape[1]

@@ -14,14 +14,14 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
+from intertwine.estimators.longitudinal_imputation import decoded, imputed, imputed_with_deviation
 from intertwine.estimators.longitudinal_subjects import (
     LongitudinalSubjects,
     SubjectVisits,
-    decoded,
     new_codes,
     seen_visits,
 )
-from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents, likely_latents
+from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents
 from intertwine.validation import check_features
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.wording import counted, rows_where
@@ -98,7 +98,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         values, latents = self._latents(X, covariates, subject, time)
         return decoded(self._model, values, latents)
 
-    def impute(self, X, *, covariates=None, subject=None, time=None) -> Array:
+    def impute(self, X, *, covariates=None, subject=None, time=None, return_std=False):
         """Visits with their missing entries filled; what was observed stays as it is.
 
         Entries are those of the most likely latents of a visit, ``refine_iter`` steps beyond what ``transform`` gives.
@@ -107,15 +107,18 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         ----------
         X, covariates, subject, time
             As in ``transform``. A row without any observed entry is a visit that the others predict.
+        return_std : bool, default=False
+            Whether to give the standard deviation of what would be observed as well: of the latents, all axes together,
+            and of the noise; zero where an entry was observed. The networks are taken as known.
 
         Returns
         -------
-        ndarray of shape (n, p)
+        ndarray of shape (n, p), or a pair of them
         """
         values, seen, _ = self._read_visits(X, covariates, subject, time)
         known = known_latents(self._model, seen, len(self._data.subject_labels))
-        latents = likely_latents(self._model, values, seen, known, self.refine_iter)
-        return np.where(np.isnan(values), decoded(self._model, values, latents), values)
+        fill = imputed_with_deviation if return_std else imputed
+        return fill(self._model, values, seen, known, self.refine_iter)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Expected values at further visits of the subjects of the fit.

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs, Visits
-from intertwine.estimators.longitudinal_density import log_densities, predictive_deviation
-from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents, likely_latents
+from intertwine.estimators.longitudinal_density import log_densities, prediction_shift, predictive_deviation
+from intertwine.estimators.longitudinal_imputation import imputed, imputed_with_deviation
+from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents
 from intertwine.mixed_effects.subjects import Marginals, Sites
 from intertwine.resources import require_memory
 from intertwine.validation.caller import depth_of_caller
@@ -21,7 +22,7 @@ from intertwine.validation.wording import counted, listed
 if TYPE_CHECKING:
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
-__all__ = ["LongitudinalSubjects", "SubjectVisits", "decoded", "new_codes", "seen_visits"]
+__all__ = ["LongitudinalSubjects", "SubjectVisits", "new_codes", "seen_visits"]
 
 Array = NDArray[np.float64]
 
@@ -101,19 +102,24 @@ class LongitudinalSubjects:
         """Latents of the visits that were given, E[z | all visits of the subject], (n, n_components)."""
         return self._of_given().mean
 
-    def impute(self) -> Array:
+    def impute(self, return_std=False):
         """The visits that were given, with what was not observed of them.
+
+        Parameters
+        ----------
+        return_std : bool, default=False
+            Whether to give the standard deviation of what would be observed as well; zero where an entry was.
 
         Returns
         -------
-        ndarray of shape (n, p)
+        ndarray of shape (n, p), or a pair of them
             What was observed stays as it is.
         """
         found = self._of_given()
         values, seen = self._visits.X, self._visits.seen.take(self._visits.given)
         assert values is not None  # or there would be no latents
-        latents = likely_latents(self._model, values, seen, found, self._refine_iter)
-        return np.where(np.isnan(values), decoded(self._model, values, latents), values)
+        fill = imputed_with_deviation if return_std else imputed
+        return fill(self._model, values, seen, found, self._refine_iter)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Expected values at visits that have not been seen.
@@ -131,12 +137,12 @@ class LongitudinalSubjects:
         Returns
         -------
         ndarray of shape (n, p), or a pair of them
-            The mean is that of the decoder for predicted latents, at their expectation; the standard deviation is that
-            of ``sample_trajectories``.
+            Both are those of ``sample_trajectories`` and ``score_samples``: one distribution, whose mean is that of the
+            decoder for predicted latents.
         """
         found = self._marginals(self._read(covariates, subject, time))
         mean = self._model.decode_predicted(found.mean)
-        return (mean, predictive_deviation(self._model, found)) if return_std else mean
+        return (mean, predictive_deviation(self._model, found, mean)) if return_std else mean
 
     def predict_latents(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Latents at visits that have not been seen: means (n, n_components), and standard deviations if asked for.
@@ -170,13 +176,16 @@ class LongitudinalSubjects:
         asked = self._read(covariates, subject, time)
         together = self._together(asked)
         n_asked = asked.columns.n_rows
-        n_features = self._model.decode(np.zeros((1, self._model.n_components))).shape[1]
+        n_features = self._model.outputs(np.zeros((1, self._model.n_components))).shape[1]
         size = 8.0 * n_draws * (together.columns.n_rows * self._model.n_components + n_asked * n_features)
         require_memory(size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
         latents = drawn_latents(self._model, together, self._n_known, rng, int(n_draws), bool(noise))
-        latents = latents[:, together.columns.n_rows - n_asked :]
-        flat = latents.reshape(-1, latents.shape[2])
-        values = self._model.sample(flat, rng) if noise else self._model.decode(flat)
+        first = together.columns.n_rows - n_asked
+        shift = prediction_shift(self._model, self._of_asked(together, first))
+        flat = latents[:, first:].reshape(-1, latents.shape[2])
+        outputs = self._model.outputs(flat).reshape(n_draws, n_asked, -1) + shift
+        outputs = outputs.reshape(len(flat), -1)
+        values = self._model.sample(outputs, rng) if noise else self._model.expected(outputs)
         return values.reshape(n_draws, n_asked, -1)
 
     def score_samples(self, X, covariates=None, *, subject=None, time=None) -> Array:
@@ -212,7 +221,10 @@ class LongitudinalSubjects:
     def _marginals(self, asked: SeenVisits) -> Marginals:
         """Of visits that are asked about, and that say nothing themselves."""
         together = self._together(asked)
-        first = together.columns.n_rows - asked.columns.n_rows
+        return self._of_asked(together, together.columns.n_rows - asked.columns.n_rows)
+
+    def _of_asked(self, together: SeenVisits, first: int) -> Marginals:
+        """Of all but the ``first`` of some visits, given each other."""
         found = known_latents(self._model, together, self._n_known)
         return Marginals(*(part[first:] for part in found))
 
@@ -256,18 +268,6 @@ class LongitudinalSubjects:
             UserWarning,
             stacklevel=depth_of_caller(),
         )
-
-
-def decoded(model: AbstractLongitudinalModel, X: Array, latents: Array) -> Array:
-    """Expected values (n, p) at the latents of rows X.
-
-    A row without any observed entry is a prediction from other visits, and has the decoder that is for these.
-    """
-    ahead, out = np.isnan(X).all(axis=1), np.empty(X.shape)
-    for rows, decode in ((~ahead, model.decode), (ahead, model.decode_predicted)):
-        if rows.any():
-            out[rows] = decode(latents[rows])
-    return out
 
 
 def _inputs_of_visits(covariates: Any, subject: Any, time: Any, rows: Any = None) -> CovariateInputs:

@@ -20,7 +20,7 @@ from intertwine.mixed_effects.subjects import Marginals, Sites, SubjectRows
 if TYPE_CHECKING:
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel, FittedLatents
 
-__all__ = ["SeenVisits", "drawn_latents", "known_latents", "likely_latents", "some_subjects"]
+__all__ = ["SeenVisits", "drawn_latents", "known_latents", "some_subjects"]
 
 Array = NDArray[np.float64]
 Rows = NDArray[np.int64]
@@ -138,13 +138,6 @@ def known_latents(model: AbstractLongitudinalModel, visits: SeenVisits, n_known:
         for whole, part in zip(out, model.marginals(rows, sites, met), strict=True):
             whole[at] = part
     return out
-
-
-def likely_latents(
-    model: AbstractLongitudinalModel, X: Array, visits: SeenVisits, known: Marginals, n_steps: int
-) -> Array:
-    """The most likely latents (n, K) of visits with values X, from what `known_latents` gave of them, in some steps."""
-    return model.refine(X, known, visits.sites, n_steps) if n_steps else known.mean
 
 
 def drawn_latents(

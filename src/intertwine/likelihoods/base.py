@@ -126,5 +126,12 @@ class AbstractLikelihood(abc.ABC):
         """The variance of x of every entry given the outputs, (n, p)."""
 
     @abc.abstractmethod
+    def with_misfit(self, params: Any, units: Units, square: Array, count: NDArray[np.int64]) -> Any:
+        """The most likely parameters, where these follow from squared misfits of means: their sums and numbers (p,).
+
+        Other parameters stay as they are.
+        """
+
+    @abc.abstractmethod
     def sample(self, rng: np.random.Generator, params: Any, outputs: Array, units: Units) -> Array:
         """One draw of every entry, (n, p), by numpy."""

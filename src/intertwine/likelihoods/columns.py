@@ -22,6 +22,7 @@ __all__ = ["ColumnLikelihood"]
 
 _OWN_NOISE = Noise()
 _LARGEST_SHOWN = 10.0  # standard deviations; beyond, an encoder would only be carried away
+_LARGEST_SHIFT, _SAME_SHIFT, _SHIFTS = 2.0, 1e-5, 30  # of outputs, in a step; when it ends; how many
 
 
 class _Block(NamedTuple):
@@ -164,6 +165,38 @@ class ColumnLikelihood:
     def variance(self, params: tuple[Any, ...], outputs: Any) -> Any:
         """Var[x | outputs], (n, p): of the noise alone."""
         return self._of_blocks("variance", params, outputs)
+
+    def shift_to(self, params: tuple[Any, ...], outputs: Any, mean: Any) -> Any:
+        """What to add to outputs (n, s, p) so that the mean of E[x | outputs] over their s is ``mean``, (n, p).
+
+        By Newton's method, entry by entry: expected values grow with outputs, whatever the kind. Bounds are left out.
+        """
+
+        def expected(values: Any) -> Any:
+            return self._of_blocks("mean", params, values)
+
+        def step(state: Any) -> Any:
+            shift, _, done = state
+            at = outputs + shift[:, None]
+            found, slope = jax.jvp(expected, (at,), (jnp.ones_like(at),))
+            away = (mean - found.mean(axis=1)) / jnp.maximum(slope.mean(axis=1), 1e-12)
+            change = jnp.clip(away, -_LARGEST_SHIFT, _LARGEST_SHIFT)
+            return shift + change, jnp.max(jnp.abs(change)), done + 1
+
+        def goes_on(state: Any) -> Any:
+            return (state[1] > _SAME_SHIFT) & (state[2] < _SHIFTS)
+
+        nowhere = (jnp.zeros_like(outputs[:, 0]), jnp.asarray(jnp.inf, outputs.dtype), 0)
+        return jax.lax.while_loop(goes_on, step, nowhere)[0]
+
+    def with_misfit(
+        self, params: tuple[Any, ...], square: Array, count: NDArray[np.int64]
+    ) -> tuple[Any, ...]:
+        """The most likely noises, given sums of squared misfits of the means of columns, and their numbers, (p,)."""
+        return tuple(
+            block.likelihood.with_misfit(own, block.units(self.outputs), block.of(square), block.of(count))
+            for block, own in zip(self.blocks, params, strict=True)
+        )
 
     def sample(self, rng: np.random.Generator, params: tuple[Any, ...], outputs: Any) -> Array:
         """One draw of every entry, (n, p), float64."""

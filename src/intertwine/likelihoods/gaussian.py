@@ -101,6 +101,13 @@ class Gaussian(AbstractLikelihood):
     def variance(self, params, outputs, units):
         return jnp.broadcast_to(units.scale**2 * self.noise(params), outputs.shape)
 
+    def with_misfit(self, params, units, square, count):
+        share = square / np.asarray(units.scale, np.float64) ** 2
+        if self.shared:
+            share, count = share.sum(keepdims=True), count.sum(keepdims=True)
+        found = np.log(np.maximum(share / np.maximum(count, 1) - self.floor, 1e-6))
+        return GaussianParams(np.where(count > 0, found, params.log_variance).astype(np.float32))
+
     def sample(self, rng, params, outputs, units):
         spread = units.scale * np.sqrt(np.asarray(self.noise(params), np.float64))
         return np.asarray(units.location(outputs) + spread * rng.standard_normal(outputs.shape))

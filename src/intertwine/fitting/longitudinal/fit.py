@@ -6,8 +6,8 @@
     decoder   a decoder of its own for latents that were predicted: it learns E[x | context], which is smoother than
               E[x | z]
 
-Then sites, variances and shared coefficients once more, with nothing hidden, and the axes in the order in which they
-are reported.
+Then sites, variances, shared coefficients and the noise of columns once more, with nothing hidden, and the axes in the
+order in which they are reported.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.longitudinal.epochs import Phase
 from intertwine.fitting.longitudinal.latents import LatentState, first_latents, solved, unconditional
 from intertwine.fitting.longitudinal.model import FittedLatents, LongitudinalModel
+from intertwine.fitting.longitudinal.noise import columns_at_rest
 from intertwine.fitting.longitudinal.phases import Phases
 from intertwine.fitting.longitudinal.problem import LongitudinalProblem
 from intertwine.fitting.longitudinal.sites import (
@@ -106,10 +107,11 @@ def _published(
     history: list[dict[str, Any]],
     rng: np.random.Generator,
 ) -> LongitudinalModel:
-    """The bound of all visits at the end, and axes by convention."""
+    """Noises and the bound of all visits at the end, and axes by convention."""
     system, sites = SubjectSystem(rows), latents.sites
     posterior = system.posterior(sites, latents.variances)
     found = posterior.marginals()
+    networks = networks._replace(likelihood=columns_at_rest(problem, networks, found, sites))
     drawn = found.mean + np.sqrt(found.variance) * rng.standard_normal(found.mean.shape)
     outputs = decoded_outputs(problem.architecture, networks.autoencoder, drawn)
     density = problem.likelihood.log_density(networks.likelihood, outputs, problem.visits.X)

@@ -46,20 +46,29 @@ class MeanFieldModel(AbstractLongitudinalModel):
     def refine(self, X, known, sites, n_steps):
         return known.mean  # what the encoder says is q(z | x) itself
 
-    def decode(self, Z):
-        return self.parts.decode(Z)
+    def precision(self, X, Z, known, sites):
+        return (1.0 / known.variance)[:, :, None] * np.eye(self.n_components)
+
+    def outputs(self, Z):
+        return self.parts.outputs(Z)
 
     def decode_predicted(self, Z):
         return self.parts.decode_predicted(Z)
 
-    def noise_variance(self, Z):
-        return self.parts.noise_variance(Z)
+    def expected(self, outputs):
+        return self.parts.expected(outputs)
 
-    def sample(self, Z, rng):
-        return self.parts.sample(Z, rng)
+    def noise_variance(self, outputs):
+        return self.parts.noise_variance(outputs)
 
-    def log_density(self, X, Z):
-        return self.parts.log_density(X, Z)
+    def shift_to(self, outputs, mean):
+        return self.parts.shift_to(outputs, mean)
+
+    def sample(self, outputs, rng):
+        return self.parts.sample(outputs, rng)
+
+    def log_density(self, X, outputs):
+        return self.parts.log_density(X, outputs)
 
     def _field(self, rows: SubjectRows, sites: Sites) -> tuple[MeanField, NDArray[np.bool_]]:
         """Coefficients of subjects, and which visits were seen."""

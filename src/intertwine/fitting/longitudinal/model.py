@@ -18,10 +18,12 @@ from intertwine.architectures.choose import architecture_from_state, architectur
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.fitting.longitudinal.sites import (
     all_sites,
-    decoded_moments,
+    column_moments,
     decoded_outputs,
     log_densities,
+    precisions_at,
     refined_latents,
+    shifts_to,
 )
 from intertwine.fitting.longitudinal.steps import Networks
 from intertwine.io.gaps import with_gaps, without_gaps
@@ -91,24 +93,40 @@ class AbstractLongitudinalModel(abc.ABC):
         """Latents (n, K) nearer to the most likely ones than ``known``, which the sites of visits X have given."""
 
     @abc.abstractmethod
+    def precision(self, X: Array, Z: Array, known: Marginals, sites: Sites) -> Array:
+        """Precisions (n, K, K) of the latents of visits about Z, which `refine` has given of ``known``."""
+
     def decode(self, Z: Array) -> Array:
         """Expected values (n, p) of visits that have been seen, given their latents (n, K)."""
+        return self.expected(self.outputs(Z))
+
+    @abc.abstractmethod
+    def outputs(self, Z: Array) -> Array:
+        """A decoder's outputs (n, p) for visits that have been seen, given their latents (n, K)."""
 
     @abc.abstractmethod
     def decode_predicted(self, Z: Array) -> Array:
         """Expected values (n, p) of visits whose latents were predicted from other visits."""
 
     @abc.abstractmethod
-    def noise_variance(self, Z: Array) -> Array:
-        """Variances (n, p) of values given latents."""
+    def expected(self, outputs: Array) -> Array:
+        """Expected values (n, p) given outputs (n, p)."""
 
     @abc.abstractmethod
-    def sample(self, Z: Array, rng: np.random.Generator) -> Array:
-        """One draw of the values of each visit, (n, p), given latents."""
+    def noise_variance(self, outputs: Array) -> Array:
+        """Variances (n, p) of values given outputs."""
 
     @abc.abstractmethod
-    def log_density(self, X: Array, Z: Array) -> Array:
-        """Σ log p(x | z) over the entries that were observed, (n,)."""
+    def shift_to(self, outputs: Array, mean: Array) -> Array:
+        """What to add to outputs (n, s, p) so that the mean of expected values over their s is ``mean``, (n, p)."""
+
+    @abc.abstractmethod
+    def sample(self, outputs: Array, rng: np.random.Generator) -> Array:
+        """One draw of the values of each visit, (n, p), given outputs."""
+
+    @abc.abstractmethod
+    def log_density(self, X: Array, outputs: Array) -> Array:
+        """Σ log p(x | outputs) over the entries that were observed, (n,)."""
 
     @abc.abstractmethod
     def to_state(self) -> dict[str, Any]:
@@ -190,28 +208,36 @@ class LongitudinalModel(AbstractLongitudinalModel):
         network = self.architecture, self.likelihood, decoder, columns, axes
         return refined_latents(*network, np.asarray(X), known, sites, n_steps)
 
-    def _moment(self, Z: Array, decoder: Any, columns: Any, moment: str) -> Array:
-        latents = self.convention.undone(Z)
-        return decoded_moments(self.architecture, self.likelihood, decoder, columns, latents, moment)
+    def precision(self, X, Z, known, sites):
+        decoder, columns = self.networks.autoencoder.decoder, self.networks.likelihood
+        axes = self.convention.undone(np.eye(self.n_components))
+        network = self.architecture, self.likelihood, decoder, columns, axes
+        return precisions_at(*network, np.asarray(X), Z, known, sites)
 
-    def decode(self, Z):
-        return self._moment(Z, self.networks.autoencoder.decoder, self.networks.likelihood, "mean")
+    def _outputs(self, Z: Array, decoder: Any) -> NDArray[Any]:
+        return decoded_outputs(self.architecture, Autoencoder((), decoder), self.convention.undone(Z))
+
+    def outputs(self, Z):
+        return self._outputs(Z, self.networks.autoencoder.decoder)
 
     def decode_predicted(self, Z):
-        return self._moment(Z, self.predictor, self.networks.predicted, "mean")
+        outputs = self._outputs(Z, self.predictor)
+        return column_moments(self.likelihood, self.networks.predicted, outputs, "mean")
 
-    def noise_variance(self, Z):
-        return self._moment(Z, self.networks.autoencoder.decoder, self.networks.likelihood, "variance")
+    def expected(self, outputs):
+        return column_moments(self.likelihood, self.networks.likelihood, outputs, "mean")
 
-    def sample(self, Z, rng):
-        decoder = Autoencoder((), self.networks.autoencoder.decoder)
-        outputs = decoded_outputs(self.architecture, decoder, self.convention.undone(Z))
+    def noise_variance(self, outputs):
+        return column_moments(self.likelihood, self.networks.likelihood, outputs, "variance")
+
+    def shift_to(self, outputs, mean):
+        return shifts_to(self.likelihood, self.networks.likelihood, outputs, mean)
+
+    def sample(self, outputs, rng):
         return self.likelihood.sample(rng, self.networks.likelihood, outputs)
 
-    def log_density(self, X, Z):
-        decoder, columns = self.networks.autoencoder.decoder, self.networks.likelihood
-        latents = self.convention.undone(Z)
-        return log_densities(self.architecture, self.likelihood, decoder, columns, np.asarray(X), latents)
+    def log_density(self, X, outputs):
+        return log_densities(self.likelihood, self.networks.likelihood, np.asarray(X), outputs)
 
     def marginals(self, rows, sites, met=False):
         known = self.latents.shared, self.latents.variances, rows, sites

@@ -7,6 +7,9 @@ subject. An encoder answers for all visits with the same weights and misses the 
 the entries that were not observed. Steps are those of Adam in units of each latent's own standard deviation, so that
 they do not depend on the scale of the axes; the best point on the way is kept, so that no visit becomes less likely.
 
+About z* latents are as Gaussian as the curvature there says (Laplace), with the decoder taken as a line (Gauss &
+Newton): the precision is diag(ρ) + Jᵀ diag(−∂² log p / ∂o²) J, with J the slopes of the decoder's outputs o.
+
 Source: Kim et al., Semi-amortized variational autoencoders (2018); Cremer, Li & Duvenaud, Inference suboptimality in
 variational autoencoders (2018).
 """
@@ -27,7 +30,7 @@ from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.subjects import Marginals, Sites
 from intertwine.networks import Autoencoder
 
-__all__ = ["most_likely", "without_own_site"]
+__all__ = ["most_likely", "observed_information", "without_own_site"]
 
 Array = NDArray[np.float64]
 
@@ -112,3 +115,34 @@ def most_likely(
     (steps, _, best, least), _ = jax.lax.scan(step, first, length=n_steps)
     best, _ = kept(best, least, steps, losses(steps)[1])
     return start + unit * best
+
+
+@partial(jax.jit, static_argnames="architecture")
+def observed_information(
+    decoder: Any,
+    columns: Any,
+    likelihood: ColumnLikelihood,
+    axes: Any,
+    x: Any,
+    z: Any,
+    *,
+    architecture: AbstractArchitecture,
+) -> Any:
+    """What the entries of visits (n, p) that were observed say of latents near z (n, K): precisions (n, K, K).
+
+    Parameters are those of `most_likely`.
+    """
+
+    def outputs_at(latents: Any) -> Any:
+        return architecture.decode(Autoencoder((), decoder), latents @ axes)
+
+    def pull(outputs: Any) -> Any:
+        return jax.grad(lambda o: jnp.sum(likelihood.log_density(columns, o, x)))(outputs)
+
+    def slope(axis: Any) -> Any:
+        return jax.jvp(outputs_at, (z,), (jnp.broadcast_to(axis, z.shape),))[1]
+
+    outputs = outputs_at(z)
+    curvature = jnp.maximum(-jax.jvp(pull, (outputs,), (jnp.ones_like(outputs),))[1], 0.0)
+    slopes = jax.lax.map(slope, jnp.eye(z.shape[1], dtype=z.dtype))  # (K, n, p)
+    return jnp.einsum("anp,np,bnp->nab", slopes, curvature, slopes)

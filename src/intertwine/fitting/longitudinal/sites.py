@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.architectures.base import AbstractArchitecture
 from intertwine.fitting.compiled_steps import own_compilation_cache
-from intertwine.fitting.longitudinal.refinement import most_likely, without_own_site
+from intertwine.fitting.longitudinal.refinement import most_likely, observed_information, without_own_site
 from intertwine.fitting.longitudinal.steps import decoded, encoded_sites
 from intertwine.likelihoods.columns import ColumnLikelihood
 from intertwine.mixed_effects.subjects import Marginals, Sites
@@ -19,12 +19,14 @@ from intertwine.networks import Autoencoder
 
 __all__ = [
     "all_sites",
-    "decoded_moments",
+    "column_moments",
     "decoded_outputs",
     "decoder_slopes",
     "log_densities",
+    "precisions_at",
     "refined_latents",
     "require_finite_sites",
+    "shifts_to",
 ]
 
 Array = NDArray[np.float64]
@@ -73,36 +75,23 @@ def decoded_outputs(architecture: AbstractArchitecture, params: Autoencoder, lat
     return _in_pieces(lambda z: decoded(params, z, architecture=architecture), latents.astype(np.float32))
 
 
-def decoded_moments(
-    architecture: AbstractArchitecture,
-    likelihood: ColumnLikelihood,
-    decoder: Any,
-    columns: Any,
-    latents: Array,
-    moment: str,
-) -> Array:
-    """The mean or the variance, as ``moment`` says, of all columns (n, p) given latents (n, K)."""
+def column_moments(likelihood: ColumnLikelihood, columns: Any, outputs: NDArray[Any], moment: str) -> Array:
+    """The mean or the variance, as ``moment`` says, of all columns (n, p) given a decoder's outputs (n, p)."""
 
-    def found(z: Single) -> Any:
-        return _moments(decoder, columns, likelihood, z, architecture=architecture, moment=moment)
+    def found(of_rows: Single) -> Any:
+        return _moments(columns, likelihood, of_rows, moment=moment)
 
-    return _in_pieces(found, latents.astype(np.float32)).astype(np.float64)
+    return _in_pieces(found, outputs).astype(np.float64)
 
 
-def log_densities(
-    architecture: AbstractArchitecture,
-    likelihood: ColumnLikelihood,
-    decoder: Any,
-    columns: Any,
-    X: Array,
-    latents: Array,
-) -> Array:
-    """Σ log p(x | z) over the entries of each row that were observed, (n,)."""
+def shifts_to(likelihood: ColumnLikelihood, columns: Any, outputs: NDArray[Any], mean: Array) -> Single:
+    """What to add to outputs (n, s, p) so that expected values are ``mean`` (n, p) in the mean over s, (n, p)."""
+    return _in_pieces(partial(_shifts, columns, likelihood), outputs, mean.astype(np.float32))
 
-    def found(x: Single, z: Single) -> Any:
-        return _log_densities(decoder, columns, likelihood, x, z, architecture=architecture)
 
-    density = _in_pieces(found, X.astype(np.float32), latents.astype(np.float32))
+def log_densities(likelihood: ColumnLikelihood, columns: Any, X: Array, outputs: NDArray[Any]) -> Array:
+    """Σ log p(x | outputs) over the entries of each row that were observed, (n,)."""
+    density = _in_pieces(partial(_log_densities, columns, likelihood), X.astype(np.float32), outputs)
     return density.sum(axis=1, dtype=np.float64)
 
 
@@ -132,30 +121,43 @@ def refined_latents(
     return _in_pieces(found, *(part.astype(np.float32) for part in of_rows)).astype(np.float64)
 
 
-@partial(jax.jit, static_argnames=("architecture", "moment"))
-def _moments(
+def precisions_at(
+    architecture: AbstractArchitecture,
+    likelihood: ColumnLikelihood,
     decoder: Any,
     columns: Any,
-    likelihood: ColumnLikelihood,
-    z: Any,
-    *,
-    architecture: AbstractArchitecture,
-    moment: str,
-) -> Any:
-    return getattr(likelihood, moment)(columns, architecture.decode(Autoencoder((), decoder), z))
+    axes: Array,
+    X: Array,
+    latents: Array,
+    known: Marginals,
+    sites: Sites,
+) -> Array:
+    """Precisions (n, K, K) of latents given all that is known of visits; arguments are those of `refined_latents`."""
+
+    def found(*of_rows: Single) -> Any:
+        return observed_information(
+            decoder, columns, likelihood, axes.astype(np.float32), *of_rows, architecture=architecture
+        )
+
+    information = _in_pieces(found, X.astype(np.float32), latents.astype(np.float32)).astype(np.float64)
+    return information + (1.0 / without_own_site(known, sites).variance)[:, :, None] * np.eye(
+        latents.shape[1]
+    )
 
 
-@partial(jax.jit, static_argnames="architecture")
-def _log_densities(
-    decoder: Any,
-    columns: Any,
-    likelihood: ColumnLikelihood,
-    x: Any,
-    z: Any,
-    *,
-    architecture: AbstractArchitecture,
-) -> Any:
-    return likelihood.log_density(columns, architecture.decode(Autoencoder((), decoder), z), x)
+@partial(jax.jit, static_argnames="moment")
+def _moments(columns: Any, likelihood: ColumnLikelihood, outputs: Any, *, moment: str) -> Any:
+    return getattr(likelihood, moment)(columns, outputs)
+
+
+@jax.jit
+def _shifts(columns: Any, likelihood: ColumnLikelihood, outputs: Any, mean: Any) -> Any:
+    return likelihood.shift_to(columns, outputs, mean)
+
+
+@jax.jit
+def _log_densities(columns: Any, likelihood: ColumnLikelihood, x: Any, outputs: Any) -> Any:
+    return likelihood.log_density(columns, outputs, x)
 
 
 def decoder_slopes(architecture: AbstractArchitecture, params: Autoencoder, mean: Array) -> Array:

@@ -107,7 +107,7 @@ def test_several_outcomes_may_have_gaps(folder, tmp_path):
     path = tmp_path / "m.intertwine"
     given = [*MODEL, "--target", "mark,second", "--groups", "school", "--drop", "lon,lat,week,sex"]
     done = works("fit", folder / "gaps.csv", *given, "--output", path)
-    assert "1 of 240 rows have no school and were left out" in " ".join(done.stderr.split())
+    assert "1 of 240 rows lacks school and was left out" in " ".join(done.stderr.split())
     works("predict", path, folder / "pupils.csv", "--output", tmp_path / "out.csv")
     out = pd.read_csv(tmp_path / "out.csv")
     assert list(out) == ["prediction_mark", "prediction_second", "std_mark", "std_second"]

@@ -1,11 +1,18 @@
-"""What looks wrong in a table is told: counters of rows among the features, and spellings of one label."""
+"""What is told at the front door: counters of rows, spellings of one label, the help, and one thing as one."""
 
 import numpy as np
 import pytest
 from small_tables import only, patients
+from typer.main import get_command
 
+from intertwine.cli.commands import application
 from intertwine.cli.given import pose_file
-from intertwine.cli.table_options import TableOptions
+from intertwine.cli.plan import Plan
+from intertwine.cli.show import Screen
+from intertwine.cli.table_options import TableOptions, flag_of
+from intertwine.cli.work import describe
+from intertwine.compare import FAMILIES
+from intertwine.compare.contender import told_seconds
 
 
 def posed(path, *words, **given):
@@ -60,3 +67,44 @@ def test_spellings_of_a_label_are_told_in_one_line(tmp_path):
         for note in posed(tmp_path / "t.csv", target="ill", drop=["sex", "site"])[0].notes
         if "sex" in note
     )
+
+
+def test_one_thing_is_told_as_one(tmp_path, capsys):
+    table = only(patients(), "time", "status")[["age", "time", "status"]]
+    table["status"] = np.where(np.arange(len(table)) == 3, "dead", "alive")
+    table.loc[7, "time"] = np.nan
+    table.to_csv(tmp_path / "t.csv", index=False)
+    problem, told = posed(tmp_path / "t.csv", time="time", event="status=dead")
+    assert "1 of 90 rows lacks time or status and was left out." in told
+    describe(problem, Screen())
+    assert "89 rows, 1 column to predict from; status=dead (survival: 1 event)" in capsys.readouterr().out
+    assert told_seconds(1.2) == "1 second"
+    assert Plan(minutes=1).told_minutes == "1 minute"
+
+
+def test_the_help_of_an_option_stands_with_the_families_that_have_it():
+    panels = {
+        option.name: getattr(option, "rich_help_panel", "")
+        for option in get_command(application).commands["fit"].params
+    }
+    for option, panel in panels.items():
+        if not (panel or "").startswith("Settings of --model"):
+            continue
+        named = set(panel.removeprefix("Settings of --model ").split(", "))
+        settings = {
+            flag_of(setting): setting for family in FAMILIES.values() for setting in family().settings()
+        }
+        setting = settings[f"--{option.replace('_', '-')}"]
+        having = {name for name, family in FAMILIES.items() if setting in family().settings()}
+        assert having <= named, option
+    assert sum((panel or "").startswith("Settings") for panel in panels.values()) == 18
+
+
+@pytest.mark.parametrize("command", ["fit", "predict", "compare", "report", "recommend", "demo", "reproduce"])
+def test_each_help_is_whole_sentences(command):
+    one = get_command(application).commands[command]
+    texts = [option.help for option in one.params if getattr(option, "help", None)]
+    assert len(texts) >= 2
+    assert all(text.endswith(".") for text in texts)
+    first = one.help.strip().split("\n\n")[0]
+    assert first.endswith(".")

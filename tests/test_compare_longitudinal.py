@@ -111,7 +111,7 @@ def test_the_family_holds_out_subjects_and_makes_itself_again():
     assert found.names[int(np.argmax(found.mean))] == "PCA with mixed models"
 
 
-@pytest.mark.filterwarnings("ignore:stopped after 1 epochs")
+@pytest.mark.filterwarnings("ignore:stopped after 1 epoch")
 def test_network_forecasts_known_and_conditions_on_new_subjects():
     pytest.importorskip("jax")
     from intertwine import LongitudinalVAE

@@ -288,7 +288,7 @@ BAD = {
     ),
     "unknown on a course": (
         lambda: BySubject(Smooth("x", "matern12"), "state-space").bind(constant(x=[1, 2, np.nan])),
-        "'x' is NaN in 1 rows.*take method='basis'",
+        "'x' is NaN in 1 row,.*take method='basis'",
     ),
     "much too short": (
         lambda: Smooth("x", length_scale=1e-3).bind(constant(x=[0, 1, 2])),

@@ -146,7 +146,7 @@ def test_concordance_of_perfect_and_reversed_risks():
     assert concordance_index(time, event, -time) == 1.0
     assert concordance_index(time, event, time) == 0.0
     assert concordance_index(time, event, np.zeros(8)) == 0.5
-    with pytest.raises(ValueError, match="NaN in 1 rows"):
+    with pytest.raises(ValueError, match="NaN in 1 row"):
         concordance_index(time, event, np.where(time == 3, np.nan, 0))
     with pytest.raises(ValueError, match=r"risk has shape \(7,\)"):
         concordance_index(time, event, time[1:])

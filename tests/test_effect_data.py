@@ -324,7 +324,7 @@ BAD_LATER = {
     "one dimension less": (
         {"coords": np.zeros(6)},
         ValueError,
-        "coords has 1 columns, expecting 2 as in fit",
+        "coords has 1 column, expecting 2 as in fit",
     ),
 }
 
@@ -342,6 +342,6 @@ def test_groups_with_nothing_observed():
     data, rows = EffectData.read(NESTED, inputs(groups=FRAME))
     data.check_observed(rows, np.ones(6, dtype=bool))
     with pytest.raises(
-        ValueError, match=r"nothing is observed of 1 levels of 'school': \['s'\]; drop their rows"
+        ValueError, match=r"nothing is observed of 1 level of 'school': \['s'\]; drop their rows"
     ):
         data.check_observed(rows, np.array([True, True, False, False, True, True]))

@@ -273,7 +273,7 @@ def test_kinds_are_given_for_all_for_some_or_for_each():
         ("normal", ValueError, r"'normal'.*choose from \['gaussian'"),
         ({"d": "poisson"}, ValueError, r"'d'.*\['a', 'b', 'c'\]"),
         ({3: "poisson"}, ValueError, "column 3.*0 to 2"),
-        (["poisson"], ValueError, "1 kinds.*3 columns"),
+        (["poisson"], ValueError, "1 kind,.*3 columns"),
         (None, TypeError, "NoneType"),
     ],
 )

@@ -208,7 +208,7 @@ def test_a_variance_of_zero_is_told():
 
 def test_a_search_that_is_cut_short_is_told():
     X, y, groups = clusters()
-    with pytest.warns(ConvergenceWarning, match=r"stopped after 1 iterations, with .* raise max_iter"):
+    with pytest.warns(ConvergenceWarning, match=r"stopped after 1 iteration, with .* raise max_iter"):
         assert not MixedModel(SLOPES, max_iter=1).fit(X, y, groups=groups).converged_
 
 

@@ -35,7 +35,7 @@ def test_warnings_name_the_line_of_the_caller():
         latent.transform(with_constant, groups=np.full(120, 99))
     said = [str(warning.message) for warning in caught]
     assert {warning.filename for warning in caught} == {__file__}
-    for words in ("no effect reads it", "1 iterations", "1 row has levels", "X is constant in"):
+    for words in ("no effect reads it", "1 iteration", "1 row has levels", "X is constant in"):
         assert any(words in one for one in said), words
     for words in (
         "boundary fit",

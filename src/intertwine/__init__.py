@@ -86,7 +86,7 @@ def load(path: str | PathLike[str]) -> Any:
             f"{path} is the checkpoint of an unfinished fit; pass it as checkpoint= to go on with the fit"
         )
     if not isinstance(name, str) or name not in _ESTIMATORS:
-        raise ValueError(f"{path}: holds a {name!r}, which this version of intertwine does not know")
+        raise ValueError(f"{path}: holds {name!r}, which this version of intertwine does not know")
     kind = getattr(import_module(_ESTIMATORS[name]), name)
     try:
         return kind._from_state(state)

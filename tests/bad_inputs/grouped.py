@@ -213,7 +213,7 @@ GROUPED = {
         warned("visits", beside(time=_REPEATED), r"1 row repeats a time of the same subject, e\.g\. rows \[6\]: they count as replicates", "subjects"),
     ],
     "a subject with nothing observed": [
-        refused("group", _observed_nothing_of("bob"), ValueError, r"nothing is observed of 1 levels? of 'group': \['bob'\]; drop their rows", "groups"),
+        refused("group", _observed_nothing_of("bob"), ValueError, r"nothing is observed of 1 level of 'group': \['bob'\]; drop their rows", "groups"),
         refused("category", _category_without_outcome, LinAlgError, r"\['dose'\] are constant in the 25 rows where an outcome is observed; drop the other rows, or leave", "groups target"),
         refused("subject", _observed_nothing_of("bob"), ValueError, r"nothing is observed of 1 subject: \['bob'\]; drop their rows", "subjects"),
     ],

@@ -10,6 +10,7 @@ from typing import Any
 from intertwine.architectures.base import AbstractArchitecture
 from intertwine.architectures.convolutional import Convolutional
 from intertwine.architectures.dense import Linear, Perceptron
+from intertwine.validation.wording import counted
 
 __all__ = ["ARCHITECTURES", "architecture_from_state", "architecture_of", "architecture_to_state"]
 
@@ -91,5 +92,7 @@ def _valid_shape(image_shape: Sequence[int] | None, n_features: int) -> tuple[in
             f"image_shape must be (height, width) or (height, width, channels), not {image_shape}"
         )
     if (pixels := math.prod(shape)) != n_features:
-        raise ValueError(f"image_shape {shape} has {pixels} values, but X has {n_features} columns")
+        raise ValueError(
+            f"image_shape {shape} has {pixels} values, but X has {counted(n_features, 'column', 'columns')}"
+        )
     return shape

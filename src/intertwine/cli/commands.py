@@ -22,7 +22,9 @@ __all__ = ["application", "run"]
 
 application = typer.Typer(
     name="intertwine",
-    help="Which features interact, how much, and how sure we are.",
+    help="What interacts in a table, what groups share, where subjects go next: how much, and how sure it is.\n\n"
+    "To begin with: intertwine compare TABLE --target COLUMN says which models suit a table; intertwine demo "
+    "needs no table.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -71,13 +73,17 @@ def _main(
 @_friendly
 def fit(
     data: Data,
-    given: TableOptions,
+    *,
     model: Model = "interactions",
+    given: TableOptions,
     scheduler: Scheduler = None,
     output: Annotated[Path, typer.Option(help="Model file to write.")] = Path("model.intertwine"),
     report: Annotated[
         Path | None,
-        typer.Option(help="Also compare with baselines and write an HTML report.", show_default=False),
+        typer.Option(
+            help="HTML page to write on the model, with its scores beside those of simpler ones.",
+            show_default=False,
+        ),
     ] = None,
     cv: Folds = 5,
     quick: Quick = False,
@@ -86,12 +92,15 @@ def fit(
     checkpoint: Annotated[
         Path | None,
         typer.Option(
-            help="File for unfinished work; after an interruption the same command goes on from there.",
+            help="File for unfinished work: after an interruption the same command goes on from there.",
             show_default=False,
         ),
     ] = None,
 ) -> None:
-    """Fit a model of how features interact, and save it."""
+    """Fit one model to a table and save it; say what it found.
+
+    For example: intertwine fit patients.csv --target glucose --report report.html
+    """
     from intertwine.cli.work import (
         compare_by_unit,
         compare_problem,
@@ -143,17 +152,22 @@ def predict(
     at: Annotated[
         list[float] | None,
         typer.Option(
-            help="Survival: time at which to give the probability of surviving.", show_default=False
+            help="Survival: time at which to give the probability of being event-free; can be repeated.",
+            show_default=False,
         ),
     ] = None,
     impute: Annotated[
         bool,
         typer.Option(
-            "--impute", help="random-effects and longitudinal models: the table with its gaps filled."
+            "--impute", help="Write the table with its gaps filled: models of latents and of visits."
         ),
     ] = False,
 ) -> None:
-    """Predict the rows of a table; of random-effects models write latents, of visits all that is missing of them."""
+    """Predict the rows of a table with a saved model.
+
+    What is written hangs on the model: values, classes with probabilities, hazards; of random-effects-pca and
+    random-effects-vae the latents of each row; of longitudinal-vae all that was not measured at a visit.
+    """
     from intertwine.cli.reading import read_table_file, write_table_file
     from intertwine.cli.table_model import TableModel
 
@@ -179,13 +193,18 @@ def predict(
 @_friendly
 def compare(
     data: Data,
-    given: TableOptions,
+    *,
     model: Models = None,
+    given: TableOptions,
     output: Annotated[
-        Path | None, typer.Option(help="Table of scores by fold to write.", show_default=False)
+        Path | None,
+        typer.Option(help="Table to write, with the score of each model on each fold.", show_default=False),
     ] = None,
     report: Annotated[
-        Path | None, typer.Option(help="HTML report on all families to write.", show_default=False)
+        Path | None,
+        typer.Option(
+            help="HTML page to write on all models, and on what the best of ours found.", show_default=False
+        ),
     ] = None,
     cv: Folds = 5,
     quick: Quick = False,
@@ -194,9 +213,9 @@ def compare(
     seed: Seed = 0,
     jobs: Jobs = -1,
 ) -> None:
-    """Say which families of models suit a table, and score them beside what one would use instead, on the same folds.
+    """Say which families of models suit a table, and score them, and what one would use instead, on the same rows.
 
-    With --model, those that are named, each beside its own baselines.
+    For example: intertwine compare patients.csv --target glucose --report compare.html
     """
     from intertwine.cli.compare import compare_file
 
@@ -214,12 +233,13 @@ def report(
     data: Annotated[
         Path | None,
         typer.Argument(
-            help="The table it was fitted on; without it, some pictures are left out.", show_default=False
+            help="The table it was fitted on; without it, pictures that show rows are left out.",
+            show_default=False,
         ),
     ] = None,
     output: Annotated[Path, typer.Option(help="HTML file to write.")] = Path("report.html"),
 ) -> None:
-    """Write an HTML report on a fitted model."""
+    """Write an HTML page on a saved model: what it found, how sure that is, what to be careful about."""
     from intertwine.cli.table_model import TableModel
     from intertwine.cli.work import heading, study_of, write_studies
 
@@ -241,7 +261,7 @@ def demo(
         "intertwine-demo"
     ),
     full: Annotated[
-        bool, typer.Option("--full", help="Search as widely as fit and compare do: minutes more.")
+        bool, typer.Option("--full", help="Try as many settings as fit and compare do; minutes more.")
     ] = False,
     seed: Seed = 0,
     jobs: Jobs = -1,

@@ -70,7 +70,9 @@ def run_contest(
         screen.note(note)
 
     def run(models: list[Contender], folds: list[Split], on: str, share: float) -> Ranking:
-        with screen.counting(f"comparing {len(models)} models{on}", len(models) * len(folds)) as step:
+        with screen.counting(
+            f"comparing {count(len(models), 'model')}{on}", len(models) * len(folds)
+        ) as step:
             return rank_models(
                 models,
                 y,
@@ -188,5 +190,5 @@ def _asks(question: str, entrant: Entrant, roles: TableOptions) -> str:
         kind = {"regression": "a number", "classification": "classes", "survival": "time to an event"}
         return f"{problem.target}, {kind[problem.task.name]}"
     if question == "visits":
-        return f"later visits of a {roles.subject}"
+        return f"later visits of each {roles.subject}"
     return f"{count(problem.y.shape[1], 'column')} from a few latents"

@@ -13,7 +13,7 @@ from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 from intertwine.cli.applicable import Entrant, groups_of, outcome_columns
 from intertwine.cli.mixed_table import named_in
 from intertwine.cli.plan import Plan
-from intertwine.cli.problem import is_number
+from intertwine.cli.problem import is_number, left_out
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.compare import AbstractUnitsFamily
 from intertwine.compare.base import Split
@@ -42,9 +42,7 @@ def common_rows(
     known = table[names].notna().all(axis=1)
     rows = table[known].reset_index(drop=True)
     if len(rows) < len(table):
-        notes.append(
-            f"{len(table) - len(rows):,} of {len(table):,} rows lack one of {listed(names)} and were left out."
-        )
+        notes.append(left_out(len(table) - len(rows), len(table), f"one of {listed(names)}"))
     if plan.quick and len(rows) > _QUICK_ROWS:
         unit = next((name for name in groups_of(roles)), None)
         rows = _drawn(rows, unit, plan.seed)

@@ -16,6 +16,7 @@ from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dat
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import ForecastTask, LongitudinalFamily
 from intertwine.compare.visits_from_table import VisitColumns
+from intertwine.report.words import count
 
 __all__ = ["pose_visits"]
 
@@ -197,7 +198,7 @@ def _observed(X: pd.DataFrame, columns: VisitColumns, notes: list[str]) -> tuple
     seen = X[columns.subject].isin(X.loc[~np.isnan(y).all(axis=1), columns.subject]).to_numpy()
     if not seen.all():
         n = X.loc[~seen, columns.subject].nunique()
-        notes.append(f"{n:,} subjects without any measurement were left out.")
+        notes.append(f"{count(n, 'subject')} without any measurement {'was' if n == 1 else 'were'} left out.")
     return X[seen].reset_index(drop=True), y[seen]
 
 

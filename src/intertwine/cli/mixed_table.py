@@ -16,11 +16,20 @@ from intertwine.cli.effect_columns import (
 )
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, features_of, is_number, numbers_of, require_column
+from intertwine.cli.problem import (
+    Problem,
+    complete_rows,
+    features_of,
+    is_number,
+    left_out,
+    numbers_of,
+    require_column,
+)
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import MixedModelFamily, RegressionTask
 from intertwine.compare.from_table import Beside
 from intertwine.compare.treatment import TreatmentColumns
+from intertwine.report.words import count
 
 __all__ = ["MixedPreparation", "named_in", "outcomes_of", "pose_mixed"]
 
@@ -98,7 +107,7 @@ def _with_outcomes(table: pd.DataFrame, outcomes: list[str], notes: list[str]) -
         return table, numbers_of(table[outcomes[0]], outcomes[0])
     known = table[outcomes].notna().any(axis=1)
     if not known.all():
-        notes.append(f"{int((~known).sum())} of {len(table)} rows have no outcome and were left out.")
+        notes.append(left_out(int((~known).sum()), len(table), "any outcome"))
     table = table[known]
     for name in outcomes:
         numbers_of(table[name].dropna(), name)
@@ -184,7 +193,7 @@ def _summary(X: pd.DataFrame, family: MixedModelFamily, features: Sequence[str])
     parts = [f"{X[name].nunique():,} levels of {name}" for name in family.groups]
     if family.coords:
         parts.append(f"{len(X[family.coords].drop_duplicates()):,} places")
-    fixed = f"{len(features)} column{'' if len(features) == 1 else 's'} of fixed effects"
+    fixed = f"{count(len(features), 'column')} of fixed effects"
     outcomes = f"; to predict: {', '.join(family.outcomes)}" if family.outcomes else ""
     return f"{len(X):,} rows, {', '.join(parts)}, {fixed}{outcomes}"
 

@@ -23,6 +23,7 @@ from intertwine.compare import (
     Shape,
     SurvivalTask,
 )
+from intertwine.report.words import count
 from intertwine.validation import survival_target
 
 __all__ = [
@@ -31,6 +32,7 @@ __all__ = [
     "complete_rows",
     "features_of",
     "is_number",
+    "left_out",
     "numbers_of",
     "pose",
     "refuse_dates",
@@ -211,7 +213,7 @@ def complete_rows(table: pd.DataFrame, columns: list[str], notes: list[str]) -> 
     if missing == len(table):
         raise Mistake(f"{' and '.join(columns)}: every row is missing")
     if missing:
-        notes.append(f"{missing} of {len(table)} rows have no {' or '.join(columns)} and were left out.")
+        notes.append(left_out(missing, len(table), " or ".join(columns)))
     return table[known]
 
 
@@ -266,7 +268,7 @@ def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> 
         raise Mistake(f"{name!r} has {counts.size} different values: is it a number for --task regression?")
     if counts.min() < 3:
         raise Mistake(
-            f"{name!r}: class {counts.index[-1]!r} has {count_of(counts.min())}; "
+            f"{name!r}: class {counts.index[-1]!r} has {count(int(counts.min()), 'row')}; "
             "cross-validation needs at least 3 of each"
         )
     if ordered and not is_number(values):
@@ -378,12 +380,13 @@ def _spelled(values: pd.Series) -> pd.Series:
     return values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
 
 
-def count_of(n: int) -> str:
-    """Write how many rows.
+def left_out(n: int, total: int, what: str) -> str:
+    """Say how many rows lack something.
 
     Examples
     --------
-    >>> count_of(1), count_of(2)
-    ('1 row', '2 rows')
+    >>> left_out(1, 240, "age"), left_out(20, 2400, "age")
+    ('1 of 240 rows lacks age and was left out.', '20 of 2,400 rows lack age and were left out.')
     """
-    return f"{n} row" + ("" if n == 1 else "s")
+    verbs = ("lacks", "was") if n == 1 else ("lack", "were")
+    return f"{n:,} of {total:,} rows {verbs[0]} {what} and {verbs[1]} left out."

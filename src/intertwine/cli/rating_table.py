@@ -185,6 +185,7 @@ def _refuse_repeated(X: pd.DataFrame, user: str, item: str, duplicates: str) -> 
     again = X.duplicated([user, item])
     if duplicates == "error" and again.any():
         raise Mistake(
-            f"{int(again.sum()):,} ratings are of a pair of {user!r} and {item!r} that was rated before, in "
+            f"{'1 rating is' if again.sum() == 1 else f'{int(again.sum()):,} ratings are'} of a pair of "
+            f"{user!r} and {item!r} that was rated before, in "
             f"{rows_of(X.index[again])}: say --duplicates mean, last or keep"
         )

@@ -12,6 +12,7 @@ from intertwine.cli.given import require_folder
 from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.show import Screen
 from intertwine.cli.table_options import spread
+from intertwine.report.words import count
 
 __all__ = ["recommend"]
 
@@ -26,12 +27,14 @@ def recommend(
     ] = None,
     k: Annotated[int, typer.Option("-k", "--number", min=1, help="How many items for each.")] = 10,
     items: Annotated[
-        list[str] | None, typer.Option(help="Only among these items.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Recommend these alone; can be repeated, or a,b,c.", show_default=False),
     ] = None,
     exclude: Annotated[
-        list[str] | None, typer.Option(help="None of these items.", show_default=False)
+        list[str] | None,
+        typer.Option(help="Never recommend these; can be repeated, or a,b,c.", show_default=False),
     ] = None,
-    seen: Annotated[bool, typer.Option("--seen", help="Also what a user has rated.")] = False,
+    seen: Annotated[bool, typer.Option("--seen", help="Recommend also what a user has rated.")] = False,
     output: Annotated[
         Path | None,
         typer.Option(
@@ -39,7 +42,7 @@ def recommend(
         ),
     ] = None,
 ) -> None:
-    """Name the items that users will rate highest."""
+    """Name the items that users will rate highest, by a saved model of ratings."""
     from intertwine.cli.reading import write_table_file
     from intertwine.cli.table_model import TableModel
 
@@ -60,7 +63,7 @@ def recommend(
         screen.note("nothing is left to recommend")
     write_table_file(found, output)
     if output is not None:
-        screen.say(f"{len(found):,} recommendations: {output}")
+        screen.say(f"{count(len(found), 'recommendation')}: {output}")
 
 
 def _ids(given: list[str] | None, known: np.ndarray, name: str) -> list[Any] | None:

@@ -23,23 +23,35 @@ def reproduce(
     name: Annotated[
         str,
         typer.Argument(
-            help="Which paper: lit-lvm, llfm, lmm-vae, lmmvae, sslf; or all of them.", show_default=False
+            help="The paper: lit-lvm (interactions), llfm (local factorization machines), sslf (latent factors), "
+            "lmmvae (latents beside random effects), lmm-vae (longitudinal latents); or all.",
+            show_default=False,
         ),
     ],
     quick: Annotated[
-        bool, typer.Option("--quick", help="Minutes instead of hours: fewer draws and sizes.")
+        bool, typer.Option("--quick", help="Minutes in place of hours: fewer repetitions, smaller tables.")
     ] = False,
     output: Annotated[
         Path | None,
-        typer.Option(help="Folder for the pages and the measurements; intertwine-NAME.", show_default=False),
+        typer.Option(
+            help="Folder for the page and all that was measured; by default intertwine-NAME.",
+            show_default=False,
+        ),
     ] = None,
     jobs: Jobs = -1,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.0, help="Stop a measurement that takes longer, and go on.", show_default=False),
+        typer.Option(
+            min=0.0,
+            help="End a single measurement that takes longer, and go on with the next; by default none is.",
+            show_default=False,
+        ),
     ] = None,
 ) -> None:
-    """Repeat the papers' experiments and judge each of their claims; run again to go on after an interruption."""
+    """Repeat the experiments of the papers that the models come from, and judge each of their claims.
+
+    What was measured is kept: the same command goes on where an earlier one was interrupted.
+    """
     from intertwine.reproduce import PAPERS, Plan, load_paper, reproduce_papers, stem, write_overview
     from intertwine.reproduce.overview import all_claims, summary
     from intertwine.reproduce.page import as_markdown

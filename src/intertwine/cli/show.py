@@ -23,7 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
 from intertwine.plots._results import columns_of, gives_sizes, variance_shares
-from intertwine.report.words import decimals_of, number, plus_minus, signed, unsigned
+from intertwine.report.words import count, decimals_of, number, plus_minus, signed, unsigned
 
 __all__ = ["Screen", "plain", "table_of"]
 
@@ -139,7 +139,8 @@ class Screen:
         level, counts = estimator.item_biases_, estimator.item_counts_
         factors = int(estimator.item_factors_.shape[1])
         self.say(
-            f"{factors} factors, by {estimator.solver_} in {estimator.n_iter_} iterations; average rating "
+            f"{count(factors, 'factor')}, by {estimator.solver_} in "
+            f"{count(int(estimator.n_iter_), 'iteration')}; average rating "
             f"{number(estimator.intercept_, 3)}, deviation from the prediction {number(estimator.noise_, 3)}"
         )
         if not estimator.biases:
@@ -212,7 +213,9 @@ class Screen:
         """Print what of the variance of visits each effect is behind."""
         columns = columns_of(estimator.explain())
         rank, axes = int(estimator.rank_), int(estimator.n_components)
-        self.say(f"effects tell {rank} of {axes} latents from noise; {estimator.n_iter_} epochs")
+        self.say(
+            f"effects tell {rank} of {count(axes, 'latent')} from noise; {count(int(estimator.n_iter_), 'epoch')}"
+        )
         table = table_of("Shares of the variance of visits by effect")
         table.add_column("effect", overflow="fold")
         for name in ("of latents", "of what is measured", "± s.e."):

@@ -23,6 +23,23 @@ _CHOICES = {
 }
 
 
+# Panels of the help, by what options are for.
+_COLUMNS = "What columns are"
+_SIZE = "Settings of several models"
+_FM = "Settings of --model fm"
+_RATINGS = "Settings of --model latent-factors"
+_GROUPS = "Settings of --model mixed-model, random-effects-pca, random-effects-vae"
+_VISITS = "Settings of --model longitudinal-vae"
+
+
+def _column(text: str, panel: str = _COLUMNS) -> Any:
+    return typer.Option(metavar="COLUMN", help=text, show_default=False, rich_help_panel=panel)
+
+
+def _columns(text: str, panel: str = _COLUMNS) -> Any:
+    return _column(f"{text} Can be repeated, or a,b,c.", panel)
+
+
 @dataclass(frozen=True)
 class TableOptions:
     """Roles of columns, and settings of models; each field is an option.
@@ -35,117 +52,113 @@ class TableOptions:
     {'max_iter': 100}
     """
 
-    target: Annotated[
-        str | None,
-        typer.Option(help="Column to predict; mixed-model: also several, A,B.", show_default=False),
-    ] = None
+    target: Annotated[str | None, _column("What to predict. Several, A,B: mixed-model alone.")] = None
     time: Annotated[
         str | None,
-        typer.Option(
-            help="Survival: column with the time to the event or to censoring. mixed-model: column over which the "
-            "levels of the first group change. longitudinal-vae: column with the times of visits.",
-            show_default=False,
+        _column(
+            "Survival: time to the event, or to the end of observation. mixed-model, random-effects-…: time over which "
+            "the levels of the first group change. longitudinal-vae: times of visits."
         ),
     ] = None
     event: Annotated[
         str | None,
-        typer.Option(
-            help="Survival: column that says whether the event was seen (0/1), or COLUMN=VALUE.",
-            show_default=False,
-        ),
+        _column("Survival: whether the event was seen (0/1), or COLUMN=VALUE for the value that says so."),
     ] = None
     entry: Annotated[
-        str | None,
-        typer.Option(help="Survival: column with the time of entry, if it was not 0.", show_default=False),
+        str | None, _column("Survival: time from which on a row was observed, where that is not 0.")
     ] = None
-    task: Annotated[str, typer.Option(help="auto, regression, classification or survival.")] = "auto"
-    drop: Annotated[
-        list[str] | None,
-        typer.Option(help="Column to leave out; can be repeated, or a,b,c.", show_default=False),
-    ] = None
+    task: Annotated[
+        str,
+        typer.Option(
+            help="What --target is: regression for numbers, classification for labels, survival; auto looks at it.",
+            rich_help_panel=_COLUMNS,
+        ),
+    ] = "auto"
+    drop: Annotated[list[str] | None, _columns("To leave out.")] = None
     keep: Annotated[
         list[str] | None,
-        typer.Option(
-            help="Column that counts the rows, and is to be read all the same; can be repeated, or a,b,c.",
-            show_default=False,
-        ),
+        _columns("To read although it seems to count the rows, which a model would leave out."),
     ] = None
     categorical: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Column of numbers to treat as labels; can be repeated, or a,b,c.", show_default=False
-        ),
+        list[str] | None, _columns("Numbers to take as labels: codes of sites, of classes.")
     ] = None
     components: Annotated[
         int | None,
         typer.Option(
             min=1,
-            help="fm, local-fm, latent-factors: factors; 10, 5 and 20. random-effects-…: latents; 2. longitudinal-vae: "
-            "latents; half as many as measurements, up to 8.",
+            help="Number of factors: by default 10 in fm, 5 in local-fm, 20 in latent-factors. Of latents: 2 in "
+            "random-effects-…; in longitudinal-vae half as many as measurements, 8 at most.",
             show_default=False,
+            rich_help_panel=_SIZE,
         ),
     ] = None
     ordinal: Annotated[
-        bool, typer.Option("--ordinal", help="fm: the target's numbers are ordered classes.")
+        bool,
+        typer.Option(
+            "--ordinal",
+            help="The numbers to predict are classes in order, such as grades.",
+            rich_help_panel=_FM,
+        ),
     ] = False
     sweeps: Annotated[
-        int | None, typer.Option(min=10, help="fm: sweeps of the sampler; 500.", show_default=False)
+        int | None,
+        typer.Option(
+            min=10,
+            help="Sweeps of the sampler: more are surer and slower; 500 by default.",
+            show_default=False,
+            rich_help_panel=_FM,
+        ),
     ] = None
     user: Annotated[
-        str | None,
-        typer.Option(
-            help="latent-factors: column of the users; the first besides the target.", show_default=False
-        ),
+        str | None, _column("Who rated; by default the first column besides the target.", _RATINGS)
     ] = None
-    item: Annotated[
-        str | None,
-        typer.Option(help="latent-factors: column of the items; the next one.", show_default=False),
-    ] = None
-    user_features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="latent-factors: column that tells of users; can be repeated, or a,b,c.", show_default=False
-        ),
-    ] = None
-    item_features: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="latent-factors: column that tells of items; can be repeated, or a,b,c.", show_default=False
-        ),
-    ] = None
+    item: Annotated[str | None, _column("What was rated; by default the next one.", _RATINGS)] = None
+    user_features: Annotated[list[str] | None, _columns("That tells of users.", _RATINGS)] = None
+    item_features: Annotated[list[str] | None, _columns("That tells of items.", _RATINGS)] = None
     implicit: Annotated[
-        bool, typer.Option("--implicit", help="latent-factors: also learn from who rated what.")
+        bool,
+        typer.Option(
+            "--implicit",
+            help="Learn from who rated what, too, not only from how.",
+            rich_help_panel=_RATINGS,
+        ),
     ] = False
     solver: Annotated[
         str | None,
         typer.Option(
-            help="latent-factors: variational, gibbs, als, gauss_newton or sgd.", show_default=False
+            help="variational, gibbs, als, gauss_newton or sgd; by default it is chosen by the table.",
+            show_default=False,
+            rich_help_panel=_RATINGS,
         ),
     ] = None
     scale: Annotated[
         str | None,
         typer.Option(
-            help="latent-factors: LOW,HIGH of the ratings; others are refused, predictions stay inside.",
+            metavar="LOW,HIGH",
+            help="The least and the best rating: others are refused, and predictions stay inside.",
             show_default=False,
+            rich_help_panel=_RATINGS,
         ),
     ] = None
     duplicates: Annotated[
         str | None,
         typer.Option(
-            help="latent-factors: what a pair rated twice becomes: mean, last or keep.", show_default=False
+            help="Where a user rated an item twice: mean, last, keep, or error, which refuses them and is the default.",
+            show_default=False,
+            rich_help_panel=_RATINGS,
         ),
     ] = None
     groups: Annotated[
         list[str] | None,
-        typer.Option(
-            help="mixed-model, random-effects-…: column of labels whose levels differ; can be repeated, or a,b,c.",
-            show_default=False,
-        ),
+        _columns("Labels of what rows share: schools, persons, batches.", _GROUPS),
     ] = None
     coords: Annotated[
         list[str] | None,
         typer.Option(
-            help="mixed-model, random-effects-…: columns of coordinates, LAT,LON.", show_default=False
+            metavar="LAT,LON",
+            help="Columns that say where a row is.",
+            show_default=False,
+            rich_help_panel=_GROUPS,
         ),
     ] = None
     formula: Annotated[
@@ -153,36 +166,24 @@ class TableOptions:
         typer.Option(
             help="mixed-model: 'y ~ x + (1 + t | g)', in place of --target, --groups and --time.",
             show_default=False,
+            rich_help_panel=_GROUPS,
         ),
     ] = None
     subject: Annotated[
         str | None,
-        typer.Option(
-            help="longitudinal-vae: column that says whose visit a row is; one called subject, patient or id.",
-            show_default=False,
-        ),
+        _column("Whose visit a row is; by default a column called subject, patient or id.", _VISITS),
     ] = None
     covariates: Annotated[
         list[str] | None,
-        typer.Option(
-            help="longitudinal-vae: column whose effect is wanted, a,b,c; labels, and what never changes within "
-            "a subject.",
-            show_default=False,
+        _columns(
+            "Whose effect is wanted; by default labels, and what never changes within a subject.", _VISITS
         ),
     ] = None
     measurements: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="longitudinal-vae: column to explain, a,b,c; all other numbers.",
-            show_default=False,
-        ),
+        list[str] | None, _columns("To be explained; by default all other numbers.", _VISITS)
     ] = None
     smooth: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="longitudinal-vae: covariate with a curve in place of a line; can be repeated, or a,b,c.",
-            show_default=False,
-        ),
+        list[str] | None, _columns("A covariate whose effect is a curve, not a line.", _VISITS)
     ] = None
 
     def is_role(self, option: str) -> bool:

@@ -75,7 +75,7 @@ def counting_seconds(console: Console, text: str, n: int, seconds: float) -> Ite
         return in_words(time_left(time.monotonic() - began, done, seconds - done))
 
     if not console.is_terminal:
-        console.print(f"[dim]{text}: {n} measurements …[/dim]", soft_wrap=True)
+        console.print(f"[dim]{text}: {n} measurement{'s' * (n != 1)} …[/dim]", soft_wrap=True)
 
         def line(name: str, expected: float) -> None:
             nonlocal parts, done, last

@@ -15,7 +15,7 @@ from intertwine.cli.table_model import TableModel
 from intertwine.compare import AbstractUnitsFamily, Comparison, compare_models
 from intertwine.compare.family import Contest
 from intertwine.report import Study, write_report
-from intertwine.report.words import listed
+from intertwine.report.words import count, listed
 
 __all__ = [
     "FOLDS",
@@ -42,13 +42,15 @@ def describe(problem: Problem, screen: Screen) -> None:
             screen.note(note)
         return
     if problem.task.name == "survival":
-        target = f"{int(problem.y['event'].sum()):,} events"
+        target = count(int(problem.y["event"].sum()), "event")
     elif problem.task.name == "classification":
         labels, sizes = np.unique(problem.y, return_counts=True)
         target = ", ".join(f"{size:,} {label}" for label, size in list(zip(labels, sizes, strict=True))[:6])
     else:
         target = f"from {problem.y.min():,.4g} to {problem.y.max():,.4g}"
-    screen.say(f"{n:,} rows, {p:,} columns to predict from; {problem.target} ({problem.task.name}: {target})")
+    screen.say(
+        f"{count(n, 'row')}, {count(p, 'column')} to predict from; {problem.target} ({problem.task.name}: {target})"
+    )
     for note in problem.notes:
         screen.note(note)
 
@@ -132,7 +134,7 @@ def _compared(problem: Problem, contest: Contest, screen: Screen, on: str, **how
     models = contest.models
     with (
         screen.collecting_warnings(),
-        screen.counting(f"comparing {len(models)} models{on}", len(models) * n_folds) as step,
+        screen.counting(f"comparing {count(len(models), 'model')}{on}", len(models) * n_folds) as step,
     ):
         return compare_models(
             models,

@@ -14,6 +14,7 @@ from sklearn.preprocessing import OneHotEncoder
 
 from intertwine.compare.base import FACTORIZATION, AbstractTask
 from intertwine.compare.family import AbstractFamily, Contest, Shape
+from intertwine.validation.wording import counted
 
 __all__ = ["LEVELS", "NO_FEATURES", "LatentFactorsFamily", "RatingColumns"]
 
@@ -133,7 +134,8 @@ class LatentFactorsFamily(AbstractFamily):
         if fitted.converged_:
             return []
         return [
-            f"{fitted.solver_} stopped after {fitted.n_iter_} iterations before it had settled; predictions "
+            f"{fitted.solver_} stopped after {counted(fitted.n_iter_, 'iteration', 'iterations')} before it had "
+            "settled; predictions "
             "suffer less from that than single factors"
         ]
 

@@ -61,7 +61,8 @@ def open_source(source: Any, cluster: Cluster, n_parts: int | None = None) -> So
         source = [source]
     if not isinstance(source, list | tuple) or not all(isinstance(one, str | PathLike) for one in source):
         raise TypeError(
-            f"source is a {type(source).__name__}; pass the path of Parquet files that all workers can read, or a "
+            f"source is of type {type(source).__name__}; pass the path of Parquet files that all workers can "
+            "read, or a "
             "dask.dataframe"
         )
     from pyarrow import dataset

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
 from intertwine.effects.smooth import Smooth, length_scale_bounds, values_that_apply
+from intertwine.validation.wording import counted
 
 __all__ = ["BoundBySubject", "BoundCourse", "BySubject"]
 
@@ -167,7 +168,8 @@ class BoundCourse(AbstractBoundCovariateEffect):
         values = columns.numbers[self.key]
         if (unknown := np.isnan(values)).any():
             raise ValueError(
-                f"covariate {self.key!r} is NaN in {int(unknown.sum())} rows, but a course by state space "
+                f"covariate {self.key!r} is NaN in {counted(int(unknown.sum()), 'row', 'rows')}, but a course "
+                "by state space "
                 "has a time in every row: take method='basis'"
             )
         return values

@@ -19,6 +19,7 @@ from intertwine.effects.random import (
     Located,
     PrecisionPrior,
 )
+from intertwine.validation.wording import counted
 
 __all__ = ["BoundGraph", "Graph"]
 
@@ -147,7 +148,8 @@ class Graph(AbstractNamedLevelsEffect):
         lonely = np.flatnonzero(out.sum(axis=1) == 0)
         if self.kind == "car" and len(lonely):
             raise ValueError(
-                f"{len(lonely)} nodes of {name} have no neighbours (the first is number {lonely[0]}): drop them, or "
+                f"{counted(len(lonely), f'node of {name} has', f'nodes of {name} have')} no neighbours (the "
+                f"first is number {lonely[0]}): drop them, or "
                 "use kind='laplacian'"
             )
         return out

@@ -67,7 +67,11 @@ class CovariateColumns:
             return cls(None, 0, ())
         places = [(key, _position(key, table)) for key in keys]
         if absent := [key for key, place in places if place is None]:
-            has = f"{len(table)} columns" if table.names is None else f"columns {listed(table.names)}"
+            has = (
+                counted(len(table), "column", "columns")
+                if table.names is None
+                else f"columns {listed(table.names)}"
+            )
             raise ValueError(f"effects read {listed(absent)}, but covariates has {has}")
         return cls(table.names, len(table), tuple((key, place) for key, place in places if place is not None))
 
@@ -106,7 +110,9 @@ class CovariateColumns:
                 )
             return
         if len(table) != self.n_columns:
-            raise ValueError(f"covariates has {len(table)} columns, expecting {self.n_columns} as in fit")
+            raise ValueError(
+                f"covariates has {counted(len(table), 'column', 'columns')}, expecting {self.n_columns} as in fit"
+            )
         if self.names is not None:
             warnings.warn(
                 f"covariates has no column names, but was fitted with {listed(self.names)}; columns are taken by "

@@ -169,7 +169,8 @@ class EffectData:
             coords = read_coordinates(inputs, self.coordinate_names)[0]
             if coords.shape[1] != self.n_coordinates:
                 raise ValueError(
-                    f"coords has {coords.shape[1]} columns, expecting {self.n_coordinates} as in fit"
+                    f"coords has {counted(coords.shape[1], 'column', 'columns')}, expecting "
+                    f"{self.n_coordinates} as in fit"
                 )
         return self._assembled(inputs, codes, coords)
 
@@ -242,7 +243,8 @@ class EffectData:
             idle = there & (np.bincount(codes[observed], minlength=n_levels) == 0)
             if idle.any():
                 raise ValueError(
-                    f"nothing is observed of {int(idle.sum())} levels of {self.column(key).title!r}: "
+                    f"nothing is observed of {counted(int(idle.sum()), 'level', 'levels')} of "
+                    f"{self.column(key).title!r}: "
                     f"{listed(self.labels(key)[idle])}; drop their rows"
                 )
 

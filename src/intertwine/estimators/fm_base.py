@@ -29,6 +29,7 @@ from intertwine.resources import require_memory, thread_limit
 from intertwine.structures.fm_patterns import segments_of
 from intertwine.validation import check_features
 from intertwine.validation.values import Extremes
+from intertwine.validation.wording import counted
 
 __all__ = ["AbstractFM"]
 
@@ -241,7 +242,8 @@ class AbstractFM(FMResults, AbstractSaved, BaseEstimator):
                 names = ", ".join(str(self._features[j]) for j in unseen[used][:5])
                 more = " and others" if used.sum() > 5 else ""
                 warnings.warn(
-                    f"{n_rows} rows have features that were zero in every row of fit ({names}{more}); these "
+                    f"{counted(n_rows, 'row has', 'rows have')} features that were zero in every row of fit "
+                    f"({names}{more}); these "
                     + (
                         "count as an average feature of their group"
                         if self.solver_ == "gibbs"

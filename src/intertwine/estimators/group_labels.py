@@ -106,7 +106,9 @@ class GroupTable:
             return self._columns[column.position]
         if len(self) == n_used == 1:
             return self._columns[0]
-        raise ValueError(f"groups has {len(self)} columns, expecting {n_fitted} as in fit")
+        raise ValueError(
+            f"groups has {counted(len(self), 'column', 'columns')}, expecting {n_fitted} as in fit"
+        )
 
     def values(self, position: int) -> NDArray[Any]:
         """One column as it was passed."""

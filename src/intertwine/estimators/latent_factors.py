@@ -37,6 +37,7 @@ from intertwine.resources import thread_limit
 from intertwine.structures.ratings import RatingTable
 from intertwine.validation import check_weights, restored_on_failure
 from intertwine.validation.ratings import check_rating_scale, check_ratings, read_columns
+from intertwine.validation.wording import counted
 
 __all__ = ["LatentFactorModel"]
 
@@ -213,7 +214,8 @@ class LatentFactorModel(RegressorMixin, DistributedFits, AbstractSaved, BaseEsti
             self._counts = _summed_weights(table, weight)
         if not model.converged:
             warnings.warn(
-                f"{solver!r} stopped after {len(model.history)} iterations before it had settled; raise max_iter",
+                f"{solver!r} stopped after {counted(len(model.history), 'iteration', 'iterations')} before it "
+                "had settled; raise max_iter",
                 ConvergenceWarning,
                 stacklevel=3,
             )

@@ -27,7 +27,7 @@ from intertwine.fitting.latent_factors.rating_ids import IdIndex
 from intertwine.fitting.latent_factors.side_features import SideFeatures
 from intertwine.resources import thread_limit
 from intertwine.validation import restored_on_failure
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["DistributedFits"]
 
@@ -113,7 +113,8 @@ class DistributedFits(FactorUpdates):
             self._frame_library = "pandas"
         if not self._model.converged:
             warnings.warn(
-                f"'gauss_newton' stopped after {len(self._model.history)} iterations before it had settled; raise "
+                f"'gauss_newton' stopped after {counted(len(self._model.history), 'iteration', 'iterations')} "
+                "before it had settled; raise "
                 "max_iter",
                 ConvergenceWarning,
                 stacklevel=2,

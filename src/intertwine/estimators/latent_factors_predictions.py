@@ -19,7 +19,7 @@ from intertwine.fitting.latent_factors.model import (
 from intertwine.fitting.latent_factors.more_ratings import variance_of_new, with_new_ids
 from intertwine.frames import make_frame
 from intertwine.validation.ratings import read_columns
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["FactorPredictions"]
 
@@ -138,7 +138,8 @@ def _warn_of_new_ids(sides, known) -> None:
         if len(side.ids) > before:
             n_rows = int((codes >= before).sum())
             told.append(
-                f"{len(side.ids) - before} {side.ids.name} ids in {n_rows} rows, {listed(side.ids.labels[before:], 5)}"
+                f"{counted(len(side.ids) - before, f'{side.ids.name} id', f'{side.ids.name} ids')} in "
+                f"{counted(n_rows, 'row', 'rows')}, {listed(side.ids.labels[before:], 5)}"
             )
     warnings.warn(
         f"not in the fit: {' and '.join(told)}; these count as average ones: bias only, and what their features say",

@@ -39,6 +39,7 @@ from intertwine.resources import thread_limit
 from intertwine.structures.coding import AdaptiveCoding, GaussianCoding
 from intertwine.structures.fm_sweep import exclusive_runs
 from intertwine.validation import check_column_selection, check_features
+from intertwine.validation.wording import counted
 
 __all__ = ["AbstractLocalFM"]
 
@@ -204,7 +205,7 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         cut = [fit.history[-1].optimality for fit in fits if not fit.converged]
         if cut:
             warnings.warn(
-                f"stopped after {self.max_iter} iterations with optimality {max(cut):.1e}; "
+                f"stopped after {counted(self.max_iter, 'iteration', 'iterations')} with optimality {max(cut):.1e}; "
                 "raise max_iter, tol or alpha",
                 ConvergenceWarning,
                 stacklevel=4,

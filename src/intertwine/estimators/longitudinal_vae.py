@@ -28,6 +28,7 @@ from intertwine.frames import frame_library
 from intertwine.resources import thread_limit
 from intertwine.validation import restored_on_failure
 from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted
 
 __all__ = ["LongitudinalVAE"]
 
@@ -322,7 +323,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
             self._visits = SeenVisits(columns, visits.subject, self._model.latents.sites)
         if not self._model.converged:
             warnings.warn(
-                f"stopped after {self.n_iter_} epochs before it had settled; raise max_iter",
+                f"stopped after {counted(self.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter",
                 ConvergenceWarning,
                 stacklevel=depth_of_caller(),
             )

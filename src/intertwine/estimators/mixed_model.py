@@ -35,7 +35,7 @@ from intertwine.resources import thread_limit
 from intertwine.validation import check_weights, restored_on_failure
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.outcomes import check_outcomes
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["MixedModel"]
 
@@ -259,7 +259,8 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
 
         if not fit.converged.all():
             warnings.warn(
-                f"the search of variances stopped after {self.n_iter_} iterations{where(~fit.converged)}, with "
+                f"the search of variances stopped after "
+                f"{counted(self.n_iter_, 'iteration', 'iterations')}{where(~fit.converged)}, with "
                 f"{float(np.max(fit.expected_gain)):.1e} still to be gained in log-likelihood; raise max_iter, or tol",
                 ConvergenceWarning,
                 stacklevel=depth_of_caller(),

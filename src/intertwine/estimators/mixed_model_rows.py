@@ -16,7 +16,7 @@ from intertwine.estimators.formula_design import FormulaDesign, formula_table
 from intertwine.validation import check_features, check_unpenalized_rank
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.columns import eager_frame
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = [
     "FixedColumns",
@@ -182,7 +182,10 @@ def check_determined(
     for pattern in patterns.values():
         n_rows = int(pattern.sum())
         if n_rows <= len(names):
-            what = f"{len(names)} fixed effects and {n_rows} rows with an outcome: nothing is left to tell the noise"
+            have = (
+                f"{counted(len(names), 'fixed effect', 'fixed effects')} and {counted(n_rows, 'row', 'rows')}"
+            )
+            what = f"{have} with an outcome: nothing is left to tell the noise"
             if random_effects or n_rows < len(names):
                 raise ValueError(what)
             warnings.warn(
@@ -225,7 +228,9 @@ def _features(
     if reset:
         estimator.n_features_in_ = 0
     elif estimator.n_features_in_:
-        raise ValueError(f"X is None, but the model was fitted with {estimator.n_features_in_} features")
+        raise ValueError(
+            f"X is None, but the model was fitted with {counted(estimator.n_features_in_, 'feature', 'features')}"
+        )
     given = {"y": y, **dict(zip(("groups", "time", "coords"), others, strict=True))}
     for name, values in given.items():
         if isinstance(values, Mapping):

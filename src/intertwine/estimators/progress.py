@@ -31,6 +31,7 @@ from sklearn.exceptions import ConvergenceWarning
 from intertwine.estimators.cv_table import describe_candidate
 from intertwine.fitting.watch import AbstractProgress, Silence
 from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted
 
 __all__ = ["progress", "warn_if_unconverged"]
 
@@ -165,7 +166,8 @@ def warn_if_unconverged(models, max_iter: int) -> None:
     n_iter = worst.n_iter
     remedy = f"raise max_iter above {n_iter}, or tol" if n_iter >= max_iter else "no more digits: raise tol"
     warnings.warn(
-        f"stopped after {n_iter} iterations with optimality {worst.optimality:.1e}; {remedy}, or the strengths "
+        f"stopped after {counted(n_iter, 'iteration', 'iterations')} with optimality {worst.optimality:.1e}; "
+        f"{remedy}, or the strengths "
         "alpha and alpha_pairs",
         ConvergenceWarning,
         stacklevel=depth_of_caller(),

@@ -40,6 +40,7 @@ from intertwine.frames import frame_library
 from intertwine.resources import thread_limit
 from intertwine.validation import check_features, restored_on_failure
 from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted
 
 __all__ = ["AbstractRandomEffectsEstimator"]
 
@@ -150,7 +151,8 @@ class AbstractRandomEffectsEstimator(
                 self._model = self._fit_latent(LatentRows(self._units.inside(values), rows), effects, watch)
         if not self._model.converged:
             warnings.warn(
-                f"stopped after {self.n_iter_} iterations before it had settled; raise max_iter, or tol",
+                f"stopped after {counted(self.n_iter_, 'iteration', 'iterations')} before it had settled; raise "
+                "max_iter, or tol",
                 ConvergenceWarning,
                 stacklevel=depth_of_caller(),
             )

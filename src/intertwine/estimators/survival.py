@@ -11,6 +11,7 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.frames import make_frame
 from intertwine.losses import BreslowLoss, CoxLoss, EfronLoss, concordance_index
 from intertwine.validation import check_same_rows, check_strata, check_survival_target, check_weights
+from intertwine.validation.wording import counted
 
 __all__ = ["SurvivalPredictions", "cox_loss", "resampled_cox"]
 
@@ -153,7 +154,7 @@ class SurvivalPredictions(BaseEstimator):
             strata = np.repeat(np.array(known, dtype=object), len(scores))
         strata = np.asarray(strata, dtype=object)
         if len(strata) != len(scores):
-            raise ValueError(f"X has {len(scores)} rows, but strata has {len(strata)}")
+            raise ValueError(f"X has {counted(len(scores), 'row', 'rows')}, but strata has {len(strata)}")
         unknown = sorted({str(s) for s in strata.tolist()} - {str(s) for s in known})
         if unknown:
             raise ValueError(f"strata {', '.join(unknown[:5])} were not seen at fit")

@@ -13,7 +13,7 @@ from intertwine.likelihoods.bernoulli import Bernoulli
 from intertwine.likelihoods.gaussian import Gaussian
 from intertwine.likelihoods.ordinal import Ordinal
 from intertwine.likelihoods.poisson import Poisson
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 __all__ = ["KINDS", "column_kinds", "position_of"]
 
@@ -56,7 +56,8 @@ def column_kinds(likelihood: Any, n_columns: int, names: NDArray[Any] | None = N
         kinds = list(likelihood)
         if len(kinds) != n_columns:
             raise ValueError(
-                f"likelihood has {len(kinds)} kinds, but X has {n_columns} columns: give one for each"
+                f"likelihood has {counted(len(kinds), 'kind', 'kinds')}, but X has "
+                f"{counted(n_columns, 'column', 'columns')}: give one for each"
             )
     else:
         raise TypeError(

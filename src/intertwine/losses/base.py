@@ -172,7 +172,7 @@ class AbstractLoss(ABC):
         n_bad = self.n_rows - int(np.count_nonzero(np.isfinite(scores)))
         if n_bad:
             raise LossOverflowError(
-                f"overflow: {n_bad} of {self.n_rows} scores are NaN or infinite; "
+                f"overflow: {n_bad} of {self.n_rows} scores {'is' if n_bad == 1 else 'are'} NaN or infinite; "
                 "take smaller steps or a stronger penalty"
             )
         return scores

@@ -4,6 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import ArrayLike
 
+from intertwine.validation.wording import counted
+
 from .base import require_length
 from .cox import EfronLoss
 
@@ -55,7 +57,7 @@ def concordance_index(
     scores = np.asarray(risk, dtype=np.float64)
     require_length(scores, "risk", data.n_rows)
     if np.isnan(scores).any():
-        raise ValueError(f"risk contains NaN in {int(np.isnan(scores).sum())} rows")
+        raise ValueError(f"risk contains NaN in {counted(int(np.isnan(scores).sum()), 'row', 'rows')}")
 
     arrived = np.full(data.n_rows, -np.inf) if data.entry is None else data.entry
     stratum = np.unique(data.strata, return_inverse=True)[1]

@@ -90,7 +90,8 @@ def _single_rows(study: Study) -> Iterator[Caution]:
     if alone > _ALONE * counts.size:
         yield Caution(
             "Levels of one row",
-            f"{alone:,} of {counts.size:,} levels have a single row. Their own part and noise are told apart by the "
+            f"{alone:,} of {counts.size:,} levels {'has' if alone == 1 else 'have'} a single row. Their own "
+            "part and noise are told apart by the "
             "other levels only.",
         )
 

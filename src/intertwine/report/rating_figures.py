@@ -40,7 +40,7 @@ def pictures_of_ratings(
         rows = np.flatnonzero(display.side == side)
         first, last = rows[0], rows[-1]
         ends.append(
-            f"{number(display.rmse[first], 3)} for {side}s of up to {display.high[first]:,} ratings and "
+            f"{number(display.rmse[first], 3)} for {side}s of up to {count(int(display.high[first]), 'rating')} and "
             f"{number(display.rmse[last], 3)} for those of {display.low[last]:,} and more"
         )
     pictures.append(
@@ -103,7 +103,7 @@ def picture_of_convergence(study: Study) -> list[Picture]:
             display,
             title="Convergence",
             alt=f"{what} against passes over the data: {number(float(display.value[0]), 3)} after the first and "
-            f"{number(float(display.value[-1]), 3)} after {display.cost[-1]:,.0f} passes.",
+            f"{number(float(display.value[-1]), 3)} after {count(round(float(display.cost[-1])), 'pass', 'passes')}.",
             caption="One pass reads all ratings once. "
             + (
                 "The ring is around the lowest error: later steps only learn the ratings by heart."

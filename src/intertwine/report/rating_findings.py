@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from intertwine.plots._results import columns_of
 from intertwine.report.study import Study
 from intertwine.report.tables import Table, marks
-from intertwine.report.words import decimals_of, listed, number, signed
+from intertwine.report.words import count, decimals_of, listed, number, signed
 
 __all__ = ["Ratings", "idle_factors", "level_table", "neighbour_table", "what_moves"]
 
@@ -128,7 +128,8 @@ def level_table(study: Study, ratings: Ratings) -> Table | None:
     ]
     caption = (
         f"The {half} items that are rated highest and the {len(chosen) - half} rated lowest, of those with at least "
-        f"{min(_ENOUGH, counts.max()):.0f} ratings. The level is what an item adds to the rating of an average user, "
+        f"{count(int(min(_ENOUGH, counts.max())), 'rating')}. The level is what an item adds to the rating of "
+        "an average user, "
         f"{number(estimator.intercept_, 3)}, and is pulled to zero where ratings are few; the plain mean is not."
     )
     return Table(

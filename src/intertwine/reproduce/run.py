@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import signal
-import threading
+import math
 import time
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -17,6 +15,8 @@ from joblib import Parallel, delayed, effective_n_jobs
 from sklearn.exceptions import ConvergenceWarning
 
 import intertwine
+from intertwine.compare.contender import told_seconds
+from intertwine.compare.time_limit import OutOfTime, at_most
 from intertwine.io import write_atomically
 from intertwine.reproduce.design import AbstractDesign, Chapter, Job, Paper
 from intertwine.reproduce.measurements import Measurement, Measurements
@@ -172,31 +172,13 @@ def _measured(index: int, design: str, job: Job, limit: float | None) -> tuple[i
     """Make one measurement, or say what went wrong; it runs in a process of its own where there are several."""
     began = time.perf_counter()
     try:
-        with _at_most(limit), thread_limit(1), warnings.catch_warnings():
+        with at_most(math.inf if limit is None else limit), thread_limit(1), warnings.catch_warnings():
             # a candidate that was cut short competes with what it reached
             warnings.simplefilter("ignore", ConvergenceWarning)
             value, facts = job.measure()
+    except OutOfTime:
+        return index, f"stopped after {told_seconds(limit or 0.0)}"
     except Exception as error:  # hours of other measurements must not be lost with it
         return index, f"{type(error).__name__}: {error}"
     seconds = round(time.perf_counter() - began, 3)
     return index, Measurement(design, job.case, job.method, job.seed, value, seconds, facts)
-
-
-@contextmanager
-def _at_most(seconds: float | None) -> Iterator[None]:
-    """Raise a TimeoutError in what takes longer; compiled code is let finish its call first."""
-    in_main = threading.current_thread() is threading.main_thread()
-    if seconds is None or not in_main or not hasattr(signal, "setitimer"):
-        yield
-        return
-
-    def stop(*_: object) -> None:
-        raise TimeoutError(f"stopped after {seconds:g} seconds")
-
-    before = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, seconds)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_REAL, 0.0)
-        signal.signal(signal.SIGALRM, before)

@@ -8,7 +8,7 @@ import narwhals as nw
 import numpy as np
 from sklearn.base import BaseEstimator
 
-from intertwine.validation.wording import listed
+from intertwine.validation.wording import counted, listed
 
 Frame = nw.DataFrame[Any]
 
@@ -203,7 +203,7 @@ def check_column_selection(
         else:
             raise TypeError(f"{parameter} must hold column names or positions, got {item!r}")
     if unknown:
-        known = f"{n_features} columns" if names is None else f"columns {listed(names)}"
+        known = counted(n_features, "column", "columns") if names is None else f"columns {listed(names)}"
         raise ValueError(f"{parameter} asks for {listed(unknown)}, but X has {known}")
     return np.array(sorted(chosen), dtype=np.intp)
 

@@ -17,7 +17,7 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.targets import require_target
 from intertwine.validation.values import largest_safe_value
 from intertwine.validation.vectors import finite_numbers, is_missing, raveled
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.wording import counted, listed, rows_where
 
 __all__ = ["Columns", "check_rating_scale", "check_ratings", "id_values", "read_columns"]
 
@@ -50,7 +50,9 @@ class Columns:
                 return self.names.index(column)
             raise ValueError(f"{parameter}={column!r} is not a column of X, which has {listed(self.names)}")
         if not 0 <= column < len(self.names):
-            raise ValueError(f"{parameter}={column!r}, but X has {len(self.names)} columns: user, item, ...")
+            raise ValueError(
+                f"{parameter}={column!r}, but X has {counted(len(self.names), 'column', 'columns')}: user, item, ..."
+            )
         return int(column)
 
     def ids(self, position: int) -> NDArray[Any]:

@@ -7,6 +7,7 @@ import narwhals as nw
 from sklearn.utils.validation import _num_samples
 
 from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import counted
 
 
 def check_same_rows(**inputs: Any) -> None:
@@ -40,7 +41,7 @@ def check_same_rows(**inputs: Any) -> None:
     for name, other in others:
         n_others, its_index = _num_samples(other), _index(other)
         if n_others != n_rows:
-            raise ValueError(f"{first} has {n_rows} rows, but {name} has {n_others}")
+            raise ValueError(f"{first} has {counted(n_rows, 'row', 'rows')}, but {name} has {n_others}")
         if index is not None and its_index is not None and not index.equals(its_index):
             warnings.warn(
                 f"{first} and {name} have different indexes; rows are aligned by position, not by index",

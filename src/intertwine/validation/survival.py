@@ -13,7 +13,7 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.targets import require_target
 from intertwine.validation.values import largest_safe_value
 from intertwine.validation.vectors import finite_numbers, labels, raveled
-from intertwine.validation.wording import listed, rows_where
+from intertwine.validation.wording import counted, listed, rows_where
 
 _REQUIRED = ("time", "event")
 _NAME_THEM = "name time and event, e.g. with survival_target(time, event)"
@@ -155,7 +155,7 @@ def check_strata(strata: Any, n_rows: int) -> NDArray[Any] | None:
         return None
     stratum = labels(strata, "strata")
     if stratum.size != n_rows:
-        raise ValueError(f"X has {n_rows} rows, but strata has {stratum.size}")
+        raise ValueError(f"X has {counted(n_rows, 'row', 'rows')}, but strata has {stratum.size}")
     return stratum
 
 

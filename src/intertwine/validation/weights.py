@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from intertwine.validation.rows import check_same_rows
 from intertwine.validation.vectors import finite_numbers
-from intertwine.validation.wording import rows_where
+from intertwine.validation.wording import counted, rows_where
 
 _LARGEST_SUM = 1e100  # of weights, whose squares are summed
 
@@ -67,7 +67,7 @@ def check_weights(sample_weight: Any, n_rows: int, X: Any = None) -> NDArray[np.
     values = np.full(n_rows, sample_weight) if isinstance(sample_weight, Number) else sample_weight
     weights = finite_numbers(values, "sample_weight")
     if weights.size != n_rows:
-        raise ValueError(f"X has {n_rows} rows, but sample_weight has {weights.size}")
+        raise ValueError(f"X has {counted(n_rows, 'row', 'rows')}, but sample_weight has {weights.size}")
     if X is not None and not isinstance(sample_weight, Number):
         check_same_rows(X=X, sample_weight=sample_weight)
     if (negative := weights < 0).any():

@@ -9,7 +9,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from intertwine.structures.ratings import sorted_places
-from intertwine.validation.wording import rows_where
+from intertwine.validation.wording import counted, rows_where
 
 __all__ = ["merged_duplicates"]
 
@@ -53,7 +53,8 @@ def merged_duplicates(
         repeated = np.zeros(len(y), dtype=bool)
         repeated[order[1:][again]] = True
         raise ValueError(
-            f"{repeated.sum()} pairs of user and item occur more than once, e.g. {rows_where(repeated)}: choose "
+            f"{counted(int(repeated.sum()), 'pair of user and item occurs', 'pairs of user and item occur')} "
+            f"more than once, e.g. {rows_where(repeated)}: choose "
             "duplicates='mean', 'last' or 'keep'"
         )
     starts = np.flatnonzero(np.concatenate([[True], ~again]))

@@ -4,6 +4,7 @@ import ast
 import itertools
 import re
 from fnmatch import fnmatchcase
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -37,6 +38,44 @@ def test_families_of_fits_do_not_know_each_other(folder):
     for path in folder.glob("*.py"):
         used = set(re.findall(r"intertwine\.fitting\.(\w+)", path.read_text(encoding="utf-8"))) & families
         assert {(folder.name, other) for other in used} <= NEIGHBOURS, path.name
+
+
+def imports_between_modules(package):
+    """Which modules each module of a package imports, wherever in the file and for whatever reason."""
+    modules = {}
+    for path in package.rglob("*.py"):
+        parts = path.relative_to(package.parent).with_suffix("").parts
+        modules[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    found = {}
+    for name, path in modules.items():
+        own = name if path.name == "__init__.py" else name.rpartition(".")[0]
+        named = set()
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                named |= {alias.name for alias in node.names}
+            elif isinstance(node, ast.ImportFrom):
+                above = own.split(".")[: len(own.split(".")) - node.level + 1] if node.level else []
+                base = ".".join([*above, *([node.module] if node.module else [])])
+                each = {f"{base}.{alias.name}" for alias in node.names}
+                named |= (each & set(modules)) or {base}
+        found[name] = (named & set(modules)) - {name}
+    return found
+
+
+def test_no_imports_go_round_in_a_circle(tmp_path):
+    tuple(TopologicalSorter(imports_between_modules(PACKAGE)).static_order())
+    # and the test would see one: a module, a late import, one for types alone
+    for name, text in {
+        "__init__": "",
+        "a": "from pkg.b import x",
+        "b": "def late():\n    from . import c",
+        "c": "if TYPE_CHECKING:\n    import pkg.a",
+    }.items():
+        (tmp_path / "pkg").mkdir(exist_ok=True)
+        (tmp_path / "pkg" / f"{name}.py").write_text(text)
+    with pytest.raises(CycleError) as raised:
+        TopologicalSorter(imports_between_modules(tmp_path / "pkg")).prepare()
+    assert set(raised.value.args[1]) == {"pkg.a", "pkg.b", "pkg.c"}
 
 
 ARCHITECTURE = (PACKAGE.parents[1] / "docs" / "pages" / "architecture.md").read_text(encoding="utf-8")

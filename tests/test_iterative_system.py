@@ -67,7 +67,7 @@ def test_prediction_at_other_rows(restricted):
 
 def test_probes_that_are_not_kept_are_solved_for_again(monkeypatch):
     _, kept, _ = both("slopes", "entries", True, n_probes=8)
-    monkeypatch.setattr("intertwine.mixed_effects.iterative_posterior._BYTES_OF_PROBES", 1)
+    monkeypatch.setattr("intertwine.mixed_effects.iterative._BYTES_OF_PROBES", 1)
     _, again, _ = both("slopes", "entries", True, n_probes=8)
     assert again._kept is None
     np.testing.assert_allclose(again.row_variance(), kept.row_variance())

@@ -107,7 +107,7 @@ def test_factors_that_do_not_fit_together_are_made_again(monkeypatch):
     effects = [effect_of(rng, *line) for line in DESIGNS["one of each kind"]]
     fast, dense = systems(effects, np.ones((N, 1)), None, P, True)
     variances, y = random_variances(rng, fast.n_basis, P), rng.normal(size=(N, P))
-    monkeypatch.setattr("intertwine.mixed_effects.sparse_posterior._BYTES_OF_FACTORS", 1)
+    monkeypatch.setattr("intertwine.mixed_effects.sparse._BYTES_OF_FACTORS", 1)
     got, expected = fast.posterior(y, variances), dense.posterior(y, variances)
     assert got._kept is None
     assert_same_posterior(got, expected, len(effects), rtol=1e-7, atol=1e-8)

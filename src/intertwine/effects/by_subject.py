@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
+from intertwine.effects.interaction import AbstractFactor
 from intertwine.effects.smooth import Smooth, length_scale_bounds, values_that_apply
 from intertwine.validation.wording import counted
 
@@ -27,7 +28,7 @@ class BySubject(AbstractCovariateEffect):
     """An effect whose coefficients are drawn anew for every subject.
 
     ``BySubject()`` is a level of each subject, ``BySubject(Linear("time"))`` a slope, ``BySubject(Smooth("time"))`` a
-    course. ``BySubject(a) * b`` is ``BySubject(a * b)``.
+    course. ``BySubject(a) * b`` is ``BySubject(a * b)``, and so is ``a * BySubject(b)``.
 
     Parameters
     ----------
@@ -40,8 +41,8 @@ class BySubject(AbstractCovariateEffect):
 
     Examples
     --------
-    >>> BySubject().title, BySubject(Smooth("age")).title
-    ('subject', 'subject × age')
+    >>> BySubject().title, BySubject(Smooth("age")).title, (Smooth("age") * BySubject(Smooth("dose"))).title
+    ('subject', 'subject × age', 'subject × age × dose')
     >>> BySubject(Smooth("hour", kernel="matern32")).for_series(longest=3000, always_known=True).method
     'state-space'
     """
@@ -65,6 +66,22 @@ class BySubject(AbstractCovariateEffect):
     @property
     def _is_markov(self) -> bool:
         return isinstance(self.effect, Smooth) and self.effect.kernel != "rbf"
+
+    def __mul__(self, other: AbstractFactor | BySubject) -> BySubject:
+        """The interaction with another effect, of each subject; only one of the two can be of each subject already."""
+        return self._product(self, other, self.effect, other)
+
+    def __rmul__(self, other: AbstractFactor) -> BySubject:
+        """The same in the other order."""
+        return self._product(other, self, other, self.effect)
+
+    def _product(self, left: Any, right: Any, first: Any, second: Any) -> BySubject:
+        if isinstance(left, BySubject) and isinstance(right, BySubject):
+            raise ValueError(f"{left.title} × {right.title}: only one factor can be of each subject")
+        known = [effect for effect in (first, second) if effect is not None]
+        if not all(isinstance(effect, AbstractFactor) for effect in known):
+            return NotImplemented
+        return BySubject(known[0] * known[1] if len(known) == 2 else known[0], self.method)
 
     @property
     def number_keys(self) -> tuple[Any, ...]:

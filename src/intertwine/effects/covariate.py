@@ -95,14 +95,6 @@ class AbstractCovariateEffect(abc.ABC):
     def title(self) -> str:
         """What tables call it: ``sex × age``."""
 
-    def __mul__(self, other: AbstractCovariateEffect) -> AbstractCovariateEffect:
-        """The interaction of two effects."""
-        if not isinstance(other, AbstractCovariateEffect):
-            return NotImplemented
-        from intertwine.effects.interaction import product
-
-        return product(self, other)
-
     @abc.abstractmethod
     def bind(self, columns: Covariates) -> AbstractBoundCovariateEffect:
         """Learn range, categories and centre from rows.

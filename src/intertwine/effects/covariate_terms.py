@@ -8,7 +8,8 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
+from intertwine.effects.covariate import AbstractBoundCovariateEffect, Covariates
+from intertwine.effects.interaction import AbstractFactor
 from intertwine.effects.smooth import values_that_apply
 from intertwine.resources import require_memory
 
@@ -19,7 +20,7 @@ Array = NDArray[np.float64]
 
 @final
 @dataclass(frozen=True)
-class Linear(AbstractCovariateEffect):
+class Linear(AbstractFactor):
     """A straight line in a number, standardised over the rows of the fit.
 
     Parameters
@@ -85,7 +86,7 @@ class BoundLinear(AbstractBoundCovariateEffect):
 
 @final
 @dataclass(frozen=True)
-class Categorical(AbstractCovariateEffect):
+class Categorical(AbstractFactor):
     """A level for each category, such that those of all categories sum to zero.
 
     The K levels are C^½ a with C = I − 11ᵀ/K: K − 1 coefficients, which cannot be traded for the mean, nor those of

@@ -11,39 +11,28 @@ from numpy.typing import NDArray
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
 from intertwine.resources import require_memory
 
-__all__ = ["BoundInteraction", "Interaction", "product"]
+__all__ = ["AbstractFactor", "BoundInteraction", "Interaction"]
 
 Array = NDArray[np.float64]
 
 
-def product(left: AbstractCovariateEffect, right: AbstractCovariateEffect) -> AbstractCovariateEffect:
-    """What ``left * right`` is: an interaction, of each subject where one of the two is.
+class AbstractFactor(AbstractCovariateEffect):
+    """An effect that can be multiplied with others of its kind: ``Categorical("sex") * Smooth("age")``."""
 
-    Examples
-    --------
-    >>> from intertwine.effects import BySubject, Linear, Smooth
-    >>> (BySubject(Smooth("age")) * Linear("dose")).title
-    'subject × age × dose'
-    """
-    from intertwine.effects.by_subject import BySubject
+    def __mul__(self, other: AbstractFactor) -> Interaction:
+        """The interaction of two effects."""
+        if not isinstance(other, AbstractFactor):
+            return NotImplemented
+        return Interaction((*_factors(self), *_factors(other)))
 
-    factors: list[AbstractCovariateEffect] = []
-    of_subjects = []
-    for factor in (left, right):
-        if isinstance(factor, BySubject):
-            of_subjects.append(factor.method)
-        inner = factor.effect if isinstance(factor, BySubject) else factor
-        if inner is not None:
-            factors += inner.factors if isinstance(inner, Interaction) else [inner]
-    if len(of_subjects) == 2:
-        raise ValueError(f"{left.title} × {right.title}: only one factor can be of each subject")
-    inner = Interaction(tuple(factors)) if len(factors) > 1 else factors[0]
-    return BySubject(inner, of_subjects[0]) if of_subjects else inner
+
+def _factors(effect: AbstractFactor) -> tuple[AbstractFactor, ...]:
+    return effect.factors if isinstance(effect, Interaction) else (effect,)
 
 
 @final
 @dataclass(frozen=True)
-class Interaction(AbstractCovariateEffect):
+class Interaction(AbstractFactor):
     """A product of effects, whose kernel is the product of theirs.
 
     Each factor is centred by itself, so that the product adds nothing to their own effects where the covariates vary
@@ -51,7 +40,7 @@ class Interaction(AbstractCovariateEffect):
 
     Parameters
     ----------
-    factors : tuple of AbstractCovariateEffect
+    factors : tuple of AbstractFactor
         Of different covariates.
 
     Examples
@@ -64,7 +53,7 @@ class Interaction(AbstractCovariateEffect):
     ('sex × age', 6)
     """
 
-    factors: tuple[AbstractCovariateEffect, ...]
+    factors: tuple[AbstractFactor, ...]
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "factors", tuple(self.factors))  # a file gives a list

@@ -10,7 +10,8 @@ from typing import Any, Literal, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
+from intertwine.effects.covariate import AbstractBoundCovariateEffect, Covariates
+from intertwine.effects.interaction import AbstractFactor
 from intertwine.effects.stationary_kernels import KERNELS, correlation
 from intertwine.effects.waves import WaveRule, waves
 from intertwine.resources import require_memory
@@ -33,7 +34,7 @@ _POINTS = 2048  # that stand for the values of the fit, whatever their number
 
 @final
 @dataclass(frozen=True)
-class Smooth(AbstractCovariateEffect):
+class Smooth(AbstractFactor):
     """A smooth function of a number, centred over the rows of the fit.
 
     Within the range of the fit it is a Gaussian process up to the error of the rule that chooses functions and

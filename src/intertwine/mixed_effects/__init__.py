@@ -4,11 +4,11 @@ Begin with `base`: what every system answers. `choose` picks the algebra that th
 
 ============================ =====================================================================
 no effects                   `least_squares`
-levels that share nothing    `block`, `block_posterior`, `level_rows`, `_block_*`
+levels that share nothing    `block`, `level_rows`, `_block_*`
 one dense covariance         `spectral`, `patterned` (where entries are missing)
-any sum of effects           `sparse`, `sparse_posterior`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
+any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
                              `_elimination_kernels`, `_sparse_cholesky_kernels`
-too many for a factor        `iterative`, `iterative_posterior`, `conjugate_gradients`
+too many for a factor        `iterative`, `scaled_equations`, `conjugate_gradients`
 these two share              `row_design`, `gram`, `located_rows`, `henderson_means`
 latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `_subject_kernels`,
                              `_trend_kernels`; `mean_field`, to compare with

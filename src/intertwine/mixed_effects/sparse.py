@@ -1,23 +1,50 @@
-"""The Gaussian system of any sum of effects, by Henderson's equations and a sparse Cholesky factor."""
+"""The Gaussian system of any sum of effects, by Henderson's equations and sparse Cholesky factors.
+
+Outputs with the same weights and the same Σ_t/σ² have one factor between them; all have one pattern. With H the matrix
+of the equations (see `henderson`), N entries and c fixed columns,
+
+    −2 log L   = N log 2πσ² − Σ log w + Σ_t r_t log|K_t| + log|H_vv| + (‖√W e‖² + vᵀK⁻¹v)/σ²
+    −2 log L_R = the same with H for H_vv, and N − c for N,
+
+and σ²H⁻¹ is the posterior covariance of v (and γ); under maximum likelihood σ²H_vv⁻¹.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, final
+from typing import final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import AbstractBoundEffect
-from intertwine.mixed_effects.base import AbstractObserved, AbstractObservedSystem, VarianceComponents
+from intertwine.effects.random import (
+    AbstractBoundEffect,
+    CovariancePrior,
+    Located,
+    PrecisionPrior,
+)
+from intertwine.mixed_effects import _henderson_kernels as kernels
+from intertwine.mixed_effects.base import (
+    AbstractObserved,
+    AbstractObservedSystem,
+    AbstractPosterior,
+    VarianceComponents,
+)
+from intertwine.mixed_effects.factors import semidefinite_factor
 from intertwine.mixed_effects.henderson import HendersonEquations
+from intertwine.mixed_effects.henderson_means import (
+    at_levels,
+    basis_forms,
+    distinct_ratios,
+    log_prior,
+    prior_moments,
+)
+from intertwine.mixed_effects.located_rows import LocatedRows
 from intertwine.mixed_effects.row_design import RowDesign
+from intertwine.mixed_effects.sparse_cholesky import SparseFactors
 from intertwine.resources import available_memory, require_memory
 
-if TYPE_CHECKING:
-    from intertwine.mixed_effects.sparse_posterior import SparsePosterior
-
-__all__ = ["SparseObserved", "SparseSystem"]
+__all__ = ["SparseObserved", "SparsePosterior", "SparseSystem"]
 
 Array = NDArray[np.float64]
 
@@ -83,6 +110,242 @@ class SparseObserved(AbstractObserved):
         self.sums = design.right_sides(self.y)
 
     def posterior(self, variances: VarianceComponents) -> SparsePosterior:
-        from intertwine.mixed_effects.sparse_posterior import SparsePosterior
-
         return SparsePosterior(self, variances)
+
+
+_BYTES_OF_FACTORS = 1_000_000_000  # held at once; more are made again when they are asked for
+
+
+@final
+class SparsePosterior(AbstractPosterior):
+    """Posterior at given variances: means at once, second moments when they are asked for."""
+
+    def __init__(self, observed: SparseObserved, variances: VarianceComponents) -> None:
+        self._system, self._equations = observed.system, observed.system.equations
+        self._design = self._equations.design
+        self._noise = np.asarray(variances.noise, np.float64)
+        relative = [np.asarray(Sigma, np.float64) / self._noise[:, None, None] for Sigma in variances.effects]
+        self._sigma = tuple(variances.effects)
+        self._value_of, self._factor_of = distinct_ratios(variances, self._design.weights)
+        roots = [semidefinite_factor(R[self._value_of]) for R in relative]
+        self._roots = [*roots, np.ones((len(self._value_of), 1, 1))]
+        size = 8 * self._equations.pattern.n_entries
+        self._at_once = max(1, int(min(_BYTES_OF_FACTORS, available_memory() / 4) // size))
+        self._kept: SparseFactors | None = None
+        self._kept_inverse: tuple[Array, Array | None] | None = None
+        self._kept_traces: list[Array] | None = None
+        self._solve(observed)
+
+    # -- means -------------------------------------------------------------------------------------------------
+
+    def _solve(self, observed: SparseObserved) -> None:
+        system, equations, design = self._system, self._equations, self._design
+        p, n_random = len(self._noise), design.blocks[-1].begin
+        right = np.empty((p, design.n_unknowns))
+        for block, total, root in zip(design.blocks, observed.sums, self._roots, strict=True):
+            rotated = np.einsum("pqa,pak->pqk", total, root[self._factor_of])
+            right[:, block.begin : block.begin + block.n_nodes * block.n_basis] = rotated.reshape(p, -1)
+        solution = np.empty_like(right)
+        log_det, log_det_random = np.empty(p), np.empty(p)
+        trailing = np.empty((p, system.n_fixed, system.n_fixed))
+        whitened = [np.empty((p, len(tail.factor))) for tail in equations.tail_blocks()]
+        for chunk, factors in self._factors():
+            outputs = np.flatnonzero((self._factor_of >= chunk.start) & (self._factor_of < chunk.stop))
+            own = self._factor_of[outputs] - chunk.start
+            solution[outputs], z = factors.solve(right[outputs], own)
+            for all_outputs, part in zip(whitened, z, strict=True):
+                all_outputs[outputs] = part
+            log_det[outputs] = factors.log_determinants(design.n_unknowns)[own]
+            log_det_random[outputs] = factors.log_determinants(n_random)[own]
+            trailing[outputs] = factors.trailing_inverse(system.n_fixed)[own]
+        parts = [
+            solution[:, b.begin : b.begin + b.n_nodes * b.n_basis].reshape(p, b.n_nodes, b.n_basis)
+            for b in design.blocks
+        ]
+        self._mean_moments = prior_moments(design, parts, whitened)
+        self._coefficients = [
+            np.einsum("pqk,pak->pqa", part, root[self._factor_of])
+            for part, root in zip(parts, self._roots, strict=True)
+        ]
+        self.fixed = parts[-1][:, :, 0].T.copy()
+        self.fixed_covariance = self._noise[:, None, None] * trailing
+        self.effects = tuple(
+            at_levels(b, block) for b, block in zip(self._coefficients[:-1], design.blocks[:-1], strict=True)
+        )
+        residual = observed.y - design.values_at_rows(self._coefficients)
+        squares = residual**2 if design.weights is None else residual**2 * design.weights
+        self._misfit = squares.sum(axis=1)
+        penalty = sum(np.trace(moment, axis1=1, axis2=2) for moment in self._mean_moments)
+        free = system.n_entries - (system.n_fixed if system.restricted else 0)
+        determinant = log_det if system.restricted else log_det_random
+        self.log_likelihood = -0.5 * (
+            free * np.log(2.0 * np.pi * self._noise)
+            - system.log_weights
+            + log_prior(design)
+            + determinant
+            + (self._misfit + penalty) / self._noise
+        )
+
+    def fitted(self) -> Array:
+        return self._design.values_at_rows(self._coefficients[:-1]).T
+
+    # -- factors and inverses, as many at once as fit ----------------------------------------------------------
+
+    def _factors(self):
+        """Stretches of the factors, and these."""
+        n_factors = len(self._value_of)
+        for start in range(0, n_factors, self._at_once):
+            chunk = slice(start, min(n_factors, start + self._at_once))
+            factors = self._kept
+            if factors is None:
+                roots = [np.ascontiguousarray(root[chunk]) for root in self._roots]
+                values = self._equations.matrices(roots, self._value_of[chunk])
+                factors = SparseFactors(self._equations.pattern, values, self._equations.tail_blocks())
+            if n_factors <= self._at_once:
+                self._kept = factors
+            yield chunk, factors
+
+    def _inverses(self):
+        """Stretches of the factors, these, the entries of their inverses, and whitened inverses of the tails."""
+        forgotten = 0 if self._system.restricted else self._system.n_fixed
+        for chunk, factors in self._factors():
+            kept = self._kept_inverse or factors.inverses(forgotten)
+            if len(self._value_of) <= self._at_once:
+                self._kept_inverse = kept
+            yield chunk, factors, *kept
+
+    def _each_inverse(self):
+        """Of each factor its place, the entries of its inverse, and the whitened inverse of its tail."""
+        for chunk, _, entries, whitened in self._inverses():
+            for f in range(chunk.start, chunk.stop):
+                tail = None if whitened is None else whitened[f - chunk.start]
+                yield f, entries[f - chunk.start], tail
+
+    def _covariance(self, f: int, entries: Array, group) -> Array:
+        """Posterior covariance of every pair of nodes of a group over σ², (pairs, r_s, r_t)."""
+        slots = self._equations.slots[group.s, group.t]
+        out = np.empty(slots.shape)
+        kernels.gather(entries, slots, self._roots[group.s][f], self._roots[group.t][f], out)
+        return out
+
+    def _dense_covariance(self, f: int, entries: Array, s: int, t: int) -> Array:
+        """The same between all unknowns of two blocks: (nodes_s · r_s, nodes_t · r_t)."""
+        one, other = self._design.blocks[s], self._design.blocks[t]
+        group = next(g for g in self._equations.groups if (g.s, g.t) == (s, t))
+        blocks = self._covariance(f, entries, group)
+        full = np.empty((one.n_nodes, one.n_basis, other.n_nodes, other.n_basis))
+        full[group.one, :, group.other] = blocks
+        if s == t:
+            full[group.other, :, group.one] = blocks.transpose(0, 2, 1)
+        return full.reshape(one.n_nodes * one.n_basis, -1)
+
+    # -- second moments ----------------------------------------------------------------------------------------
+
+    def row_variance(self) -> Array:
+        design = self._design
+        blocks, random = design.blocks, range(design.n_effects)
+        functions = [t for t in random if blocks[t].level is None]
+        out = np.zeros((len(self._value_of), design.n_rows))
+        for chunk, _, entries, _ in self._inverses():
+            for group in self._equations.groups:
+                if group.of_row is not None:
+                    own = self._roots[group.s][chunk], self._roots[group.t][chunk]
+                    bases = blocks[group.s].basis, blocks[group.t].basis
+                    twice = 1.0 if group.s == group.t else 2.0
+                    slots = self._equations.slots[group.s, group.t]
+                    kernels.add_forms(entries, slots, *own, group.of_row, *bases, twice, out[chunk])
+            for f in range(chunk.start, chunk.stop) if functions else ():
+                inverse = entries[f - chunk.start]
+                for t in functions:
+                    for s in [s for s in random if s not in functions] + [s for s in functions if s <= t]:
+                        self._add_dense_variance(s, t, self._dense_covariance(f, inverse, s, t), out[f])
+        return (out[self._factor_of] * self._noise[:, None]).T
+
+    def _add_dense_variance(self, s: int, t: int, covariance: Array, out: Array) -> None:
+        design, left = self._design, self._design.blocks[s]
+        for rows in design.row_slices():
+            columns = design.dense_columns(t, rows)
+            if left.level is None:
+                part = ((design.dense_columns(s, rows) @ covariance) * columns).sum(axis=1)
+            else:
+                by_level = covariance.reshape(left.n_nodes, left.n_basis, -1)[left.level[rows]]
+                part = np.einsum("ik,ikc,ic->i", left.basis[rows], by_level, columns, optimize=True)
+            out[rows] += part if s == t else 2.0 * part
+
+    def level_covariance(self, effect: int) -> Array:
+        equations, block = self._equations, self._design.blocks[effect]
+        r = block.n_basis
+        n_levels = block.n_nodes if block.loadings is None else len(block.loadings)
+        out = np.empty((n_levels, len(self._value_of), r, r))
+        own = next(g for g in equations.groups if g.s == g.t == effect)
+        for f, entries, _ in self._each_inverse():
+            if block.loadings is None:
+                found = self._covariance(f, entries, own)
+                out[:, f] = found[: block.n_nodes]  # the pairs of a level with itself come first
+            else:
+                full = self._dense_covariance(f, entries, effect, effect)
+                full = full.reshape(block.n_nodes, r, block.n_nodes, r)
+                for k, other in np.ndindex(r, r):
+                    half = block.loadings @ full[:, k, :, other]
+                    out[:, f, k, other] = (half * block.loadings).sum(axis=1)
+        return out[:, self._factor_of] * self._noise[:, None, None]
+
+    def _traces(self) -> list[Array]:
+        """Σ_ll' (K⁻¹)_ll' H⁻¹_ll' of each effect, (factors, r, r)."""
+        if self._kept_traces is None:
+            equations, design = self._equations, self._design
+            out = [np.zeros((len(self._value_of), r, r)) for r in self._system.n_basis]
+            for f, entries, whitened in self._each_inverse():
+                for t, prior in enumerate(design.priors):
+                    block = design.blocks[t]
+                    q, r = block.n_nodes, block.n_basis
+                    if isinstance(prior, CovariancePrior):
+                        begin = int(equations.pattern.position[block.begin]) - equations.pattern.n_head
+                        own = slice(begin, begin + q * r)
+                        out[t][f] = np.einsum("qkql->kl", whitened[own, own].reshape(q, r, q, r))
+                        continue
+                    group = next(g for g in equations.groups if g.s == g.t == t)
+                    slots = equations.slots[t, t]
+                    found = np.einsum("e,ekl->kl", group.prior, entries[slots])
+                    if isinstance(prior, PrecisionPrior):
+                        below = np.einsum("e,ekl->kl", group.prior[q:], entries[slots[q:]])
+                        found = found + below.T
+                    out[t][f] = found
+            self._kept_traces = out
+        return self._kept_traces
+
+    def second_moments(self) -> tuple[Array, ...]:
+        out = []
+        for root, mean, trace in zip(self._roots[:-1], self._mean_moments, self._traces(), strict=True):
+            inner = mean + self._noise[:, None, None] * trace[self._factor_of]
+            own = root[self._factor_of]
+            out.append(own @ inner @ own.transpose(0, 2, 1))
+        return tuple(out)
+
+    def noise_moment(self) -> Array:
+        # tr W Z Cov(b) Zᵀ = σ² (unknowns − Σ_t tr K⁻¹ H⁻¹), as H is ZᵀWZ and K⁻¹.
+        prior = sum(np.trace(trace, axis1=1, axis2=2) for trace in self._traces())
+        known = 0 if self._system.restricted else self._system.n_fixed
+        spread = self._design.n_unknowns - known - prior
+        return self._misfit + self._noise * spread[self._factor_of]
+
+    # -- other rows --------------------------------------------------------------------------------------------
+
+    def predict(self, located: Sequence[Located], fixed: Array | None) -> tuple[Array, Array]:
+        p = len(self._noise)
+        unknown = self._system.restricted and fixed is not None
+        rows = LocatedRows(self._design, located, fixed if unknown else None)
+        mean, spread = np.empty((rows.n_rows, p)), np.empty((len(self._value_of), rows.n_rows))
+        for chunk, factors, entries, _ in self._inverses():
+            roots = [root[chunk] for root in self._roots]
+            for some, part in rows.parts(chunk.stop - chunk.start):
+                if chunk.start == 0:
+                    mean[some] = part.mean(self._coefficients)
+                spread[chunk, some] = part.variance(self._equations.pattern, factors, entries, roots)
+        variance = (spread[self._factor_of] * self._noise[:, None]).T
+        if fixed is not None and not unknown:
+            mean += fixed @ self.fixed
+        for where, Sigma in zip(located, self._sigma, strict=True):
+            if where.extra is not None:
+                variance += where.extra[where.level, None] * basis_forms(where.basis, Sigma)
+        return mean, variance

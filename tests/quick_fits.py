@@ -210,6 +210,7 @@ def _latents():
     X = u @ rng.standard_normal((2, 5)) + rng.standard_normal((N_GROUPS, 5))[group]
     X += 0.3 * rng.standard_normal(X.shape)
     gaps = np.where(rng.uniform(size=X.shape) < 0.05, np.nan, X)
+    of_kinds = np.column_stack([gaps[:, :3], X[:, 3] > 0, np.round(np.abs(X[:, 4]))])
     grouped = {"groups": group}
     linear = {"n_components": 2, "max_iter": 20}
     for name, model, rows, keywords in (
@@ -231,6 +232,7 @@ def _latents():
         ("VAE", _vae(), X, grouped),
         ("VAE, gaps", _vae(refine=True), gaps, grouped),
         ("VAE, amortised", _vae(inference="amortised"), X, grouped),
+        ("VAE, kinds", _vae(likelihood={3: "bernoulli", 4: "poisson"}), of_kinds, grouped),
     ):
         yield name, model, (rows,), keywords, tuple(keywords)
     of_subjects = {"subject": group}

@@ -136,6 +136,28 @@ def test_the_network_works_through_the_same_door(folder, tmp_path):
     assert "lower bound of the likelihood" in Page(tmp_path / "r.html").text
 
 
+@pytest.mark.filterwarnings("ignore:stopped after 30 iterations")
+def test_yes_and_no_and_counts_are_taken_for_what_they_are(folder, tmp_path):
+    pytest.importorskip("jax")
+    given = labs(90, 9)
+    given = given.assign(a=(given["a"] > 0).astype(int), b=given["b"].abs().fillna(0).round())
+    given.to_csv(tmp_path / "kinds.csv", index=False)
+    network = ["--model", "random-effects-vae", "--groups", "clinic", "--counts", "b"]
+    done = works(
+        "fit", tmp_path / "kinds.csv", *network, "--quick", "--output", tmp_path / "m.intertwine", "--jobs", 1
+    )
+    assert "Features of 0 and 1 only are taken as no and yes: a" in " ".join(done.stderr.split())
+    model = TableModel.load(tmp_path / "m.intertwine").estimator
+    assert model.likelihood == {"a": "bernoulli", "b": "poisson"}
+    for column, says in (("c", "holds other numbers than 0, 1, 2"), ("clinic", "no such column of numbers")):
+        refused = run("fit", tmp_path / "kinds.csv", *network[:-1], column)
+        assert refused.exit_code == MISTAKE
+        assert says in " ".join(refused.stderr.split())
+    refused = run("fit", tmp_path / "kinds.csv", *MODEL, "--counts", "b")
+    assert refused.exit_code == MISTAKE
+    assert "--counts is for --model random-effects-vae" in " ".join(refused.stderr.split())
+
+
 def works_fit(folder, tmp_path):
     path = tmp_path / "m.intertwine"
     works("fit", folder / "labs.csv", *MODEL, "--output", path)

@@ -10,7 +10,12 @@ from scipy.stats import multivariate_normal, spearmanr
 from intertwine.fitting.compiled_steps import cache_folder, own_compilation_cache
 from intertwine.fitting.mini_batches import GroupPacks, row_batches
 from intertwine.fitting.random_effects.vae_fit import _settled
-from intertwine.fitting.random_effects.vae_latents import log_densities, most_probable, prior_points
+from intertwine.fitting.random_effects.vae_latents import (
+    GaussianRows,
+    log_densities,
+    most_probable,
+    prior_points,
+)
 from intertwine.fitting.random_effects.vae_problem import VAESettings, n_epochs_of
 from intertwine.fitting.random_effects.vae_start import manifold_scores, principal_scores
 from intertwine.fitting.random_effects.vae_steps import quadrature
@@ -99,7 +104,8 @@ def test_latents_and_density_of_a_linear_decoder_are_those_of_factor_analysis(mi
     weight = 1 / noise
     if missing:
         weight[2, :3] = weight[4] = 0.0
-    found, density = most_probable(params, X, weight), log_densities(params, X, weight)
+    rows = GaussianRows(X.astype(np.float32), weight.astype(np.float32))
+    found, density = most_probable(params, rows), log_densities(params, rows)
     for i in range(7):
         there = weight[i] > 0
         w = weight[i, there]
@@ -124,7 +130,7 @@ def test_the_better_of_two_guesses_is_searched_from():
     from intertwine.networks import decode
 
     X = np.asarray(decode(grown, u), dtype=float)
-    found = most_probable(grown, X, np.full(X.shape, 1e4))
+    found = most_probable(grown, GaussianRows(X.astype(np.float32), np.full(X.shape, 1e4, np.float32)))
     again = np.asarray(decode(grown, found.astype(np.float32)))
     assert np.abs(again - X).max() < 0.05
 

@@ -25,6 +25,7 @@ TESTS = {
     "losses.working": "working_responses fm_gibbs",
     "losses.*": "losses mixed_model",
     "penalties": "penalties coordinate",
+    "likelihoods.local_*": "local_bounds",
     "likelihoods.*": "likelihoods",
     "architectures.*": "architectures",
     "networks": "architectures vae_parts",
@@ -175,6 +176,7 @@ TESTS = {
     "fitting.random_effects.vae_amortised*": "vae_parts random_effects_vae",
     "fitting.random_effects.vae": "random_effects_vae",
     "fitting.random_effects.vae_model": "random_effects_vae",
+    "fitting.random_effects.vae_local_*": "local_bounds random_effects_vae_kinds",
     "fitting.random_effects.vae_*": "vae_parts random_effects_vae",
 }  # fmt: skip
 

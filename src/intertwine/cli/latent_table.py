@@ -45,7 +45,7 @@ def pose_latents(
     if features.shape[1] < 2:
         raise Mistake("latents need two columns of numbers at least, beside groups, times and coordinates")
     X = pd.concat([features, columns.read(table)], axis=1).reset_index(drop=True)
-    chosen = chosen.posed(features=list(features.columns))
+    chosen = chosen.posed(features=list(features.columns), **_kinds(features, chosen, notes))
     gaps = float(features.isna().to_numpy().mean())
     parts = [f"{X[name].nunique():,} levels of {name}" for name in chosen.groups]
     told = [f"{len(X):,} rows of {features.shape[1]:,} features", *parts]
@@ -61,6 +61,35 @@ def pose_latents(
         notes,
         ", ".join(told),
     )
+
+
+def _kinds(
+    features: pd.DataFrame, family: AbstractLatentEffectsFamily, notes: list[str]
+) -> dict[str, list[str]]:
+    """Features of 0 and 1, for a family that knows them from numbers.
+
+    Raises
+    ------
+    Mistake
+        For counts that are no features, or no counts.
+    """
+    settings = family.settings()
+    if "yes_or_no" not in settings:
+        return {}
+    for name in settings["counts"]:
+        if name not in features:
+            raise Mistake(f"--counts {name}: there is no such column of numbers among the features")
+        values = features[name].dropna()
+        if (values < 0).any() or (values != values.round()).any():
+            raise Mistake(f"--counts {name}: the column holds other numbers than 0, 1, 2, …")
+    found = [
+        name
+        for name in features
+        if name not in settings["counts"] and set(features[name].dropna().unique()) == {0.0, 1.0}
+    ]
+    if found:
+        notes.append(f"Features of 0 and 1 only are taken as no and yes: {', '.join(found[:12])}.")
+    return {"yes_or_no": found}
 
 
 def _numbers(X: pd.DataFrame, notes: list[str]) -> pd.DataFrame:

@@ -161,6 +161,12 @@ class TableOptions:
             rich_help_panel=_GROUPS,
         ),
     ] = None
+    counts: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="random-effects-vae: column that is a count; can be repeated, or a,b,c.", show_default=False
+        ),
+    ] = None
     formula: Annotated[
         str | None,
         typer.Option(

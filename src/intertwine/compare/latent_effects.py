@@ -128,6 +128,15 @@ class RandomEffectsPCAFamily(AbstractLatentEffectsFamily):
 class RandomEffectsVAEFamily(AbstractLatentEffectsFamily):
     """Decoder by a network.
 
+    Parameters
+    ----------
+    n_components, groups, coords, time, features
+        As of `AbstractLatentEffectsFamily`.
+    counts : sequence of str, default=()
+        Features that are counts.
+    yes_or_no : sequence of str, default=()
+        Features of 0 and 1; filled in when a problem is posed.
+
     Examples
     --------
     >>> RandomEffectsVAEFamily(3).settings()["n_components"]
@@ -138,18 +147,32 @@ class RandomEffectsVAEFamily(AbstractLatentEffectsFamily):
     title = "random-effects VAE"
     asks = "What rows share in"
 
+    def __init__(
+        self,
+        n_components: int = 2,
+        groups: Sequence[str] = (),
+        coords: Sequence[str] = (),
+        time: str | None = None,
+        features: Sequence[str] = (),
+        counts: Sequence[str] = (),
+        yes_or_no: Sequence[str] = (),
+    ) -> None:
+        super().__init__(n_components, groups, coords, time, features)
+        self.counts, self.yes_or_no = named(counts), named(yes_or_no)
+
     def _model(self, quick: bool, random_state: int) -> Any:
         from intertwine.estimators.random_effects_vae import RandomEffectsVAE
 
         return RandomEffectsVAE(
             self.n_components,
             effects=self.effects() or None,
+            likelihood=dict.fromkeys(self.yes_or_no, "bernoulli") | dict.fromkeys(self.counts, "poisson"),
             max_iter=_QUICK_EPOCHS if quick else None,
             random_state=random_state,
         )
 
     def _rivals(self, random_state: int) -> dict[str, Any]:
-        linear = RandomEffectsPCAFamily(**self.settings())
+        linear = RandomEffectsPCAFamily(self.n_components, self.groups, self.coords, self.time, self.features)
         return {linear.title: linear._model(False, random_state)}
 
 

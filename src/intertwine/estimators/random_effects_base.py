@@ -32,7 +32,7 @@ from intertwine.estimators.long_work import watched
 from intertwine.estimators.model_head import AbstractSaved
 from intertwine.estimators.random_effects_state import random_effects_from_state, random_effects_to_state
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
-from intertwine.estimators.random_effects_units import FeatureUnits, refuse_slopes
+from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits, refuse_slopes
 from intertwine.fitting.factor_rows import row_blocks
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, LatentRows, RowEffects
 from intertwine.fitting.watch import Watch
@@ -88,8 +88,12 @@ class AbstractRandomEffectsEstimator(
     _model: AbstractLatentModel
     _data: EffectData
     _effects: tuple[AbstractRandomEffect, ...]
-    _units: FeatureUnits
+    _units: FeatureUnits | LinkedUnits
     _log_units: float  # log |∂(units of the fit) / ∂(units of X)| of all that was observed
+
+    @abc.abstractmethod
+    def _units_of(self, values: NDArray[np.float64]) -> FeatureUnits | LinkedUnits:
+        """Units of the rows of a fit, which have been checked but for what features of one kind may hold."""
 
     @abc.abstractmethod
     def _fit_latent(
@@ -141,14 +145,15 @@ class AbstractRandomEffectsEstimator(
             data.check_observed(rows, np.any(np.isfinite(values), axis=1))
             if len(effects) > 1:
                 require_distinct_effects([e.bind(rows) for e in effects], effect_names(effects, data))
-            self._units = FeatureUnits.of(values, self.scale)
+            self._units = self._units_of(values)
             self._data, self._effects = data, tuple(effects)
             self._frame_library = frame_library(X)
             self._log_units = float(np.isfinite(values).sum(axis=0) @ np.log(self._units.spread))
+            given = LatentRows(self._units.inside(values), rows, self._units.columns)
             prints = (values, rows.time, rows.coords, [codes.codes for codes in rows.groups.values()])
             threads = 1 if self.n_jobs is None and values.size < _SMALL else self.n_jobs
             with thread_limit(threads), watched(self, prints) as watch:
-                self._model = self._fit_latent(LatentRows(self._units.inside(values), rows), effects, watch)
+                self._model = self._fit_latent(given, effects, watch)
         if not self._model.converged:
             warnings.warn(
                 f"stopped after {counted(self.n_iter_, 'iteration', 'iterations')} before it had settled; raise "
@@ -184,7 +189,7 @@ class AbstractRandomEffectsEstimator(
         """
 
         def latent(values, at):
-            return self._model.latent(values - at.mean, at)
+            return self._model.latent(values, at)
 
         return self._by_parts(latent, X, groups, time, coords)
 
@@ -211,13 +216,13 @@ class AbstractRandomEffectsEstimator(
         if latents.shape[1] != self._n_features_out:
             raise ValueError(f"X has {latents.shape[1]} latents, but n_components is {self._n_features_out}")
         if not include_effects:
-            return self._units.outside(self._model.decode(latents))
+            return self._units.expected(self._model.decode(latents), 0.0)
         rows = self._effect_rows(X, len(latents), groups, time, coords)
-        parts = (
-            self._model.decode(latents[part]) + self._model.row_effects(rows.take(part)).mean
-            for part in row_blocks(len(latents), self._width)
-        )
-        return self._units.outside(np.concatenate(list(parts)))
+        parts = []
+        for part in row_blocks(len(latents), self._width):
+            at = self._model.row_effects(rows.take(part))
+            parts.append(self._units.expected(self._model.decode(latents[part]) + at.mean, at.variance))
+        return np.concatenate(parts)
 
     def reconstruct(self, X, *, groups=None, time=None, coords=None, include_effects=True) -> np.ndarray:
         """Rows as their latents and the fit's effects give them: ``inverse_transform`` of ``transform``.
@@ -235,10 +240,12 @@ class AbstractRandomEffectsEstimator(
         """
 
         def decoded(values, at):
-            found = self._model.decode(self._model.latent(values - at.mean, at))
-            return found + at.mean if include_effects else found
+            found = self._model.decode(self._model.latent(values, at))
+            if include_effects:
+                return self._units.expected(found + at.mean, at.variance)
+            return self._units.expected(found, 0.0)
 
-        return self._units.outside(self._by_parts(decoded, X, groups, time, coords))
+        return self._by_parts(decoded, X, groups, time, coords)
 
     def impute(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
         """Rows with their missing entries as ``reconstruct`` gives them; what was observed stays as it is.
@@ -270,7 +277,7 @@ class AbstractRandomEffectsEstimator(
         """
 
         def density(values, at):
-            found = self._model.log_density(values - at.mean, at)
+            found = self._model.log_density(values, at)
             return found - np.isfinite(values) @ np.log(self._units.spread)
 
         return self._by_parts(density, X, groups, time, coords)
@@ -319,7 +326,7 @@ class AbstractRandomEffectsEstimator(
         rng = np.random.default_rng(check_random_state(random_state).randint(2**31))
         parts = row_blocks(n_rows, self._width)
         drawn = [self._drawn(self._model.row_effects(rows.take(part)), rng) for part in parts]
-        return self._units.outside(np.concatenate(drawn))
+        return self._units.drawn(np.concatenate(drawn), rng)
 
     def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_model")
@@ -351,9 +358,16 @@ class AbstractRandomEffectsEstimator(
         if not reset:
             check_is_fitted(self, "_model")
         idle = "there is nothing to explain"
-        return np.asarray(
+        values = np.asarray(
             check_features(self, X, reset=reset, dtype=np.float64, allow_missing=True, idle=idle, alone=None)
         )
+        if not reset:
+            self._units.check(values, self._column_names)
+        return values
+
+    @property
+    def _column_names(self) -> NDArray[Any] | None:
+        return getattr(self, "feature_names_in_", None)
 
     @property
     def _width(self) -> int:

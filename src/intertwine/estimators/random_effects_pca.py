@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
+from intertwine.estimators.random_effects_units import FeatureUnits
 from intertwine.fitting.random_effects.latent import LatentRows
 from intertwine.fitting.random_effects.pca import PCASettings, fit_random_effects_pca
 from intertwine.fitting.random_effects.pca_model import PCAModel
@@ -151,6 +152,9 @@ class RandomEffectsPCA(AbstractRandomEffectsEstimator):
         self.n_jobs = n_jobs
         self.verbose = verbose
         self.checkpoint = checkpoint
+
+    def _units_of(self, values: np.ndarray) -> FeatureUnits:
+        return FeatureUnits.of(values, self.scale)
 
     def _fit_latent(
         self, rows: LatentRows, effects: Sequence[AbstractRandomEffect], watch: Watch

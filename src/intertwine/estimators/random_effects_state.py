@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Mapping
 from typing import Any
 
 from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
@@ -16,7 +17,7 @@ from intertwine.estimators.effects_layout import (
     require_layers,
 )
 from intertwine.estimators.model_head import HEAD, head_of, take_features, with_params
-from intertwine.estimators.random_effects_units import FeatureUnits
+from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits
 from intertwine.io.layout import (
     anything,
     choice,
@@ -99,6 +100,8 @@ _VAE = {
     "guessed": optional(
         {"means": items(floats("*", "p"), "guesses"), "variances": items(floats("*", "p"), "guesses")}
     ),
+    "columns?": {"kinds": items(choice("gaussian", "bernoulli", "poisson"), "p"), "center": floats("p")},
+    "precision?": floats("n", "p", least=0.0),
 }
 _LAYOUT = HEAD | {
     "units": {"center": floats("p"), "spread": floats("p", above=0.0)},
@@ -111,8 +114,13 @@ _LAYOUT = HEAD | {
 
 def random_effects_to_state(estimator: Any) -> dict[str, Any]:
     """State of a fitted estimator."""
-    return head_of(estimator, effects=effects_to_state(estimator.effects)) | {
-        "units": estimator._units._asdict(),
+    replaced = {"effects": effects_to_state(estimator.effects)}
+    if isinstance(likelihood := getattr(estimator, "likelihood", None), Mapping):
+        replaced["likelihood"] = {"columns": [[column, kind] for column, kind in likelihood.items()]}
+    elif likelihood is not None:
+        replaced["likelihood"] = likelihood if isinstance(likelihood, str) else list(likelihood)
+    return head_of(estimator, **replaced) | {
+        "units": {"center": estimator._units.center, "spread": estimator._units.spread},
         "log_units": estimator._log_units,
         "chosen": effects_to_state(list(estimator._effects)),
         "data": estimator._data.to_state(),
@@ -123,16 +131,22 @@ def random_effects_to_state(estimator: Any) -> dict[str, Any]:
 def random_effects_from_state(cls: type, state: dict[str, Any]) -> Any:
     """The estimator that `random_effects_to_state` wrote; it answers the same to the bit."""
     require_layout(state, _LAYOUT)
-    params = state["params"]
-    estimator = with_params(cls, params | {"effects": effects_from_state(params["effects"])})
+    params = dict(state["params"])
+    params["effects"] = effects_from_state(params["effects"])
+    if isinstance(params.get("likelihood"), Mapping):
+        params["likelihood"] = dict(params["likelihood"]["columns"])
+    estimator = with_params(cls, params)
     take_features(estimator, state)
-    estimator._units, estimator._log_units = FeatureUnits(**state["units"]), state["log_units"]
+    estimator._log_units = state["log_units"]
     estimator._effects = tuple(effects_from_state(state["chosen"]))
     groups = _groups_of(state["model"])
     require_known_levels(state["data"], estimator._effects, groups, state["n_features_in_"])
     _require_networks(state["model"], state["n_features_in_"], estimator.n_components)
     estimator._data = EffectData.from_state(state["data"])
     estimator._model = estimator._model_from_state(state["model"])
+    columns = getattr(estimator._model, "columns", None)
+    units = FeatureUnits(**state["units"])
+    estimator._units = units if columns is None else LinkedUnits(*units, columns)
     return estimator
 
 

@@ -11,7 +11,7 @@ from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.model_head import NamedFeatures
-from intertwine.estimators.random_effects_units import FeatureUnits
+from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits
 from intertwine.fitting.random_effects.latent import AbstractLatentModel
 from intertwine.frames import make_frame
 
@@ -24,7 +24,7 @@ class RandomEffectsTables(NamedFeatures):
     _model: AbstractLatentModel
     _data: EffectData
     _effects: tuple[AbstractRandomEffect, ...]
-    _units: FeatureUnits
+    _units: FeatureUnits | LinkedUnits
     _frame_library: str | None
 
     @property

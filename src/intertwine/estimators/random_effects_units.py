@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
 
-__all__ = ["FeatureUnits", "refuse_slopes"]
+__all__ = ["FeatureUnits", "LinkedUnits", "refuse_slopes"]
+
+Array = NDArray[np.float64]
 
 
 class FeatureUnits(NamedTuple):
@@ -48,6 +50,67 @@ class FeatureUnits(NamedTuple):
     def outside(self, X: NDArray[np.float64]) -> NDArray[np.float64]:
         """From the units of the fit to the user's."""
         return self.center + self.spread * X
+
+    @property
+    def columns(self) -> None:
+        """All features are Gaussian."""
+        return
+
+    def check(self, X: Array, names: Any) -> None:
+        """Take all numbers."""
+
+    def expected(self, mean: Array, variance: Array | float) -> Array:
+        """E x where what decoder and effects give together has this mean and variance."""
+        return self.outside(mean)
+
+    def drawn(self, location: Array, rng: np.random.Generator) -> Array:
+        """Features of one draw of what decoder, effects and noise give together."""
+        return self.outside(location)
+
+
+class LinkedUnits(NamedTuple):
+    """Units where some features are 0 and 1 or counts: these are as they are, and explained by their η.
+
+    Attributes
+    ----------
+    center : ndarray of shape (p,)
+        Mean; logit or logarithm of the mean.
+    spread : ndarray of shape (p,)
+        One for features that are not Gaussian.
+    columns : LocalColumns
+    """
+
+    center: Array
+    spread: Array
+    columns: Any  # its module needs JAX
+
+    @classmethod
+    def of(cls, X: Array, scale: bool, columns: Any) -> LinkedUnits:
+        """Units of the rows of a fit; see `FeatureUnits.of`."""
+        center, spread, gaussian = columns.center.copy(), np.ones(X.shape[1]), ~columns.local
+        if gaussian.any():
+            center[gaussian], spread[gaussian] = FeatureUnits.of(X[:, gaussian], scale)
+        return cls(center, spread, columns)
+
+    def inside(self, X: Array) -> Array:
+        """From the user's units to those of the fit."""
+        return np.where(self.columns.local, X, (X - self.center) / self.spread)
+
+    def outside(self, X: Array) -> Array:
+        """From the units of the fit to the user's, or to η."""
+        return self.center + self.spread * X
+
+    def check(self, X: Array, names: Any) -> None:
+        """Refuse values that are not of their column's kind: a ValueError that names the columns."""
+        self.columns.check(X, names)
+
+    def expected(self, mean: Array, variance: Array | float) -> Array:
+        """E x where what decoder and effects give together has this mean and variance."""
+        return self.columns.average(self.outside(mean), np.broadcast_to(variance, mean.shape))
+
+    def drawn(self, location: Array, rng: np.random.Generator) -> Array:
+        """Features of one draw of what decoder, effects and noise give together."""
+        return self.columns.sample(rng, self.outside(location))
 
 
 def refuse_slopes(effects: Sequence[AbstractRandomEffect]) -> None:

@@ -1,11 +1,11 @@
 """Variational autoencoder of rows that share groups, time or space.
 
-x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i
+x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i, or for columns of 0 and 1 and of counts the logit or logarithm of what is expected
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib.util import find_spec
 from itertools import cycle, islice
 from numbers import Integral, Real
@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.effects.random import AbstractRandomEffect
 from intertwine.estimators.long_work import seed_of
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
+from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, LatentRows
 from intertwine.fitting.watch import Watch
 
@@ -39,6 +40,11 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     groups say of its effects. What is maximised is a lower bound of the likelihood, in networks (Adam on mini-batches)
     and variances (EM), from several starts that order the rows differently.
 
+    Columns of 0 and 1, and of counts, have f(u_i) + Σ_t (Z_t B_t)_i as their logit, or as the logarithm of what is
+    expected: effects, their variances and `random_effects_` are on that scale. The log-likelihood of an entry has a
+    quadratic lower bound, through which it counts for the effects as a measurement with a precision of its own; given
+    these the effects are integrated out exactly again.
+
     With a linear f use `RandomEffectsPCA`, which is exact and faster; it is the baseline to beat. Latents of a network
     are determined only up to a bend that keeps them normal.
 
@@ -49,11 +55,15 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     effects : effect or sequence of effects, default=None
         Such as ``[Grouped("school"), Spatial()]``; see `intertwine.effects`. None: a level of its own for every group
         of every column of ``groups``.
+    likelihood : {"gaussian", "bernoulli", "poisson"}, a sequence or a dict, default="gaussian"
+        Of all columns; or one for each; or of some, by name or position, where the others are Gaussian. "bernoulli"
+        columns hold 0 and 1, "poisson" ones counts.
     inference : {"collapsed", "amortised"}, default="collapsed"
         "collapsed" integrates the effects out. "amortised" lets a second encoder guess them from single rows, as in
         the paper, for comparison only: what it optimises depends on which rows share a mini-batch and is no bound of
         the likelihood, rows of small levels pass their features around the latents, and unseen levels are zero. It
-        takes effects with independent levels; ``batches``, ``init``, ``n_init`` and ``refine`` are not for it.
+        takes effects with independent levels and Gaussian columns; ``batches``, ``init``, ``n_init`` and ``refine`` are
+        not for it.
     hidden_layer_sizes : sequence of int, default=(128, 64)
         Of the encoder; the decoder has them in reverse. Units are silu.
     scale : bool, default=True
@@ -65,9 +75,10 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         At the beginning; it falls to zero as half a cosine over the epochs.
     batches : {"rows", "groups"}, default="rows"
         Mini-batches of rows at random, for any effects; or of whole groups, whose effects are integrated out inside
-        the step: one effect with independent levels.
+        the step: one effect with independent levels, and Gaussian columns.
     beta_latents, beta_effects : float, default=1.0
-        Weights of the divergences of latents and of effects from their priors; 1 is the bound of the likelihood.
+        Weights of the divergences of latents and of effects from their priors; 1 is the bound of the likelihood. That
+        of effects is for Gaussian columns.
     init : {"auto", "manifold", "principal"}, default="auto"
         How starts order the rows: along a graph of neighbouring cluster centres, or along principal axes; "auto" takes
         turns.
@@ -94,6 +105,8 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     starts_ : list of (str, float)
         Starts and their bounds at the end of the race, in the units of X.
     variance_components_, random_effects_ : frame
+        In the units of X; of logits and of logarithms where columns are not Gaussian, whose "noise" is zero: what
+        makes a 0 or 1 of a probability has no variance on that scale.
     history_ : frame
         One row per epoch, in the units of the fit: bound (at draws of u, as the epoch left them; that of the last row
         is over all of q), divergence of the latents per row, root mean square of the noise, seconds.
@@ -109,12 +122,14 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     Notes
     -----
     ``transform`` is the mode of p(u_i | x_i), ``score_samples`` an importance-weighted estimate of log p(x_i) with 64
-    draws: on average a lower bound. Needs JAX and optax: ``pip install 'intertwine[deep]'``.
+    draws: on average a lower bound. Expected values of columns that are not Gaussian are averages over what is open
+    about their effects, so that a probability at an unseen level is nearer to one half than at an average one
+    (``include_effects=False``). Needs JAX and optax: ``pip install 'intertwine[deep]'``.
 
     References
     ----------
     Kingma & Welling, Auto-Encoding Variational Bayes (2014). Simchoni & Rosset, random effects in variational
-    autoencoders (arXiv 2412.16899).
+    autoencoders (arXiv 2412.16899). Jaakkola & Jordan, Bayesian parameter estimation via variational methods (2000).
 
     Examples
     --------
@@ -138,6 +153,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     _parameter_constraints: ClassVar[dict] = {
         "n_components": [_COUNT],
         "effects": [AbstractRandomEffect, "array-like", None],
+        "likelihood": [str, Mapping, "array-like"],
         "inference": [StrOptions({"collapsed", "amortised"})],
         "hidden_layer_sizes": ["array-like"],
         "scale": ["boolean"],
@@ -162,6 +178,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         n_components=2,
         *,
         effects=None,
+        likelihood="gaussian",
         inference="collapsed",
         hidden_layer_sizes=(128, 64),
         scale=True,
@@ -182,6 +199,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     ):
         self.n_components = n_components
         self.effects = effects
+        self.likelihood = likelihood
         self.inference = inference
         self.hidden_layer_sizes = hidden_layer_sizes
         self.scale = scale
@@ -233,6 +251,20 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         from intertwine.fitting.random_effects.vae_model import VAEModel
 
         return VAEModel.from_state(state, self._effects)
+
+    def _units_of(self, values: np.ndarray) -> FeatureUnits | LinkedUnits:
+        if isinstance(self.likelihood, str) and self.likelihood == "gaussian":
+            return FeatureUnits.of(values, self.scale)
+        require_deep()
+        from intertwine.likelihoods.kinds import column_kinds
+        from intertwine.likelihoods.local_columns import LocalColumns
+
+        kinds = column_kinds(self.likelihood, values.shape[1], self._column_names)
+        if set(kinds) == {"gaussian"}:
+            return FeatureUnits.of(values, self.scale)
+        if self.inference == "amortised":
+            raise ValueError("inference='amortised' is for Gaussian columns: use inference='collapsed'")
+        return LinkedUnits.of(values, self.scale, LocalColumns.of(values, kinds, self._column_names))
 
     @property
     def bound_(self) -> float:

@@ -1,4 +1,7 @@
-"""Likelihoods of a decoder's outputs: Gaussian, Bernoulli, ordinal, Poisson, or mixed by column."""
+"""Likelihoods of a decoder's outputs: Gaussian, Bernoulli, ordinal, Poisson, or mixed by column.
+
+Beside random effects of the columns 0 and 1 and counts go through `local_bounds`, mixed by column in `local_columns`.
+"""
 
 from intertwine.likelihoods.base import AbstractLikelihood, Noise, Units
 from intertwine.likelihoods.bernoulli import Bernoulli

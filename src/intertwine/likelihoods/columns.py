@@ -18,7 +18,7 @@ from intertwine.likelihoods.bounds import Bounds
 from intertwine.likelihoods.kinds import KINDS
 from intertwine.validation.wording import columns_where
 
-__all__ = ["ColumnLikelihood"]
+__all__ = ["ColumnLikelihood", "refuse_columns"]
 
 _OWN_NOISE = Noise()
 _LARGEST_SHOWN = 10.0  # standard deviations; beyond, an encoder would only be carried away
@@ -115,7 +115,7 @@ class ColumnLikelihood:
             columns = tuple(j for j, other in enumerate(kinds) if other == kind)
             place = _place(columns)
             values = _columns(X, place)
-            _refuse(kind, columns, *KINDS[kind].faults(values, noise), p, names)
+            refuse_columns(kind, columns, *KINDS[kind].faults(values, noise), p, names)
             likelihood, at = KINDS[kind].of(values, noise), list(columns)
             outputs.center[at], outputs.scale[at] = likelihood.output_units(values)
             shown.center[at], shown.scale[at] = likelihood.shown_units(values)
@@ -133,7 +133,7 @@ class ColumnLikelihood:
         self.bounds.check(X, names)
         for likelihood, columns in self.blocks:
             faults = likelihood.new_faults(_columns(X, columns))
-            _refuse(likelihood.name, columns, *faults, X.shape[1], names)
+            refuse_columns(likelihood.name, columns, *faults, X.shape[1], names)
 
     def start(self, X: NDArray[Any]) -> tuple[Any, ...]:
         """Parameters to begin with: a tuple with those of every block, float32."""
@@ -284,7 +284,7 @@ def _plain(value: Any) -> Any:
     return list(value) if isinstance(value, tuple) else value
 
 
-def _refuse(
+def refuse_columns(
     kind: str,
     columns: Sequence[int],
     faulty: NDArray[np.bool_],
@@ -292,6 +292,7 @@ def _refuse(
     n_columns: int,
     names: NDArray[Any] | None,
 ) -> None:
+    """Refuse a table some of whose columns of one kind are faulty: a ValueError that names them and gives advice."""
     if faulty.any():
         where = np.zeros(n_columns, bool)
         where[np.array(columns)[faulty]] = True

@@ -10,7 +10,7 @@ import numpy as np
 
 from intertwine.likelihoods.base import AbstractLikelihood, Array, Noise, NoParams, Units
 
-__all__ = ["Poisson"]
+__all__ = ["Poisson", "stirling_error"]
 
 _LARGEST_LOCATION = 20.0  # the mean goes on along its tangent from there: networks may step too far
 _LARGEST_COUNT = 1e8
@@ -65,7 +65,7 @@ class Poisson(AbstractLikelihood):
         log_count = jnp.log(count)
         # x log x − x is taken out of the two terms, which are large where the mean is: differences lose no digits
         deviance = count * (jnp.expm1(capped - log_count) - (location - log_count))
-        some = -deviance - 0.5 * jnp.log(2.0 * np.pi * count) - _stirling_error(count)
+        some = -deviance - 0.5 * jnp.log(2.0 * np.pi * count) - stirling_error(count)
         return jnp.where(x > 0.5, some, -jnp.exp(capped)) - _tangent(location)
 
     def mean(self, params, outputs, units):
@@ -89,7 +89,8 @@ def _tangent(location: Any) -> Any:
     return np.float32(np.exp(_LARGEST_LOCATION)) * jnp.maximum(location - _LARGEST_LOCATION, 0.0)
 
 
-def _stirling_error(count: Any) -> Any:
+def stirling_error(count: Any) -> Any:
     """Log x! less (½ log 2πx + x log x − x), of whole x ≥ 1, by Stieltjes' continued fraction; within 4e-7."""
     tail = 53.0 / 210.0 / (count + 195.0 / 371.0 / count)
-    return jnp.where(count < 1.5, 0.0810614668, 1.0 / 12.0 / (count + 1.0 / 30.0 / (count + tail)))
+    xp = count.__array_namespace__()
+    return xp.where(count < 1.5, 0.0810614668, 1.0 / 12.0 / (count + 1.0 / 30.0 / (count + tail)))

@@ -22,10 +22,21 @@ Array = NDArray[np.float64]
 
 
 class LatentRows(NamedTuple):
-    """Rows as a fit reads them: features (n, p) with NaN where nothing was observed, and what effects read."""
+    """Rows as a fit reads them.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, p)
+        Features; NaN where nothing was observed. Columns that are not Gaussian as they are.
+    effects : EffectRows
+        What effects read.
+    columns : LocalColumns or None
+        Where some are not Gaussian.
+    """
 
     X: Array
     effects: EffectRows
+    columns: Any = None
 
 
 class RowEffects(NamedTuple):
@@ -58,7 +69,7 @@ class EffectTerms(NamedTuple):
 class AbstractLatentModel(abc.ABC):
     """A fitted family at its parameters."""
 
-    noise: Array  # σ² (p,)
+    noise: Array  # σ² (p,); zero of columns that are not Gaussian
     variances: VarianceComponents
     basis_names: tuple[tuple[str, ...], ...]  # of each effect: "intercept", "time", …
     shapes: tuple[dict[str, float], ...]  # of each effect: what its covariance between levels depends on
@@ -71,7 +82,7 @@ class AbstractLatentModel(abc.ABC):
 
     @abc.abstractmethod
     def latent(self, X: Array, at: RowEffects) -> Array:
-        """E[u_i | x_i] (n, d) of X less ``at.mean``: what is open about the effects is noise of the row."""
+        """E[u_i | x_i] (n, d): effects have the mean ``at.mean``, and what is open about them is noise of the row."""
 
     @abc.abstractmethod
     def decode(self, U: Array) -> Array:
@@ -79,7 +90,7 @@ class AbstractLatentModel(abc.ABC):
 
     @abc.abstractmethod
     def log_density(self, X: Array, at: RowEffects) -> Array:
-        """Density log p(x_i) (n,) of X less ``at.mean``, of what was observed, u and effects being integrated out."""
+        """Density log p(x_i) (n,) of what was observed, u and effects being integrated out."""
 
     @abc.abstractmethod
     def decoded_variance(self) -> Array:

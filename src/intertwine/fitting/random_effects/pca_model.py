@@ -284,13 +284,13 @@ class PCAModel(AbstractLatentModel):
         return self.known.at(located, rows.n_rows, len(self.noise))
 
     def latent(self, X: Array, at: RowEffects) -> Array:
-        return self._posterior(X, at).mean[:, : self.params.loadings.shape[1]]
+        return self._posterior(X - at.mean, at).mean[:, : self.params.loadings.shape[1]]
 
     def decode(self, U: Array) -> Array:
         return self.params.mean + U @ self.params.loadings.T
 
     def log_density(self, X: Array, at: RowEffects) -> Array:
-        return self._posterior(X, at).log_density
+        return self._posterior(X - at.mean, at).log_density
 
     def decoded_variance(self) -> Array:
         return np.sum(self.params.loadings**2, axis=1)

@@ -9,10 +9,13 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect
 from intertwine.fitting.random_effects.latent import LatentRows
-from intertwine.fitting.random_effects.vae_fit import fit_vae
+from intertwine.fitting.random_effects.vae_effects import CollapsedEffects
+from intertwine.fitting.random_effects.vae_fit import FittedVAE, fit_vae
+from intertwine.fitting.random_effects.vae_local_effects import LocalEffects
 from intertwine.fitting.random_effects.vae_model import VAEModel
-from intertwine.fitting.random_effects.vae_problem import VAESettings
+from intertwine.fitting.random_effects.vae_problem import LocalEntries, VAESettings
 from intertwine.fitting.watch import Watch
+from intertwine.likelihoods.local_columns import LocalColumns
 from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 from intertwine.mixed_effects.block import BlockSystem
 from intertwine.mixed_effects.choose import system_for
@@ -61,15 +64,19 @@ def fit_random_effects_vae(
     MemoryError
         Before anything too large is allocated.
     ValueError
-        When whole groups are asked for of other effects than one with independent levels.
+        When whole groups are asked for of other effects than one with independent levels; whole groups, or a weight of
+        the effects' divergence, where columns are not Gaussian.
     """
-    X = rows.X
+    X, columns = rows.X, rows.columns
     require_memory(
         _BYTES_OF_AN_ENTRY * X.size, "the fit of X beside its random effects", "a part of the rows"
     )
     bound = [effect.bind(rows.effects) for effect in effects]
     there = np.isfinite(X)
     observed = None if there.all() else there
+    if columns is not None:
+        found, shapes = _fitted_beside_local_columns(rows, columns, bound, there, settings, rng, watch)
+        return VAEModel(found, effects, rows.effects, shapes, observed, 1.0, refine, None, columns)
     weights = None if observed is None else observed.astype(np.float64)
     shapes, system, variances = _at_start(bound, X, weights)
     level = basis = None
@@ -81,8 +88,43 @@ def fit_random_effects_vae(
         level, basis = bound[0].level, bound[0].basis
     if isinstance(system, BlockSystem):
         settings = settings._replace(n_em_steps=_CHEAP_EM_STEPS)
-    found = fit_vae(X, system, variances, settings, rng, watch, level=level, basis=basis)
+    beside = CollapsedEffects(system, observed, settings.beta_effects)
+    found = fit_vae(X, beside, variances, settings, rng, watch, level=level, basis=basis)
     return VAEModel(found, effects, rows.effects, shapes, observed, settings.beta_effects, refine)
+
+
+def _fitted_beside_local_columns(
+    rows: LatentRows,
+    columns: LocalColumns,
+    bound: Sequence[AbstractBoundEffect],
+    there: NDArray[np.bool_],
+    settings: VAESettings,
+    rng: np.random.Generator,
+    watch: Watch,
+) -> tuple[FittedVAE, list[Array]]:
+    """The fit where some columns have local bounds, and the shapes of the effects."""
+    if settings.whole_groups or settings.beta_effects != 1.0:
+        raise ValueError(
+            "batches='groups' and beta_effects are for Gaussian columns: leave them out, or take likelihood='gaussian'"
+        )
+    x = np.where(there, rows.X, 0.0)
+    local = there & columns.local
+    measured, precision = columns.guess(np.where(local, x, 0.0))
+    first = np.where(there, np.where(columns.local, measured - columns.center, x), np.nan)
+    shapes, system, variances = _at_start(bound, first, np.where(local, precision, there.astype(np.float64)))
+    variances = variances._replace(noise=np.where(columns.local, 1.0, variances.noise))
+    system_at = None
+    if system is not None:
+
+        def system_at(weights: Array) -> AbstractGaussianSystem:
+            return system_for(bound, shapes, None, weights, x.shape[1], restricted=False)
+
+    beside = LocalEffects(system_at, columns, np.where(local, x, 0.0), there)
+    entries = LocalEntries(columns, np.where(local, x, 0.0).astype(np.float32))
+    others = np.where(there, np.where(columns.local, 0.0, x), np.nan)
+    if isinstance(system, BlockSystem):
+        settings = settings._replace(n_em_steps=_CHEAP_EM_STEPS)
+    return fit_vae(others, beside, variances, settings, rng, watch, entries=entries), shapes
 
 
 def _at_start(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple, final
+import abc
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,14 +15,14 @@ from intertwine.mixed_effects.base import (
     posteriors,
 )
 
-__all__ = ["CollapsedEffects", "OtherRows", "Solved"]
+__all__ = ["LARGEST_LEVERAGE", "AbstractCollapsedEffects", "CollapsedEffects", "OtherRows", "Solved", "moved"]
 
 Array = NDArray[np.float64]
 
 _SMALLEST = 1e-6  # of a variance, relative to that of the residuals
 # All rows move at once. With D the weights, such steps settle where 2D − V⁻¹ is positive definite: as V⁻¹ ≤ I/σ², D ≥
 # I/2σ² is enough. Beyond that (rows of small crossed groups) a row keeps some of its own influence on its effects.
-_LARGEST_LEVERAGE = 0.5
+LARGEST_LEVERAGE = 0.5
 _BLOCK = 512  # rows
 
 
@@ -53,17 +54,51 @@ class Solved(NamedTuple):
         After EM.
     posterior : AbstractPosterior or None
         Of the effects, before EM.
+    local : LocalSolved or None
+        Of columns that are not Gaussian; see `vae_local_effects`.
     """
 
     others: OtherRows
     log_likelihood: float
     variances: VarianceComponents
     posterior: AbstractPosterior | None
+    local: Any = None
+
+
+class AbstractCollapsedEffects(abc.ABC):
+    """Random effects of p features that are integrated out, whatever the features' likelihood."""
+
+    gaussian: (
+        NDArray[np.bool_] | np.bool_
+    )  # of every column, or of all alike: whether it has a scale and a noise
+
+    @abc.abstractmethod
+    def begun(self, residual: Array, variances: VarianceComponents, n_steps: int) -> Solved:
+        """What `solve` gives after as many steps of EM, which are taken before there is a network."""
+
+    @abc.abstractmethod
+    def solve(
+        self, residual: Array, variances: VarianceComponents, n_steps: int = 0, sites: Any = None
+    ) -> Solved:
+        """All that residuals (n, p), zero where nothing was observed, say at some variances.
+
+        ``n_steps`` of EM improve the variances. ``sites`` are those of an earlier solve, where columns have such.
+        """
+
+    @abc.abstractmethod
+    def uncertainty(
+        self, solved: Solved, variances: VarianceComponents, spread_out: NDArray[np.float32]
+    ) -> float:
+        """What variances S (n, p) of the decoded latents take from the bound."""
+
+    @abc.abstractmethod
+    def measured(self, residual: Array, solved: Solved) -> tuple[Array, Array | None]:
+        """Residuals (n, p) as the Gaussian algebra sees them, and the weights of its noise where there are any."""
 
 
 @final
-class CollapsedEffects:
-    """Random effects of p features.
+class CollapsedEffects(AbstractCollapsedEffects):
+    """Random effects of p Gaussian features.
 
     Parameters
     ----------
@@ -83,11 +118,14 @@ class CollapsedEffects:
     ) -> None:
         self._system, self._observed, self._beta = system, observed, beta
 
-    def solve(self, residual: Array, variances: VarianceComponents, n_steps: int = 0) -> Solved:
-        """All that residuals (n, p), zero where nothing was observed, say at some variances.
+    gaussian = np.bool_(True)
 
-        ``n_steps`` of EM improve the variances.
-        """
+    def begun(self, residual, variances, n_steps):
+        return self.solve(residual, variances, n_steps)
+
+    def solve(
+        self, residual: Array, variances: VarianceComponents, n_steps: int = 0, sites: Any = None
+    ) -> Solved:
         if self._system is None:
             return self._without_effects(residual, variances, n_steps)
         at = posteriors(self._system, residual)
@@ -113,13 +151,16 @@ class CollapsedEffects:
     def uncertainty(
         self, solved: Solved, variances: VarianceComponents, spread_out: NDArray[np.float32]
     ) -> float:
-        """½ Σ_im (V_m⁻¹)_ii S_im: what variances S (n, p) of the decoded latents take from the bound."""
+        # ½ Σ_im (V_m⁻¹)_ii S_im
         if solved.posterior is None:
             return 0.5 * float(np.sum(solved.others.weight * spread_out, dtype=np.float64))
         leverage = solved.posterior.row_variance() / (self._beta * variances.noise)
         weight = np.maximum(1.0 - leverage, 0.0) / variances.noise
         weight = weight if self._observed is None else weight * self._observed
         return 0.5 * float(np.sum(weight * spread_out))
+
+    def measured(self, residual, solved):
+        return residual, None
 
     def _tempered(self, variances: VarianceComponents) -> VarianceComponents:
         return variances._replace(noise=self._beta * variances.noise)
@@ -132,7 +173,7 @@ class CollapsedEffects:
         noise = np.maximum(posterior.noise_moment() / self._system.n_entries, floor)
         moments = zip(posterior.second_moments(), self._system.n_levels, variances.effects, strict=True)
         return VarianceComponents(
-            noise, tuple(_moved(moment / q, before, floor) for moment, q, before in moments)
+            noise, tuple(moved(moment / q, before, floor) for moment, q, before in moments)
         )
 
     def _log_likelihood(self, residual: Array, posterior: AbstractPosterior, noise: Array) -> float:
@@ -147,7 +188,7 @@ class CollapsedEffects:
         offset, weight = np.empty(residual.shape, np.float32), np.empty(residual.shape, np.float32)
         for first in range(0, len(residual), _BLOCK):  # what is worked on stays in the cache
             rows = slice(first, first + _BLOCK)
-            leverage = np.clip(variance[rows] / (self._beta * noise), 0.0, _LARGEST_LEVERAGE)
+            leverage = np.clip(variance[rows] / (self._beta * noise), 0.0, LARGEST_LEVERAGE)
             kept = 1.0 - leverage
             offset[rows] = (fitted[rows] - leverage * residual[rows]) / kept
             weight[rows] = kept / noise
@@ -164,7 +205,7 @@ class CollapsedEffects:
         return np.einsum("im,im->m", residual, residual) / np.maximum(self._entries(residual), 1.0)
 
 
-def _moved(covariance: Array, before: Array, floor: Array) -> Array:
+def moved(covariance: Array, before: Array, floor: Array) -> Array:
     """Covariances (p, r, r) after an EM step: zeros stay, and a variance never reaches zero, which EM cannot leave."""
     r = np.arange(before.shape[1])
     is_diagonal = not np.any(before * (1.0 - np.eye(len(r))))

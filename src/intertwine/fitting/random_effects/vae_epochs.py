@@ -12,6 +12,7 @@ from intertwine.fitting.compiled_steps import own_compilation_cache
 from intertwine.fitting.kept_epochs import kept_epochs
 from intertwine.fitting.mini_batches import Chosen, row_batches
 from intertwine.fitting.random_effects.vae_effects import OtherRows, Solved
+from intertwine.fitting.random_effects.vae_local_rows import LocalRows
 from intertwine.fitting.random_effects.vae_problem import VAEProblem
 from intertwine.fitting.random_effects.vae_steps import (
     Batch,
@@ -47,12 +48,15 @@ class EpochState(NamedTuple):
     variances : VarianceComponents
     divergence : float64
         Of all latents from their prior, in the last pass.
+    sites : Sites or None
+        Measurements that entries of columns stand for which are not Gaussian.
     """
 
     training: Training
     residual: Single
     variances: VarianceComponents
     divergence: np.float64
+    sites: Any = None
 
 
 def run_epochs(
@@ -93,7 +97,7 @@ def _epoch(
     problem: VAEProblem, state: EpochState, epoch: int, scores: Single, rng: np.random.Generator
 ) -> tuple[EpochState, float]:
     """The state after one more epoch, and the bound of the state before."""
-    solved = problem.solve(state.residual, state.variances, improve=epoch > 0)
+    solved = problem.solve(state.residual, state.variances, state.sites, improve=epoch > 0)
     bound = _bound(problem, solved, float(state.divergence))
     if epoch and not abs(bound) < _LARGEST_BOUND * state.residual.size:
         raise FloatingPointError(f"overflow at epoch {epoch}; lower learning_rate")
@@ -101,8 +105,9 @@ def _epoch(
     if problem.packs is not None:
         assert solved.posterior is not None
         covariance = solved.posterior.level_covariance(0).astype(np.float32)
-    training, residual, divergence = _pass(problem, state, solved.others, covariance, epoch, scores, rng)
-    return EpochState(training, residual, solved.variances, np.float64(divergence)), bound
+    training, residual, divergence = _pass(problem, state, solved, covariance, epoch, scores, rng)
+    sites = None if solved.local is None else solved.local.sites
+    return EpochState(training, residual, solved.variances, np.float64(divergence), sites), bound
 
 
 def _bound(problem: VAEProblem, solved: Solved, divergence: float) -> float:
@@ -113,7 +118,8 @@ def history_row(
     problem: VAEProblem, state: EpochState, epoch: int, bound: float, seconds: float
 ) -> dict[str, Any]:
     """What is told of the state after an epoch."""
-    noise = float(np.sqrt(np.mean(state.variances.noise * problem.spread**2)))
+    own = (state.variances.noise * problem.spread**2)[problem.effects.gaussian].ravel()
+    noise = float(np.sqrt(np.mean(own))) if own.size else 0.0
     return {
         "iteration": epoch,
         "bound": bound,
@@ -126,7 +132,7 @@ def history_row(
 def _pass(
     problem: VAEProblem,
     state: EpochState,
-    others: OtherRows,
+    solved: Solved,
     covariance: Single | None,
     epoch: int,
     scores: Single,
@@ -146,8 +152,8 @@ def _pass(
         rate = np.float32(0.5 * settings.learning_rate * (1.0 + np.cos(np.pi * progress)))
         arguments = (
             training,
-            _batch(problem, others, scores, batch, rng),
-            _groups(problem, state.variances, covariance, batch),
+            _batch(problem, solved.others, scores, batch, rng),
+            _besides(problem, solved, state.variances, covariance, batch),
             rate,
             beta,
             pull,
@@ -177,9 +183,19 @@ def _batch(
     return Batch(problem.x[rows], others.offset[rows], weight, present, noise, scores[rows])
 
 
-def _groups(
-    problem: VAEProblem, variances: VarianceComponents, covariance: Single | None, chosen: Chosen
-) -> GroupBatch | None:
+def _besides(
+    problem: VAEProblem,
+    solved: Solved,
+    variances: VarianceComponents,
+    covariance: Single | None,
+    chosen: Chosen,
+) -> GroupBatch | LocalRows | None:
+    if problem.entries is not None:
+        columns, rows = problem.entries.columns, chosen.rows
+        weight = solved.others.weight[rows]
+        weight[chosen.n_rows :] = 0.0
+        x = problem.x[rows] + problem.entries.x[rows]
+        return LocalRows(columns, x, solved.local.offset[rows], weight, solved.local.variance[rows])
     if covariance is None:
         return None
     assert problem.basis is not None
@@ -190,16 +206,16 @@ def _groups(
     return GroupBatch(precision, problem.basis[chosen.rows], chosen.level, covariance[chosen.groups])
 
 
-def evaluated(problem: VAEProblem, state: EpochState) -> tuple[Single, float]:
-    """Residuals x − E f(u), zero where nothing was observed, and the bound."""
-    others = problem.solve(state.residual, state.variances).others
+def evaluated(problem: VAEProblem, state: EpochState) -> tuple[Single, Solved, float]:
+    """Residuals x − E f(u), zero where nothing was observed, what they say, and the bound."""
+    others = problem.solve(state.residual, state.variances, state.sites).others
     mean, variance, divergence = moments_of(state.training.params, problem.x, others)
     residual = problem.x - mean
     if problem.observed is not None:
         residual *= problem.observed
-    solved = problem.solve(residual, state.variances)
+    solved = problem.solve(residual, state.variances, state.sites)
     open_ended = problem.effects.uncertainty(solved, state.variances, variance)
-    return residual, _bound(problem, solved, divergence) - open_ended
+    return residual, solved, _bound(problem, solved, divergence) - open_ended
 
 
 def moments_of(params: Autoencoder, x: Single, others: OtherRows) -> tuple[Single, Single, float]:

@@ -14,12 +14,19 @@ import jax
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.fitting.random_effects.vae_effects import AbstractCollapsedEffects
 from intertwine.fitting.random_effects.vae_epochs import EpochState, evaluated, history_row, run_epochs
-from intertwine.fitting.random_effects.vae_problem import VAEProblem, VAESettings, in_other_units, prepared
+from intertwine.fitting.random_effects.vae_problem import (
+    LocalEntries,
+    VAEProblem,
+    VAESettings,
+    in_other_units,
+    prepared,
+)
 from intertwine.fitting.random_effects.vae_start import STARTS
 from intertwine.fitting.random_effects.vae_steps import started
 from intertwine.fitting.watch import Watch
-from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
+from intertwine.mixed_effects.base import VarianceComponents
 from intertwine.networks import Autoencoder, drawn_autoencoder
 
 __all__ = ["FittedVAE", "fit_vae"]
@@ -52,6 +59,8 @@ class FittedVAE(NamedTuple):
         Of the start that was kept.
     converged : bool
         Whether the last tenth of the epochs brought less than a hundredth of all gain.
+    precision : ndarray of float32, shape (n, p), or None
+        Weights of the residuals where columns are not Gaussian, whose residuals are measurements of η less the rest.
     """
 
     params: Autoencoder
@@ -63,6 +72,7 @@ class FittedVAE(NamedTuple):
     bounds: tuple[tuple[str, float], ...]
     history: dict[str, list[Any]]
     converged: bool
+    precision: NDArray[np.float32] | None = None
 
 
 class _Runner(NamedTuple):
@@ -77,7 +87,7 @@ class _Runner(NamedTuple):
 
 def fit_vae(
     X: Array,
-    system: AbstractGaussianSystem | None,
+    effects: AbstractCollapsedEffects,
     variances: VarianceComponents,
     settings: VAESettings,
     rng: np.random.Generator,
@@ -85,15 +95,16 @@ def fit_vae(
     *,
     level: NDArray[np.int64] | None = None,
     basis: Array | None = None,
+    entries: LocalEntries | None = None,
 ) -> FittedVAE:
     """Fit a variational autoencoder beside random effects.
 
     Parameters
     ----------
     X : ndarray of shape (n, p)
-        Features about their mean; NaN where nothing was observed.
-    system : AbstractGaussianSystem or None
-        Of the random effects, without fixed effects; its weights are zero where X is NaN. None: no effects.
+        Features about their mean; NaN where nothing was observed, zero in columns that are not Gaussian.
+    effects : AbstractCollapsedEffects
+        They observe what is not NaN in X.
     variances : VarianceComponents
         Where EM begins.
     settings : VAESettings
@@ -101,6 +112,8 @@ def fit_vae(
     watch : Watch
     level, basis : ndarray, optional
         Of the only effect, (n,) and (n, r), where batches are to hold whole groups.
+    entries : LocalEntries, optional
+        Of columns that are not Gaussian.
 
     Returns
     -------
@@ -111,7 +124,7 @@ def fit_vae(
     FloatingPointError
         When the networks diverge.
     """
-    problem = prepared(X, system, variances, settings, level, basis)
+    problem = prepared(X, effects, variances, settings, level, basis, entries)
     race = _race_epochs(problem)
     generators = [np.random.default_rng(seed) for seed in rng.integers(2**63 - 1, size=len(settings.starts))]
     runners = []
@@ -122,11 +135,12 @@ def fit_vae(
             problem, runner.state, range(race), runner.scores, own, watch, f"start {number}"
         )
         runners.append(runner._replace(state=state, history=history))
-    bounds = [evaluated(problem, runner.state)[1] for runner in runners]
+    bounds = [evaluated(problem, runner.state)[2] for runner in runners]
     best = runners[int(np.argmax(bounds))]
     rest = range(race, problem.n_epochs)
     state, history = run_epochs(problem, best.state, rest, best.scores, best.rng, watch, "epochs")
-    residual, bound = evaluated(problem, state)
+    residual, solved, bound = evaluated(problem, state)
+    left, precision = problem.effects.measured(residual.astype(np.float64), solved)
     rows = best.history + history
     seconds = (best.history[-1]["seconds"] if best.history else 0.0) + (
         history[-1]["seconds"] if history else 0.0
@@ -136,12 +150,13 @@ def fit_vae(
         jax.tree.map(np.asarray, state.training.params),
         problem.spread,
         in_other_units(state.variances, problem.spread),
-        (residual * problem.spread).astype(np.float32),
+        (left * problem.spread).astype(np.float32),
         bound,
         best.name,
         tuple(zip(settings.starts, bounds, strict=True)),
         {column: [row[column] for row in rows] for column in rows[0]},
         _settled([row["bound"] for row in rows]),
+        None if precision is None else precision.astype(np.float32),
     )
 
 
@@ -168,5 +183,5 @@ def _begun(problem: VAEProblem, name: str, rng: np.random.Generator) -> _Runner:
     scores = STARTS[name](left, settings.n_components, rng).astype(np.float32)
     masked = problem.observed is not None
     params = drawn_autoencoder(rng, problem.x.shape[1], settings.hidden, settings.n_components, masked=masked)
-    state = EpochState(started(params), problem.x, problem.variances, np.float64(0.0))
+    state = EpochState(started(params), problem.x, problem.variances, np.float64(0.0), problem.sites)
     return _Runner(name, rng, scores, state, [])

@@ -1,10 +1,10 @@
 """Latents of rows at a decoder that is given: the most probable ones, and the density with u integrated out.
 
 A row x (the random effects' mean taken off) has the density ∫ N(x; f(u), diag 1/w) N(u; 0, I) du, where 1/w is noise
-plus what is open about the effects. The encoder knows only the weights it met in training, so its mean is a first
-guess, as are fixed places of the prior; Levenberg-Marquardt steps go on from the better of the two. The integral is
-by importance sampling from a Gaussian there, wider than the curvature says: its logarithm is never above the truth on
-average.
+plus what is open about the effects; entries that are not Gaussian are those of `vae_local_rows`. The encoder knows only
+the weights it met in training, so its mean is a first guess, as are fixed places of the prior; Levenberg-Marquardt
+steps go on from the better of the two. The integral is by importance sampling from a Gaussian there, wider than the
+curvature says: its logarithm is never above the truth on average.
 """
 
 from __future__ import annotations
@@ -19,9 +19,10 @@ from numpy.typing import NDArray
 from scipy.special import ndtri
 
 from intertwine.fitting.compiled_steps import own_compilation_cache
+from intertwine.fitting.random_effects.vae_local_rows import LocalRows
 from intertwine.networks import Autoencoder, decode, encode, n_latents
 
-__all__ = ["encoded", "log_densities", "most_probable", "prior_points"]
+__all__ = ["GaussianRows", "encoded", "log_densities", "most_probable", "prior_points"]
 
 Array = NDArray[np.float64]
 
@@ -42,45 +43,85 @@ def prior_points(n_points: int, n_components: int) -> NDArray[np.float32]:
     return np.asarray(ndtri(np.clip(places, 1e-4, 1 - 1e-4)), dtype=np.float32)
 
 
-def encoded(params: Autoencoder, x: Array, weight: Array) -> Array:
-    """The encoder's means, (n, d); weights are zero at missing entries."""
-    return _by_rows("encoded", _encoder_mean, params, x, weight)
+class GaussianRows(NamedTuple):
+    """Rows in the units of the networks.
 
-
-def most_probable(params: Autoencoder, x: Array, weight: Array) -> Array:
-    """The u of largest p(u | x), of rows, (n, d).
-
-    Parameters
+    Attributes
     ----------
-    params : Autoencoder
-    x, weight : ndarray of shape (n, p)
-        In the units of the networks; the weight is zero at missing entries.
+    x : (n, p)
+        Without the random effects' mean; zero where nothing was observed.
+    weight : (n, p)
+        Of noise and what is open about the effects; zero where nothing was observed.
     """
-    return _by_rows("most_probable", _modes, params, x, weight)
+
+    x: Any
+    weight: Any
+
+    def take(self, rows: Any) -> GaussianRows:
+        """Some of the rows."""
+        return GaussianRows(self.x[rows], self.weight[rows])
+
+    def seen(self) -> tuple[Any, Any]:
+        """What an encoder is shown, (n, p), and where anything was observed."""
+        return self.x, self.weight > 0
+
+    def slopes(self, decoded: Any) -> tuple[Any, Any]:
+        """Of the log density of entries in f, (n, p), and minus its curvatures."""
+        return self.weight * (self.x - decoded), self.weight
+
+    def misfit(self, decoded: Any) -> Any:
+        """Minus the log density, (n,), up to a constant."""
+        return 0.5 * jnp.sum(self.weight * (self.x - decoded) ** 2, axis=1)
+
+    def misfits(self, points: Any, decoded: Any) -> Any:
+        """Of latents (k, d) that decode to (k, p), their own prior included, (n, k); but for a constant of each row."""
+        prior = 0.5 * jnp.sum(points**2, axis=1)
+        return prior - (self.weight * self.x) @ decoded.T + 0.5 * self.weight @ (decoded**2).T
+
+    def log_densities(self, decoded: Any) -> Any:
+        """Of rows at decoded latents (n, k, p), (n, k); without the constant of `log_scale`."""
+        return -0.5 * jnp.sum(self.weight[:, None] * (self.x[:, None] - decoded) ** 2, axis=2)
+
+    def log_scale(self) -> Any:
+        """½ Σ log(weight / 2π) over what was observed, (n,)."""
+        there = self.weight > 0
+        scale = jnp.where(there, jnp.log(jnp.where(there, self.weight, 1.0) / (2.0 * jnp.pi)), 0.0)
+        return 0.5 * jnp.sum(scale, axis=1)
 
 
-def log_densities(params: Autoencoder, x: Array, weight: Array) -> Array:
-    """Log density of what was observed of rows, (n,); parameters as in `most_probable`."""
-    return _by_rows("log_densities", _densities, params, x, weight)
+Rows = GaussianRows | LocalRows
 
 
-def _by_rows(name: str, function: Any, params: Autoencoder, x: Array, weight: Array) -> Array:
+def encoded(params: Autoencoder, rows: Rows) -> Array:
+    """The encoder's means, (n, d)."""
+    return _by_rows("encoded", _encoder_mean, params, rows)
+
+
+def most_probable(params: Autoencoder, rows: Rows) -> Array:
+    """The u of largest p(u | x), of rows, (n, d)."""
+    return _by_rows("most_probable", _modes, params, rows)
+
+
+def log_densities(params: Autoencoder, rows: Rows) -> Array:
+    """Log density of what was observed of rows, (n,)."""
+    return _by_rows("log_densities", _densities, params, rows)
+
+
+def _by_rows(name: str, function: Any, params: Autoencoder, rows: Rows) -> Array:
     """A function of rows, in pieces of one shape."""
-    size, parts = _ROWS[name], []
+    size, parts, n_rows = _ROWS[name], [], len(rows.x)
     points = prior_points(_PLACES, n_latents(params))
-    for first in range(0, max(len(x), 1), size):
-        rows = np.minimum(np.arange(first, first + size), len(x) - 1)
-        w = weight[rows].astype(np.float32)
-        values = np.where(w > 0, x[rows], 0.0).astype(np.float32)
+    for first in range(0, max(n_rows, 1), size):
+        part = rows.take(np.minimum(np.arange(first, first + size), n_rows - 1))
         with own_compilation_cache():
-            found = function(params, values, w, points)
-        parts.append(np.asarray(found, dtype=np.float64)[: len(x) - first])
+            found = function(params, part, points)
+        parts.append(np.asarray(found, dtype=np.float64)[: n_rows - first])
     return np.concatenate(parts)
 
 
 @jax.jit
-def _encoder_mean(params: Autoencoder, x: Any, weight: Any, points: Any) -> Any:
-    return encode(params, x, weight > 0)[0]
+def _encoder_mean(params: Autoencoder, rows: Rows, points: Any) -> Any:
+    return encode(params, *rows.seen())[0]
 
 
 class _Search(NamedTuple):
@@ -89,35 +130,33 @@ class _Search(NamedTuple):
     damping: Any  # (n,)
 
 
-def _misfit(params: Autoencoder, u: Any, x: Any, weight: Any) -> Any:
+def _misfit(params: Autoencoder, u: Any, rows: Rows) -> Any:
     """−log p(x, u) up to a constant, (n,)."""
-    return 0.5 * jnp.sum(weight * (x - decode(params, u)) ** 2, axis=1) + 0.5 * jnp.sum(u**2, axis=1)
+    return rows.misfit(decode(params, u)) + 0.5 * jnp.sum(u**2, axis=1)
 
 
-def _curved(params: Autoencoder, u: Any, x: Any, weight: Any) -> tuple[Any, Any]:
+def _curved(params: Autoencoder, u: Any, rows: Rows) -> tuple[Any, Any]:
     """Gradient (n, d) and Gauss-Newton curvature (n, d, d) of the misfit."""
     axes = jnp.eye(u.shape[1], dtype=u.dtype)
     along = [jax.jvp(partial(decode, params), (u,), (jnp.broadcast_to(axis, u.shape),))[1] for axis in axes]
     slopes = jnp.stack(along, axis=2)  # (n, p, d)
-    gradient = u - jnp.einsum("npd,np->nd", slopes, weight * (x - decode(params, u)))
-    return gradient, axes + jnp.einsum("npd,np,npe->nde", slopes, weight, slopes)
+    slope, curvature = rows.slopes(decode(params, u))
+    gradient = u - jnp.einsum("npd,np->nd", slopes, slope)
+    return gradient, axes + jnp.einsum("npd,np,npe->nde", slopes, curvature, slopes)
 
 
-def _searched(params: Autoencoder, x: Any, weight: Any, points: Any) -> _Search:
-    guess = encode(params, x, weight > 0)[0]
-    at_points = decode(params, points)  # (k, p)
-    prior = 0.5 * jnp.sum(points**2, axis=1)
-    misfit = prior - (weight * x) @ at_points.T + 0.5 * weight @ (at_points**2).T
-    place = points[jnp.argmin(misfit, axis=1)]
-    first, other = _misfit(params, guess, x, weight), _misfit(params, place, x, weight)
+def _searched(params: Autoencoder, rows: Rows, points: Any) -> _Search:
+    guess = encode(params, *rows.seen())[0]
+    place = points[jnp.argmin(rows.misfits(points, decode(params, points)), axis=1)]
+    first, other = _misfit(params, guess, rows), _misfit(params, place, rows)
     u = jnp.where((first <= other)[:, None], guess, place)
-    start = _Search(u, jnp.minimum(first, other), jnp.full(len(x), 1e-2, x.dtype))
+    start = _Search(u, jnp.minimum(first, other), jnp.full(len(u), 1e-2, u.dtype))
 
     def step(_: Any, now: _Search) -> _Search:
-        gradient, curvature = _curved(params, now.u, x, weight)
-        damped = curvature * (1.0 + now.damping[:, None, None] * jnp.eye(u.shape[1], dtype=x.dtype))
+        gradient, curvature = _curved(params, now.u, rows)
+        damped = curvature * (1.0 + now.damping[:, None, None] * jnp.eye(u.shape[1], dtype=u.dtype))
         tried = now.u - jnp.linalg.solve(damped, gradient[:, :, None])[:, :, 0]
-        misfit = _misfit(params, tried, x, weight)
+        misfit = _misfit(params, tried, rows)
         better = misfit < now.misfit
         return _Search(
             jnp.where(better[:, None], tried, now.u),
@@ -129,26 +168,22 @@ def _searched(params: Autoencoder, x: Any, weight: Any, points: Any) -> _Search:
 
 
 @jax.jit
-def _modes(params: Autoencoder, x: Any, weight: Any, points: Any) -> Any:
-    return _searched(params, x, weight, points).u
+def _modes(params: Autoencoder, rows: Rows, points: Any) -> Any:
+    return _searched(params, rows, points).u
 
 
 @jax.jit
-def _densities(params: Autoencoder, x: Any, weight: Any, points: Any) -> Any:
-    u = _searched(params, x, weight, points).u
-    factor = jnp.linalg.cholesky(_curved(params, u, x, weight)[1] / _WIDER)
+def _densities(params: Autoencoder, rows: Rows, points: Any) -> Any:
+    u = _searched(params, rows, points).u
+    factor = jnp.linalg.cholesky(_curved(params, u, rows)[1] / _WIDER)
     draws = points[:_DRAWS]
     shifts = jax.vmap(
         lambda one: jax.scipy.linalg.solve_triangular(one.T, draws.T, lower=False).T  # (k, d)
     )(factor)
     tried = u[:, None] + shifts
     decoded = decode(params, tried.reshape(-1, u.shape[1])).reshape(*tried.shape[:2], -1)
-    joint = -0.5 * jnp.sum(weight[:, None] * (x[:, None] - decoded) ** 2, axis=2) - 0.5 * jnp.sum(
-        tried**2, axis=2
-    )
+    joint = rows.log_densities(decoded) - 0.5 * jnp.sum(tried**2, axis=2)
     log_det = jnp.sum(jnp.log(jnp.einsum("ndd->nd", factor)), axis=1)
     proposal = log_det[:, None] - 0.5 * jnp.sum(draws**2, axis=1)  # both without (2π)^(−d/2)
     evidence = jax.scipy.special.logsumexp(joint - proposal, axis=1) - jnp.log(float(_DRAWS))
-    there = weight > 0
-    scale = jnp.where(there, jnp.log(jnp.where(there, weight, 1.0) / (2.0 * jnp.pi)), 0.0)
-    return evidence + 0.5 * jnp.sum(scale, axis=1)
+    return evidence + rows.log_scale()

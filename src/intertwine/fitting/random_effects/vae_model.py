@@ -13,7 +13,15 @@ from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCod
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.fitting.random_effects.vae_amortised import AmortisedEffects
 from intertwine.fitting.random_effects.vae_fit import FittedVAE
-from intertwine.fitting.random_effects.vae_latents import encoded, log_densities, most_probable, prior_points
+from intertwine.fitting.random_effects.vae_latents import (
+    GaussianRows,
+    encoded,
+    log_densities,
+    most_probable,
+    prior_points,
+)
+from intertwine.fitting.random_effects.vae_local_rows import LocalRows
+from intertwine.likelihoods.local_columns import LocalColumns
 from intertwine.mixed_effects.base import AbstractPosterior, VarianceComponents
 from intertwine.mixed_effects.choose import system_for
 from intertwine.networks import Autoencoder, decode, n_latents
@@ -47,6 +55,8 @@ class VAEModel(AbstractLatentModel):
         Whether latents are the most probable ones, or the encoder's means.
     guessed : AmortisedEffects, optional
         What a second encoder says of the effects; its latents' encoder is shown rows as they are.
+    columns : LocalColumns, optional
+        Where some are not Gaussian.
     """
 
     converged: bool
@@ -61,12 +71,15 @@ class VAEModel(AbstractLatentModel):
         beta: float,
         refine: bool,
         guessed: AmortisedEffects | None = None,
+        columns: LocalColumns | None = None,
     ) -> None:
         self.found, self.rows, self.observed = found, rows, observed
-        self.beta, self.refine, self.guessed = beta, refine, guessed
+        self.beta, self.refine, self.guessed, self.columns = beta, refine, guessed, columns
         self.bound_effects = tuple(effect.bind(rows) for effect in effects)
         self.shape_values = tuple(shapes)
         self.variances, self.noise = found.variances, found.variances.noise
+        if columns is not None:
+            self.noise = np.where(columns.local, 0.0, self.noise)
         self.variances.require_effects(self.bound_effects, shapes)
         self.history, self.converged = found.history, found.converged
         self.basis_names = tuple(effect.basis_names for effect in self.bound_effects)
@@ -88,10 +101,12 @@ class VAEModel(AbstractLatentModel):
         if not self.bound_effects:
             return None
         weights = None if self.observed is None else self.observed.astype(np.float64)
+        if self.found.precision is not None:
+            weights = self.found.precision.astype(np.float64)
         system = system_for(
             self.bound_effects, self.shape_values, None, weights, len(self.noise), restricted=False
         )
-        tempered = self.variances._replace(noise=self.beta * self.noise)
+        tempered = self.variances._replace(noise=self.beta * self.variances.noise)
         return system.posterior(self.found.residual.astype(np.float64), tempered)
 
     def row_effects(self, rows: EffectRows) -> RowEffects:
@@ -108,16 +123,16 @@ class VAEModel(AbstractLatentModel):
 
     def latent(self, X: Array, at: RowEffects) -> Array:
         if self.guessed is not None:
-            return encoded(self.found.params, *self._in_network_units(X + at.mean, at))
+            return encoded(self.found.params, self._gaussian_rows(X, at))
         find = most_probable if self.refine else encoded
-        return find(self.found.params, *self._in_network_units(X, at))
+        return find(self.found.params, self._rows(X, at))
 
     def decode(self, U: Array) -> Array:
         decoded = np.asarray(decode(self.found.params, np.asarray(U, dtype=np.float32)), dtype=np.float64)
         return decoded * self.found.spread
 
     def log_density(self, X: Array, at: RowEffects) -> Array:
-        density = log_densities(self.found.params, *self._in_network_units(X, at))
+        density = log_densities(self.found.params, self._rows(X, at))
         return density - np.isfinite(X) @ np.log(self.found.spread)
 
     def decoded_variance(self) -> Array:
@@ -135,17 +150,31 @@ class VAEModel(AbstractLatentModel):
             for t, mean in enumerate(self.posterior.effects)
         )
 
-    def _in_network_units(self, X: Array, at: RowEffects) -> tuple[Array, Array]:
-        """Rows and the weights of their entries, zero where nothing was observed."""
+    def _rows(self, X: Array, at: RowEffects) -> GaussianRows | LocalRows:
+        """Rows in the units of the networks, beside what is known of their effects."""
+        if self.columns is None:
+            return self._gaussian_rows(X - at.mean, at)
+        there, local, spread = np.isfinite(X), self.columns.local, self.found.spread
+        weight = np.where(local, 1.0, spread**2 / np.where(local, 1.0, self.noise + at.variance)) * there
+        parts = (
+            np.where(there, X, 0.0) / spread,
+            self.columns.center + at.mean / spread,
+            weight,
+            np.where(local, at.variance, 0.0),
+        )
+        return LocalRows(self.columns, *(part.astype(np.float32) for part in parts))
+
+    def _gaussian_rows(self, X: Array, at: RowEffects) -> GaussianRows:
         weight = np.where(np.isfinite(X), self.found.spread**2 / (self.noise + at.variance), 0.0)
-        return X / self.found.spread, weight
+        weight = weight.astype(np.float32)
+        return GaussianRows(np.where(weight > 0, X / self.found.spread, 0.0).astype(np.float32), weight)
 
     def to_state(self) -> dict[str, Any]:
         found = self.found
         return {
             "networks": found.params.to_state(),
             "spread": found.spread,
-            "noise": self.noise,
+            "noise": self.variances.noise,
             "variances": list(self.variances.effects),
             "residual": found.residual,
             "bound": found.bound,
@@ -159,6 +188,13 @@ class VAEModel(AbstractLatentModel):
             "beta": self.beta,
             "refine": self.refine,
             "guessed": None if self.guessed is None else self.guessed.to_state(),
+            **({} if self.columns is None else self._local_state(self.columns)),
+        }
+
+    def _local_state(self, columns: LocalColumns) -> dict[str, Any]:
+        return {
+            "columns": {"kinds": list(columns.kinds), "center": columns.center},
+            "precision": self.found.precision,
         }
 
     @classmethod
@@ -174,7 +210,13 @@ class VAEModel(AbstractLatentModel):
             tuple(tuple(pair) for pair in state["bounds"]),
             {name: values.tolist() for name, values in state["history"].items()},
             state["converged"],
+            state.get("precision"),
         )
+        columns = None
+        if ("columns" in state) != ("precision" in state):
+            raise ValueError("a model has either columns and precision, or neither")
+        if "columns" in state:
+            columns = LocalColumns(tuple(state["columns"]["kinds"]), state["columns"]["center"])
         observed = None if state["observed"] is None else state["observed"].astype(bool)
         return cls(
             found,
@@ -185,6 +227,7 @@ class VAEModel(AbstractLatentModel):
             state["beta"],
             state["refine"],
             None if state["guessed"] is None else AmortisedEffects(**state["guessed"]),
+            columns,
         )
 
 

@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.fitting.mini_batches import GroupPacks
-from intertwine.fitting.random_effects.vae_effects import CollapsedEffects, OtherRows, Solved
-from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
+from intertwine.fitting.random_effects.vae_effects import AbstractCollapsedEffects, OtherRows, Solved
+from intertwine.likelihoods.local_columns import LocalColumns
+from intertwine.mixed_effects.base import VarianceComponents
 
-__all__ = ["VAEProblem", "VAESettings", "in_other_units", "n_epochs_of", "prepared"]
+__all__ = ["LocalEntries", "VAEProblem", "VAESettings", "in_other_units", "n_epochs_of", "prepared"]
 
 Array = NDArray[np.float64]
 
@@ -55,21 +56,31 @@ class VAESettings(NamedTuple):
     n_em_steps: int = 1
 
 
+class LocalEntries(NamedTuple):
+    """Columns that are not Gaussian, and their entries (n, p) as they are; zero elsewhere."""
+
+    columns: LocalColumns
+    x: NDArray[np.float32]
+
+
 class VAEProblem(NamedTuple):
     """Rows in the units of the networks.
 
     Attributes
     ----------
     x : ndarray of float32, shape (n, p)
-        Zero where nothing was observed.
+        Zero where nothing was observed, and in columns that are not Gaussian.
     spread : ndarray of shape (p,)
         Features were divided by it: what effects leave has variance one.
     observed : ndarray of bool, shape (n, p), or None
-    system : AbstractGaussianSystem or None
+    effects : AbstractCollapsedEffects
+        The random effects of the rows.
     variances : VarianceComponents
         With f = 0.
     others : OtherRows
         With f = 0.
+    sites : Sites or None
+        The same, of columns that are not Gaussian.
     settings : VAESettings
     n_epochs : int
     packs : GroupPacks or None
@@ -78,51 +89,53 @@ class VAEProblem(NamedTuple):
         and the effect's basis at the rows.
     log_units : float
         What the change of units adds to a log likelihood.
+    entries : LocalEntries or None
+        Of columns that are not Gaussian.
     """
 
     x: NDArray[np.float32]
     spread: Array
     observed: NDArray[np.bool_] | None
-    system: AbstractGaussianSystem | None
+    effects: AbstractCollapsedEffects
     variances: VarianceComponents
     others: OtherRows
+    sites: Any
     settings: VAESettings
     n_epochs: int
     packs: GroupPacks | None
     basis: NDArray[np.float32] | None
     log_units: float
+    entries: LocalEntries | None
 
-    @property
-    def effects(self) -> CollapsedEffects:
-        """The random effects of the rows."""
-        return CollapsedEffects(self.system, self.observed, self.settings.beta_effects)
-
-    def solve(self, residual: Any, variances: VarianceComponents, *, improve: bool = False) -> Solved:
+    def solve(
+        self, residual: Any, variances: VarianceComponents, sites: Any = None, *, improve: bool = False
+    ) -> Solved:
         """What residuals x − f(u) say; whatever stands at entries that were not observed."""
         residual = np.asarray(residual, dtype=np.float64)
         residual = residual if self.observed is None else residual * self.observed
-        return self.effects.solve(residual, variances, self.settings.n_em_steps if improve else 0)
+        return self.effects.solve(residual, variances, self.settings.n_em_steps if improve else 0, sites)
 
 
 def prepared(
     X: Array,
-    system: AbstractGaussianSystem | None,
+    effects: AbstractCollapsedEffects,
     variances: VarianceComponents,
     settings: VAESettings,
     level: NDArray[np.int64] | None,
     basis: Array | None,
+    entries: LocalEntries | None,
 ) -> VAEProblem:
     """The problem at its start, by BLUP and EM with f = 0; parameters as in `vae_fit.fit_vae`."""
     missing = np.isnan(X)
     observed = ~missing if missing.any() else None
     x = np.where(missing, 0.0, X)
-    effects = CollapsedEffects(system, observed, settings.beta_effects)
-    variances = effects.solve(x, variances, _BLUP_STEPS).variances
-    others = effects.solve(x, variances).others
+    begun = effects.begun(x, variances, _BLUP_STEPS)
+    variances, sites = begun.variances, None if begun.local is None else begun.local.sites
+    others = effects.solve(x, variances, sites=sites).others
     left = np.where(missing, 0.0, x - others.offset)
     counts = np.maximum((~missing).sum(axis=0), 1)
     spread = np.sqrt(np.sum(left**2, axis=0) / counts)
-    spread[spread == 0.0] = 1.0
+    spread[(spread == 0.0) | ~effects.gaussian] = 1.0
     others = OtherRows(
         (others.offset / spread).astype(np.float32), (others.weight * spread**2).astype(np.float32)
     )
@@ -132,14 +145,16 @@ def prepared(
         (x / spread).astype(np.float32),
         spread,
         observed,
-        system,
+        effects,
         in_other_units(variances, 1.0 / spread),
         others,
+        sites,
         settings,
         n_epochs_of(settings, len(X)),
         packs,
         None if packs is None else columns.astype(np.float32),
         -float(counts @ np.log(spread)),
+        entries,
     )
 
 

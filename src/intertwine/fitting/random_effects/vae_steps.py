@@ -11,6 +11,7 @@ import numpy as np
 import optax
 
 from intertwine.elbo import collapsed_loss, conditional_loss, latent_divergence
+from intertwine.fitting.random_effects.vae_local_rows import LocalRows
 from intertwine.networks import Autoencoder, decode, encode
 
 __all__ = ["Batch", "GroupBatch", "Training", "decoded_moments", "quadrature", "started", "train_step"]
@@ -52,7 +53,7 @@ def started(params: Autoencoder) -> Training:
 
 @partial(jax.jit, donate_argnums=0)
 def train_step(
-    training: Training, batch: Batch, groups: GroupBatch | None, rate: Any, beta: Any, pull: Any
+    training: Training, batch: Batch, besides: GroupBatch | LocalRows | None, rate: Any, beta: Any, pull: Any
 ) -> tuple[Training, Any, Any]:
     """One step of Adam on the collapsed bound.
 
@@ -60,8 +61,8 @@ def train_step(
     ----------
     training : Training
     batch : Batch
-    groups : GroupBatch or None
-        Where the batch holds whole groups.
+    besides : GroupBatch, LocalRows or None
+        Where the batch holds whole groups, or columns that are not Gaussian.
     rate, beta, pull : scalars
         Step length; weight of the latents' divergence; strength of the pull of u to the scores.
 
@@ -79,11 +80,13 @@ def train_step(
         mean, log_scale = encode(params, batch.x - batch.offset, observed)
         decoded = decode(params, mean + jnp.exp(log_scale) * batch.noise)
         divergence = jnp.sum(batch.present * latent_divergence(mean, log_scale))
-        if groups is None:
+        if besides is None:
             misfit = jnp.sum(conditional_loss(batch.x - decoded, batch.offset, batch.weight))
+        elif isinstance(besides, LocalRows):
+            misfit = besides.surrogate(decoded)
         else:
-            residual = jnp.where(groups.precision > 0, batch.x - decoded, 0.0)
-            misfit = collapsed_loss(residual, *groups)
+            residual = jnp.where(besides.precision > 0, batch.x - decoded, 0.0)
+            misfit = collapsed_loss(residual, *besides)
         away = jnp.sum(batch.present[:, None] * (mean - batch.scores) ** 2)
         return misfit + beta * divergence + pull * away, (decoded, divergence)
 

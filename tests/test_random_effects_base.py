@@ -9,6 +9,7 @@ import pytest
 
 from intertwine.effects import Grouped
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
+from intertwine.estimators.random_effects_units import FeatureUnits
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.mixed_effects.base import VarianceComponents
 
@@ -34,14 +35,15 @@ class LineModel(AbstractLatentModel):
 
     def latent(self, X, at):
         weight = np.where(np.isnan(X), 0.0, 1 / (self.noise + at.variance))
-        shown = np.nan_to_num(X) * weight
+        shown = np.nan_to_num(X - at.mean) * weight
         return shown.sum(axis=1, keepdims=True) / (1 + weight.sum(axis=1, keepdims=True))
 
     def decode(self, U):
         return U @ self.W
 
     def log_density(self, X, at):
-        terms = -0.5 * (X**2 / (self.noise + at.variance) + np.log(2 * np.pi * (self.noise + at.variance)))
+        variance = self.noise + at.variance
+        terms = -0.5 * ((X - at.mean) ** 2 / variance + np.log(2 * np.pi * variance))
         return np.nansum(terms, axis=1)
 
     def decoded_variance(self):
@@ -61,6 +63,9 @@ class Lines(AbstractRandomEffectsEstimator):
 
     _parameter_constraints: ClassVar = {}
     random_state = n_jobs = checkpoint = None
+
+    def _units_of(self, values):
+        return FeatureUnits.of(values, self.scale)
 
     def _fit_latent(self, rows, effects, watch):
         return LineModel(rows)

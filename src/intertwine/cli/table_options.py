@@ -163,9 +163,7 @@ class TableOptions:
     ] = None
     counts: Annotated[
         list[str] | None,
-        typer.Option(
-            help="random-effects-vae: column that is a count; can be repeated, or a,b,c.", show_default=False
-        ),
+        _columns("random-effects-vae: numbers that count, such as visits.", _GROUPS),
     ] = None
     formula: Annotated[
         str | None,

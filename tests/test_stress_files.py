@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
-import sys
 
 import numpy as np
 import pandas as pd
 import pytest
+from child_fits import fit_until_killed, in_a_process
 from quick_fits import quick_fits, saved
 from sklearn.base import clone
 from test_io_interruptions import files_no_larger_than
@@ -30,13 +28,33 @@ ONE_OF_EACH_FAMILY = [
 RESUMED = {
     "interactions, tied": {},
     "interactions, Cox CV": {},
+    "FM, Gibbs": {"max_iter": 50},
+    "FM, ALS": {"max_iter": 35, "tol": 0.0},
+    "FM, AdaGrad classes": {"tol": 0.0},
+    "local FM": {},
+    "local FM, Adam": {},
     "factors, variational": {},
     "factors, als": {},
     "factors, gauss_newton": {},
     "factors, sgd": {},
     "factors, gibbs": {},
+    "PCA": {"tol": 0.0},
     "VAE": {"max_iter": 6},
     "longitudinal": {"max_iter": 4},
+}
+#: At which writing of the checkpoint the process is killed.
+KILLED = {
+    "interactions, tied": 6,
+    "interactions, Cox CV": 4,
+    "FM, Gibbs": 2,
+    "FM, ALS": 3,
+    "FM, AdaGrad classes": 4,
+    "local FM": 9,
+    "factors, als": 4,
+    "factors, gibbs": 2,
+    "PCA": 5,
+    "VAE": 5,
+    "longitudinal": 5,
 }
 
 
@@ -104,29 +122,15 @@ def test_a_fit_that_is_killed_goes_on_from_any_checkpoint_to_the_same_result(nam
         assert not list(tmp_path.iterdir())
 
 
-KILLED = """
-import os, signal, sys
-from quick_fits import quick_fits
-from intertwine.io import Journal
-write, seen = Journal._write, []
-def written(journal):
-    write(journal)
-    seen.append(1)
-    if len(seen) == 4:
-        os.kill(os.getpid(), signal.SIGKILL)
-Journal._note = written
-quick_fits()["factors, als"].fit(random_state=3, checkpoint=sys.argv[1])
-"""
-
-
-def test_a_process_that_is_killed_in_a_fit(tmp_path):
-    quick, path = quick_fits()["factors, als"], tmp_path / "work"
-    found = os.pathsep.join(filter(None, sys.path))
-    done = subprocess.run(
-        [sys.executable, "-c", KILLED, path], check=False, env=os.environ | {"PYTHONPATH": found}
-    )
-    assert done.returncode == -signal.SIGKILL
-    assert path.exists()
+@pytest.mark.parametrize("name", KILLED)
+def test_a_process_that_is_killed_in_a_fit(name, tmp_path):
+    """Once for each family and each kind of work that it keeps; the fits above are of this process."""
+    path, settings = tmp_path / "work", RESUMED[name]
+    assert in_a_process(fit_until_killed, name, settings, path, KILLED[name]) == -signal.SIGKILL
+    assert [file.name for file in tmp_path.iterdir()] == ["work"]
+    quick = quick_fits()[name]
+    quick = quick._replace(estimator=clone(quick.estimator).set_params(**settings))
     resumed = quick.answers(quick.fit(random_state=3, checkpoint=path))
-    np.testing.assert_array_equal(resumed[0], quick.answers(quick.fit(random_state=3))[0])
+    for found, expected in zip(resumed, quick.answers(quick.fit(random_state=3)), strict=True):
+        np.testing.assert_array_equal(found, expected)
     assert not path.exists()

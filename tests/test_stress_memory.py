@@ -8,6 +8,7 @@ import warnings
 
 import numpy as np
 import pytest
+from child_fits import in_a_process, write_peaks
 from scipy import sparse
 from sklearn.base import clone
 
@@ -106,6 +107,19 @@ def test_a_fit_takes_a_few_times_its_data(name):
     assert peak[0] < most * (size(rows[0]) + rows[1].nbytes)
 
 
+#: The most that networks take for each number of X, by the process itself: JAX allocates where nobody looks.
+PER_NUMBER = {"VAE": 18, "longitudinal": 16}
+
+
+@pytest.mark.parametrize("name", PER_NUMBER)
+def test_networks_take_a_few_times_their_data(name, tmp_path):
+    """What is imported and compiled is there after the first fit, of rows that take next to nothing."""
+    n_rows, p = (1000, 30_000), 30
+    assert in_a_process(write_peaks, name, n_rows, p, tmp_path / "peaks") == 0
+    small, large = np.loadtxt(tmp_path / "peaks")
+    assert large - small < PER_NUMBER[name] * 8 * n_rows[1] * p
+
+
 FREE = 20 * 2**20
 #: Problems that do not fit into so many bytes, and what their refusal names.
 TOO_BIG = {
@@ -117,6 +131,7 @@ TOO_BIG = {
         {},
         "n_samples or n_components",
     ),
+    "local FM": (LocalFMRegressor(n_anchors=100, n_components=8), dense(300, 500), {}, "fewer anchors"),
     "factors": (LatentFactorModel(n_components=800), ratings(3000, 3000, 20_000), {}, "n_components"),
     "mixed, spatial": (
         MixedModel([Spatial("matern12", method="exact")]),
@@ -148,3 +163,16 @@ def test_what_does_not_fit_is_refused_before_it_is_taken(name, monkeypatch):
     with traced() as peak, pytest.raises(MemoryError, match=refused):
         clone(estimator).set_params(random_state=0).fit(X, y, **keywords)
     assert peak[0] < FREE + 6 * size(X)
+
+
+def test_scores_that_do_not_fit_are_refused_before_they_are_taken(monkeypatch):
+    X, y = dense(200_000, 2)
+    quick = {"n_anchors": 2, "n_components": 1, "solver": "lbfgs", "max_iter": 1}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LocalFMRegressor(n_estimators=8, random_state=0, **quick).fit(X[:50], y[:50])
+    monkeypatch.setattr("intertwine.resources.available_memory", lambda: FREE)
+    with traced() as peak, pytest.raises(MemoryError, match="scoring 200,000 rows by 8 machines"):
+        model.predict(X)
+    assert peak[0] < FREE
+    assert len(model.predict(X[:1000])) == 1000

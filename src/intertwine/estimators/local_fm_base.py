@@ -20,7 +20,7 @@ from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.local_fm_results import LocalFMResults
 from intertwine.estimators.local_fm_state import LOCAL_FM, fit_from_state, fit_to_state
-from intertwine.estimators.local_fm_threads import fits_in_order, results_in_order
+from intertwine.estimators.local_fm_threads import fits_in_order, n_threads_for, results_in_order
 from intertwine.estimators.long_work import seed_of, watched
 from intertwine.estimators.model_head import AbstractSaved, head_of, take_features, with_params
 from intertwine.fitting.local_fm.feature_scaling import FeatureScaling
@@ -32,6 +32,7 @@ from intertwine.fitting.local_fm.fit import (
     Stochastic,
     fit_local_fm,
 )
+from intertwine.fitting.local_fm.memory import require_memory_of_fits, require_memory_of_scores
 from intertwine.frames import frame_library
 from intertwine.io.layout import require_layout
 from intertwine.losses import AbstractLoss
@@ -182,6 +183,7 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         settings = self._settings(rows)
         repeated = [loss for loss in losses for _ in range(self.n_estimators)]
         members = list(range(self.n_estimators)) * len(losses)
+        require_memory_of_fits(rows, settings, len(repeated), n_threads_for(self.n_jobs, len(repeated)))
 
         def fit(seed, loss, member, watch):
             # every class contrast starts from the same random numbers
@@ -232,14 +234,16 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         check_is_fitted(self, "_machines")
         X = check_features(self, X, reset=False, allow_sparse=True)
         fits = [fit for _, members in self._machines for fit in members]
+        starts = range(0, X.shape[0], _ROWS)
+        machines = [fit.machine for fit in fits]
+        n_entries = (X.nnz if sparse.issparse(X) else X.size) * min(1.0, _ROWS / X.shape[0])
+        require_memory_of_scores(X.shape[0], n_entries, machines, n_threads_for(self.n_jobs, len(starts)))
 
         def scores_from(start):
             rows = self._scaling.apply(X[start : start + _ROWS])
             return np.column_stack([fit.scores(rows) for fit in fits])
 
-        scores = results_in_order(
-            [partial(scores_from, start) for start in range(0, X.shape[0], _ROWS)], self.n_jobs
-        )
+        scores = results_in_order([partial(scores_from, start) for start in starts], self.n_jobs)
         return np.split(np.concatenate(scores), len(self._machines), axis=1)
 
     def _to_state(self) -> dict[str, Any]:

@@ -42,6 +42,7 @@ __all__ = ["fit_longitudinal_vae", "settled"]
 
 Array = NDArray[np.float64]
 
+_BYTES_OF_AN_ENTRY = 60  # measured: visits, weights and reconstructions, in both precisions
 _LAST_STEPS = 10  # of EM, once networks are done
 _SETTLED = 0.01  # of all that the joint phase gained, which its last tenth may still bring
 
@@ -61,7 +62,8 @@ def fit_longitudinal_vae(
     fitted, held = held_out(problem, rng)
     settings, visits = problem.settings, fitted.visits
     n, K = len(visits.X), problem.n_components
-    require_memory(4 * visits.X.size + 64 * n * K, f"the latents of {n:,} visits", "fewer visits")
+    needed = _BYTES_OF_AN_ENTRY * visits.X.size + 64 * n * K
+    require_memory(needed, f"the fit of {n:,} visits", "fewer visits")
     columns = problem.likelihood.start(np.asarray(visits.X))
     networks = Networks(problem.architecture.draw(rng), columns, jax.tree.map(np.copy, columns))
     shape = problem.effects.start_shape()

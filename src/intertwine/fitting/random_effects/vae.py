@@ -26,7 +26,7 @@ __all__ = ["fit_random_effects_vae"]
 
 Array = NDArray[np.float64]
 
-_BYTES_OF_AN_ENTRY = 56  # rows, residuals and what the others say in single, a solve in double precision
+_BYTES_OF_AN_ENTRY = 120  # measured: rows, residuals and effects, in both precisions, and copies on the way
 _CHEAP_EM_STEPS = 8  # a covariance of several coefficients settles slowly; here a step costs next to nothing
 
 

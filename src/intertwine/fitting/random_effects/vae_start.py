@@ -25,6 +25,7 @@ _MOST_AXES = 12
 _CENTERS = (40, 60, 100)  # per latent dimension
 _SHARES = (0.2, 0.3, 0.4, 0.5)  # of a centre's rows that a neighbour must share to be linked
 _LARGEST_SAMPLE = 50_000
+_ROWS = 4096  # whose distances to all centres are held at once
 
 
 def principal_scores(residual: Array, n_components: int, rng: np.random.Generator) -> Array:
@@ -95,11 +96,18 @@ def _cluster_centers(points: Array, n_centers: int, rng: np.random.Generator) ->
 
 
 def _two_nearest(points: Array, centers: Array) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    two = [_two_nearest_of(points[start : start + _ROWS], centers) for start in range(0, len(points), _ROWS)]
+    nearest, second = np.concatenate(two).T
+    return nearest, second
+
+
+def _two_nearest_of(points: Array, centers: Array) -> NDArray[np.int64]:
+    """The nearest centre and the second of some rows (n, 2)."""
     distance = np.sum(centers**2, axis=1) - 2.0 * points @ centers.T  # less the square of the point
     two = np.argpartition(distance, 1, axis=1)[:, :2]
     swapped = np.take_along_axis(distance, two, 1) @ [1.0, -1.0] > 0
     two[swapped] = two[swapped, ::-1]
-    return two[:, 0], two[:, 1]
+    return two
 
 
 def _geodesic_scores(

@@ -9,7 +9,7 @@ from intertwine.effects import BySubject, Smooth
 from intertwine.effects.covariate import Covariates
 from intertwine.fitting.longitudinal.batches import VisitBatches
 from intertwine.fitting.longitudinal.contexts import drawn_context
-from intertwine.fitting.longitudinal.fit import fit_longitudinal_vae
+from intertwine.fitting.longitudinal.fit import fit_longitudinal_vae, settled
 from intertwine.fitting.longitudinal.latents import LatentState, first_latents, followed
 from intertwine.fitting.longitudinal.model import LongitudinalModel
 from intertwine.fitting.longitudinal.problem import (
@@ -335,3 +335,41 @@ def test_a_fit_begins_with_half_of_what_sites_vary_by_as_noise_and_the_rest_in_e
     curve = start.variances.shared[-1] * scales[1]
     np.testing.assert_allclose(own, spread / 4)
     np.testing.assert_allclose(curve, spread / 4)
+
+
+def told(losses, held_out=None):
+    held = [np.nan] * len(losses) if held_out is None else held_out
+    return [
+        {"reconstruction": a, "divergence": 0.0, "held_out": b} for a, b in zip(losses, held, strict=True)
+    ]
+
+
+def test_a_fit_has_settled_where_more_epochs_would_bring_no_more_than_epochs_scatter():
+    rng, epochs = np.random.default_rng(0), np.arange(100)
+    scatter = 0.06 * rng.standard_normal(100)
+    scatter[-1], scatter[-11] = -0.1, 0.1  # of two single epochs the later one looks better
+    assert settled(told(8.0 + np.exp(-epochs / 10.0) + scatter))
+    assert not settled(told(8.0 - 0.01 * epochs + scatter))
+    assert not settled(told(8.0 - 0.01 * epochs))
+
+
+def test_held_out_subjects_say_that_a_fit_has_settled_where_their_best_epoch_was_before_the_last():
+    rising = 8.0 - 0.01 * np.arange(40)
+    early, late = np.abs(np.arange(40) - 20.0), 40.0 - np.arange(40)
+    assert settled(told(rising, early))
+    assert not settled(told(rising, late))
+
+
+def test_sites_that_are_almost_sure_have_a_variance_and_a_gradient():
+    one = np.ones((1, 1), np.float32)
+    none = np.empty((1, 0), np.float32)
+    prior = PriorValues(np.empty((0, 1), np.float32), np.empty((0, 1), np.float32), one[0], np.empty((0, 1)))
+    batch = LatentBatch(np.zeros(1, np.int64), none, none)
+
+    def spread(log_scale):
+        return jax.numpy.sqrt(
+            smoothed(prior, batch, one, jax.numpy.exp(2 * log_scale) * one, one[0], 1).variance
+        )[0, 0]
+
+    value, slope = jax.value_and_grad(spread)(np.float32(-9.0))  # the least that an encoder can say
+    np.testing.assert_allclose([value, slope], np.exp(-9.0), rtol=1e-4)

@@ -9,7 +9,7 @@ from intertwine.effects import BySubject, Categorical, Linear
 
 EFFECTS = [Categorical("sex"), Linear("age"), Linear("dose"), BySubject(), BySubject(Linear("age"))]
 NOISE = 0.1
-pytestmark = pytest.mark.filterwarnings("ignore:stopped after")
+pytestmark = pytest.mark.filterwarnings("ignore:the bound was still rising")
 
 
 def visits(study, rows):

@@ -109,7 +109,8 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
     learning_rate : float, default=0.001
         At the beginning of each phase, over whose epochs it falls as half a cosine.
     validation_fraction : float, default=0.0
-        Part of the subjects that is held out, to choose the epoch that predicts them best.
+        Part of the subjects that is held out, to choose the epoch that predicts them best; a fit has settled where that
+        is not among the last.
     unseen : {"warn", "raise", "ignore"}, default="warn"
         What becomes of categories that were not in the fit, whose effect is zero, and of subjects to forecast of whom
         nothing is known.
@@ -322,8 +323,15 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
                 self._model = fitted_model(self, values, visits, effects, watch)
             self._visits = SeenVisits(columns, visits.subject, self._model.latents.sites)
         if not self._model.converged:
+            n_epochs = list(self._model.history["phase"]).count("joint") or self.n_iter_
+            other = (
+                ""
+                if self.objective == "mean-field"
+                else ", or set validation_fraction=0.1: held-out subjects choose the epoch"
+            )
             warnings.warn(
-                f"stopped after {counted(self.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter",
+                f"stopped after {counted(self.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter from "
+                f"{n_epochs} to {2 * n_epochs}{other}",
                 ConvergenceWarning,
                 stacklevel=depth_of_caller(),
             )

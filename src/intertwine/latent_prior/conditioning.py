@@ -54,10 +54,13 @@ def smoothed(
         own = LinearPart(nothing, nothing, jnp.sum(r * residual**2), jnp.sum(known * jnp.log(total)))
     linear = shared + own.mean
     kept = known * prior.noise / total  # share of what the linear part leaves open that the site closes
+    left = (
+        1.0 - known
+    ) + known * site_variance / total  # 1 − kept, which rounds to zero where sites are sure
     constant = jnp.log(2.0 * jnp.pi) * jnp.sum(jnp.broadcast_to(known, total.shape))
     return Smoothed(
         linear + kept * (site_mean - linear),
-        prior.noise * (1.0 - kept) + (1.0 - kept) ** 2 * own.variance,
+        prior.noise * left + left**2 * own.variance,
         -0.5 * (own.quadratic + own.log_determinant + constant),
         batch.shared.T @ (r * (site_mean - linear)),
     )

@@ -23,9 +23,9 @@ FOLDER = Path(__file__).resolve().parent / "gallery"
 #: What one wants to know, and the examples that ask it.
 QUESTIONS = {
     "Which features act together?": ("titanic", "concrete", "laser"),
-    "Who will like what, and what happens where?": ("films", "personality", "vaccines", "volcano"),
+    "Who will like what, and what happens where?": ("films", "personality", "yogurt", "vaccines", "volcano"),
     "What do groups, courses and places share?": ("schools", "football", "pigs", "wheat"),
-    "What moves behind many columns?": ("states", "liver"),
+    "What moves behind many columns?": ("states", "development", "liver"),
     "How do I work with it?": ("pipeline", "fair_comparison", "saving"),
 }
 

@@ -70,6 +70,15 @@ def personality(text):
     assert figures(text, r"(\d+) of 25 questions")[0] >= 22
 
 
+def yogurt(text):
+    alone, factors = each(text, r"bought in (\d+)%")
+    assert alone < 55  # "hardly half"
+    assert 76 < factors < 86  # "four in five"
+    price, error = figures(text, r"price \| (\S+) \| (\S+) \|")
+    assert price < -4 * error
+    assert figures(text, r"advertised \| (\S+) \|")[0] > 0.5
+
+
 def vaccines(text):
     additive, factors = each(text, r"kept back ([\d.]+)")
     assert factors > additive + 0.15
@@ -125,6 +134,23 @@ def states(text):
     assert -0.06 < emp < -0.02
     early, middle, high, low, last = each(text, r"19\d\d ([+−-][\d.]+)")
     assert min(middle, high) > 0 > max(early, low, last)
+
+
+def development(text):
+    line, curve = each(text, r"kept back (−?-?[\d.]+)")
+    assert curve > line + 0.25
+    rows = re.findall(r"^(\d+) \| (\d+) \| ([\d.]+) \| (\d+) \|", text, flags=re.MULTILINE)
+    deaths, years, children, income = (list(map(float, column)) for column in zip(*rows, strict=True))
+    assert (
+        deaths[1] < 0.62 * deaths[0]
+    )  # "nearly halved while families are still large and incomes hardly rise"
+    assert children[1] > 4
+    assert income[1] < 1.3 * income[0]
+    assert children[2] < 0.7 * children[1]  # "then families become small"
+    assert income[3] > 1.7 * income[2]
+    assert years == sorted(years)
+    early, late = figures(text, r"1960 (\S+), \d+ \S+, 2010 (\S+)")
+    assert early < 0 < late
 
 
 def liver(text):

@@ -65,6 +65,7 @@ SETTINGS_OF_STAYS: dict[str, Any] = {
     "warm_up": 4,
     "max_iter": 10,
     "decoder_iter": 3,
+    "serial_residuals": True,
 }
 
 

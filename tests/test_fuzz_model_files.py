@@ -18,6 +18,7 @@ from quick_fits import quick_fits, saved
 import intertwine
 from intertwine.estimators.formula_design import FormulaDesign, formula_table
 from intertwine.io import load_state, save_state
+from intertwine.io.layout import floats, require_layout
 
 FAMILIES = [
     "interactions, tied",
@@ -128,3 +129,9 @@ def test_a_formula_is_read_or_refused(formula):
     with refusals(np.linalg.LinAlgError):
         FormulaDesign(formula, table)
     assert set(vars(formulae.transforms)) == known
+
+
+def test_numbers_of_half_precision_are_refused():
+    require_layout({"weights": np.zeros(3, dtype=np.float32)}, {"weights": floats(3)})
+    with pytest.raises(ValueError, match="weights is float16, expected an array of float32 or float64"):
+        require_layout({"weights": np.zeros(3, dtype=np.float16)}, {"weights": floats(3)})

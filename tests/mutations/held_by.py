@@ -98,6 +98,7 @@ TESTS = {
     "mixed_effects.predicted_mean": "mixed_model_estimator",
     "mixed_effects.choose": "shapes iterative_system patterned_system mixed_model_estimator",
     "mixed_effects.scalar_search": "shapes variances",
+    "mixed_effects.serial_residuals": "serial_residuals",
     "mixed_effects.shapes": "shapes latent_shapes",
     "mixed_effects.variance*": "variances shapes",
     "mixed_effects.lockstep": "variances latent_variances shapes",

@@ -25,9 +25,11 @@ from intertwine.mixed_effects.coefficient_priors import (
 from intertwine.mixed_effects.latent_effects import LatentEffects
 
 if TYPE_CHECKING:
+    from intertwine.estimators.longitudinal_courses import ColumnCourses
+    from intertwine.estimators.longitudinal_visits import SeenVisits
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
-__all__ = ["fitted_model", "require_deep"]
+__all__ = ["columns_for_courses", "course_key", "fitted_model", "learnt_courses", "require_deep"]
 
 Array = NDArray[np.float64]
 
@@ -102,6 +104,48 @@ def fitted_model(
         raise ValueError(str(error)) from error
 
 
+def course_key(estimator: Any, effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Any:
+    """What orders the visits of a subject where residuals are to be serial, else None.
+
+    Raises
+    ------
+    ValueError
+        When nothing does, or no effect is of each subject.
+    """
+    if not estimator.serial_residuals:
+        return None
+    key = _order_key(effects, visits)
+    if key is None or not any(isinstance(effect, BySubject) for effect in effects):
+        raise ValueError(
+            "serial_residuals follows the columns of a subject over time: pass subject= and time=, to effects with "
+            "BySubject() and one that reads time"
+        )
+    return key
+
+
+def learnt_courses(
+    estimator: Any, model: AbstractLongitudinalModel, X: Array, visits: SeenVisits, key: Any
+) -> ColumnCourses:
+    """The courses of columns in time ``key``; none where it is None."""
+    from intertwine.estimators.longitudinal_courses import ColumnCourses
+
+    if key is None:
+        return ColumnCourses.none(len(X))
+    columns = columns_for_courses(estimator, X.shape[1])
+    return ColumnCourses.learn(model, X, visits, columns, key, estimator.refine_iter)
+
+
+def columns_for_courses(estimator: Any, n_columns: int) -> NDArray[np.int64]:
+    """Positions of the Gaussian columns without bounds."""
+    from intertwine.likelihoods.bounds import column_bounds
+    from intertwine.likelihoods.kinds import column_kinds
+
+    names = getattr(estimator, "feature_names_in_", None)
+    kinds = column_kinds(estimator.likelihood, n_columns, names)
+    bounds = column_bounds(estimator.bounds, kinds, names)
+    return np.flatnonzero((np.array(kinds) == "gaussian") & np.isinf(bounds.low) & np.isinf(bounds.high))
+
+
 def require_deep() -> None:
     """Say which extra brings JAX where it is not installed.
 
@@ -155,12 +199,17 @@ def _part(given: int | None, otherwise: float) -> int:
 
 
 def _time(effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Array | None:
+    key = _order_key(effects, visits)
+    return None if key is None else visits.columns.numbers[key]
+
+
+def _order_key(effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Any:
     """What orders the visits of a subject: time, or else a number in which subjects have a course of their own."""
     numbers = visits.columns.numbers
     own = [key for effect in effects if isinstance(effect, BySubject) for key in effect.number_keys]
     for key in (TIME, *own):
         if key in numbers and not np.isnan(numbers[key]).any():
-            return numbers[key]
+            return key
     return None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,7 @@ from intertwine.mixed_effects.subjects import Marginals, Sites
 if TYPE_CHECKING:
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
-__all__ = ["decoded", "imputed", "imputed_with_deviation"]
+__all__ = ["Filled", "decoded"]
 
 Array = NDArray[np.float64]
 
@@ -31,12 +31,10 @@ def decoded(model: AbstractLongitudinalModel, X: Array, latents: Array) -> Array
     return out
 
 
-def imputed(
-    model: AbstractLongitudinalModel, X: Array, seen: SeenVisits, known: Marginals, n_steps: int
-) -> Array:
-    """Rows X (n, p) with what was not observed of them.
+class Filled(NamedTuple):
+    """Rows at their most likely latents.
 
-    Parameters
+    Attributes
     ----------
     model : AbstractLongitudinalModel
     X : ndarray of shape (n, p)
@@ -44,39 +42,46 @@ def imputed(
         The same visits.
     known : Marginals
         Of their latents.
-    n_steps : int
-        From there to the most likely latents; with 0, entries are those of the mean of what is known.
+    latents : ndarray of shape (n, K)
+    mean : ndarray of shape (n, p)
+        Expected values of all entries.
+    refined : bool
+        Whether latents are the most likely ones, or the mean of what is known.
     """
-    return np.where(np.isnan(X), decoded(model, X, _likely(model, X, seen, known, n_steps)), X)
 
+    model: AbstractLongitudinalModel
+    X: Array
+    seen: SeenVisits
+    known: Marginals
+    latents: Array
+    mean: Array
+    refined: bool
 
-def imputed_with_deviation(
-    model: AbstractLongitudinalModel, X: Array, seen: SeenVisits, known: Marginals, n_steps: int
-) -> tuple[Array, Array]:
-    """The result of `imputed`, and the standard deviation of each entry about it: zero where it was observed.
+    @classmethod
+    def of(
+        cls, model: AbstractLongitudinalModel, X: Array, seen: SeenVisits, known: Marginals, n_steps: int
+    ) -> Filled:
+        """Go to the most likely latents in some steps; with 0, entries are those of the mean of what is known."""
+        latents = model.refine(X, known, seen.sites, n_steps) if n_steps else known.mean
+        return cls(model, X, seen, known, latents, decoded(model, X, latents), n_steps > 0)
 
-    Latents that were refined have the curvature at the most likely ones; others what is known of each axis. A visit of
-    which nothing was observed is one that the others predict, with the distribution of forecasts.
-    """
-    missing, latents = np.isnan(X), _likely(model, X, seen, known, n_steps)
-    mean, deviation = decoded(model, X, latents), np.zeros(X.shape)
-    ahead = missing.all(axis=1)
-    if ahead.any():
-        found = Marginals(*(part[ahead] for part in known))
-        deviation[ahead] = predictive_deviation(model, found, mean[ahead])
-    if (rows := np.flatnonzero(missing.any(axis=1) & ~ahead)).size:
-        here = Marginals(*(part[rows] for part in known))
-        if n_steps:
-            sites = Sites(*(part[rows] for part in seen.sites))
-            precision = model.precision(X[rows], latents[rows], here, sites)
-        else:
-            precision = (1.0 / here.variance)[:, :, None] * np.eye(model.n_components)
-        deviation[rows] = posterior_deviation(model, latents[rows], precision, mean[rows])
-    return np.where(missing, mean, X), np.where(missing, deviation, 0.0)
+    def deviation(self) -> Array:
+        """Standard deviations (n, p) of what would be observed about the mean: zero where it was.
 
-
-def _likely(
-    model: AbstractLongitudinalModel, X: Array, seen: SeenVisits, known: Marginals, n_steps: int
-) -> Array:
-    """The most likely latents (n, K), in some steps from what is known."""
-    return model.refine(X, known, seen.sites, n_steps) if n_steps else known.mean
+        Latents that were refined have the curvature at the most likely ones; others what is known of each axis. A visit
+        of which nothing was observed is one that the others predict, with the distribution of forecasts.
+        """
+        model, missing, deviation = self.model, np.isnan(self.X), np.zeros(self.X.shape)
+        ahead = missing.all(axis=1)
+        if ahead.any():
+            found = Marginals(*(part[ahead] for part in self.known))
+            deviation[ahead] = predictive_deviation(model, found, self.mean[ahead])
+        if (rows := np.flatnonzero(missing.any(axis=1) & ~ahead)).size:
+            here = Marginals(*(part[rows] for part in self.known))
+            if self.refined:
+                sites = Sites(*(part[rows] for part in self.seen.sites))
+                precision = model.precision(self.X[rows], self.latents[rows], here, sites)
+            else:
+                precision = (1.0 / here.variance)[:, :, None] * np.eye(model.n_components)
+            deviation[rows] = posterior_deviation(model, self.latents[rows], precision, self.mean[rows])
+        return np.where(missing, deviation, 0.0)

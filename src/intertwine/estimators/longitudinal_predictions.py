@@ -14,7 +14,8 @@ from sklearn.utils import check_array
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
-from intertwine.estimators.longitudinal_imputation import decoded, imputed, imputed_with_deviation
+from intertwine.estimators.longitudinal_courses import ColumnCourses
+from intertwine.estimators.longitudinal_imputation import decoded
 from intertwine.estimators.longitudinal_subjects import (
     LongitudinalSubjects,
     SubjectVisits,
@@ -44,6 +45,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     n_components: int
     unseen: str
     _model: AbstractLongitudinalModel
+    _courses: ColumnCourses
     _data: CovariateData
     _visits: SeenVisits
 
@@ -115,10 +117,9 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         -------
         ndarray of shape (n, p), or a pair of them
         """
-        values, seen, _ = self._read_visits(X, covariates, subject, time)
-        known = known_latents(self._model, seen, len(self._data.subject_labels))
-        fill = imputed_with_deviation if return_std else imputed
-        return fill(self._model, values, seen, known, self.refine_iter)
+        values, seen, codes = self._read_visits(X, covariates, subject, time)
+        given = SubjectVisits(seen, codes, values, np.arange(len(values)), self._courses.residuals[:0])
+        return self._subjects(given).impute(return_std=return_std)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Expected values at further visits of the subjects of the fit.
@@ -220,14 +221,15 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
             raise ValueError(
                 "no effect is of each subject, so that a subject's visits say nothing of its others; see BySubject"
             )
-        first = 0
+        first, left = 0, self._courses.residuals[:0]
         seen = given
         if known == "extend":
-            before = self._visits.of_subjects(np.unique(given.subject))
+            here = np.flatnonzero(np.isin(self._visits.subject, given.subject))
+            before, left = self._visits.take(here), self._courses.residuals[here]
             _warn_of_repeated(before, given)
             first, seen = len(before.subject), before.followed_by(given)
         at = np.arange(first, first + len(values))
-        return self._subjects(SubjectVisits(seen, codes, values, at))
+        return self._subjects(SubjectVisits(seen, codes, values, at, left))
 
     def score_samples(self, X, *, covariates=None, subject=None, time=None) -> Array:
         """Log density of each visit given the fit, and given nothing of this call.
@@ -293,13 +295,14 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
     def _subjects_of_fit(self, expects_strangers: bool = False) -> LongitudinalSubjects:
         """The subjects of the fit, whose visits there are known; where others are expected, nothing is said of them."""
         check_is_fitted(self, "_model")
-        visits = SubjectVisits(self._visits, {}, None, np.empty(0, dtype=np.int64))
+        visits = SubjectVisits(self._visits, {}, None, np.empty(0, dtype=np.int64), self._courses.residuals)
         return self._subjects(visits, expects_strangers)
 
     def _subjects(self, visits: SubjectVisits, expects_strangers: bool = False) -> LongitudinalSubjects:
         as_it_is = copy.copy(self)  # columns are those of this fit, also when this estimator is fitted again
         return LongitudinalSubjects(
             self._model,
+            self._courses,
             self._data,
             visits,
             self.unseen,

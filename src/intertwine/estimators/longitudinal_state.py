@@ -10,6 +10,7 @@ from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.estimators.covariate_data import TIME, CovariateData
 from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
 from intertwine.estimators.effects_layout import COLUMN, EFFECTS, KEY, NETWORKS, require_layers
+from intertwine.estimators.longitudinal_courses import ColumnCourses
 from intertwine.estimators.longitudinal_visits import SeenVisits
 from intertwine.estimators.model_head import HEAD, head_of, take_features, with_params
 from intertwine.io.layout import (
@@ -97,6 +98,17 @@ _LAYOUT = HEAD | {
         "categories": items([KEY, whole("n", least=-1), count()]),
         "subject": whole("n"),
     },
+    "courses?": {  # older files have none
+        "columns": whole("q", below="p"),
+        "law": {
+            "level": floats("q", least=0.0),
+            "serial": floats("q", least=0.0),
+            "length_scale": floats("q", above=0.0),
+            "noise": floats("q", above=0.0),
+        },
+        "key": optional(KEY),
+        "residuals": _gaps("n", "q"),
+    },
     "spread": floats("p"),
     "of_one_unit": flag,
     "objective": choice("exact", "mean-field"),
@@ -124,6 +136,7 @@ def longitudinal_to_state(estimator: Any) -> dict[str, Any]:
         "chosen": effects_to_state(list(estimator._model.latents.effects.effects)),
         "data": estimator._data.to_state(),
         "visits": estimator._visits.to_state(),
+        "courses": estimator._courses.to_state(),
         "spread": estimator._feature_spread,
         "of_one_unit": estimator._of_one_unit,
         "objective": "exact" if isinstance(estimator._model, LongitudinalModel) else "mean-field",
@@ -154,6 +167,11 @@ def longitudinal_from_state(cls: type, state: dict[str, Any]) -> Any:
     kind = LongitudinalModel if state["objective"] == "exact" else MeanFieldModel
     estimator._model = kind.from_state(state["model"], chosen)
     estimator._visits = SeenVisits.from_state(state["visits"], estimator._model.latents.sites)
+    estimator._courses = (
+        ColumnCourses.from_state(state["courses"])
+        if "courses" in state
+        else ColumnCourses.none(state["visits"]["n_rows"])
+    )
     return estimator
 
 
@@ -168,6 +186,8 @@ def _require_consistent(state: Mapping[str, Any], effects: Sequence[AbstractCova
     if wrong := [place for place in places.values() if place >= n_columns]:
         raise ValueError(f"data/columns names the column {wrong[0]} of {n_columns}")
     numbers = {key for key, _ in visits["numbers"]}
+    if (courses := state.get("courses")) and courses["columns"].size and courses["key"] not in numbers:
+        raise ValueError(f"courses follow {courses['key']!r}, which visits lack")
     for effect in effects:
         read = [*effect.number_keys, *effect.category_keys]
         known = {*data["numbers"], *categories} & {*places, *([TIME] if data["reads_time"] else [])}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Mapping
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, NamedTuple, final
 
 import numpy as np
@@ -11,8 +12,9 @@ from numpy.typing import NDArray
 from sklearn.utils import check_random_state
 
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs, Visits
+from intertwine.estimators.longitudinal_courses import ColumnCourses
 from intertwine.estimators.longitudinal_density import log_densities, prediction_shift, predictive_deviation
-from intertwine.estimators.longitudinal_imputation import imputed, imputed_with_deviation
+from intertwine.estimators.longitudinal_imputation import Filled
 from intertwine.estimators.longitudinal_visits import SeenVisits, drawn_latents, known_latents
 from intertwine.mixed_effects.subjects import Marginals, Sites
 from intertwine.resources import require_memory
@@ -39,13 +41,16 @@ class SubjectVisits(NamedTuple):
     X : ndarray of shape (n, p) or None
         Their values, for `LongitudinalSubjects.impute`; None of the visits of the fit, which keeps their sites alone.
     given : ndarray of int
-        Which of ``seen`` the rows of X are.
+        Which of ``seen`` the rows of X are: the last ones.
+    residuals : ndarray of shape (m, q)
+        What latents leave of the visits that come before them, for the courses of columns.
     """
 
     seen: SeenVisits
     new_codes: Mapping[Any, int]
     X: Array | None
     given: NDArray[np.int64]
+    residuals: Array
 
 
 @final
@@ -78,6 +83,7 @@ class LongitudinalSubjects:
     def __init__(
         self,
         model: AbstractLongitudinalModel,
+        courses: ColumnCourses,
         data: CovariateData,
         visits: SubjectVisits,
         unseen: str,
@@ -85,7 +91,8 @@ class LongitudinalSubjects:
         expects_strangers: bool = False,
         refine_iter: int = 0,
     ) -> None:
-        self._model, self._data, self._visits, self._unseen = model, data, visits, unseen
+        self._model, self._courses = model, courses
+        self._data, self._visits, self._unseen = data, visits, unseen
         self._read_values, self._expects_strangers = read_values, expects_strangers
         self._refine_iter = refine_iter
 
@@ -115,11 +122,13 @@ class LongitudinalSubjects:
         ndarray of shape (n, p), or a pair of them
             What was observed stays as it is.
         """
-        found = self._of_given()
-        values, seen = self._visits.X, self._visits.seen.take(self._visits.given)
-        assert values is not None  # or there would be no latents
-        fill = imputed_with_deviation if return_std else imputed
-        return fill(self._model, values, seen, found, self._refine_iter)
+        filled = self._filled
+        missing, course, variance = np.isnan(filled.X), *self._courses_at(None)
+        mean = np.where(missing, self._courses.added(filled.mean, course), filled.X)
+        if not return_std:
+            return mean
+        noise = self._noise(filled.X.shape[1])
+        return mean, np.where(missing, self._courses.widened(filled.deviation(), variance, noise), 0.0)
 
     def forecast(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Expected values at visits that have not been seen.
@@ -140,9 +149,14 @@ class LongitudinalSubjects:
             Both are those of ``sample_trajectories`` and ``score_samples``: one distribution, whose mean is that of the
             decoder for predicted latents.
         """
-        found = self._marginals(self._read(covariates, subject, time))
+        asked = self._read(covariates, subject, time)
+        found, (course, variance) = self._marginals(asked), self._courses_at(asked)
         mean = self._model.decode_predicted(found.mean)
-        return (mean, predictive_deviation(self._model, found, mean)) if return_std else mean
+        moved = self._courses.added(mean, course)
+        if not return_std:
+            return moved
+        deviation = predictive_deviation(self._model, found, mean)
+        return moved, self._courses.widened(deviation, variance, self._noise(mean.shape[1]))
 
     def predict_latents(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Latents at visits that have not been seen: means (n, n_components), and standard deviations if asked for.
@@ -186,7 +200,13 @@ class LongitudinalSubjects:
         outputs = self._model.outputs(flat).reshape(n_draws, n_asked, -1) + shift
         outputs = outputs.reshape(len(flat), -1)
         values = self._model.sample(outputs, rng) if noise else self._model.expected(outputs)
-        return values.reshape(n_draws, n_asked, -1)
+        values = values.reshape(n_draws, n_asked, -1)
+        if len(columns := self._courses.columns):
+            expected = self._model.expected(outputs)[:, columns].reshape(n_draws, n_asked, -1)
+            visits, residuals = self._with_residuals(asked)
+            course = self._courses.drawn(visits, residuals, int(n_draws), rng)[:, -n_asked:]
+            values[:, :, columns] = self._courses.observed(expected + course, bool(noise), rng)
+        return values
 
     def score_samples(self, X, covariates=None, *, subject=None, time=None) -> Array:
         """Log density of each further visit given those that are known, and not given each other.
@@ -209,6 +229,39 @@ class LongitudinalSubjects:
     @property
     def _n_known(self) -> int:
         return len(self._data.subject_labels)
+
+    @cached_property
+    def _filled(self) -> Filled:
+        """The visits that were given, at their latents."""
+        found = self._of_given()
+        values, seen = self._visits.X, self._visits.seen.take(self._visits.given)
+        assert values is not None  # or there would be no latents
+        return Filled.of(self._model, values, seen, found, self._refine_iter)
+
+    def _courses_at(self, asked: SeenVisits | None) -> tuple[Array, Array]:
+        """Means and variances (n, q) of the courses of columns at visits that are asked about, or that were given."""
+        n = len(self._visits.given) if asked is None else asked.columns.n_rows
+        if not len(self._courses.columns):
+            return np.empty((n, 0)), np.empty((n, 0))
+        mean, variance = self._courses.predicted(*self._with_residuals(asked))
+        first = len(mean) - n
+        return mean[first:], variance[first:]
+
+    def _with_residuals(self, asked: SeenVisits | None) -> tuple[SeenVisits, Array]:
+        """Visits that are known, and then those that are asked about, with what latents leave of them."""
+        visits, residuals = self._visits.seen, self._visits.residuals
+        if self._visits.X is not None:
+            left = self._courses.left(self._visits.X, self._filled.mean)
+            residuals = np.concatenate([residuals, left])
+        if asked is None:
+            return visits, residuals
+        here = np.flatnonzero(np.isin(visits.subject, asked.subject))
+        unknown = np.full((asked.columns.n_rows, residuals.shape[1]), np.nan)
+        return visits.take(here).followed_by(asked), np.concatenate([residuals[here], unknown])
+
+    def _noise(self, n_features: int) -> Array:
+        """Variances (p,) of values given latents, where these do not depend on them."""
+        return self._model.noise_variance(np.zeros((1, n_features)))[0]
 
     def _of_given(self) -> Marginals:
         if self._visits.X is None:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 from sklearn.utils.validation import check_is_fitted
 
+from intertwine.estimators.longitudinal_courses import ColumnCourses
 from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents, some_subjects
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.frames import make_frame
@@ -30,6 +31,7 @@ class LongitudinalTables(NamedFeatures):
     """What a fit can be read for, beside predictions."""
 
     _model: AbstractLongitudinalModel
+    _courses: ColumnCourses
     _visits: SeenVisits
     _frame_library: str | None
     _feature_spread: Array  # standard deviations of the features over the fit
@@ -56,6 +58,22 @@ class LongitudinalTables(NamedFeatures):
             "share": shares.ravel(),
         }
         return make_frame(columns, self._frame_library)
+
+    @property
+    def serial_residuals_(self) -> Any:
+        """What columns keep of a subject beside the latents; empty where ``serial_residuals`` is False.
+
+        Returns
+        -------
+        frame
+            feature; level (variance of what a subject keeps for good), serial (of what fades), length_scale (the time
+            in which its correlation falls to 1/e), noise (of single entries), in the units of X squared. Columns
+            without enough of a course to tell it from noise are left out.
+        """
+        check_is_fitted(self, "_model")
+        courses = self._courses
+        names = np.array(self._features, dtype=object)[courses.columns]
+        return make_frame({"feature": names, **courses.law._asdict()}, self._frame_library)
 
     @property
     def basis_(self) -> Any:

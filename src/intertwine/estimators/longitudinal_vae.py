@@ -19,7 +19,7 @@ from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
 from intertwine.estimators.covariate_effects import chosen_covariate_effects
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.longitudinal_explain import LongitudinalExplanations
-from intertwine.estimators.longitudinal_fit import fitted_model, require_deep
+from intertwine.estimators.longitudinal_fit import course_key, fitted_model, learnt_courses, require_deep
 from intertwine.estimators.longitudinal_predictions import LongitudinalPredictions
 from intertwine.estimators.longitudinal_state import longitudinal_from_state, longitudinal_to_state
 from intertwine.estimators.longitudinal_visits import SeenVisits
@@ -104,6 +104,10 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
     refine_iter : int, default=40
         Steps by which ``impute`` goes on from what the encoder says of a visit to its most likely latents; 0 takes the
         encoder at its word, which is faster and less accurate. Of no concern to "mean-field".
+    serial_residuals : bool, default=False
+        Whether Gaussian columns keep, beside the latents, a level of every subject and a course that fades, each column
+        by itself: imputations and forecasts then follow the last values of a column. For columns that move slowly
+        between visits, such as measurements by the hour. Columns with ``bounds`` have none.
     batch_size : int, default=128
         Visits of a mini-batch, which holds whole subjects.
     learning_rate : float, default=0.001
@@ -204,6 +208,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         "max_iter": [_COUNT, None],
         "decoder_iter": [_COUNT_OR_NONE, None],
         "refine_iter": [_COUNT_OR_NONE],
+        "serial_residuals": ["boolean"],
         "batch_size": [_COUNT],
         "learning_rate": [_POSITIVE],
         "validation_fraction": [_SHARE],
@@ -236,6 +241,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         max_iter=None,
         decoder_iter=None,
         refine_iter=40,
+        serial_residuals=False,
         batch_size=128,
         learning_rate=0.001,
         validation_fraction=0.0,
@@ -264,6 +270,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         self.max_iter = max_iter
         self.decoder_iter = decoder_iter
         self.refine_iter = refine_iter
+        self.serial_residuals = serial_residuals
         self.batch_size = batch_size
         self.learning_rate = learning_rate
         self.validation_fraction = validation_fraction
@@ -319,9 +326,11 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
             codes = [(category.codes, category.n_levels) for category in columns.categories.values()]
             prints = (values, list(columns.numbers.values()), codes, visits.subject)
             threads = 1 if self.n_jobs is None and values.size < _SMALL else self.n_jobs
+            key = course_key(self, effects, visits)
             with thread_limit(threads), watched(self, prints) as watch:
                 self._model = fitted_model(self, values, visits, effects, watch)
-            self._visits = SeenVisits(columns, visits.subject, self._model.latents.sites)
+                self._visits = SeenVisits(columns, visits.subject, self._model.latents.sites)
+                self._courses = learnt_courses(self, self._model, values, self._visits, key)
         if not self._model.converged:
             n_epochs = list(self._model.history["phase"]).count("joint") or self.n_iter_
             other = (

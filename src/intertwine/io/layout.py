@@ -211,10 +211,12 @@ def table_of(layout: Layout) -> Check:
 
 
 def floats(*shape: Size, least: float = -np.inf, above: float = -np.inf) -> Check:
-    """An array of floats."""
+    """An array of floats, of single precision or double: kernels know no others."""
 
     def check(value: Any, at: str, sizes: Sizes) -> None:
         _check_array(value, "f", shape, at, sizes)
+        if value.dtype not in (np.float32, np.float64):
+            _refuse(at, f"is {value.dtype}, expected an array of float32 or float64")
         if value.size and not (value.min() >= least and (value > above).all()):
             _refuse(at, f"holds {value.min()}, expected more")
 

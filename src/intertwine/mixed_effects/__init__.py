@@ -13,6 +13,7 @@ these two share              `row_design`, `gram`, `located_rows`, `henderson_me
 latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `_subject_kernels`,
                              `_trend_kernels`; `mean_field`, to compare with
 variances and shapes         `variances`, `variance_search`, `shapes`; of latents `latent_*`, `coefficient_priors`
+residuals of single columns  `serial_residuals`
 how they are searched        `lockstep`, `accelerated_steps`, `scalar_search`
 all                          `factors`, `predicted_mean`
 ============================ =====================================================================

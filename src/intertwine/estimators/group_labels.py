@@ -182,6 +182,24 @@ class GroupColumn(NamedTuple):
             codes[given] = self.ids.codes(id_values(values[given], self.ids.name))
         return codes
 
+    def extended(self, values: NDArray[Any]) -> GroupColumn:
+        """With the labels among these that were not seen, after those that were.
+
+        Raises
+        ------
+        ValueError
+            Missing labels.
+        """
+        if (missing := missing_labels(values)).any():
+            raise ValueError(
+                f"{self.ids.name} has {counted(int(missing.sum()), 'missing label', 'missing labels')} (NaN), in "
+                f"{rows_where(missing)}: drop those rows, or give them a label of their own"
+            )
+        if not (new := self.codes(values) < 0).any():
+            return self
+        found, _ = IdIndex.of(id_values(values[new], self.ids.name), self.ids.name)
+        return self._replace(ids=IdIndex(np.concatenate([self.ids.labels, found.labels]), self.ids.name))
+
     def to_state(self) -> dict[str, Any]:
         """What a file holds of it."""
         return {

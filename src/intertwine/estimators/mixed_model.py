@@ -19,6 +19,7 @@ from intertwine.estimators.effect_choice import chosen_effects
 from intertwine.estimators.effect_data import EffectData
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.formula_design import FormulaDesign
+from intertwine.estimators.mixed_model_conditioning import conditioned
 from intertwine.estimators.mixed_model_predictions import MixedModelPredictions
 from intertwine.estimators.mixed_model_results import MixedModelResults
 from intertwine.estimators.mixed_model_rows import (
@@ -238,6 +239,31 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
                 self._fit = fit_mixed_model(self._rows, self.method == "reml", self.tol, self.max_iter, shown)
         self._warn_of_search()
         return self
+
+    def condition(self, X, y, sample_weight=None, *, groups=None, time=None, coords=None) -> Self:
+        """Take in rows, of new groups or of those of the fit, without fitting again.
+
+        Variances, length scales and the like stay as they are; random and fixed effects are the best predictions and
+        estimates given the rows of the fit and these. So a group that was not in the fit has its own effects from its
+        own rows, with the standard deviations that belong to as many.
+
+        Parameters
+        ----------
+        X, y, sample_weight, groups, time, coords
+            As in ``fit``.
+
+        Returns
+        -------
+        MixedModel
+            One that predicts, shows and saves like a fitted one; this estimator stays as it is.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As in ``fit``; for a model with a formula, splines of time, and nodes that a graph does not have.
+        """
+        check_is_fitted(self, "_fit")
+        return conditioned(self, X, y, sample_weight, groups, time, coords)
 
     def _to_state(self) -> dict[str, Any]:
         check_is_fitted(self, "_fit")

@@ -233,6 +233,18 @@ def redraw_exclusive_columns(
     return failures == 0
 
 
+@njit(cache=True, nogil=True)
+def sum_columns(indptr, indices, data, weight, scale, squares, present):
+    """Add Σ w (x / scale)² of every column to ``squares``, and Σ w of its entries other than zero to ``present``."""
+    for i in range(indptr.size - 1):
+        for t in range(indptr[i], indptr[i + 1]):
+            j = indices[t]
+            x = data[t] / scale[j]
+            squares[j] += x * x * weight[i]
+            if x != 0.0:
+                present[j] += weight[i]
+
+
 @njit(cache=True)
 def number_runs(n, indptr, rows):
     """Number the runs of neighbouring columns that share no row."""

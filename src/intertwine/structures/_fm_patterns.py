@@ -39,6 +39,28 @@ def same_entries(indptr, indices, data, begin, end, example):
 
 
 @njit(cache=True, nogil=True)
+def count_kept(indptr, indices, kept, pointer):
+    """Write where each row begins once only the entries in ``kept`` columns are left."""
+    pointer[0] = 0
+    for i in range(indptr.size - 1):
+        count = 0
+        for t in range(indptr[i], indptr[i + 1]):
+            count += kept[indices[t]]
+        pointer[i + 1] = pointer[i] + count
+
+
+@njit(cache=True, nogil=True)
+def copy_kept(indptr, indices, data, kept, left_indices, left_data):
+    """Write these entries, row by row."""
+    place = 0
+    for i in range(indptr.size - 1):
+        for t in range(indptr[i], indptr[i + 1]):
+            if kept[indices[t]]:
+                left_indices[place], left_data[place] = indices[t], data[t]
+                place += 1
+
+
+@njit(cache=True, nogil=True)
 def _first_from(indices, low, high, column):
     """Place of the first entry in ``column`` or beyond."""
     while low < high:

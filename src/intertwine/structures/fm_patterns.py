@@ -112,9 +112,11 @@ def _without(X: sparse.csr_array, patterns: list[Patterns]) -> sparse.csr_array:
         return X
     kept = np.ones(X.shape[1], dtype=bool)
     kept[np.concatenate([one.features for one in patterns])] = False
-    chosen = kept[X.indices]
-    pointer = np.concatenate([[0], np.cumsum(chosen, dtype=X.indptr.dtype)])[X.indptr]
-    return sparse.csr_array((X.data[chosen], X.indices[chosen], pointer), shape=X.shape)
+    pointer = np.empty_like(X.indptr)
+    kernels.count_kept(X.indptr, X.indices, kept, pointer)
+    indices, data = np.empty(pointer[-1], X.indices.dtype), np.empty(pointer[-1], X.data.dtype)
+    kernels.copy_kept(X.indptr, X.indices, X.data, kept, indices, data)
+    return sparse.csr_array((data, indices, pointer), shape=X.shape)
 
 
 def _labelled(X, segment, chosen) -> list[_Labels]:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from intertwine.structures import _fm_kernels as kernels
 from intertwine.structures.fm import FactorizationMachine, FMParams, unstacked
 from intertwine.structures.fm_patterns import PatternedRows, find_patterns
 
@@ -237,11 +238,20 @@ def column_scale(X: Any, weight: NDArray[np.float64]) -> NDArray[np.float64]:
     array([1.e+00, 1.e+00, 2.e+06])
     """
     if sparse.issparse(X):
-        squares, present = X.power(2).T @ weight, presence(X).T @ weight
+        squares, present = _column_sums(X, weight, np.ones(X.shape[1]))
     else:
         squares, present = weight @ X**2, weight @ (X != 0)
     some = (present > 0) & (squares > 0)
     return np.sqrt(np.divide(squares, present, out=np.ones(X.shape[1]), where=some))
+
+
+def _column_sums(X: Any, weight: NDArray, scale: NDArray) -> tuple[NDArray, NDArray]:
+    """Weighted squares of the columns over their scale, and what their entries weigh: matrices of neither are built."""
+    rows, squares, present = sparse.csr_array(X), np.zeros(X.shape[1]), np.zeros(X.shape[1])
+    kernels.sum_columns(
+        rows.indptr, rows.indices, rows.data, np.asarray(weight, dtype=float), scale, squares, present
+    )
+    return squares, present
 
 
 def scaled_columns(X: Any, scale: NDArray[np.float64]) -> sparse.csr_array:
@@ -262,8 +272,7 @@ def group_scale(X: Any, weight: NDArray[np.float64], groups: NDArray[np.intp]) -
     array([ 1.,  1., 18., 18.])
     """
     scale = column_scale(X, weight)
-    rows = scaled_columns(X, scale)
-    squares = np.bincount(groups, weights=(rows.power(2).T @ weight) / weight.sum())
+    squares = np.bincount(groups, weights=_column_sums(X, weight, scale)[0] / weight.sum())
     return scale * np.sqrt(np.where(squares > 0, squares, 1.0))[groups]
 
 

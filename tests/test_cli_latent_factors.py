@@ -79,7 +79,7 @@ def test_a_model_predicts_with_its_uncertainty_and_in_scale(folder, model, tmp_p
 def test_ids_that_come_later_are_average_ones(folder, model, tmp_path):
     table()[["film"]].assign(user=999).to_csv(tmp_path / "new.csv", index=False)
     done = works("predict", model, tmp_path / "new.csv", "--output", tmp_path / "out.csv")
-    assert "1 user ids in" in " ".join(done.stderr.split())
+    assert "1 user id in" in " ".join(done.stderr.split())
     assert pd.read_csv(tmp_path / "out.csv")["prediction"].nunique() == 30
 
 

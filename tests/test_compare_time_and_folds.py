@@ -45,9 +45,12 @@ def test_a_fit_is_ended_when_its_part_of_the_time_is_over_and_the_others_go_on(l
     X, y = line
     models = [Contender("endless", Endless(), X), Contender("line", LinearRegression(), X)]
     splits = RegressionTask().splits(y, 3, 0)
-    ranking = rank_models(models, y, RegressionTask(), splits, n_jobs=1, seconds=4.0)
+    ranking = rank_models(models, y, RegressionTask(), splits, n_jobs=1, seconds=5.0)
     assert ranking.names == ["line"]
-    assert "not finished in time: a fit was ended after 2 seconds, of the 4 s" in ranking.given_up["endless"]
+    assert (
+        "not finished in time: a fit was ended after 2 seconds, of the 5 seconds"
+        in ranking.given_up["endless"]
+    )
     shown = Contested("y, a number", ranking)
     screen = Screen(Console(quiet=True), Console(record=True, file=io.StringIO()))
     show_contested(shown, screen)

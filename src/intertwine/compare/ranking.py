@@ -31,6 +31,7 @@ _QUICK, _AS_QUICK = (
     3.0,
 )  # seconds of a fit that matter to nobody, and times the quickest that are as quick
 _NEW_LEVELS = "unknown categories"  # in what scikit-learn says of levels that only a held-out fold has
+_FIRST = 0.5  # of the time that is left, for the first fits of models
 _FLOOR = 0.25  # of the time that was allowed is there for quick models, however long the slow ones have taken
 
 
@@ -149,7 +150,7 @@ def rank_models(
     kept: dict[str, dict[str, NDArray[Any]]] = {}
     with processes_until((1 + _FLOOR) * seconds) as killed:
         outcomes = Parallel(n_jobs, return_as="generator")(
-            delayed(attempt)(contenders[row], y, *splits[fold], task, (row, fold), race.limit_in(fold))
+            delayed(attempt)(contenders[row], y, *splits[fold], task, (row, fold), race.limit_for(row))
             for row, fold in race.places()
         )
         try:
@@ -190,23 +191,31 @@ class _Race:
         self.started = time.time()
 
     def places(self) -> Iterator[tuple[int, int]]:
-        """What is to be fitted; folds outside, models inside: a slow spell of the machine hits all models alike."""
+        """What is to be fitted; folds outside, models inside: a slow spell of the machine hits all models alike.
+
+        Rivals come first: most of them are quick, and what they leave of the time is for the others.
+        """
         rows, folds = self.scores.shape
+        order = sorted(range(rows), key=lambda row: bool(self.contenders[row].family))
         for fold in range(folds):
-            for row in range(rows):
+            for row in order:
                 if not self._is_out(row) and self._left > 0:
                     yield row, fold
 
-    def limit_in(self, fold: int) -> tuple[float, float]:
-        """What the next fit may take, and when all have to end.
+    def limit_for(self, row: int) -> tuple[float, float]:
+        """What a fit of a model may take, and when all have to end.
 
-        In the first fold nobody knows which model is slow: what is left is for all that have not been seen.
+        Before a model has been seen nobody knows whether it is slow: those that have not been share half of what is
+        left, and the other half is for what comes after.
         """
+        end = time.time() + self._left
+        if np.isfinite(self.scores[row]).any() or np.isinf(self.limit):
+            return np.inf, end
         unseen = sum(
-            np.isnan(self.scores[row]).all() and not self._is_out(row) for row in range(len(self.contenders))
+            np.isnan(self.scores[other]).all() and not self._is_out(other)
+            for other in range(len(self.contenders))
         )
-        share = self.processes / max(unseen, self.processes) if fold == 0 else 1.0
-        return share * self._left, time.time() + self._left
+        return _FIRST * self._left * self.processes / max(unseen, self.processes), end
 
     def take(self, row: int, fold: int, outcome: Outcome | Unfinished | str) -> None:
         """Note how a fit went."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import ctypes
 import math
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import final
+from typing import Any, final
 
 from joblib.externals.loky import get_reusable_executor
 from joblib.parallel import LokyBackend, get_active_backend
@@ -54,6 +55,7 @@ def at_most(seconds: float) -> Iterator[None]:
         yield
         return
     thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
+    aloud = sys.unraisablehook
 
     def end() -> None:
         wait = max(seconds, 0.0)
@@ -61,6 +63,7 @@ def at_most(seconds: float) -> Iterator[None]:
             wait = _AGAIN  # what is raised in a destructor is lost
             with lock:
                 if not done.is_set():
+                    sys.unraisablehook = _quietly  # what was half made cannot be unmade without a noise
                     _raise_in(thread, OutOfTime)
 
     clock = threading.Thread(target=end, name="time limit", daemon=True)
@@ -71,6 +74,11 @@ def at_most(seconds: float) -> Iterator[None]:
         with lock:
             done.set()
             _raise_in(thread, None)  # takes back what has not arrived yet
+            sys.unraisablehook = aloud
+
+
+def _quietly(unraisable: Any) -> None:
+    """Say nothing."""
 
 
 def _raise_in(thread: int, kind: type[BaseException] | None) -> None:

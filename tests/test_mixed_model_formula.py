@@ -11,6 +11,7 @@ import pytest
 
 from intertwine import MixedModel, load
 from intertwine.effects import Grouped, Longitudinal
+from intertwine.estimators.formula_design import FormulaDesign, formula_table
 from intertwine.estimators.formula_terms import RandomTerm, parse_formula
 from intertwine.io import load_state, save_state
 
@@ -243,16 +244,77 @@ def test_without_formulae_one_is_told_what_to_install(monkeypatch):
         MixedModel(formula="y ~ t").fit(FRAME)
 
 
-def test_a_formula_in_a_file_cannot_call_python(tmp_path):
-    path = tmp_path / "model"
+def forged(path, formula):
+    """The file of a model, with another formula and the checksum of that."""
     MixedModel(formula="y ~ t + (1 | g)").fit(FRAME).save(path)
-    hostile = f"y ~ I.__globals__.get('open')('{tmp_path}') + (1 | g)"
 
     def with_formula(state):
         if isinstance(state, dict):
-            return {key: hostile if key == "formula" else with_formula(value) for key, value in state.items()}
+            return {key: formula if key == "formula" else with_formula(value) for key, value in state.items()}
         return [with_formula(value) for value in state] if isinstance(state, list) else state
 
     save_state(path, with_formula(load_state(path)))
+
+
+def test_a_formula_in_a_file_cannot_call_python(tmp_path):
+    path = tmp_path / "model"
+    forged(path, f"y ~ I.__globals__.get('open')('{tmp_path}') + (1 | g)")
     with pytest.raises(ValueError, match="neither a column nor a function"):
         load(path)
+
+
+CONSTANT, TEXT = "a whole number beyond 2⁵³; write it as a decimal", "arithmetic with text"
+#: What would take years or all memory, and what of it is refused.
+ENDLESS = {
+    "I(9**9**9**9)": CONSTANT,
+    "{9**(9**(9**9))}": CONSTANT,
+    "I(I(9**16)**16**16)": CONSTANT,
+    "t + I(t**(2**64))": CONSTANT,
+    "log(10**400)": CONSTANT,
+    "I('a' * 999999999)": TEXT,
+    "I(maximum(arm, arm) * 999999999)": TEXT,
+    "(t + dose)**999999999999": "a power of terms that is no whole number from 1 to 100",
+    "*".join(f"I(t + {k})" for k in range(30)): "terms",
+    "poly(t, 999999999)": r"999,999,999 in poly\(…\), more than 10,000",
+    "bs(t, df=999999999)": r"999,999,999 in bs\(…\), more than 10,000",
+    "(" * 40 + "t" + ")" * 40: "more than 30 brackets within brackets",
+    "t + " * 3000 + "t": "letters, more than 10,000",
+    "t + " + "(1 | g) + " * 101 + "t": "random terms, more than 100",
+    "t + (1 | " + "g/" * 101 + "g)": "nested more than 100 times",
+}
+
+
+@pytest.mark.parametrize("formula", ENDLESS, ids=lambda formula: formula[:20])
+def test_a_formula_that_would_compute_without_end_is_refused(formula):
+    with pytest.raises(ValueError, match=ENDLESS[formula]):
+        MixedModel(formula=f"y ~ {formula}").fit(FRAME)
+
+
+@pytest.mark.parametrize(
+    "formula", ["y ~ I(9**(9**9)) + (1 | g)", "I(y ** (9**(9**9))) ~ t", "y ~ t + (9**(9**9) | g)"]
+)
+def test_a_file_cannot_ask_for_endless_work(formula, tmp_path):
+    forged(tmp_path / "model", formula)
+    with pytest.raises(ValueError, match="whole number"):
+        load(tmp_path / "model").score(FRAME)
+
+
+@pytest.mark.parametrize(
+    "formula",
+    [
+        "I(t**2) + {t / 10.0**18}",
+        "(t + dose + arm)**3",
+        "I(0.5**t) + exp(-t)",
+        "poly(t, 3) : arm",
+        "bs(t, df=6)",
+    ],
+)
+def test_what_somebody_would_write_is_read(formula):
+    assert len(FormulaDesign(f"y ~ {formula}", formula_table(FRAME)).names) > 1
+
+
+def test_columns_of_a_formula_that_do_not_fit_are_refused(monkeypatch):
+    monkeypatch.setattr("intertwine.resources.available_memory", lambda: 20 * 2**20)
+    frame = pd.DataFrame({"a": np.arange(300).astype(str), "b": np.arange(300).astype(str)})
+    with pytest.raises(MemoryError, match="the 90,601 columns of 'a \\* b' needs"):
+        FormulaDesign("~ a * b", formula_table(frame))

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects import Grouped
+from intertwine.estimators.formula_bounds import require_bounded
 from intertwine.estimators.formula_terms import parse_formula
 from intertwine.estimators.group_labels import missing_labels
 from intertwine.validation.columns import eager_frame, is_categorical
@@ -29,6 +30,7 @@ _NUMERICAL = (
     *("maximum", "minimum", "round", "sign", "sin", "sinh", "sqrt", "square", "tan", "tanh"),
 )
 _FUNCTIONS = {name: getattr(np, name) for name in _NUMERICAL}
+_NUMBERS_OF = {f"{module}{name}": function for name, function in _FUNCTIONS.items() for module in ("", "np.")}
 _CALLABLE = {
     "BQNAME",
     "IDENTIFIER",
@@ -125,6 +127,7 @@ class FormulaDesign:
     def outcome_of(self, table: Mapping[str, Any]) -> Array:
         """What stands left of ~, (n,)."""
         data = _pandas(table, tuple(sorted(self._variables(self.outcome))))
+        require_bounded(self.outcome, _NUMBERS_OF, _levels(data), len(data))
         try:
             with np.errstate(all="ignore"):  # what is not finite is refused below
                 design = self._formulae.design_matrices(
@@ -183,6 +186,7 @@ class FormulaDesign:
     def _variables(self, part: str) -> set[str]:
         try:
             _require_known_calls(part)
+            require_bounded(part, _NUMBERS_OF)
             return set(self._formulae.model_description(part).var_names) - {""}  # what it says of literals
         except Exception as error:
             raise _unreadable(part, error) from error
@@ -213,6 +217,7 @@ class FormulaDesign:
         return matrix
 
     def _evaluated(self, part: str, data: Any) -> Any:
+        require_bounded(part, _NUMBERS_OF, _levels(data), len(data))
         try:
             with np.errstate(all="ignore"):
                 design = self._formulae.design_matrices(part, data, na_action="pass", env=self._environment())
@@ -249,11 +254,17 @@ def _require_known_calls(part: str) -> None:
     from formulae.scanner import Scanner
     from formulae.transforms import TRANSFORMS
 
-    known = {*TRANSFORMS, *_FUNCTIONS, *(f"np.{name}" for name in _FUNCTIONS)}
+    known = {*TRANSFORMS, *_NUMBERS_OF}
     for callee, bracket in pairwise(Scanner(part).scan()):
         called = bracket.kind == "LEFT_PAREN" and callee.kind in _CALLABLE
         if called and callee.lexeme not in known:
             raise KeyError(callee.lexeme)
+
+
+def _levels(data: Any) -> dict[str, int]:
+    """Columns that hold no numbers, and how many different labels they have."""
+    numbers = data.select_dtypes(["number", "bool"]).columns
+    return {name: int(data[name].nunique()) for name in data.columns if name not in numbers}
 
 
 def _pandas(table: Mapping[str, Any], names: tuple[str, ...]) -> Any:

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 __all__ = ["FormulaTerms", "RandomTerm", "parse_formula"]
 
+_MOST_LETTERS = 10_000
+_MOST_RANDOM = 100
 _NAME = r"[^\W\d][\w.]*"
 _FACTOR = re.compile(rf"\s*{_NAME}(\s*[:/]\s*{_NAME})*\s*")
 
@@ -73,6 +75,8 @@ def parse_formula(formula: str) -> FormulaTerms:
     1 + t ('school', 'class') True
     0 + x ('town',) False
     """
+    if len(formula) > _MOST_LETTERS:
+        raise ValueError(f"the formula has {len(formula):,} letters, more than {_MOST_LETTERS:,}")
     if formula.count("~") > 1:
         raise ValueError(f"the formula {formula!r} has more than one ~")
     outcome, tilde, right = formula.rpartition("~")
@@ -94,6 +98,8 @@ def parse_formula(formula: str) -> FormulaTerms:
             raise ValueError(f"a random term stands in brackets, (1 | group), in the formula {formula!r}")
         fixed += right[position]
         position += 1
+    if len(random) > _MOST_RANDOM:
+        raise ValueError(f"the formula has {len(random):,} random terms, more than {_MOST_RANDOM}")
     fixed = fixed.strip().removeprefix("+").strip()
     return FormulaTerms(outcome.strip(), fixed or "1", tuple(random))
 
@@ -136,4 +142,6 @@ def _random_terms(inner: str) -> list[RandomTerm]:
             "as g, g:h (combinations) or g/h (h within g)"
         )
     nested = [tuple(name.strip() for name in part.split(":")) for part in factor.split("/")]
+    if len(nested) > _MOST_RANDOM:
+        raise ValueError(f"a random term of the formula is nested more than {_MOST_RANDOM} times")
     return [RandomTerm(columns, sum(nested[: k + 1], ()), correlated=not doubled) for k in range(len(nested))]

@@ -10,6 +10,7 @@ from scipy import sparse
 from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
+from intertwine.estimators.longitudinal_fit import chosen_prior
 from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     CauchyPrior,
@@ -221,6 +222,39 @@ def test_the_precision_of_a_sparse_prior_is_that_of_its_gaussian_at_a_value(prio
     found = prior.next_variances(moments, moments, LearntColumns((slice(0, 3),)), 1)
     slope = (log_density(a + step) - log_density(a - step)) / (2 * step)
     np.testing.assert_allclose(1.0 / found.shared, -slope / a, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("prior", "log_density"),
+    [
+        (LaplacePrior, lambda a, s: -np.log(s) - np.abs(a) / s),
+        (CauchyPrior, lambda a, s: -np.log(s) - np.log1p((a / s) ** 2)),
+    ],
+)
+def test_scales_of_sparse_priors_are_the_most_likely_ones(prior, log_density):
+    a = np.random.default_rng(0).standard_cauchy((30, 2)) * [0.1, 20.0]
+    none = np.empty((0, 2))
+    moments = LatentVariances(np.ones(2), a**2, none, none)
+    learnt = prior().next_variances(moments, moments, LearntColumns((slice(0, 10), slice(10, 30))), 1).shared
+    for part in (slice(0, 10), slice(10, 30)):
+        for k in range(2):
+            values = a[part, k]
+
+            def surprise(log_scale, values=values):
+                return -log_density(values, np.exp(log_scale)).sum()
+
+            best = float(np.exp(minimize(surprise, [np.log(np.median(np.abs(values)))], tol=1e-10).x[0]))
+            known = prior(1.0 / best if prior is LaplacePrior else best)
+            expected = known.next_variances(moments, moments, LearntColumns((part,)), 1).shared
+            np.testing.assert_allclose(learnt[part, k], expected[part, k], rtol=1e-4)
+
+
+def test_scales_are_those_that_a_user_gives():
+    assert chosen_prior("laplace", 0.5) == LaplacePrior(2.0)
+    assert chosen_prior("cauchy", 0.5) == CauchyPrior(0.5)
+    assert chosen_prior("laplace", None) == LaplacePrior(None)
+    with pytest.raises(ValueError, match="coefficient_scale=0.5 is for .*not for 'horseshoe'"):
+        chosen_prior("horseshoe", 0.5)
 
 
 @SPARSE

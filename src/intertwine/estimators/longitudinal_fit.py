@@ -23,21 +23,30 @@ from intertwine.mixed_effects.coefficient_priors import (
     LaplacePrior,
 )
 from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.validation.wording import counted
 
 if TYPE_CHECKING:
     from intertwine.estimators.longitudinal_courses import ColumnCourses
     from intertwine.estimators.longitudinal_visits import SeenVisits
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
 
-__all__ = ["columns_for_courses", "course_key", "fitted_model", "learnt_courses", "require_deep"]
+__all__ = [
+    "chosen_prior",
+    "columns_for_courses",
+    "course_key",
+    "fitted_model",
+    "learnt_courses",
+    "require_deep",
+    "words_of_unsettled",
+]
 
 Array = NDArray[np.float64]
 
-_PRIORS: dict[str, type[AbstractCoefficientPrior]] = {
-    "gaussian": GaussianPrior,
-    "laplace": LaplacePrior,
-    "cauchy": CauchyPrior,
-    "horseshoe": HorseshoePrior,
+_PRIORS: dict[str, AbstractCoefficientPrior] = {
+    "gaussian": GaussianPrior(),
+    "laplace": LaplacePrior(),
+    "cauchy": CauchyPrior(),
+    "horseshoe": HorseshoePrior(),
 }
 _STEPS = 1500
 _DECODER_RATE = 2.0  # of the last phase, relative to the others: it has one network, and a few epochs
@@ -91,7 +100,7 @@ def fitted_model(
         latent_effects,
         architecture,
         likelihood,
-        _PRIORS[estimator.coefficient_prior](),
+        chosen_prior(estimator.coefficient_prior, estimator.coefficient_scale),
         _settings(estimator, len(X)),
     )
     if estimator.mixup:
@@ -144,6 +153,36 @@ def columns_for_courses(estimator: Any, n_columns: int) -> NDArray[np.int64]:
     kinds = column_kinds(estimator.likelihood, n_columns, names)
     bounds = column_bounds(estimator.bounds, kinds, names)
     return np.flatnonzero((np.array(kinds) == "gaussian") & np.isinf(bounds.low) & np.isinf(bounds.high))
+
+
+def chosen_prior(name: str, scale: float | None) -> AbstractCoefficientPrior:
+    """The prior of coefficients called ``name``, with its scale, or with one that is learnt.
+
+    Raises
+    ------
+    ValueError
+        For a scale of a prior that has none.
+    """
+    if scale is None:
+        return _PRIORS[name]
+    if name == "laplace":
+        return LaplacePrior(1.0 / float(scale))
+    if name == "cauchy":
+        return CauchyPrior(float(scale))
+    raise ValueError(
+        f"coefficient_scale={scale} is for coefficient_prior='laplace' or 'cauchy', not for {name!r}, whose scales are "
+        "learnt: leave it out"
+    )
+
+
+def words_of_unsettled(estimator: Any) -> str:
+    """What to do about a fit whose epochs were too few."""
+    n_epochs = list(estimator._model.history["phase"]).count("joint") or estimator.n_iter_
+    other = ", or set validation_fraction=0.1: held-out subjects choose the epoch"
+    return (
+        f"stopped after {counted(estimator.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter from "
+        f"{n_epochs} to {2 * n_epochs}{'' if estimator.objective == 'mean-field' else other}"
+    )
 
 
 def require_deep() -> None:

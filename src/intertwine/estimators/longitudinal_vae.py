@@ -19,7 +19,13 @@ from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
 from intertwine.estimators.covariate_effects import chosen_covariate_effects
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.longitudinal_explain import LongitudinalExplanations
-from intertwine.estimators.longitudinal_fit import course_key, fitted_model, learnt_courses, require_deep
+from intertwine.estimators.longitudinal_fit import (
+    course_key,
+    fitted_model,
+    learnt_courses,
+    require_deep,
+    words_of_unsettled,
+)
 from intertwine.estimators.longitudinal_predictions import LongitudinalPredictions
 from intertwine.estimators.longitudinal_state import longitudinal_from_state, longitudinal_to_state
 from intertwine.estimators.longitudinal_visits import SeenVisits
@@ -28,7 +34,6 @@ from intertwine.frames import frame_library
 from intertwine.resources import thread_limit
 from intertwine.validation import restored_on_failure
 from intertwine.validation.caller import depth_of_caller
-from intertwine.validation.wording import counted
 
 __all__ = ["LongitudinalVAE"]
 
@@ -95,6 +100,8 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         against overfitting where subjects are few and features many, such as images. Gaussian columns only.
     coefficient_prior : {"gaussian", "laplace", "cauchy", "horseshoe"}, default="gaussian"
         Of the coefficients of effects; all but the first make effects sparse.
+    coefficient_scale : float, default=None
+        Of "laplace" (its mean size) and "cauchy"; None: learnt, of each effect and latent.
     warm_up : int, default=None
         Epochs of a plain autoencoder, before effects are met. None: two fifths of the others.
     max_iter : int, default=None
@@ -204,6 +211,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         "dropout": [_SHARE],
         "mixup": [_SHARE],
         "coefficient_prior": [StrOptions({"gaussian", "laplace", "cauchy", "horseshoe"})],
+        "coefficient_scale": [_POSITIVE, None],
         "warm_up": [_COUNT_OR_NONE, None],
         "max_iter": [_COUNT, None],
         "decoder_iter": [_COUNT_OR_NONE, None],
@@ -237,6 +245,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         dropout=0.15,
         mixup=0.0,
         coefficient_prior="gaussian",
+        coefficient_scale=None,
         warm_up=None,
         max_iter=None,
         decoder_iter=None,
@@ -266,6 +275,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
         self.dropout = dropout
         self.mixup = mixup
         self.coefficient_prior = coefficient_prior
+        self.coefficient_scale = coefficient_scale
         self.warm_up = warm_up
         self.max_iter = max_iter
         self.decoder_iter = decoder_iter
@@ -332,18 +342,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
                 self._visits = SeenVisits(columns, visits.subject, self._model.latents.sites)
                 self._courses = learnt_courses(self, self._model, values, self._visits, key)
         if not self._model.converged:
-            n_epochs = list(self._model.history["phase"]).count("joint") or self.n_iter_
-            other = (
-                ""
-                if self.objective == "mean-field"
-                else ", or set validation_fraction=0.1: held-out subjects choose the epoch"
-            )
-            warnings.warn(
-                f"stopped after {counted(self.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter from "
-                f"{n_epochs} to {2 * n_epochs}{other}",
-                ConvergenceWarning,
-                stacklevel=depth_of_caller(),
-            )
+            warnings.warn(words_of_unsettled(self), ConvergenceWarning, stacklevel=depth_of_caller())
         return self
 
     def fit_transform(self, X, y=None, *, covariates=None, subject=None, time=None):

@@ -7,8 +7,10 @@ With u_j = E a_j², a prior that is a mixture of Gaussians asks for the mean of 
     Cauchy       1 / (1 + a_j² / s²):  2 / (s² + u_j)
     horseshoe    deviations λ_c τ, both half-Cauchy, one λ for each effect and axis, one τ for each axis
 
-so that one EM step costs nothing beyond the moments. Coefficients of subjects share one variance for all subjects;
-Laplace and Cauchy priors, which are of one coefficient each, leave these Gaussian, the horseshoe takes them in.
+so that one EM step costs nothing beyond the moments. Where no scale is given, λ and s are the most likely ones at the
+same moments: λ = g / Σ √u of the g coefficients of an effect, and s with Σ 2u / (s² + u) = g. Coefficients of subjects
+share one variance for all subjects; Laplace and Cauchy priors, which are of one coefficient each, leave these Gaussian,
+the horseshoe takes them in.
 
 Source: Andrews & Mallows (1974); Carvalho, Polson & Scott (2010); Makalic & Schmidt (2016) for the auxiliary variables.
 """
@@ -21,6 +23,7 @@ from typing import NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from intertwine.mixed_effects.subjects import LatentVariances
 
@@ -39,6 +42,7 @@ Array = NDArray[np.float64]
 _ROUNDS = 100  # of the horseshoe's local and global scales in turn
 _LEAP = 5.0  # that the logarithm of the global scale may go at once
 _SMALLEST = 1e-300
+_HALVINGS = 60
 
 
 class LearntColumns(NamedTuple):
@@ -102,16 +106,23 @@ class GaussianPrior(AbstractCoefficientPrior):
 @final
 @dataclass(frozen=True)
 class LaplacePrior(AbstractCoefficientPrior):
-    """exp(−rate |a_j|) for every shared coefficient."""
+    """exp(−rate |a_j|) for every shared coefficient.
 
-    rate: float = 1.0
+    Parameters
+    ----------
+    rate : float, optional
+        None: the most likely one of each effect and axis, g / Σ √u, at every step.
+    """
+
+    rate: float | None = None
 
     def next_variances(
         self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         shared = variances.shared.copy()
         for part in columns.shared:
-            shared[part] = np.sqrt(moments.shared[part]) / self.rate
+            size = np.sqrt(moments.shared[part])
+            shared[part] = size * (size.mean(axis=0) if self.rate is None else 1.0 / self.rate)
         own = _averaged(moments.own, variances.own, columns.own)
         return LatentVariances(moments.noise, shared, own, moments.trends)
 
@@ -119,16 +130,23 @@ class LaplacePrior(AbstractCoefficientPrior):
 @final
 @dataclass(frozen=True)
 class CauchyPrior(AbstractCoefficientPrior):
-    """1 / (1 + a_j² / scale²) for every shared coefficient."""
+    """1 / (1 + a_j² / scale²) for every shared coefficient.
 
-    scale: float = 1.0
+    Parameters
+    ----------
+    scale : float, optional
+        None: the most likely one of each effect and axis, at every step.
+    """
+
+    scale: float | None = None
 
     def next_variances(
         self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
         shared = variances.shared.copy()
         for part in columns.shared:
-            shared[part] = 0.5 * (self.scale**2 + moments.shared[part])
+            square = _cauchy_scale(moments.shared[part]) if self.scale is None else self.scale**2
+            shared[part] = 0.5 * (square + moments.shared[part])
         own = _averaged(moments.own, variances.own, columns.own)
         return LatentVariances(moments.noise, shared, own, moments.trends)
 
@@ -153,6 +171,20 @@ class HorseshoePrior(AbstractCoefficientPrior):
             for variance, part in zip(found[len(columns.shared) :], columns.own, strict=True):
                 own[part] = variance
         return LatentVariances(moments.noise, shared, own, moments.trends)
+
+
+def _cauchy_scale(moments: Array) -> Array:
+    """The s² at which Σ [log s + log(1 + u / s²)] over coefficients (g, K) is least, (K,): between least and largest u.
+
+    Its derivative has one root, which is bisected.
+    """
+    logs = np.log(np.maximum(moments, _SMALLEST))
+    low, high = logs.min(axis=0), logs.max(axis=0)
+    for _ in range(_HALVINGS):
+        middle = 0.5 * (low + high)
+        is_low = (2.0 * expit(logs - middle)).sum(axis=0) > len(logs)
+        low, high = np.where(is_low, middle, low), np.where(is_low, high, middle)
+    return np.exp(0.5 * (low + high))
 
 
 def horseshoe_precision(sums: Array, sizes: Array) -> Array:

@@ -145,6 +145,7 @@ TOO_BIG = {
         {"coords": dense(3000, 2)[0]},
         "",
     ),
+    "PCA, wide": (RandomEffectsPCA(1), dense(60, 2000), {"groups": np.arange(60) // 4}, "fewer features"),
     "VAE": (
         RandomEffectsVAE(2),
         dense(50_000, 12),
@@ -176,3 +177,19 @@ def test_scores_that_do_not_fit_are_refused_before_they_are_taken(monkeypatch):
         model.predict(X)
     assert peak[0] < FREE
     assert len(model.predict(X[:1000])) == 1000
+
+
+def test_recommendations_that_do_not_fit_are_refused_before_they_are_taken(monkeypatch):
+    X, y = ratings(1500, 300, 3000)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        model = LatentFactorModel(n_components=1, solver="als", **QUICK).fit(X, y)
+    users = np.unique(X[:, 0])
+    monkeypatch.setattr("intertwine.resources.available_memory", lambda: FREE)
+    with (
+        traced() as peak,
+        pytest.raises(MemoryError, match="recommendations needs .* use fewer users at a time"),
+    ):
+        model.recommend(users, k=300)
+    assert peak[0] < FREE / 10
+    assert len(model.recommend(users[:3], k=5)) == 15

@@ -14,7 +14,7 @@ from intertwine.fitting.latent_factors.principal_factors import principal_factor
 from intertwine.fitting.latent_factors.top_k import top_k
 from intertwine.fitting.latent_factors.top_k_index import ProductIndex
 from intertwine.frames import make_frame
-from intertwine.resources import thread_limit
+from intertwine.resources import require_memory, thread_limit
 from intertwine.structures.mapping import MAPPINGS
 from intertwine.validation.ratings import id_values
 from intertwine.validation.wording import listed
@@ -23,6 +23,7 @@ __all__ = ["FactorResults"]
 
 Hidden = Callable[[int, int], tuple[np.ndarray, np.ndarray]]
 
+_BYTES_OF_A_PLACE = 80  # found, with its product, and as a row of the frame
 _FEW_LEFT_OUT = 256  # items that a filter may leave out of a search by index
 
 
@@ -72,6 +73,8 @@ class FactorResults(FactorPredictions):
             For ids that are not in the fit; and where ``fit_distributed`` left behind what was seen.
         ImportError
             For an index without faiss.
+        MemoryError
+            Before a frame too large is made.
         """
         check_is_fitted(self, "_model")
         check_count(k, "k")
@@ -79,6 +82,12 @@ class FactorResults(FactorPredictions):
             raise ValueError(f"search={search!r} must be 'exact' or 'index'")
         of_users = self._known(0, users)
         among = np.setdiff1d(self._known(1, items), self._known(1, exclude))
+        n_found = len(of_users) * min(k, len(among))
+        require_memory(
+            _BYTES_OF_A_PLACE * n_found,
+            f"{n_found:,} recommendations",
+            "fewer users at a time, or a smaller k",
+        )
         queries, candidates = self._stacked()
         queries, n_items = queries[of_users], len(candidates)
         by_index = search == "index" and n_items - len(among) <= _FEW_LEFT_OUT

@@ -49,7 +49,9 @@ from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.base import VarianceComponents
 from intertwine.mixed_effects.factors import semidefinite_factor
+from intertwine.resources import require_memory
 
+_BYTES_OF_A_PAIR = 92  # measured: scatter, precisions and their eigenvectors
 __all__ = ["PCASettings", "fit_random_effects_pca"]
 
 Array = NDArray[np.float64]
@@ -102,8 +104,17 @@ def fit_exact_pca(
     settings: PCASettings,
     watch: Watch,
 ) -> PCAModel:
-    """Climb the exact likelihood of complete rows with one effect, or none."""
+    """Climb the exact likelihood of complete rows with one effect, or none.
+
+    Raises
+    ------
+    MemoryError
+        Where there are too many features for a matrix of their pairs.
+    """
     X = given.X
+    require_memory(
+        _BYTES_OF_A_PAIR * X.shape[1] ** 2, f"all pairs of {X.shape[1]:,} features", "fewer features"
+    )
     if not bound:
         rows = RotatedRows.plain(X)
     else:

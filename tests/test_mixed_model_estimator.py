@@ -27,6 +27,18 @@ def clusters(seed=0, n_groups=20, n_each=6, n_outputs=None):
 SLOPES = Grouped(slopes=(0,))
 
 
+def test_outcomes_without_noise_are_told_from_a_search_that_needs_more_iterations():
+    level = np.repeat(np.arange(12), 3)
+    y = np.random.default_rng(0).standard_normal(12)[level]
+    with pytest.warns(
+        ConvergenceWarning, match="noise comes to nothing: effects give the outcomes of all rows"
+    ):
+        MixedModel().fit(None, y, groups=level)
+    noisy = y + 0.5 * np.random.default_rng(1).standard_normal(36)
+    with pytest.warns(ConvergenceWarning, match="raise max_iter, or tol"):
+        MixedModel(max_iter=1).fit(None, noisy, groups=level)
+
+
 def test_a_known_level_is_predicted_by_its_own_line_and_an_unknown_one_by_the_mean():
     X, y, groups = clusters()
     model = MixedModel(SLOPES).fit(X, y, groups=groups)

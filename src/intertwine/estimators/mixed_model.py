@@ -41,6 +41,11 @@ from intertwine.validation.wording import counted, listed
 __all__ = ["MixedModel"]
 
 
+_NO_NOISE = (
+    1e-4  # relative to the variance of outcomes, where a search that does not end is on its way to zero
+)
+
+
 @final
 class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEstimator):
     """Linear mixed model: y = X β + Σ_t Z_t b_t + e, b_t ~ N(0, K_t ⊗ Σ_t), e ~ N(0, σ²).
@@ -283,10 +288,19 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
         def where(mask):
             return "" if self._is_vector else f" for outcomes {listed(outcomes[mask])}"
 
-        if not fit.converged.all():
+        exact = ~fit.converged & (fit.variances.noise < _NO_NOISE * self._rows.y.var(axis=0))
+        if exact.any():
+            warnings.warn(
+                f"noise comes to nothing{where(exact)}: effects give the outcomes of all rows exactly, so that their "
+                "variances cannot be told; leave out rows that repeat others, or effects with a level or an instant "
+                "for nearly every row",
+                ConvergenceWarning,
+                stacklevel=depth_of_caller(),
+            )
+        if not (fit.converged | exact).all():
             warnings.warn(
                 f"the search of variances stopped after "
-                f"{counted(self.n_iter_, 'iteration', 'iterations')}{where(~fit.converged)}, with "
+                f"{counted(self.n_iter_, 'iteration', 'iterations')}{where(~fit.converged & ~exact)}, with "
                 f"{float(np.max(fit.expected_gain)):.1e} still to be gained in log-likelihood; raise max_iter, or tol",
                 ConvergenceWarning,
                 stacklevel=depth_of_caller(),

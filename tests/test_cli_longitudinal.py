@@ -7,7 +7,8 @@ from test_cli import MISTAKE, run, works
 
 from intertwine.cli.longitudinal_table import pose_visits
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import LongitudinalFamily
+from intertwine.compare import ForecastTask, LongitudinalFamily
+from intertwine.compare.family import Shape
 
 pytest.importorskip("jax")
 
@@ -102,6 +103,26 @@ def test_named_columns_come_first():
     assert list(problem.X) == ["who", "week", "dose", "sex", "pulse", "weight"]
 
 
+def test_products_kinds_and_networks_reach_the_model():
+    family = posed(
+        clinic(),
+        smooth=["age"],
+        interactions=["sex*age", "sex * week"],
+        likelihood=["dose=poisson", "fever=ordinal"],
+        architecture="linear",
+    ).family
+    titles = [effect.title for effect in family.effects()]
+    assert titles == ["subject", "time", "subject × time", "age", "sex", "sex × age", "sex × time"]
+    shape = Shape(20, [], [], 0)
+    model = family.estimator(ForecastTask(), shape, cv=2, quick=True, random_state=0).estimator
+    assert model.architecture == "linear"
+    assert model.likelihood == {"fever": "ordinal", "dose": "poisson"}
+    assert [effect.title for effect in model.effects] == titles
+    assert LongitudinalFamily(**family.settings()).settings() == family.settings()
+    counts = posed(clinic(), likelihood=["dose=poisson"]).family.kinds()
+    assert counts == {"fever": "bernoulli", "dose": "poisson"}
+
+
 def test_a_file_of_the_model_poses_the_same_problem(model, folder):
     kept = TableModel.load(model)
     first = posed(clinic(), drop=["dose"], n_components=2)
@@ -167,6 +188,10 @@ def drop(*names):
         (drop(), {"measurements": ["sex", "pulse"]}, "--measurements sex: it holds text"),
         (drop(), {"smooth": ["sex"]}, "--smooth sex: labels have no curve"),
         (drop(), {"smooth": ["pulse"], "covariates": ["age"]}, "--smooth pulse: no covariate"),
+        (drop(), {"interactions": ["sex"]}, "--interactions sex: it is a product of two columns"),
+        (drop(), {"interactions": ["sex*agee"]}, "'agee' is no covariate, nor the time; did you mean 'age'?"),
+        (drop(), {"likelihood": ["pulse"]}, "--likelihood pulse: it is COLUMN=KIND"),
+        (drop(), {"likelihood": ["puls=poisson"]}, "no measurement; did you mean 'pulse'?"),
         (drop("weight", "sodium", "fever", "dose"), {}, "two measurements at least"),
         (lambda table: table.groupby("patient").head(1), {}, "no subject has two visits"),
         (lambda table: table[table["patient"] == "p1"], {}, "there is one subject"),

@@ -15,6 +15,7 @@ from intertwine.cli.mistakes import Mistake, did_you_mean
 from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dates, require_column
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import ForecastTask, LongitudinalFamily
+from intertwine.compare.longitudinal import factors_of
 from intertwine.compare.visits_from_table import VisitColumns
 from intertwine.report.words import count
 
@@ -23,6 +24,7 @@ __all__ = ["pose_visits"]
 _SUBJECT_NAMES = ("subject", "subject_id", "patient", "patient_id", "participant", "person", "id")
 _TIME_NAMES = ("time", "visit", "day", "week", "month", "year")
 _MOST_COMPONENTS = 8
+_KINDS = ("gaussian", "bernoulli", "ordinal", "poisson")
 
 
 def pose_visits(table: pd.DataFrame, *, roles: dict[str, Any], family: LongitudinalFamily) -> Problem:
@@ -57,8 +59,10 @@ def pose_visits(table: pd.DataFrame, *, roles: dict[str, Any], family: Longitudi
     labels = [name for name in rest if name in roles["categorical"] or not is_number(rest[name])]
     covariates = _covariates(rest, labels, table[subject], family, notes)
     _refuse_no_curve(family.smooth, covariates, labels)
+    _refuse_no_product(family.interactions, [*covariates, *([] if time is None else [time])])
     wanted = family.measurements or [name for name in rest if name not in (*covariates, *labels)]
     measurements = _measurements(rest, wanted, notes)
+    _refuse_no_kind(family.likelihood, measurements)
     columns = VisitColumns(
         subject,
         time,
@@ -169,6 +173,29 @@ def _refuse_no_curve(smooth: Sequence[str], covariates: Sequence[str], labels: S
             raise Mistake(f"--smooth {name}: no covariate; {did_you_mean(name, covariates)}")
         if name in labels:
             raise Mistake(f"--smooth {name}: labels have no curve")
+
+
+def _refuse_no_product(products: Sequence[str], able: Sequence[str]) -> None:
+    for text in products:
+        names = factors_of(text)
+        if len(names) < 2 or len(set(names)) < len(names):
+            raise Mistake(f"--interactions {text}: it is a product of two columns at least, such as sex*age")
+        for name in names:
+            if name not in able:
+                raise Mistake(
+                    f"--interactions {text}: {name!r} is no covariate, nor the time; {did_you_mean(name, able)}"
+                )
+
+
+def _refuse_no_kind(kinds: Sequence[str], measurements: Sequence[str]) -> None:
+    for text in kinds:
+        name, _, kind = text.partition("=")
+        if kind not in _KINDS:
+            raise Mistake(f"--likelihood {text}: it is COLUMN=KIND; {did_you_mean(kind, _KINDS)}")
+        if name not in measurements:
+            raise Mistake(
+                f"--likelihood {text}: {name!r} is no measurement; {did_you_mean(name, measurements)}"
+            )
 
 
 def _measurements(rest: pd.DataFrame, wanted: Sequence[str], notes: list[str]) -> list[str]:

@@ -20,6 +20,7 @@ _SETTINGS = {"components": "n_components", "sweeps": "max_iter", "scale": "ratin
 _CHOICES = {
     "solver": ("auto", "variational", "gibbs", "als", "gauss_newton", "sgd"),
     "duplicates": ("mean", "last", "keep", "error"),
+    "architecture": ("mlp", "linear"),
 }
 
 
@@ -188,6 +189,33 @@ class TableOptions:
     ] = None
     smooth: Annotated[
         list[str] | None, _columns("A covariate whose effect is a curve, not a line.", _VISITS)
+    ] = None
+    interactions: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="A*B",
+            help="Covariates, or one and the time, whose effects depend on each other. Can be repeated.",
+            show_default=False,
+            rich_help_panel=_VISITS,
+        ),
+    ] = None
+    likelihood: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="COLUMN=KIND",
+            help="What a measurement is: gaussian, bernoulli, ordinal or poisson; by default gaussian, and bernoulli "
+            "of 0 and 1. Can be repeated.",
+            show_default=False,
+            rich_help_panel=_VISITS,
+        ),
+    ] = None
+    architecture: Annotated[
+        str | None,
+        typer.Option(
+            help="Of the networks: mlp, the default, or linear, for few visits.",
+            show_default=False,
+            rich_help_panel=_VISITS,
+        ),
     ] = None
 
     def is_role(self, option: str) -> bool:

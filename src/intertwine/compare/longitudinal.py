@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import reduce
+from operator import mul
 from typing import Any, final
 
 import pandas as pd
@@ -18,7 +20,7 @@ from intertwine.compare.visits_from_table import (
     VisitColumns,
 )
 
-__all__ = ["COMPONENTS", "LAST_VALUE", "SUBJECT_MEANS", "LongitudinalFamily"]
+__all__ = ["COMPONENTS", "LAST_VALUE", "SUBJECT_MEANS", "LongitudinalFamily", "factors_of"]
 
 #: How rivals are called in every table.
 LAST_VALUE = "last value carried forward"
@@ -27,6 +29,17 @@ COMPONENTS = "PCA with mixed models"
 FEATURE_MEANS = "means of the features"
 _QUICK_ROWS = 64_000  # that a quick fit passes through, in all epochs together
 _QUICK_EPOCHS = (10, 100)  # fewest and most
+
+
+def factors_of(text: str) -> list[str]:
+    """Columns whose effects a product is of.
+
+    Examples
+    --------
+    >>> factors_of("sex * age")
+    ['sex', 'age']
+    """
+    return [name.strip() for name in text.split("*")]
 
 
 @final
@@ -49,6 +62,11 @@ class LongitudinalFamily(AbstractUnitsFamily):
         Covariates that are labels.
     yes_or_no : sequence of str, default=()
         Measurements that hold 0 and 1.
+    interactions : sequence of str, default=()
+        Products of effects of covariates and time, such as "sex*age".
+    likelihood : sequence of str, default=()
+        Of measurements, such as "stage=ordinal"; others are Gaussian.
+    architecture : {"mlp", "linear"}, default="mlp"
 
     Examples
     --------
@@ -74,11 +92,16 @@ class LongitudinalFamily(AbstractUnitsFamily):
         measurements: Sequence[str] = (),
         labels: Sequence[str] = (),
         yes_or_no: Sequence[str] = (),
+        interactions: Sequence[str] = (),
+        likelihood: Sequence[str] = (),
+        architecture: str = "mlp",
     ) -> None:
         self.n_components, self.subject, self.time = n_components, subject, time
         self.covariates = None if covariates is None else named(covariates)
         self.smooth, self.measurements = named(smooth), named(measurements)
         self.labels, self.yes_or_no = named(labels), named(yes_or_no)
+        self.interactions, self.likelihood = named(interactions), named(likelihood)
+        self.architecture = architecture
 
     def settings(self) -> dict[str, Any]:
         """All of them."""
@@ -98,14 +121,22 @@ class LongitudinalFamily(AbstractUnitsFamily):
         )
 
     def effects(self) -> list[Any] | None:
-        """Those of the estimator, None, unless covariates have curves."""
-        if not self.smooth:
+        """Those of the estimator, None, unless covariates have curves or interact."""
+        if not self.smooth and not self.interactions:
             return None
         from intertwine.effects import BySubject, Categorical, Linear, Smooth
 
         course = [] if self.time is None else [Smooth("time"), BySubject(Smooth("time"))]
-        lines = [Smooth(name) if name in self.smooth else Linear(name) for name in self.columns.numbers]
-        return [BySubject(), *course, *lines, *map(Categorical, self.columns.labels)]
+        lines = {name: Smooth(name) if name in self.smooth else Linear(name) for name in self.columns.numbers}
+        single = lines | {name: Categorical(name) for name in self.columns.labels}
+        factors = single if self.time is None else single | {self.time: Smooth("time")}
+        products = [reduce(mul, (factors[name] for name in factors_of(text))) for text in self.interactions]
+        return [BySubject(), *course, *single.values(), *products]
+
+    def kinds(self) -> dict[str, str] | str:
+        """Likelihoods of measurements: those that were given, and of 0 and 1."""
+        given = dict(text.split("=", 1) for text in self.likelihood)
+        return dict.fromkeys(self.yes_or_no, "bernoulli") | given or "gaussian"
 
     @property
     def units(self) -> str:
@@ -128,7 +159,8 @@ class LongitudinalFamily(AbstractUnitsFamily):
         model = LongitudinalVAE(
             self.n_components or 2,
             effects=self.effects(),
-            likelihood=dict.fromkeys(self.yes_or_no, "bernoulli") if self.yes_or_no else "gaussian",
+            architecture=self.architecture,
+            likelihood=self.kinds(),
             max_iter=epochs,
             random_state=random_state,
         )

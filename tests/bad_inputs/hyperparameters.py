@@ -76,7 +76,7 @@ def _unknown(column: Column) -> None:
 def _networks_not_settled(column: Column) -> None:
     with pytest.warns(
         ConvergenceWarning,
-        match=r"stopped after \d+ (epochs|iterations) before it had settled; raise max_iter",
+        match=r"stopped after \d+ (epochs?|iterations?) before it had settled; raise max_iter",
     ):
         column.fit(column.good(N_ROWS))
 

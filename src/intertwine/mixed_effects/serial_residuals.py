@@ -199,7 +199,7 @@ class _Column(NamedTuple):
         if not len(square):
             return 0.0, 0.0
         known = self.known_variance[self.hidden]
-        top = np.log(square.mean() + np.finfo(float).tiny)
+        top = np.log(max(square.mean(), np.finfo(float).tiny))
         best = minimize_scalar(
             lambda x: -_log_density(square, known + np.exp(x)),
             bounds=(top + _LOWEST, top + _HIGHEST),
@@ -228,7 +228,8 @@ class _Column(NamedTuple):
 
 
 def _log_density(square: Array, variance: Array) -> float:
-    return float(-0.5 * np.sum(square / variance + np.log(2.0 * np.pi * variance)))
+    """Without its constant."""
+    return float(-0.5 * np.sum(square / variance + np.log(variance)))
 
 
 def _by_subject(subject: Rows, time: Array) -> tuple[Rows, Rows]:

@@ -2,6 +2,8 @@
 
 import contextlib
 import io
+import subprocess
+import sys
 import time
 
 import numpy as np
@@ -127,3 +129,20 @@ def test_rows_of_few_labels_are_alike_by_chance_and_stay_where_they_were_drawn()
         row_splits("outcome", whole, roles, entrants(whole, roles, "outcome", ["fm"], "t.csv")[0], Plan())[1]
         == ""
     )
+
+
+@pytest.mark.parametrize("seconds", [0.0, 60.0])
+def test_a_profiler_goes_on_after_a_limit(seconds):
+    program = (
+        "import contextlib, sys, time\n"
+        "from intertwine.compare.time_limit import OutOfTime, at_most\n"
+        f"with contextlib.suppress(OutOfTime), at_most({seconds}):\n"
+        "    time.sleep(0.1)\n"
+        "def called(): return 'went on'\n"
+        "sys.setprofile(lambda *_: None)\n"
+        "print(called())\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout.strip() == "went on", done.stderr

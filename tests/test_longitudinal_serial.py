@@ -148,6 +148,8 @@ def test_without_subjects_or_time_there_is_nothing_to_follow(study):
             wrong.fit(study.X[rows], **given)
 
 
-def test_columns_of_other_kinds_or_with_bounds_have_no_course():
+def test_columns_of_other_kinds_with_bounds_or_constant_have_no_course():
+    X = np.arange(15.0).reshape(3, 5)
+    X[:, 2], X[1, 3] = 3.0, np.nan
     some = LongitudinalVAE(likelihood={0: "bernoulli"}, bounds={1: (-50, 50)}, serial_residuals=True)
-    assert columns_for_courses(some, 4).tolist() == [2, 3]
+    assert columns_for_courses(some, X).tolist() == [3, 4]

@@ -87,9 +87,6 @@ def test_what_was_tried_is_on_record(tmp_path):
     assert again.get(("key", "another")) is None
 
 
-@pytest.mark.skipif(
-    not hasattr(os, "fork"), reason="the tool tries each mutant in a fork, which Windows has not"
-)
 def test_broken_formulas_are_noticed_and_unbroken_ones_pass(tmp_path):
     # six of a quick module, and one that breaks nothing: its tests have to pass on the copy
     program = (

@@ -54,26 +54,29 @@ def at_most(seconds: float) -> Iterator[None]:
     if math.isinf(seconds):
         yield
         return
-    thread, lock, done = threading.get_ident(), threading.Lock(), threading.Event()
+    thread, done = threading.get_ident(), threading.Event()
     aloud = sys.unraisablehook
 
     def end() -> None:
         wait = max(seconds, 0.0)
         while not done.wait(wait):
             wait = _AGAIN  # what is raised in a destructor is lost
-            with lock:
-                if not done.is_set():
-                    sys.unraisablehook = _quietly  # what was half made cannot be unmade without a noise
-                    _raise_in(thread, OutOfTime)
+            sys.unraisablehook = _quietly  # what was half made cannot be unmade without a noise
+            _raise_in(thread, OutOfTime)
 
     clock = threading.Thread(target=end, name="time limit", daemon=True)
     clock.start()
     try:
         yield
     finally:
-        with lock:
+        # What the clock raises at the last moment arrives while it is waited for: to take it back would leave the
+        # interpreter on the watch for good, and a profiler or a debugger would stand still in its next call.
+        try:
             done.set()
-            _raise_in(thread, None)  # takes back what has not arrived yet
+            clock.join()
+        finally:
+            done.set()
+            clock.join()
             sys.unraisablehook = aloud
 
 
@@ -81,8 +84,8 @@ def _quietly(unraisable: Any) -> None:
     """Say nothing."""
 
 
-def _raise_in(thread: int, kind: type[BaseException] | None) -> None:
-    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), kind and ctypes.py_object(kind))
+def _raise_in(thread: int, kind: type[BaseException]) -> None:
+    ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread), ctypes.py_object(kind))
 
 
 @contextmanager

@@ -140,19 +140,20 @@ def learnt_courses(
 
     if key is None:
         return ColumnCourses.none(len(X))
-    columns = columns_for_courses(estimator, X.shape[1])
+    columns = columns_for_courses(estimator, X)
     return ColumnCourses.learn(model, X, visits, columns, key, estimator.refine_iter)
 
 
-def columns_for_courses(estimator: Any, n_columns: int) -> NDArray[np.int64]:
-    """Positions of the Gaussian columns without bounds."""
+def columns_for_courses(estimator: Any, X: Array) -> NDArray[np.int64]:
+    """Positions of the Gaussian columns without bounds that vary."""
     from intertwine.likelihoods.bounds import column_bounds
     from intertwine.likelihoods.kinds import column_kinds
 
     names = getattr(estimator, "feature_names_in_", None)
-    kinds = column_kinds(estimator.likelihood, n_columns, names)
+    kinds = column_kinds(estimator.likelihood, X.shape[1], names)
     bounds = column_bounds(estimator.bounds, kinds, names)
-    return np.flatnonzero((np.array(kinds) == "gaussian") & np.isinf(bounds.low) & np.isinf(bounds.high))
+    free = (np.array(kinds) == "gaussian") & np.isinf(bounds.low) & np.isinf(bounds.high)
+    return np.flatnonzero(free & (np.nanmax(X, axis=0) > np.nanmin(X, axis=0)))
 
 
 def chosen_prior(name: str, scale: float | None) -> AbstractCoefficientPrior:

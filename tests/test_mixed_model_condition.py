@@ -99,7 +99,7 @@ def test_what_cannot_be_taken_in_is_refused(schools):
     fitted = MixedModel().fit(X[old], y[old], groups=school[old])
     for change, says in (
         ({"groups": np.where(~old, None, school)[~old]}, "missing label"),
-        ({"y": y[~old, :1]}, "1 outcomes, but the model was fitted with 2"),
+        ({"y": y[~old, :1]}, "1 outcome, but the model was fitted with 2"),
         ({"y": np.full((3, 2), np.nan), "X": X[:3], "groups": school[:3]}, "nothing is observed|missing"),
         ({"X": X[~old][:, :1]}, "1 feature"),
     ):
@@ -131,3 +131,16 @@ def test_a_series_of_a_new_group_is_known_where_it_was_seen(schools):
     near, far = model.predict(None, **asked, return_std=True)[1]
     assert near < 0.9 * far
     np.testing.assert_allclose(far, fitted.predict(None, **asked, return_std=True)[1][1], rtol=0.05)
+
+
+def test_outcomes_in_another_order_are_refused(schools):
+    """They would be taken for each other: nothing but their names tells."""
+    X, y, school, *_, old = schools
+    table = pd.DataFrame(np.nan_to_num(y), columns=["height", "weight"])
+    fitted = MixedModel().fit(X[old], table[old], groups=school[old])
+    turned = table.loc[~old, ["weight", "height"]]
+    for method in (fitted.condition, fitted.score):
+        with pytest.raises(ValueError, match="'weight' in the place of 'height': pass outcomes as in fit"):
+            method(X[~old], turned, groups=school[~old])
+    model = fitted.condition(X[~old], table[~old].to_numpy(), groups=school[~old])
+    assert model.score(X[~old], table[~old], groups=school[~old]) > 0.5

@@ -89,6 +89,14 @@ def test_starts_give_normal_scores_also_of_few_rows_and_features(start):
     np.testing.assert_allclose(scores.mean(axis=0), 0.0, atol=1e-12)
 
 
+def test_cluster_centres_at_one_place_stay_linked():
+    X = np.random.default_rng(0).integers(0, 2, (400, 1)).astype(float)
+    with np.errstate(all="raise"):  # paths of infinite length have no coordinates
+        scores = manifold_scores(X, 1, np.random.default_rng(0))[:, 0]
+    low, high = scores[X[:, 0] == 0.0], scores[X[:, 0] == 1.0]
+    assert max(low) < min(high) or max(high) < min(low)
+
+
 def linear(rng, p=5, d=2):
     """A decoder that is linear, whose posterior is known."""
     weight, bias = rng.standard_normal((d, p)), rng.standard_normal(p)

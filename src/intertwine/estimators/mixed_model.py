@@ -260,12 +260,14 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
         Returns
         -------
         MixedModel
-            One that predicts, shows and saves like a fitted one; this estimator stays as it is.
+            One that predicts, shows and saves like a fitted one; this estimator stays as it is. Likelihood, AIC, BIC
+            and history are still of the search of the fit, without these rows.
 
         Raises
         ------
         ValueError, TypeError
-            As in ``fit``; for a model with a formula, splines of time, and nodes that a graph does not have.
+            As in ``fit``; outcomes in another order; for a model with a formula, splines of time, and nodes that a
+            graph does not have.
         """
         check_is_fitted(self, "_fit")
         return conditioned(self, X, y, sample_weight, groups, time, coords)

@@ -16,7 +16,7 @@ from intertwine.estimators.group_labels import GroupTable
 from intertwine.estimators.mixed_model_rows import read_rows, take_rows
 from intertwine.fitting.mixed_model import MixedModelData, solve_mixed_model
 from intertwine.validation import check_weights
-from intertwine.validation.outcomes import check_outcomes
+from intertwine.validation.outcomes import check_same_outcomes
 from intertwine.validation.wording import listed
 
 __all__ = ["conditioned"]
@@ -31,12 +31,8 @@ def conditioned(
     if isinstance(estimator._columns, FormulaDesign):
         raise ValueError("condition is for models without a formula: pass columns of X, and effects, to fit")
     rows = read_rows(estimator, estimator._columns, X, groups, time, coords, estimator._effects)
-    outcomes = check_outcomes(y, rows.inputs.rows, reset=False).values
+    outcomes = check_same_outcomes(y, estimator._outcomes, rows.inputs.rows)
     fitted: MixedModelData = estimator._rows
-    if outcomes.shape[1] != fitted.y.shape[1]:
-        raise ValueError(
-            f"y has {outcomes.shape[1]} outcomes, but the model was fitted with {fitted.y.shape[1]}"
-        )
     weights = check_weights(sample_weight, rows.inputs.n_rows, rows.inputs.rows)
     observed = ~np.isnan(outcomes) & (weights > 0)[:, None]
     kept = observed.any(axis=1)

@@ -16,7 +16,7 @@ from intertwine.estimators.mixed_model_rows import FixedColumns, read_fixed, rea
 from intertwine.fitting.mixed_model import MixedModelData, MixedModelFit
 from intertwine.mixed_effects.predicted_mean import predicted_mean
 from intertwine.validation import check_weights
-from intertwine.validation.outcomes import check_outcomes
+from intertwine.validation.outcomes import check_same_outcomes
 from intertwine.validation.wording import counted, listed
 
 __all__ = ["MixedModelPredictions"]
@@ -166,7 +166,7 @@ class MixedModelPredictions:
         predicted = self.predict(X, groups=groups, time=time, coords=coords)
         if y is None and isinstance(self._columns, FormulaDesign):
             y = self._columns.outcome_in(X)
-        outcomes = check_outcomes(y, X, reset=False).values
+        outcomes = check_same_outcomes(y, self._outcomes, X)
         predicted = predicted.reshape(outcomes.shape)
         weights = check_weights(sample_weight, len(outcomes), X)
         scores = []

@@ -13,9 +13,9 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.targets import require_target
 from intertwine.validation.values import SMALLEST_SPREAD, largest_safe_value
 from intertwine.validation.vectors import finite_numbers, numbers_with_gaps
-from intertwine.validation.wording import rows_where
+from intertwine.validation.wording import counted, rows_where
 
-__all__ = ["Outcomes", "check_outcomes"]
+__all__ = ["Outcomes", "check_outcomes", "check_same_outcomes"]
 
 
 class Outcomes(NamedTuple):
@@ -92,6 +92,42 @@ def check_outcomes(y: Any, X: Any = None, *, reset: bool = True) -> Outcomes:
     called = ["y"] if len(names) == 1 else [f"y {name!r}" for name in names]
     checked = [_checked(column, name, reset) for column, name in zip(columns, called, strict=True)]
     return Outcomes(np.column_stack(checked), names, is_vector)
+
+
+def check_same_outcomes(y: Any, fitted: list[str], X: Any = None) -> NDArray[np.float64]:
+    """Read outcomes of further rows, which are those of a fit.
+
+    Parameters
+    ----------
+    y, X
+        As in `check_outcomes`.
+    fitted : list of str
+        Names of the outcomes of the fit.
+
+    Returns
+    -------
+    ndarray of shape (n, p)
+        NaN where one is missing.
+
+    Raises
+    ------
+    ValueError
+        As in `check_outcomes`; another number of outcomes, or the same names in another order.
+
+    Examples
+    --------
+    >>> check_same_outcomes([[1.0, 5.0]], ["weight", "height"])
+    array([[1., 5.]])
+    """
+    values, names, _ = check_outcomes(y, X, reset=False)
+    if len(names) != len(fitted):
+        raise ValueError(
+            f"y has {counted(len(names), 'outcome', 'outcomes')}, but the model was fitted with {len(fitted)}"
+        )
+    for name, there in zip(names, fitted, strict=True):
+        if name != there and name in fitted:
+            raise ValueError(f"y has {name!r} in the place of {there!r}: pass outcomes as in fit, {fitted}")
+    return values
 
 
 def _floats(column: Any) -> Any:

@@ -24,6 +24,7 @@ _SIGNAL = 1.3  # a principal variance above so many typical ones is taken for si
 _MOST_AXES = 12
 _CENTERS = (40, 60, 100)  # per latent dimension
 _SHARES = (0.2, 0.3, 0.4, 0.5)  # of a centre's rows that a neighbour must share to be linked
+_SHORTEST = 1e-7  # distance in units of the fit: scipy's graphs take what is under 1e-8 for no edge
 _LARGEST_SAMPLE = 50_000
 _ROWS = 4096  # whose distances to all centres are held at once
 
@@ -118,7 +119,8 @@ def _geodesic_scores(
     shared = np.bincount(nearest * n_centers + second, minlength=n_centers**2).reshape(n_centers, -1)
     size = np.bincount(nearest, minlength=n_centers)
     linked = shared + shared.T > share * np.maximum(np.minimum(size[:, None], size), 1)
-    length = np.sqrt(np.maximum(np.sum((centers[:, None] - centers) ** 2, axis=2), 1e-300))
+    length = np.sqrt(np.sum((centers[:, None] - centers) ** 2, axis=2))
+    length = np.maximum(length, _SHORTEST)
     # what is not linked is held together by its shortest bridges
     bridges = minimum_spanning_tree(np.where(linked, length, 1e3 * (length + length.max()))).toarray() > 0
     geodesic = shortest_path(np.where(linked | bridges | bridges.T, length, 0.0), directed=False)

@@ -33,6 +33,7 @@ class MixedModelPredictions:
     _columns: FixedColumns | FormulaDesign
     _effects: Sequence[Any]
     _data: EffectData
+    _outcomes: list[str]
     _is_vector: bool
 
     def predict(

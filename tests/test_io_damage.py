@@ -206,3 +206,13 @@ def test_random_bytes_are_refused(tmp_path, content):
     (tmp_path / "m").write_bytes(content)
     with pytest.raises(ValueError, match="m (is|has)"):
         load_state(tmp_path / "m")
+
+
+def test_the_length_of_a_header_does_not_make_it_a_pickle(tmp_path):
+    path = tmp_path / "model"
+    path.write_bytes((1408).to_bytes(8, "little") + b'{"a"')  # begins with 0x80 0x05, as pickles do
+    with pytest.raises(ValueError, match="truncated"):
+        load_state(path)
+    path.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(ValueError, match="looks like a pickle"):
+        load_state(path)

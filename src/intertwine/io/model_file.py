@@ -24,6 +24,7 @@ import hashlib
 import json
 import math
 import os
+import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, NoReturn
@@ -57,11 +58,12 @@ _DTYPES = {
     "F64": "<f8",
 }
 _NAMES = {np.dtype(code): name for name, code in _DTYPES.items()}
+# How other files begin; a pickle with its protocol and an opcode, where a header of 640 to 1,408 bytes has a zero.
 _FOREIGN = {
-    b"\x80": "it looks like a pickle, which can run code, so intertwine never opens one",
-    b"PK\x03\x04": "it is a zip archive",
-    b"\x1f\x8b": "it is compressed with gzip",
-    b"\x93NUMPY": "it is a numpy array",
+    rb"\x80[\x02-\x05][^\x00]": "it looks like a pickle, which can run code, so intertwine never opens one",
+    rb"PK\x03\x04": "it is a zip archive",
+    rb"\x1f\x8b": "it is compressed with gzip",
+    rb"\x93NUMPY": "it is a numpy array",
 }
 
 
@@ -204,11 +206,8 @@ def _read_header(path: Path, prefix: bytes, size: int, read: Callable[[int], byt
 
 
 def _refuse_foreign(path: Path, prefix: bytes, reason: str) -> NoReturn:
-    """Refuse what does not begin like a model file, by its name where it has one.
-
-    Asked only then: a header of 640 bytes begins like a pickle, too.
-    """
-    names = [name for signature, name in _FOREIGN.items() if prefix.startswith(signature)]
+    """Refuse what does not begin like a model file, by its name where it has one."""
+    names = [name for beginning, name in _FOREIGN.items() if re.match(beginning, prefix, re.DOTALL)]
     _refuse(path, f"is corrupted or no model file: {names[0] if names else reason}")
 
 

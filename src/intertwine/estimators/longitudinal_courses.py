@@ -79,9 +79,7 @@ class ColumnCourses:
         n_steps : int
             To the most likely latents of a visit.
         """
-        rng = np.random.default_rng(
-            0
-        )  # the entries that are hidden are the same whenever a fit is made again
+        rng = np.random.default_rng(0)  # the same entries are hidden whenever a fit is made again
         n, noise = len(X), model.noise_variance(np.zeros((1, X.shape[1])))[0, columns]
         place, rounds = rng.random((n, len(columns))), int(np.clip(np.ceil(_VISITS / n), 1, _ROUNDS))
         parts = []
@@ -116,14 +114,10 @@ class ColumnCourses:
 
     def predicted(self, visits: SeenVisits, residuals: Array) -> tuple[Array, Array]:
         """Means and variances (n, q) of the courses at visits, given the residuals that are not NaN."""
-        if not len(self.columns):
-            return residuals, residuals
         return self.law.predicted(residuals, visits.subject, visits.columns.numbers[self.key])
 
     def drawn(self, visits: SeenVisits, residuals: Array, n_draws: int, rng: np.random.Generator) -> Array:
         """Joint draws (n_draws, n, q) of the courses at visits, given the residuals that are not NaN."""
-        if not len(self.columns):
-            return np.empty((n_draws, *residuals.shape))
         time = visits.columns.numbers[self.key]
         return self.law.drawn(residuals, visits.subject, time, n_draws, rng)
 

@@ -245,7 +245,7 @@ class LongitudinalPredictions(ClassNamePrefixFeaturesOutMixin, TransformerMixin,
         Returns
         -------
         ndarray of shape (n,)
-            Estimates with 64 draws of the latents or more, on average lower bounds.
+            Estimates with 64 draws of the latents or more, on average lower bounds. Serial residuals are not read.
         """
         return self._subjects_of_fit(expects_strangers=True).score_samples(
             X, covariates, subject=subject, time=time

@@ -146,8 +146,8 @@ class LongitudinalSubjects:
         Returns
         -------
         ndarray of shape (n, p), or a pair of them
-            Both are those of ``sample_trajectories`` and ``score_samples``: one distribution, whose mean is that of the
-            decoder for predicted latents.
+            Both are those of ``sample_trajectories``: one distribution, whose mean is that of the decoder for predicted
+            latents, with the courses of columns. ``score_samples`` has the same without such courses.
         """
         asked = self._read(covariates, subject, time)
         found, (course, variance) = self._marginals(asked), self._courses_at(asked)
@@ -191,7 +191,8 @@ class LongitudinalSubjects:
         together = self._together(asked)
         n_asked = asked.columns.n_rows
         n_features = self._model.outputs(np.zeros((1, self._model.n_components))).shape[1]
-        size = 8.0 * n_draws * (together.columns.n_rows * self._model.n_components + n_asked * n_features)
+        width = self._model.n_components + len(self._courses.columns)
+        size = 8.0 * n_draws * (together.columns.n_rows * width + n_asked * n_features)
         require_memory(size, f"{n_draws:,} draws of {n_asked:,} visits", "fewer draws")
         latents = drawn_latents(self._model, together, self._n_known, rng, int(n_draws), bool(noise))
         first = together.columns.n_rows - n_asked

@@ -101,6 +101,29 @@ def test_side_features_enter_the_totals():
     assert model.user_weights.any()
 
 
+@pytest.mark.parametrize("power", [0.0, 0.5, 1.0])
+def test_strengths_grow_with_the_squares_of_what_ratings_say(power):
+    X, y, *_ = simulated()
+    S = np.random.default_rng(0).standard_normal((60, 2)) * [1.0, 3.0]
+    settings = FactorSettings(
+        n_components=0,
+        alpha=0.3,
+        alpha_features=0.7,
+        frequency_power=power,
+        damping=1e-9,
+        cg_iter=200,
+        tol=0.0,
+    )
+    model = fitted(X._replace(user_features=sparse.csr_array(S)), y, settings)
+    # without factors it is a ridge regression on levels and features
+    users, items = np.eye(60)[X.users], np.eye(40)[X.item_of]
+    design = np.hstack([users, items, S[X.users]])
+    strengths = (design**2).sum(axis=0) ** power * np.repeat([0.3, 0.7], [100, 2])
+    expected = np.linalg.solve(design.T @ design + np.diag(strengths), design.T @ y)
+    np.testing.assert_allclose(model.user_weights[0, :, 0], expected[100:], atol=1e-6)
+    np.testing.assert_allclose(model.users[0, :, 0], expected[:60] + S @ expected[100:], atol=1e-6)
+
+
 def test_ids_without_ratings_are_like_the_average():
     X, y, *_ = simulated()
     X = X._replace(n_users=61, user_starts=np.append(X.user_starts, X.user_starts[-1]))

@@ -79,9 +79,10 @@ FACTOR_PARAMETERS = """
         Ridge strength on an id's coefficients beside half the sum of squared errors, for ratings of variance one;
         None: the solver's own ("als": 1, others 0.04). "variational" and "gibbs" learn it.
     alpha_features : float, default=None
-        The same for side features; None: 1.
+        The same for side features; None: 1, for "gauss_newton" 0.1.
     frequency_power : float in [0, 1], default=None
-        ``alpha`` counts times an id's number of ratings to this power; None: 1, for "als" 0.5.
+        ``alpha`` counts times an id's number of ratings to this power, for "gauss_newton" ``alpha_features`` times the
+        sum of a feature's squares over the ratings to it; None: 1, for "als" 0.5.
     rho : float, default=0.0
         Radius of the sharpness-aware steps ("gauss_newton"); 0: none.
     sharpness : {"perturbed", "perturbed_gradient", "injected"}, default="perturbed"

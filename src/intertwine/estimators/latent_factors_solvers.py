@@ -27,7 +27,7 @@ _OWN: dict[str, dict[str, Any]] = {
     "variational": {"max_iter": 60, "tol": 1e-4, "init_scale": 0.3},
     "gibbs": {"max_iter": 300, "tol": 0.0},
     "als": {"alpha": 1.0, "frequency_power": 0.5, "max_iter": 100, "tol": 1e-4},
-    "gauss_newton": {"max_iter": 100, "tol": 1e-5, "validation_fraction": 0.03},
+    "gauss_newton": {"alpha_features": 0.1, "max_iter": 100, "tol": 1e-5, "validation_fraction": 0.03},
     "sgd": {"max_iter": 300, "tol": 1e-5, "init_scale": 0.03, "validation_fraction": 0.05},
 }
 _DEFAULTS = {

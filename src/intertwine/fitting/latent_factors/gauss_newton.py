@@ -29,7 +29,6 @@ from intertwine.solvers.gauss_newton import GaussNewton, GaussNewtonState
 from intertwine.solvers.preconditioners import BlockDiagonal
 from intertwine.solvers.sharpness import SHARPNESS, AbstractSharpness, Flat
 from intertwine.structures.latent_factors import FactorParams, LatentFactors
-from intertwine.structures.linearization import StackedLayout
 from intertwine.structures.mapping import MAPPINGS
 from intertwine.structures.ratings import RatingTable
 
@@ -90,7 +89,7 @@ def fit_gauss_newton(
     start: FactorParams | None = None,
     level: float | None = None,
 ) -> FactorModel:
-    """Descend half the sum of squared errors plus ½ Σ alpha n^power ‖·‖².
+    """Descend half the sum of squared errors plus ½ Σ alpha n^power ‖·‖², of side features with Σ x² for n.
 
     Parameters
     ----------
@@ -197,7 +196,7 @@ class _Fit:
 
     def risk(self, ratings: AbstractRatingRows) -> PenalisedRisk:
         layout = ratings.layout(self.structure)
-        strengths = layout.ravel(_strengths(ratings, layout, self.settings))
+        strengths = layout.ravel(_strengths(ratings, self.settings))
         return PenalisedRisk(ratings.risk(self.structure, self.level), ElasticNet(l2=strengths))
 
     def error(self, ratings: AbstractRatingRows) -> Callable[[NDArray], float]:
@@ -243,15 +242,21 @@ def _total(own: NDArray, weights: NDArray, features: Any) -> NDArray[np.float64]
     return own if features is None else own + features @ weights
 
 
-def _strengths(ratings: AbstractRatingRows, layout: StackedLayout, settings: FactorSettings) -> FactorParams:
-    d = settings.width
-    own = (
-        np.repeat(settings.alpha * np.maximum(counts, 1.0)[:, None] ** settings.frequency_power, d, axis=1)
-        for counts in (ratings.user_counts, ratings.item_counts)
+def _strengths(ratings: AbstractRatingRows, settings: FactorSettings) -> FactorParams:
+    """Ridge strengths: alpha times Σ x² over the ratings to a power; of an id that sum is their number."""
+    d, power = settings.width, settings.frequency_power
+
+    def rows(alpha: float, squares: NDArray[np.float64]) -> NDArray[np.float64]:
+        return np.repeat(alpha * np.maximum(squares, 1.0)[:, None] ** power, d, axis=1)
+
+    counts = ratings.user_counts, ratings.item_counts
+    features = ratings.user_features, ratings.item_features
+    # What holds a feature back must grow with its many ratings: it would be at its end before ids have moved.
+    told = (np.zeros(0) if x is None else x.power(2).T @ n for x, n in zip(features, counts, strict=True))
+    return FactorParams(
+        *(rows(settings.alpha, n) for n in counts),
+        *(rows(settings.alpha_features, squares) for squares in told),
     )
-    shapes = layout.unravel(np.zeros(layout.size))
-    features = (np.full(part.shape, settings.alpha_features) for part in shapes[2:])
-    return FactorParams(*own, *features)
 
 
 def _start(fit: _Fit, ratings: AbstractRatingRows, rng: np.random.Generator) -> FactorParams:

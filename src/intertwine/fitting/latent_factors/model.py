@@ -29,7 +29,8 @@ class FactorSettings(NamedTuple):
         Ridge strengths of an id's own coefficients and of those of side features, beside half the *sum* of squared
         errors.
     frequency_power : float
-        ``alpha`` counts times the number of an id's ratings to this power.
+        ``alpha`` counts times the number of an id's ratings to this power; ``alpha_features`` times Σ x² over the
+        ratings to it ("gauss_newton").
     rho, sharpness : float, str
         Radius and form of the sharpness-aware steps ("gauss_newton").
     damping : float

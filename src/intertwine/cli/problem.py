@@ -250,8 +250,10 @@ def _survival(
 
 def _censored(values: pd.Series, name: str, event: str | None) -> list[str]:
     """What else than the event stands in its column, where that is not one thing: all of it counts as censored."""
+    if event is None:
+        return []
     others = _spelled(values).value_counts().drop(event, errors="ignore")
-    if event is None or len(others) < 2:
+    if len(others) < 2:
         return []
     told = ", ".join(f"{level!r} ({n:,})" for level, n in list(others.items())[:_MOST_SHOWN])
     more = f" and {len(others) - _MOST_SHOWN} more" if len(others) > _MOST_SHOWN else ""

@@ -45,7 +45,7 @@ lint: $(STAMP) ## ruff, formatting, types
 docs: $(STAMP) ## Run the code of the pages and write the site
 	$(BIN)/python -m docs.build
 
-mutations: $(STAMP) ## Break formulas one at a time: which does no test notice? (hours; MUTATIONS='--sample 100 --seed 1')
+mutations: $(STAMP) ## Break formulas one at a time: which does no test notice? (hours; MUTATIONS='--signs --sample 100')
 	$(ONE_THREAD) PYTHONPATH=src:tests $(BIN)/python -m mutations $(MUTATIONS)
 
 $(TOOLS)/.installed: pyproject.toml constraints.txt

@@ -134,7 +134,8 @@ def test_a_sum_over_parts_of_the_rows_is_the_whole(name):
     np.testing.assert_allclose(summed.hessian_product(v), whole.hessian_product(v), atol=1e-10)
     for mine, other in zip(summed.blocks(), whole.blocks(), strict=True):
         np.testing.assert_allclose(mine, other, atol=1e-10)
-    assert summed.line(v)(0.3) == pytest.approx(whole.line(v)(0.3), rel=1e-12)
+    for t in (0.0, 0.3):
+        assert summed.line(v)(t) == pytest.approx(whole.line(v)(t), rel=1e-12)
 
 
 @over_examples
@@ -171,6 +172,20 @@ def test_a_search_by_trials_goes_down_and_counts_its_passes():
     t, value = line.search(-40.0 * np.sinh(4.0))
     assert value == line(t) < line(0.0)
     assert line.spent >= 2.0
+
+
+@pytest.mark.parametrize(("top", "step", "passes"), [(2.0, 2.0, 2.0), (1.1, 1.0, 1.0), (0.4, 0.4, 2.0)])
+def test_a_search_by_trials_goes_to_the_vertex_where_it_is_not_near(top, step, passes):
+    line = Line([0.0], [lambda t: (t - top) ** 2], top**2, passes=1.0)
+    assert line.search(-2.0 * top) == pytest.approx((step, (step - top) ** 2), abs=1e-12)
+    assert line.spent == passes
+
+
+def test_a_search_by_trials_does_not_stay_where_nothing_is_gained():
+    line = Line([0.0], [lambda t: t * (t - 1.0) * (1.0 - 8.0 * t)])  # back at its start after a hill
+    t, value = line.search(-1.0)
+    assert 0.0 < t < 0.125
+    assert value < 0.0
 
 
 def test_where_losses_overflow_steps_are_shortened():

@@ -145,3 +145,6 @@ def test_sizes_are_tried_until_the_objective_rises():
     assert best_size([np.array([s]) for s in (0.01, 0.1, 1.0, 10.0, 100.0, 1000.0)], value) == 1.0
     assert tried == [0.01, 0.1, 1.0, 10.0]
     assert best_size([np.array([s]) for s in (60.0, 70.0)], value) == 60.0
+    # rough values may rise by their error before they fall
+    rough = {1.0: -1.0, 2.0: -0.9999, 3.0: -2.0, 4.0: -1.9, 5.0: -3.0}
+    assert best_size([np.array([s]) for s in rough], lambda size: rough[size[0]]) == 3.0

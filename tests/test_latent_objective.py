@@ -62,6 +62,21 @@ def test_gradient_with_everything_gaussian_integrated_out(kind, name, tie):
     assert np.abs(gradient).max() > 1e-3
 
 
+def test_a_search_begins_where_the_objective_is_least():
+    X, loss, _ = problem("squared", 0)
+    drawn = np.random.default_rng(0)
+    drawn.standard_normal((N, P))
+    z = 0.7 * drawn.standard_normal((P, 2))  # as the outcome was made
+    target, strengths = STRUCTURES["low_rank"], Strengths(0.4, np.inf)
+    model = ExactProblem(loss, X, np.zeros((N, 0)), np.arange(P) > 0, 2).model(ExactStrengths(0.1, strengths))
+    objective = IntegratedObjective(model, target, X, strengths, np.arange(N))
+    trials = [size * z.ravel() for size in (0.4, 0.6, 0.8)]
+    objectives = [objective.value_and_gradient(trial)[0] for trial in trials]
+    without_ridge = [objective.mode(trial).value for trial in trials]
+    assert (np.argmin(objectives), np.argmin(without_ridge)) == (1, 2)
+    assert objective.choose(trials, None).params is trials[1]
+
+
 def sparse_problem(loss, X, main_l1, main_l2, pairs_l1, pairs_l2):
     linear = np.column_stack([np.ones((N, int(loss.has_intercept))), X])
     penalised = np.r_[np.zeros(int(loss.has_intercept)), np.ones(P)]

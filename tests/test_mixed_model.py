@@ -12,6 +12,7 @@ from intertwine import mixed_model
 from intertwine.covariance import DenseCovariance, FactoredCovariance, WeighedColumns
 from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
 from intertwine.mixed_model import GaussianField
+from intertwine.newton_system import factorize
 
 N = 30
 LOSSES = ("squared", "logistic", "cox", "efron")
@@ -211,6 +212,23 @@ def test_the_diagonal_of_the_projection_is_that_of_the_whole():
     model = GaussianField(loss, DenseCovariance(A @ A.T), C)
     P = model.posterior(model.mode(np.zeros(loss.n_rows))).P
     np.testing.assert_allclose(P.diagonal(), np.diag(P.dense()), rtol=1e-9)
+
+
+@every_form
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("width", [3, N + 5], ids=["few", "more than rows"])
+def test_a_projection_is_widened_to_that_of_a_field_with_all_effects(kind, width, form):
+    loss, A, C = setup(kind, 4)
+    rng = np.random.default_rng(5)
+    further, curvature = rng.standard_normal((N, width)), loss.curvature(rng.standard_normal(N))
+    some, whole = (factorize(form(columns), curvature, C) for columns in (A, np.hstack([A, further])))
+    P, log_determinant = some.projection.widened(further)
+    np.testing.assert_allclose(P.dense(), whole.projection.dense(), atol=1e-10)
+    np.testing.assert_allclose(P.matmul(A), whole.projection.dense() @ A, atol=1e-10)
+    freedom = [
+        system.log_determinant - np.linalg.slogdet(system.fixed_covariance)[1] for system in (some, whole)
+    ]
+    assert log_determinant == pytest.approx(freedom[1] - freedom[0], rel=1e-9)
 
 
 def test_the_gram_matrix_of_columns_is_kept_for_as_long_as_the_curvature_lasts():

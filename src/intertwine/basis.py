@@ -108,9 +108,7 @@ class SplineBasis(NamedTuple):
         if not len(smooth):
             return cls(smooth, state["feature_of"], None)
         n_splines = knots.shape[1] - _DEGREE - 1
-        transformer = SplineTransformer(
-            n_knots=n_splines - _DEGREE + 1, degree=_DEGREE, include_bias=False, extrapolation="linear"
-        )
+        transformer = SplineTransformer(degree=_DEGREE, include_bias=False, extrapolation="linear")
         coefficients = np.eye(n_splines)
         transformer.bsplines_ = [BSpline.construct_fast(t, coefficients, _DEGREE) for t in knots]
         transformer.n_features_in_ = len(smooth)

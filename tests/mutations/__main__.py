@@ -1,6 +1,7 @@
 """Break formulas one at a time, and list those that no test noticed.
 
 make mutations                                 # all of them: hours; what was tried is not tried again
+make mutations MUTATIONS='--signs'             # plus and minus alone
 make mutations MUTATIONS='--sample 100 --seed 1'
 make mutations MUTATIONS='--only losses.* --only penalties'
 """
@@ -8,24 +9,26 @@ make mutations MUTATIONS='--only losses.* --only penalties'
 from __future__ import annotations
 
 import argparse
-import hashlib
+import ast
 import json
 import random
 import sys
 import time
 import tomllib
 from collections import Counter
+from collections.abc import Sequence
 from fnmatch import fnmatch
 from itertools import zip_longest
 from pathlib import Path
 
 from .held_by import core_modules, files_holding
+from .reach import digest
+from .session import Result, Trial
 from .signs import Mutant, mutants
-from .trial import Laboratory, Result
+from .trial import Laboratory
 
 _CHECKOUT = Path(__file__).parents[2]
 _EQUIVALENT = Path(__file__).with_name("equivalent.toml")
-_LIMIT = 150.0  # seconds of processor time that the tests of a module may take
 
 
 def equivalent_keys() -> dict[str, str]:
@@ -56,33 +59,56 @@ def sample(found: dict[str, list[Mutant]], size: int, seed: int) -> list[tuple[s
 
 
 class Record:
-    """What was tried: a line of JSON each, valid while the module and the tests that judged it are the same."""
+    """What was tried: a line of JSON each.
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    A verdict stays while the module is the same: of a test that noticed, while that test reads the same; of nobody,
+    while the test files do.
+    """
+
+    def __init__(self, path: Path, laboratory: Laboratory) -> None:
+        self._path, self._laboratory = path, laboratory
         path.parent.mkdir(parents=True, exist_ok=True)
         lines = path.read_text().splitlines() if path.exists() else []
-        self._known = {tuple(entry["key"]): Result(*entry["result"]) for entry in map(json.loads, lines)}
+        self._known = {entry["key"]: entry for entry in map(json.loads, lines)}
 
-    def get(self, key: tuple[str, ...]) -> Result | None:
-        return self._known.get(key)
+    def _read(self, mutant: Mutant, tests: Sequence[str], result: Result) -> dict[str, str]:
+        """Digests of what a verdict is about."""
+        folder, package = self._laboratory.folder, self._laboratory.package
+        file, _, name = result.test.partition("::")
+        noticed = result.outcome == "failed" and name and (folder / file).exists()
+        texts = function_source(folder / file, name) if noticed else b"".join(
+            (folder / "tests" / test).read_bytes() for test in tests
+        )  # fmt: skip
+        return {"module": digest((package / mutant.path).read_bytes()), "tests": digest(texts)}
 
-    def put(self, key: tuple[str, ...], result: Result) -> Result:
-        self._known[key] = result
+    def get(self, mutant: Mutant, tests: Sequence[str]) -> Result | None:
+        entry = self._known.get(mutant.key)
+        if entry is None:
+            return None
+        result = Result(*entry["result"])
+        return result if entry["read"] == self._read(mutant, tests, result) else None
+
+    def put(self, mutant: Mutant, tests: Sequence[str], result: Result) -> None:
+        entry = {"key": mutant.key, "read": self._read(mutant, tests, result), "result": result}
+        self._known[mutant.key] = entry
         with self._path.open("a") as file:
-            file.write(json.dumps({"key": key, "result": result}) + "\n")
-        return result
+            file.write(json.dumps(entry, ensure_ascii=False) + "\n")
 
 
-def _digest(*paths: Path) -> str:
-    return hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
+def function_source(file: Path, name: str) -> bytes:
+    """Text of a test, with what its name has in brackets."""
+    text = file.read_text()
+    bare = name.partition("[")[0].split("::")[-1]
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef) and node.name == bare:
+            return (name + (ast.get_source_segment(text, node) or "")).encode()
+    return text.encode()
 
 
 def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="mutations", description=__doc__.split("\n")[0])
-    parser.add_argument(
-        "--sample", type=int, default=10**9, metavar="N", help="so many, of all modules alike"
-    )
+    parser.add_argument("--signs", action="store_true", help="only signs: + for −, and the other way round")
+    parser.add_argument("--sample", type=int, metavar="N", help="so many, of all modules alike")
     parser.add_argument("--seed", type=int, default=0, metavar="S")
     parser.add_argument(
         "--only", action="append", metavar="PATTERN", help="modules, as losses.* or penalties"
@@ -92,49 +118,48 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
 
     laboratory = Laboratory(_CHECKOUT, options.folder)  # the checkout may change meanwhile
-    chosen = sample(all_mutants(laboratory.package, options.only or ["*"]), options.sample, options.seed)
-    record = Record(options.folder / "record.jsonl")
+    found = all_mutants(laboratory.package, options.only or ["*"])
+    if options.signs:
+        found = {name: [mutant for mutant in some if mutant.is_sign] for name, some in found.items()}
+    chosen = [(name, mutant) for name, some in found.items() for mutant in some]
+    if options.sample is not None:
+        chosen = sample(found, options.sample, options.seed)
+    record = Record(options.folder / "record.jsonl", laboratory)
     end = time.monotonic() + options.seconds
-    counts: Counter[str] = Counter()
-    survivors: list[Mutant] = []
+    results: list[tuple[Mutant, Result]] = []
+    untried: dict[bool, list[Trial]] = {False: [], True: []}
     for name, mutant in chosen:
-        if time.monotonic() > end:
-            break
-        result = _tried(laboratory, record, name, mutant)
-        counts[result.outcome] += 1
-        print(
-            f"{result.outcome:8s}{result.seconds:6.1f} s  {mutant.path}:{mutant.line}  {mutant.after}",
-            flush=True,
-        )
-        if result.outcome == "passed":
-            survivors.append(mutant)
+        trial = Trial(mutant, files_holding(name))
+        known = record.get(*trial)
+        if known is not None:
+            results.append((mutant, known))
+        else:
+            untried[b"njit" in (laboratory.package / mutant.path).read_bytes()].append(trial)
+    for interpreted, trials in untried.items():
+        for trial, result in laboratory.judge(trials, interpreted, end):
+            mutant = trial.mutant
+            record.put(*trial, result)
+            results.append((mutant, result))
+            print(
+                f"{result.outcome:8s}{result.seconds:6.1f} s  {mutant.path}:{mutant.line}  {mutant.after}",
+                flush=True,
+            )
+    return _reported(len(chosen), results)
+
+
+def _reported(n_chosen: int, results: Sequence[tuple[Mutant, Result]]) -> int:
+    counts = Counter(result.outcome for _, result in results)
+    survivors = [(mutant, result) for mutant, result in results if result.outcome in {"passed", "missed"}]
     print(
-        f"\n{counts.total()} of {len(chosen)} formulas broken: {counts['failed']} noticed by a test, "
+        f"\n{len(results)} of {n_chosen} formulas broken: {counts['failed']} noticed by a test, "
         f"{counts['timeout']} by a run that did not end, {len(survivors)} by nobody, "
         f"{counts['unjudged']} without a verdict"
     )
-    for mutant in survivors:
-        print(f"\n{mutant.path}:{mutant.line} in {mutant.where}\n-  {mutant.before}\n+  {mutant.after}\n"
+    for mutant, result in survivors:
+        executed = "" if result.outcome == "passed" else ", which no test executes"
+        print(f"\n{mutant.path}:{mutant.line} in {mutant.where}{executed}\n-  {mutant.before}\n+  {mutant.after}\n"
               f"   key = {json.dumps(mutant.key, ensure_ascii=False)}")  # fmt: skip
     return 1 if survivors else 0
-
-
-def _tried(laboratory: Laboratory, record: Record, name: str, mutant: Mutant) -> Result:
-    """Run the tests of a module with one formula broken; no verdict where they fail when none is."""
-    tests, module = files_holding(name), laboratory.package / mutant.path
-    judged = _digest(module, *(laboratory.folder / "tests" / test for test in tests))
-    known = record.get((mutant.key, judged))
-    if known is not None:
-        return known
-    with laboratory.broken(mutant.path, mutant.apply(module.read_bytes())):
-        result = laboratory.run(tests, _LIMIT)
-    for test in tests if result.outcome == "timeout" else [t for t in tests if t in result.test]:
-        key = (test, _digest(laboratory.folder / "tests" / test))
-        whole = record.get(key) or record.put(key, laboratory.run([test], _LIMIT))
-        if whole.outcome != "passed":
-            print(f"{test} does not pass on whole formulas: {whole.test}", file=sys.stderr)
-            return result._replace(outcome="unjudged")
-    return record.put((mutant.key, judged), result)
 
 
 if __name__ == "__main__":

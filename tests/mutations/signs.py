@@ -50,6 +50,8 @@ class Mutant:
     edit : Edit
     nth : int
         Of the lines of the function that read the same; from one.
+    at_import : bool
+        It is in no function: what it gives is there once the module is imported.
     """
 
     path: str
@@ -59,6 +61,12 @@ class Mutant:
     after: str
     edit: Edit
     nth: int
+    at_import: bool
+
+    @property
+    def is_sign(self) -> bool:
+        """It is a sign: + for −, or the other way round."""
+        return self.edit.text in {b"+", b"-"}
 
     @property
     def key(self) -> str:
@@ -77,12 +85,12 @@ def mutants(path: str, source: bytes) -> list[Mutant]:
     finder.visit(ast.parse(source))
     found: list[Mutant] = []
     alike: Counter[tuple[str, str]] = Counter()
-    for edit, where in sorted(finder.edits):
+    for edit, where, at_import in sorted(finder.edits):
         changed = source[: edit.start] + edit.text + source[edit.stop :]
         line = source.count(b"\n", 0, edit.start)
         before, after = (text.decode().split("\n")[line].strip() for text in (source, changed))
         alike[where, after] += 1
-        found.append(Mutant(path, line + 1, where, before, after, edit, alike[where, after]))
+        found.append(Mutant(path, line + 1, where, before, after, edit, alike[where, after], at_import))
     return found
 
 
@@ -95,10 +103,14 @@ class _Finder(ast.NodeVisitor):
         for line in source.split(b"\n"):
             self._starts.append(self._starts[-1] + len(line) + 1)
         self._scope: list[str] = []
-        self.edits: list[tuple[Edit, str]] = []
+        self._functions = 0
+        self.edits: list[tuple[Edit, str, bool]] = []
 
     def _at(self, line: int, column: int) -> int:
         return self._starts[line - 1] + column
+
+    def _found(self, start: int, stop: int, text: bytes) -> None:
+        self.edits.append((Edit(start, stop, text), ".".join(self._scope), self._functions == 0))
 
     def _turn(self, left: ast.expr, operator: ast.AST, right: ast.expr, suffix: str = "") -> None:
         turned = _TURNED.get(type(operator))
@@ -111,8 +123,7 @@ class _Finder(ast.NodeVisitor):
         between = self._source[start:stop]
         position = between.find((before + suffix).encode())
         if b"#" not in between and position >= 0:
-            edit = Edit(start + position, start + position + len(before), after.encode())
-            self.edits.append((edit, ".".join(self._scope)))
+            self._found(start + position, start + position + len(before), after.encode())
 
     def visit_BinOp(self, node: ast.BinOp) -> None:
         if not any(isinstance(side, _TEXTS) or _is_text(side) for side in (node.left, node.right)):
@@ -134,7 +145,7 @@ class _Finder(ast.NodeVisitor):
         position = isinstance(node.operand, ast.Constant) and isinstance(node.operand.value, int)
         if isinstance(node.op, ast.USub) and not position:
             start = self._at(node.lineno, node.col_offset)
-            self.edits.append((Edit(start, start + 1, b"+"), ".".join(self._scope)))
+            self._found(start, start + 1, b"+")
         self.generic_visit(node)
 
     def visit_If(self, node: ast.If) -> None:
@@ -153,9 +164,16 @@ class _Finder(ast.NodeVisitor):
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
         self._scope.append(node.name)
+        self._functions += 1
         for statement in node.body:
             self.visit(statement)
+        self._functions -= 1
         self._scope.pop()
+
+    def visit_Lambda(self, node: ast.Lambda) -> None:
+        self._functions += 1
+        self.visit(node.body)
+        self._functions -= 1
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self._scope.append(node.name)

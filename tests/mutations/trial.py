@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
+import json
 import os
 import re
-import resource
 import shutil
-import signal
 import sys
 import time
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from importlib import import_module
 from pathlib import Path
-from typing import NamedTuple
+
+from .session import Result, Session, Trial
 
 # What tests import anyway, once for all trials; what is absent is imported by nobody.
 _COMMON = (
@@ -23,24 +23,6 @@ _COMMON = (
     "equinox", "optax", "narwhals", "polars", "safetensors.numpy",
 )  # fmt: skip
 _COMPILED = ("*.nbi", "*.nbc", "*.pyc")
-
-
-class Result(NamedTuple):
-    """How a run ended.
-
-    Attributes
-    ----------
-    outcome : str
-        ``"passed"``, ``"failed"``, ``"timeout"``.
-    test : str
-        The first that failed; what was printed last, where that says no test.
-    seconds : float
-        Of processor time.
-    """
-
-    outcome: str
-    test: str
-    seconds: float
 
 
 class Laboratory:
@@ -69,23 +51,46 @@ class Laboratory:
                 except ImportError:
                     continue
 
-    def run(self, tests: Sequence[str], limit: float) -> Result:
-        """Run test files up to the first failure, within ``limit`` seconds of processor time."""
-        log = self.folder / "log.txt"
+    def judge(self, trials: Sequence[Trial], interpreted: bool, end: float) -> Iterator[tuple[Trial, Result]]:
+        """Run tests on each mutant, up to the first failure, until ``end``.
+
+        Parameters
+        ----------
+        trials : sequence of Trial
+        interpreted : bool
+            Compiled kernels are interpreted: nothing is compiled for a mutant, and the lines they execute are seen.
+        end : float
+            By `time.monotonic`.
+        """
+        yield from self._session([trial for trial in trials if not trial.mutant.at_import], interpreted, end)
+        for trial in [trial for trial in trials if trial.mutant.at_import]:
+            path = trial.mutant.path
+            with self.broken(path, trial.mutant.apply((self.package / path).read_bytes())):
+                yield from self._session([trial], interpreted, end)
+
+    def _session(
+        self, trials: Sequence[Trial], interpreted: bool, end: float
+    ) -> Iterator[tuple[Trial, Result]]:
+        if not trials or time.monotonic() > end:
+            return
+        read, write = os.pipe()
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # threads of imported libraries do nothing yet
+            warnings.simplefilter("ignore")
             child = os.fork()
         if child == 0:
-            _become_tests(self.folder, tests, log, limit)
-        status, spent = _wait(child, wall=6.0 * limit + 60.0)
-        seconds = spent.ru_utime + spent.ru_stime
-        if os.WIFEXITED(status) and os.WEXITSTATUS(status) == 0:
-            return Result("passed", "", seconds)
-        if os.WIFSIGNALED(status) and os.WTERMSIG(status) in {signal.SIGXCPU, signal.SIGKILL}:
-            return Result("timeout", "", seconds)
-        lines = log.read_text(errors="replace").splitlines()
-        named = [line for line in lines if re.match(r"(FAILED|ERROR) ", line)]
-        return Result("failed", (named or lines or [""])[-1][:200], seconds)
+            os.close(read)
+
+            def send(position: int, result: Result) -> None:
+                os.write(write, (json.dumps((position, result)) + "\n").encode())
+
+            files = sorted({file for trial in trials for file in trial.files})
+            _become_tests(self.folder, files, interpreted, lambda: Session(self.folder, trials, send, end))
+        os.close(write)
+        with os.fdopen(read) as pipe:
+            for line in pipe:
+                position, result = json.loads(line)
+                yield trials[position], Result(*result)
+        os.waitpid(child, 0)
 
     @contextmanager
     def broken(self, path: str, source: bytes) -> Iterator[None]:
@@ -158,25 +163,12 @@ def _copy_changed(source: Path, target: Path) -> None:
             shutil.copy2(source / path, to)
 
 
-def _wait(child: int, wall: float) -> tuple[int, resource.struct_rusage]:
-    end = time.monotonic() + wall
-    while time.monotonic() < end:
-        pid, status, spent = os.wait4(child, os.WNOHANG)
-        if pid:
-            return status, spent
-        time.sleep(0.05)
-    os.killpg(child, signal.SIGKILL)
-    _, status, spent = os.wait4(child, 0)
-    return status, spent
-
-
-def _become_tests(folder: Path, tests: Sequence[str], log: Path, limit: float) -> None:
+def _become_tests(
+    folder: Path, tests: Sequence[str], interpreted: bool, session: Callable[[], Session]
+) -> None:
     """Turn this process, a fork, into a run of tests; it never returns."""
-    code = 70
     try:
-        os.setsid()
-        resource.setrlimit(resource.RLIMIT_CPU, (int(limit) + 1, int(limit) + 10))
-        output = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+        output = os.open(folder / "log.txt", os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
         os.dup2(output, 1)
         os.dup2(output, 2)
         os.chdir(folder)
@@ -185,26 +177,22 @@ def _become_tests(folder: Path, tests: Sequence[str], log: Path, limit: float) -
         checkout = {str(Path(__file__).parents[1]), str(Path(__file__).parents[2] / "src")}
         sys.path[:] = [source, *(entry for entry in sys.path if entry not in checkout)]
         sys.dont_write_bytecode = True
-        os.environ |= {"PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1"}
+        os.environ |= {
+            "PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1", "INTERTWINE_CACHE": str(folder / "compiled"),
+        }  # fmt: skip
+        if interpreted:
+            os.environ["NUMBA_DISABLE_JIT"] = "1"
 
-        import hypothesis
+        import numba
         import pytest
 
-        # no examples of earlier runs, and no search for a small one: a failure is enough
-        hypothesis.settings.register_profile(
-            "mutations",
-            phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate],
-            derandomize=True,
-            database=None,
-            deadline=None,
-        )
-        hypothesis.settings.load_profile("mutations")
+        numba.config.reload_config()  # type: ignore[attr-defined]
         import intertwine
 
         assert Path(intertwine.__file__).is_relative_to(folder), intertwine.__file__
         options = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
-        code = int(pytest.main([*options, *(f"tests/{test}" for test in tests)]))
+        pytest.main([*options, *(f"tests/{test}" for test in tests)], plugins=[session()])
     finally:
         sys.stdout.flush()
         sys.stderr.flush()
-        os._exit(code)
+        os._exit(0)

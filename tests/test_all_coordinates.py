@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from explicit_pairs import LOSSES, flat, make_problem
 
-from intertwine.sparse_path import all_coordinates, geometric_factors, iterate_path
+from intertwine.sparse_path import all_coordinates, geometric_factors, iterate_blocks, iterate_path
+from intertwine.structures.columns import Coordinates
 
 
 def chosen_among(monkeypatch, problem, *arguments, **options):
@@ -71,3 +72,28 @@ def test_a_squared_loss_has_one_gram_matrix_for_all_penalties():
     assert problem._memory[0].hessian is hessian
     start_anew = make_problem("squared", 1.0, 0.5, p=8).solve(tol=1e-10)
     np.testing.assert_allclose(flat(cold, 8), flat(start_anew, 8), atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize(("n", "l1_ratio"), [(60, 1.0), (20, 0.6)])
+def test_blocks_hold_the_points_of_the_path(kind, n, l1_ratio):
+    """Where signs change, where strengths repeat and where they rise, an extrapolated start is a start like another."""
+    problem = make_problem(kind, 1.0, l1_ratio, n=n, p=8)
+    factors = geometric_factors(problem.critical_factor(), 12, 0.02)
+    factors = np.r_[factors, factors[-1], factors[5], factors[6]]
+    blocks = list(iterate_blocks(problem, factors, tol=1e-10))
+    assert [len(block.losses) for block in blocks] == ([8, 7] if kind == "squared" else [1] * 15)
+    fresh = make_problem(kind, 1.0, l1_ratio, n=n, p=8)
+    points = iterate_path(fresh, factors, tol=np.full(15, 1e-10))
+    for block in blocks:
+        for coefficients, loss in zip(block.coefficients, block.losses, strict=True):
+            expected = next(points)
+            assert loss == pytest.approx(fresh.loss.value(expected.scores), rel=1e-7)
+            np.testing.assert_allclose(
+                fresh.design.columns(block.coordinates).score(coefficients), expected.scores, atol=1e-6
+            )
+    if kind == "squared":
+        width = problem.design.n_linear + 28
+        whole = Coordinates.of(problem.design.n_linear, *np.triu_indices(8, 1))
+        assert problem._memory[0].hessian.shape == (width, width)
+        np.testing.assert_array_equal(blocks[0].coordinates, whole)

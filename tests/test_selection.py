@@ -102,6 +102,54 @@ def test_outcomes_of_test_rows_do_not_reach_their_scores(preparation, latent):
     assert np.abs(other - scores[0]).max() > 1e-3
 
 
+SEARCHED = SearchSpace(
+    preparations=(),
+    relevances=(0.0,),
+    squares=(False,),
+    orders=(2,),
+    latents=(),
+    n_components=(2,),
+    l1_ratios=(),
+    unpenalized=FREE,
+    max_iter=50,
+    tol=1e-8,
+)
+
+
+@pytest.mark.parametrize("n_features", [P, 12])  # fewer coefficients than rows, and more
+def test_leaving_folds_out_in_closed_form_is_refitting(n_features, monkeypatch):
+    rng = np.random.default_rng(2)
+    X = rng.standard_normal((N, n_features))
+    weights = rng.uniform(0.5, 2.0, N)
+    loss = SquaredLoss(X[:, 0] + X[:, 1] * X[:, 2] + 0.3 * rng.standard_normal(N), weights)
+    folds = list(KFold(4, shuffle=True, random_state=0).split(X))
+    search = _Search([loss], X, folds, SEARCHED, rng, UNWATCHED)
+    settings = ModelSettings(PreparationSettings(), 1.0, 1.0, 0.0, 0.0, None, unpenalized=np.array([1]))
+    strengths = ExactStrengths(0.02, Strengths(0.1, 0.0))
+    prepared = search.fold_problems(settings, search.problems(settings))
+    closed = search.held_out(prepared, strengths)
+    monkeypatch.setattr(_Search, "_left_out", lambda *_: None)
+    np.testing.assert_allclose(closed, search.held_out(prepared, strengths), rtol=1e-8, atol=1e-10)
+
+
+def test_rows_that_no_fold_fits_have_no_closed_form():
+    """A window over time leaves out more than it tests."""
+    X, y, rng = table()
+    folds = [
+        (np.arange(15), np.arange(15, 30)),
+        (np.arange(30), np.arange(30, N)),
+        (np.arange(30, N), np.arange(15)),
+    ]
+    search = _Search([SquaredLoss(y)], X, folds, SEARCHED, rng, UNWATCHED)
+    settings = ModelSettings(PreparationSettings(), 1.0, 1.0, 0.0, 0.0, None, unpenalized=FREE)
+    prepared = search.fold_problems(settings, search.problems(settings))
+    strengths = ExactStrengths(0.02, Strengths(0.1, 0.0))
+    assert search._left_out(prepared, strengths) is None
+    expected = [search._fold_losses(i, *fold, strengths, None, None) for i, fold in enumerate(prepared)]
+    for fold, losses in zip(prepared, expected, strict=True):
+        np.testing.assert_array_equal(search.held_out(prepared, strengths)[fold.test], losses)
+
+
 @pytest.mark.parametrize(("gain", "kept"), [(0.02, 3), (0.2, 5)])
 def test_more_knots_have_to_gain_a_standard_error(gain, kept):
     rng = np.random.default_rng(0)

@@ -234,13 +234,19 @@ class ExplicitCoefficients(AbstractCoefficients):
         self.n_columns = n_columns
         self.j, self.k, self.values, self.targets = j, k, values, targets
         self.center, self.scale = center, scale
-        self._matrix = self._symmetric(values)
-        self._target_matrix = self._symmetric(targets)
         half = sparse.coo_array((values / scale, (j, k)), shape=(n_columns, n_columns))
         # A product of a dense row block with many entries is faster dense.
         dense = len(values) > 0.05 * n_columns**2
         self._half = half.toarray() if dense else half.tocsr()
         self._shift = float(np.sum(values * center / scale))
+
+    @cached_property
+    def _matrix(self):
+        return self._symmetric(self.values)
+
+    @cached_property
+    def _target_matrix(self):
+        return self._symmetric(self.targets)
 
     def _symmetric(self, values):
         shape = (self.n_columns, self.n_columns)

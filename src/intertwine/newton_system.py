@@ -211,8 +211,9 @@ class _FactoredSystem(AbstractNewtonSystem):
         inverse_C, fixed_covariance = self._inverse_C, self.fixed_covariance
 
         def form():
-            scaled = (WA * deviations).T
-            half = linalg.solve_triangular(factor, scaled, lower=True, overwrite_b=True, check_finite=False)
+            # for few columns a product with the inverse is twice as fast as solving
+            inverse, _ = linalg.lapack.dtrtri(factor, lower=1)
+            half = linalg.blas.dtrmm(1.0, inverse, (WA * deviations).T, lower=1, overwrite_b=1)
             # the square root of a covariance that may be singular
             values, vectors = linalg.eigh(fixed_covariance)
             fixed = inverse_C @ (vectors * np.sqrt(np.maximum(values, 0.0)))

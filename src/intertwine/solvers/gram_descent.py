@@ -61,6 +61,49 @@ def descend(hessian: NDArray, gradient: NDArray, point: NDArray, penalty: Elasti
     return _descend(hessian, gradient, point, penalty.l1, penalty.l2, penalty.shift, tol)
 
 
+def descend_path(
+    hessian: NDArray, gradient: NDArray, penalty: ElasticNet, factors: NDArray, tol: NDArray, before: NDArray
+) -> tuple[NDArray, NDArray]:
+    """Minimise a quadratic plus multiples of an elastic net, each minimum the start of the next.
+
+    A start goes on along the line of the last two minima as far as signs hold: between changes of signs the path of a
+    lasso is straight.
+
+    Parameters
+    ----------
+    hessian : ndarray of shape (w, w)
+        H.
+    gradient : ndarray of shape (w,)
+        Gradient of the quadratic at zero.
+    penalty : ElasticNet
+        Strengths of shape (w,); its shift is not multiplied.
+    factors : ndarray of shape (2 + k,)
+        Multiples: two of earlier minima, which may be equal where there are none, and those to solve at.
+    tol : ndarray of shape (k,)
+        As in `descend`, one for each.
+    before : ndarray of shape (2, w)
+        The earlier minima; zeros where there are none.
+
+    Returns
+    -------
+    found : ndarray of shape (k, w)
+    changes : ndarray of shape (k,)
+        The quadratic there, without the elastic net, less its value at zero.
+
+    Examples
+    --------
+    >>> hessian, penalty = np.array([[2.0, 1.0], [1.0, 2.0]]), ElasticNet(np.ones(2), np.zeros(2), np.zeros(2))
+    >>> path = np.array([3.0, 3.0, 2.0, 1.0]), np.full(2, 1e-12), np.zeros((2, 2))
+    >>> found, changes = descend_path(hessian, np.array([-3.0, -0.4]), penalty, *path)
+    >>> found
+    array([[0.5, 0. ],
+           [1. , 0. ]])
+    >>> changes
+    array([-1.25, -2.  ])
+    """
+    return _descend_path(hessian, gradient, penalty.l1, penalty.l2, penalty.shift, factors, tol, before)
+
+
 @njit(cache=True, nogil=True, inline="always")
 def coordinate_minimum(value, slope, curvature, l1, l2, shift):
     """Minimum of the quadratic along one coordinate; a coordinate without curvature stays."""
@@ -85,13 +128,27 @@ def _descend(hessian, gradient, point, l1, l2, shift, tol):
         if violation <= tol:
             break
         active = np.flatnonzero(member)
+        if 2 * len(active) > width:  # their own block would not be worth the copy
+            _settle(hessian, gradient, point, l1, l2, shift, active, _SETTLED * tol)
+            violation = _recruit(gradient, point, l1, l2, shift, tol, member)
+            continue
         own_hessian = np.empty((len(active), len(active)))
         for i in range(len(active)):
             row = hessian[active[i]]
             for k in range(len(active)):
                 own_hessian[i, k] = row[active[k]]
         own_point, own_gradient = point[active], gradient[active]
-        _settle(own_hessian, own_gradient, own_point, l1[active], l2[active], shift[active], _SETTLED * tol)
+        everything = np.arange(len(active))
+        _settle(
+            own_hessian,
+            own_gradient,
+            own_point,
+            l1[active],
+            l2[active],
+            shift[active],
+            everything,
+            _SETTLED * tol,
+        )
         for i in range(len(active)):
             change = own_point[i] - point[active[i]]
             if change != 0.0:
@@ -99,6 +156,38 @@ def _descend(hessian, gradient, point, l1, l2, shift, tol):
                 _follow(gradient, change, hessian[active[i]])
         violation = _recruit(gradient, point, l1, l2, shift, tol, member)
     return violation
+
+
+@njit(cache=True, nogil=True)
+def _descend_path(hessian, start_gradient, l1, l2, shift, factors, tol, before):
+    width = len(start_gradient)
+    found = np.empty((len(factors), width))
+    changes = np.empty(len(tol))
+    found[:2] = before
+    point, gradient = before[1].copy(), np.empty(width)
+    for i in range(2, len(factors)):
+        past = factors[i - 1] - factors[i - 2]
+        if past != 0.0:
+            _extrapolate(point, found[i - 2], (factors[i] - factors[i - 1]) / past)
+        # anew for every point: what follows the moves gathers their rounding
+        gradient[:] = start_gradient
+        for c in range(width):
+            if point[c] != 0.0:
+                _follow(gradient, point[c], hessian[c])
+        _descend(hessian, gradient, point, factors[i] * l1, factors[i] * l2, shift, tol[i - 2])
+        found[i] = point
+        changes[i - 2] = 0.5 * np.sum((start_gradient + gradient) * point)
+    return found[2:], changes
+
+
+@njit(cache=True, nogil=True)
+def _extrapolate(point, before, ratio):
+    """Go on along the line from ``before``, as far as signs hold."""
+    for c in range(len(point)):
+        if point[c] != 0.0 and before[c] != 0.0:
+            further = point[c] + ratio * (point[c] - before[c])
+            if further * point[c] > 0.0:
+                point[c] = further
 
 
 @njit(cache=True, nogil=True)
@@ -115,11 +204,13 @@ def _recruit(gradient, point, l1, l2, shift, tol, member):
 
 
 @njit(cache=True, nogil=True)
-def _settle(hessian, gradient, point, l1, l2, shift, tol):
-    """Minimise over few coordinates: sweeps until they change nothing, shortened by solves on the support."""
-    everything = np.arange(len(point))
+def _settle(hessian, gradient, point, l1, l2, shift, order, tol):
+    """Minimise over the coordinates of ``order``, the others being zero.
+
+    Sweeps until they change nothing, shortened by solves on the support.
+    """
     for _ in range(_MAX_ROUNDS):
-        if _sweep(hessian, gradient, point, l1, l2, shift, everything) <= tol:
+        if _sweep(hessian, gradient, point, l1, l2, shift, order) <= tol:
             return
         support = np.flatnonzero((point != 0.0) | (l1 == 0.0))
         settled = False

@@ -48,7 +48,7 @@ class AllCoordinates:
         self._n_linear = problem.design.n_linear
         self._rows, self._cols = np.triu_indices(problem.design.n_features, 1)
         self.coordinates = Coordinates.of(self._n_linear, self._rows, self._cols)
-        self._columns = problem.design.columns(self.coordinates)
+        self.columns = problem.design.columns(self.coordinates)
         self._last: tuple[SparseSolution, NewtonState] | None = None
 
     def solve(
@@ -61,9 +61,8 @@ class AllCoordinates:
         callbacks: Iterable[Callback],
     ) -> Result:
         """Solve a problem; see `SparsePairProblem.solve` for ``start`` and the last three."""
-        penalty = problem.penalty.of(self.coordinates)
-        restricted = RestrictedProblem(problem.loss, self._columns, penalty, problem.gradient_scale)
-        width = len(penalty.l1)
+        restricted = self.restricted(problem)
+        width = len(restricted.penalty.l1)
         # a model that is never renewed is worth its Gram matrix however many coordinates there are
         solver = GramNewton(tol) if problem.loss.is_quadratic else newton_solver(problem.loss, width, tol)
         state = self._begin(restricted, solver, start, problem.penalty.allowed is None)
@@ -71,6 +70,11 @@ class AllCoordinates:
         if memory is not None and (start is not None or problem.loss.is_quadratic):
             state = state._replace(reference=memory.reference, hessian=memory.hessian)
         return minimize(restricted, solver, start=state, max_iter=max_iter, callbacks=callbacks)
+
+    def restricted(self, problem: PairProblem) -> RestrictedProblem:
+        """Return a problem on all coordinates as one on some that happen to be all."""
+        penalty = problem.penalty.of(self.coordinates)
+        return RestrictedProblem(problem.loss, self.columns, penalty, problem.gradient_scale)
 
     def keep(self, solution: SparseSolution, state: NewtonState) -> None:
         """Remember the state behind a solution: when that is the next start, nothing of it is computed again.
@@ -96,7 +100,7 @@ class AllCoordinates:
     def _params(self, start: SparseSolution | None, allowed: NDArray) -> NDArray:
         out = np.zeros(len(allowed))
         if start is not None:
-            p, pairs = self._columns.n_features, out[self._n_linear :]
+            p, pairs = self.columns.n_features, out[self._n_linear :]
             out[: self._n_linear] = start.linear
             # how many pairs lie before (j, k) in the upper half, row by row
             pairs[start.rows * (2 * p - start.rows - 3) // 2 + start.cols - 1] = start.values

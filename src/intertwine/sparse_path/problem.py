@@ -28,6 +28,7 @@ from intertwine.solvers.proximal import ProximalGradient, ProximalState
 from intertwine.solvers.working_set import WorkingSet, WorkingSetState, fits
 from intertwine.sparse_path.all_coordinates import AllCoordinates, are_few
 from intertwine.sparse_path.null_model import critical_factor, gradient_scale
+from intertwine.sparse_path.quadratic_path import QuadraticPath
 from intertwine.sparse_path.solution import SparseSolution
 from intertwine.sparse_path.warm_start import Memory, first_coordinates, n_free_coordinates, starting_state
 from intertwine.structures.columns import Coordinates
@@ -230,6 +231,23 @@ class SparsePairProblem:
         result = minimize(dense, ProximalGradient(tol), params, max_iter=max_iter, callbacks=callbacks)
         return self._from_dense(dense, result.state, n_steps + len(result.history) - 1, result.converged)
 
+    def quadratic_path(self) -> QuadraticPath | None:
+        """Return a path over multiples of the strengths in blocks; None where that is not to be had."""
+        problem = self._problem(None, self.gradient_scale)
+        if not (self.loss.is_quadratic and are_few(problem)):
+            return None
+        everything = self._all_coordinates(problem)
+        if not self._memory:
+            reference = np.zeros(self.loss.n_rows)
+            hessian = everything.restricted(problem).gram(reference)
+            self._memory[:] = [Memory(everything.coordinates, reference, hessian)]
+        return QuadraticPath(problem, everything.coordinates, everything.columns, self._memory[0].hessian)
+
+    def _all_coordinates(self, problem: PairProblem) -> AllCoordinates:
+        if not self._everything:
+            self._everything.append(AllCoordinates(problem))
+        return self._everything[0]
+
     def _solve_on_all(
         self,
         problem: PairProblem,
@@ -238,9 +256,7 @@ class SparsePairProblem:
         max_iter: int,
         callbacks: Iterable[Callback],
     ) -> SparseSolution:
-        if not self._everything:
-            self._everything.append(AllCoordinates(problem))
-        everything, memory = self._everything[0], self._memory[0] if self._memory else None
+        everything, memory = self._all_coordinates(problem), self._memory[0] if self._memory else None
         result = everything.solve(problem, start, memory, tol, max_iter, callbacks)
         state = result.state
         self._memory[:] = [Memory(everything.coordinates, state.reference, state.hessian)]

@@ -131,6 +131,17 @@ class ChosenColumns:
         _add_scores(self._linear_t, self._features_t, rows, cols, scaled[used], out)
         return out
 
+    def scores(self, coefficients: NDArray) -> NDArray:
+        """Return `score` of every row of ``coefficients`` (k, w), shape (k, n); many share the work of the columns."""
+        if len(coefficients) == 1:
+            return self.score(coefficients[0])[None]
+        out = np.empty((len(coefficients), self.n_rows))
+        step = max(_ROWS, 256 * 1024 // max(self.n_columns, 1))
+        for start in range(0, self.n_rows, step):
+            stop = min(start + step, self.n_rows)
+            out[:, start:stop] = coefficients @ self.dense(start, stop)
+        return out
+
     def pullback(self, v: NDArray) -> NDArray:
         """Return ⟨column_c, v⟩ for every column, shape (w,); the adjoint of `score`."""
         out = np.zeros(self.n_columns)

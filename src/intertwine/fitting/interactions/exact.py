@@ -5,11 +5,13 @@ One `ExactProblem` is one set of rows with its columns; its Gaussian effects are
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from copy import copy
 from typing import NamedTuple, final
 
 import numpy as np
+from scipy import linalg
 
 from intertwine.fitting.interactions.fields import (
     AbstractFields,
@@ -120,6 +122,30 @@ class ExactProblem:
         field = self.fields.between(fit.strengths, rows, others, fit.mode)
         f = self.fixed[rows] @ fit.mode.gamma + field
         return f if fit.latent is None else f + _target_scores(fit.latent, fit.strengths, self.columns)[rows]
+
+    def left_out_scores(self, strengths: ExactStrengths, parts: list[np.ndarray]) -> np.ndarray | None:
+        """Scores of each part of the rows when the whole part is left out, for a quadratic loss without a target.
+
+        Parameters
+        ----------
+        strengths : ExactStrengths
+        parts : list of ndarray of int
+            Rows, every one in one part.
+
+        Returns
+        -------
+        ndarray (n,) or None
+            None where the penalty is too weak for digits to be left.
+        """
+        model = self.model(strengths)
+        mode = model.mode(np.zeros(len(self.rows)))
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", linalg.LinAlgWarning)
+            try:
+                scores = model.posterior(mode).held_out_scores(parts)
+            except (np.linalg.LinAlgError, linalg.LinAlgWarning):
+                return None
+        return scores if np.isfinite(scores).all() else None
 
     def fit(
         self,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import cached_property
 from typing import NamedTuple, final
 
@@ -12,8 +13,7 @@ from intertwine.fitting.interactions.prepare_rows import fit_preparation
 from intertwine.fitting.interactions.settings import ModelSettings
 from intertwine.losses.base import AbstractLoss
 from intertwine.pair_problem import PairDesign
-from intertwine.sparse_path import SparsePairProblem, SparseSolution, geometric_factors, iterate_path
-from intertwine.structures.columns import Coordinates
+from intertwine.sparse_path import SparsePairProblem, geometric_factors, iterate_blocks
 
 __all__ = ["choose_l1"]
 
@@ -23,7 +23,8 @@ _PATIENCE = 5  # strengths for which a fold's held-out loss may stay well above 
 _WELL_ABOVE = 1.05
 _EXPLAINED = 0.99  # share of the fitted rows' loss at which a path ends unless a fold still gains
 _WORTHWHILE = 1e-3  # relative gain of one more strength
-_TOL = 1e-4  # held-out losses need no more
+# held-out losses need no more: shares of the strength that leaves nothing, and of a point's own
+_TOL, _OWN_TOL = 1e-4, 0.02
 
 
 @final
@@ -61,10 +62,22 @@ class _Contrast(NamedTuple):
             *sparse_strengths(own.loss, self.preparation, settings, own.design.n_linear)
         )
 
-    def held_out_losses(self, solution: SparseSolution) -> np.ndarray:
-        chosen = Coordinates.of(self.design.n_linear, solution.rows, solution.cols)
-        coefficients = np.concatenate([solution.linear, solution.values])
-        return self.left_out.unit_losses(self.design.columns(chosen).score(coefficients))
+    def path(self, settings: ModelSettings, factors: np.ndarray) -> Iterator[np.ndarray]:
+        """Held-out losses by row, a point of the path at a time, until weaker strengths have nothing to offer."""
+        problem = self.with_strengths(settings)
+        weights = self.left_out.sample_weight / self.left_out.total_weight
+        tol = np.maximum(_TOL, _OWN_TOL * factors / max(factors[0], np.finfo(float).tiny))
+        means: list[float] = []
+        null_loss = np.inf
+        for block in iterate_blocks(problem, factors, tol):
+            scores = self.design.columns(block.coordinates).scores(block.coefficients)
+            for own_scores, loss in zip(scores, block.losses, strict=True):
+                by_row = self.left_out.unit_losses(own_scores)
+                null_loss = null_loss if means else loss
+                means.append(float(weights @ by_row))
+                yield by_row
+                if _has_ended(means, 1.0 - loss / null_loss if len(means) > 1 else 0.0):
+                    return
 
 
 @final
@@ -94,22 +107,13 @@ class _Fold:
         """Held-out losses (points of the path, rows), and how far it went; the first fold sets the factors."""
         losses = np.zeros((_PATH_LENGTH, len(self._test)))
         for contrast in self.contrasts:
-            problem = contrast.with_strengths(settings)
             if not len(factors):
-                factors = geometric_factors(problem.critical_factor(), _PATH_LENGTH, _LEAST_STRENGTH)
-            weights = contrast.left_out.sample_weight / contrast.left_out.total_weight
-            own_losses: list[float] = []
-            null_loss = np.inf
+                critical = contrast.with_strengths(settings).critical_factor()
+                factors = geometric_factors(critical, _PATH_LENGTH, _LEAST_STRENGTH)
             # what no fold wants any more is not solved in the others: weak strengths are the dear ones
-            for i, solution in enumerate(iterate_path(problem, factors[:reached], tol=_TOL)):
-                by_row = contrast.held_out_losses(solution)
-                losses[i] += by_row / len(self.contrasts)
-                own_losses.append(float(weights @ by_row))
-                loss = problem.loss.value(solution.scores)
-                null_loss = null_loss if i else loss
-                if _has_ended(own_losses, 1.0 - loss / null_loss if i else 0.0):
-                    reached = i + 1
-                    break
+            by_point = list(contrast.path(settings, factors[:reached]))
+            reached = len(by_point)
+            losses[:reached] += np.array(by_point) / len(self.contrasts)
         return {"factors": factors, "reached": reached, "losses": losses}
 
 

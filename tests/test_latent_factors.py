@@ -10,6 +10,7 @@ from scipy import sparse
 from sklearn.model_selection import cross_val_score
 
 from intertwine import LatentFactorModel, load
+from intertwine.io import load_state, save_state
 
 QUICK = {"solver": "gibbs", "n_components": 2, "max_iter": 60, "n_samples": 30, "random_state": 0}
 
@@ -195,6 +196,12 @@ def test_a_saved_model_predicts_the_same_to_the_bit(tmp_path):
     )
     pd.testing.assert_frame_equal(again.recommend(["r1"]), model.recommend(["r1"]))
     pd.testing.assert_frame_equal(again.history_, model.history_)
+    before = load_state(tmp_path / "model")  # as files were while seconds were not kept
+    before["model"]["history"] = before["model"]["history"][:, :4]
+    save_state(tmp_path / "before", before)
+    known = load(tmp_path / "before").history_
+    assert known["seconds"].isna().all()
+    pd.testing.assert_frame_equal(known.drop(columns="seconds"), model.history_.drop(columns="seconds"))
     assert str(again) == str(model)
     new = pd.DataFrame({"reader": ["zoe"] * 3, "book": ["b1", "b2", "b3"], "age": 3})
     np.testing.assert_array_equal(

@@ -1,6 +1,6 @@
 """Pictures of ratings: what lies on the map, errors against an oracle, lines of several fits."""
 
-import matplotlib
+import matplotlib.figure
 import numpy as np
 import pandas as pd
 import pytest
@@ -122,8 +122,10 @@ def test_several_fits_lie_on_top_of_each_other(model):
     np.testing.assert_array_equal(shown.value[shown.model == "two"], model.history_["objective"])
     np.testing.assert_array_equal(shown.cost[shown.model == "two"], model.history_["passes"])
     assert [text.get_text() for text in shown.ax_.get_legend().get_texts()] == ["two", "none"]
-    with pytest.raises(ValueError, match="'seconds' was not followed; there are iteration, objective"):
-        plots.ConvergenceDisplay.from_estimator(model, by="seconds")
+    timed = plots.ConvergenceDisplay.from_estimator(both, by="seconds", ax=blank())
+    np.testing.assert_array_equal(timed.cost[timed.model == "two"], model.history_["seconds"])
+    with pytest.raises(ValueError, match="'epochs' was not followed; there are iteration, objective"):
+        plots.ConvergenceDisplay.from_estimator(model, by="epochs")
     with pytest.raises(ValueError, match="was not followed in any"):
         plots.ConvergenceDisplay.from_estimator(model, quantity="validation_rmse")
 

@@ -129,6 +129,7 @@ FACTOR_PARAMETERS = """
         Residual standard deviation, in units of the ratings.
     n_iter_ : int
     history_ : frame
-        One row per iteration: objective, root mean squared error of the ratings held out, passes over the data.
+        One row per iteration: objective, root mean squared error of the ratings held out, passes over the data,
+        seconds.
     n_features_in_, feature_names_in_
 """

@@ -118,15 +118,20 @@ class FactorPredictions:
 
     @property
     def history_(self) -> Any:
-        """One row per iteration: objective, root mean squared error of the ratings held out, passes over the data."""
+        """One row per iteration: objective, error of the ratings held out, passes over the data, seconds.
+
+        The error is a root mean square. Seconds are of the clock, since the solver began; NaN in files of earlier
+        versions, and for draws that were made before an interruption.
+        """
         check_is_fitted(self, "_model")
-        iteration, objective, held_out, passes = self._model.history.T
+        iteration, objective, held_out, passes, seconds = self._model.history.T
         return make_frame(
             {
                 "iteration": iteration.astype(int),
                 "objective": objective,
                 "validation_rmse": held_out * self._spread,
                 "passes": passes,
+                "seconds": seconds,
             },
             self._frame_library,
         )

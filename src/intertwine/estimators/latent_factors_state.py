@@ -77,7 +77,7 @@ _LAYOUT = HEAD | {
         "user_covariance": optional(floats("users", "d", "d")),
         "item_covariance": optional(floats("items", "d", "d")),
         "noise": number,
-        "history": floats("*", 4),
+        "history": either(floats("*", 5), floats("*", 4)),  # before, seconds were not kept
         "converged": flag,
     },
 }
@@ -124,7 +124,9 @@ def factors_from_state(cls: type, state: dict) -> Any:
     estimator._seen = None if state["seen"] is None else tuple(state["seen"])
     estimator._counts = tuple(state["counts"])
     model = dict(state["model"])
-    model["history"] = np.where(model["history"] == -1.0, np.nan, model["history"])
+    history = np.where(model["history"] == -1.0, np.nan, model["history"])
+    unknown = np.full((len(history), 5 - history.shape[1]), np.nan)
+    model["history"] = np.hstack([history, unknown])
     for side in ("user_prior", "item_prior"):
         model[side] = NewIdPrior(**model[side])
     estimator._model = FactorModel(**model)

@@ -94,7 +94,7 @@ class ConvergenceDisplay(AbstractDisplay):
             A column of ``history_``; by default the error of the ratings held out where all fits held some out, and
             else the objective. Objectives of different solvers are not on one scale.
         by : str, default "passes"
-            The column of ``history_`` that counts the work: "passes", "seconds" (where it was taken) or "iteration".
+            The column of ``history_`` that counts the work: "passes", "seconds" or "iteration".
         ax : matplotlib axes, optional
         palette : Palette, default LIGHT
 
@@ -123,7 +123,7 @@ class ConvergenceDisplay(AbstractDisplay):
                     raise ValueError(f"{wanted!r} was not followed; there are {', '.join(history)}")
         model, cost, value = [], [], []
         for name, history in histories.items():
-            known = np.isfinite(history[quantity])
+            known = np.isfinite(history[quantity]) & np.isfinite(history[by])
             model += [name] * int(known.sum())
             cost.append(history[by][known])
             value.append(history[quantity][known])

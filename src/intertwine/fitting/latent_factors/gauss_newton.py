@@ -11,6 +11,7 @@ that stays keeps the weaker ones, which are mostly noise, behind. Three things m
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from typing import Any, NamedTuple, final
 
@@ -140,12 +141,13 @@ def descend(
     if level is None:
         level = _level(structure, ratings)
     fit = _Fit(structure, settings, level)
-    costs = 0.0
+    costs, began = 0.0, time.perf_counter()
     if start is None:
         costs = _SUBSPACE_ITERATIONS + 0.5
         start = _start(fit, ratings, rng)
     layout = ratings.layout(structure)
     theta = layout.ravel(start)
+    seconds = time.perf_counter() - began
     try:
         parts = None
         if settings.validation_fraction > 0.0 and ratings.n_ratings > 1:
@@ -159,6 +161,7 @@ def descend(
     except LossOverflowError as error:
         raise FloatingPointError("the loss is not finite") from error
     history[:, 3] += costs
+    history[:, 4] += seconds
     own = layout.unravel(theta.copy())
     noise = float(np.sqrt(ratings.squares(structure, level)(theta) / ratings.total_weight))
     stopped_early = bool(np.isfinite(history[:, 2]).any())
@@ -221,7 +224,7 @@ def _stopped_early(fit, ratings, parts, start, solver, stop, watch) -> tuple[NDA
     final = descended("last steps", fit.risk(ratings), solver, found.params, n_final, watch, tell=_passes)
     rows = _rows(final)
     rows[:, 0] += history[-1, 0]
-    rows[:, 3] += history[-1, 3]
+    rows[:, 3:] += history[-1, 3:]
     return final.params, np.vstack([history, rows]), found.settled
 
 
@@ -230,12 +233,14 @@ def _passes(state: GaussNewtonState) -> float:
 
 
 def _rows(found: Descended) -> NDArray[np.float64]:
-    """History of the steps made: iteration, objective, error of the ratings held out, passes."""
+    """History of the steps made: iteration, objective, error of the ratings held out, passes, seconds."""
     errors = found.errors or [np.nan] * len(found.history)
-    parts = zip(found.history, errors, found.told, strict=True)
-    return np.array([(row.iteration, row.value, error, passes) for row, error, passes in parts]).reshape(
-        -1, 4
-    )
+    return np.array(
+        [
+            (row.iteration, row.value, error, passes, row.seconds)
+            for row, error, passes in zip(found.history, errors, found.told, strict=True)
+        ]
+    ).reshape(-1, 5)
 
 
 def _total(own: NDArray, weights: NDArray, features: Any) -> NDArray[np.float64]:

@@ -10,7 +10,8 @@ machine C. Freudenthaler et al., Bayesian Factorization Machines (2011).
 
 from __future__ import annotations
 
-from typing import Any
+import time
+from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,7 +20,7 @@ from scipy import sparse
 from intertwine.fitting.fm.gibbs import fit_gibbs
 from intertwine.fitting.fm.model import FMOutcome, FMSettings, FMShape
 from intertwine.fitting.latent_factors.model import FactorModel, FactorSettings, NewIdPrior
-from intertwine.fitting.watch import Watch
+from intertwine.fitting.watch import AbstractProgress, Watch
 from intertwine.losses.working import GaussianResponse
 from intertwine.structures.fm import FactorizationMachine, FMParams
 from intertwine.structures.ratings import RatingTable
@@ -83,13 +84,15 @@ def fit_gibbs_factors(
     y = np.asarray(y, dtype=np.float64)
     weight = np.ones(len(y)) if weight is None else weight
     outcome = FMOutcome(None, GaussianResponse(y, weight), 0.0, 0.0, 1.0)
-    fitted = fit_gibbs(rows, outcome, None, machine, rng, watch, n_threads)
+    clock = _Clock(watch.progress)
+    fitted = fit_gibbs(rows, outcome, None, machine, rng, watch._replace(progress=clock), n_threads)
     noise = float(np.sqrt(np.mean(fitted.noise**2)))
     tables = np.split(fitted.tables, np.cumsum(_widths(X))[:-1], axis=1)
     user_own, user_weights, item_own, item_weights = tables
-    history = np.full((len(fitted.history), 4), np.nan)
+    history = np.full((len(fitted.history), 5), np.nan)
     history[:, :2] = fitted.history[:, :2]
     history[:, 3] = fitted.history[:, 0]  # a sweep is a pass
+    history[:, 4] = [clock.seconds.get(int(number), np.nan) for number in history[:, 0]]
     return FactorModel(
         users=_totals(user_own, user_weights, X.user_features, settings),
         items=_totals(item_own, item_weights, X.item_features, settings),
@@ -104,6 +107,28 @@ def fit_gibbs_factors(
         history=history,
         converged=bool(fitted.mixing < _LARGEST_MIXING),
     )
+
+
+@final
+class _Clock(AbstractProgress):
+    """Hands on what it is told, and keeps when each sweep ended; sweeps of an interrupted run are not told again."""
+
+    def __init__(self, inner: AbstractProgress) -> None:
+        self._inner, self._began = inner, time.perf_counter()
+        self.seconds: dict[int, float] = {}
+
+    def section(self, text):
+        self._inner.section(text)
+
+    def part(self, what, number, total):
+        self._inner.part(what, number, total)
+
+    def iteration(self, row, state):
+        self.seconds[row.iteration] = time.perf_counter() - self._began
+        self._inner.iteration(row, state)
+
+    def candidate(self, candidate):
+        self._inner.candidate(candidate)
 
 
 _LARGEST_MIXING = 1.2

@@ -112,8 +112,9 @@ class FactorModel(NamedTuple):
         Of the posterior ("variational").
     noise : float
         Residual standard deviation.
-    history : ndarray of shape (n_iter, 4)
-        Iteration, objective, root mean squared error of the ratings held out (NaN without), passes over the data.
+    history : ndarray of shape (n_iter, 5)
+        Iteration, objective, root mean squared error of the ratings held out (NaN without), passes over the data,
+        seconds since the descent began (NaN where they are not known).
     converged : bool
     """
 

@@ -109,6 +109,7 @@ def fit_sgd_factors(
     number = np.arange(1.0, len(found.history) + 1.0)
     objective = [row.value for row in found.history]
     errors = found.errors or [np.nan] * len(number)
+    seconds = [row.seconds for row in found.history]
     noise = problem.error(tables)
     ridge = NewIdPrior(np.zeros((1, d)), settings.alpha * np.eye(d), settings.frequency_power)
     priors = [ridge if stopping is None else NewIdPrior.of_population(table, noise) for table in tables]
@@ -123,7 +124,7 @@ def fit_sgd_factors(
         user_covariance=None,
         item_covariance=None,
         noise=noise,
-        history=np.column_stack([number, objective, errors, number]),
+        history=np.column_stack([number, objective, errors, number, seconds]),
         converged=found.settled,
     )
 

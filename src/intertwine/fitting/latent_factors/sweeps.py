@@ -69,8 +69,9 @@ class Swept(NamedTuple):
     ----------
     params : NamedTuple
         At the end, or where ratings held out were predicted best.
-    history : ndarray of shape (n_iter, 4)
-        Iteration, objective, root mean squared error of the ratings held out (NaN without), passes over the data.
+    history : ndarray of shape (n_iter, 5)
+        Iteration, objective, root mean squared error of the ratings held out (NaN without), passes over the data,
+        seconds.
     converged : bool
     """
 
@@ -113,7 +114,7 @@ def sweep(
     found = descended("sweeps", problem, solver, start, settings.max_iter, watch, stopping=stopping)
     errors = found.errors or [np.nan] * len(found.history)
     history = [
-        (row.iteration, row.value, error, row.iteration)  # a sweep is a pass
+        (row.iteration, row.value, error, row.iteration, row.seconds)  # a sweep is a pass
         for row, error in zip(found.history, errors, strict=True)
     ]
-    return Swept(found.params, np.array(history, dtype=float).reshape(-1, 4), found.settled)
+    return Swept(found.params, np.array(history, dtype=float).reshape(-1, 5), found.settled)

@@ -8,14 +8,20 @@ import numpy as np
 import pytest
 from sklearn.model_selection import GroupKFold, KFold
 
-from intertwine import InteractionClassifier, InteractionCoxPH, InteractionRegressor, survival_target
+from intertwine import (
+    InteractionClassifier,
+    InteractionCoxPH,
+    InteractionRegressor,
+    InteractionRegressorCV,
+    survival_target,
+)
 from intertwine.estimators.cv_table import tuning_rows
 from intertwine.fitting.interactions import tie_search
 from intertwine.fitting.interactions.bootstrap import _Redraw
 from intertwine.fitting.interactions.fields import ExactStrengths
 from intertwine.fitting.interactions.fit_exact import strengths_of
 from intertwine.fitting.interactions.latent_search import LatentSettings
-from intertwine.fitting.interactions.selection import Candidate, SearchSpace, _fewest_knots, _Search
+from intertwine.fitting.interactions.selection import Candidate, SearchSpace, _fewest_knots, _gains, _Search
 from intertwine.fitting.interactions.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.losses import SquaredLoss
@@ -269,3 +275,44 @@ def test_a_machine_has_to_gain_a_share_of_the_criterion(gain, taken, monkeypatch
     found, value = tie_search.search_tie([], plain, settings, np.random.default_rng(0), lambda *_: None)
     assert np.isinf(found.pairs.tie) == taken
     assert value == (100.0 * (1.0 - gain) if taken else 100.0)
+
+
+def _searched(seed, pair, **options):
+    """The search without curves on eight features: one has an effect, and two may have one as a pair."""
+    rng = np.random.default_rng(seed)
+    X = rng.standard_normal((120, 8))
+    y = X[:, 0] + pair * X[:, 1] * X[:, 2] + 0.7 * rng.standard_normal(120)
+    plain = {"scalings": ("features",), "n_knots": (0,), "latents": (), "squares": (False,), "cv": 3}
+    return InteractionRegressorCV(**{**plain, **options}, random_state=0).fit(X, y)
+
+
+def test_a_pair_of_features_without_effects_is_found_unasked():
+    model = _searched(6, pair=1.0)
+    assert model.best_params_["relevance"] == "evidence"
+    first = model.top_interactions(1)
+    assert first["term"].tolist() == ["x1 × x2"]
+    assert abs(first["estimate"][0] - 1.0) < 3 * first["std_error"][0]
+    assert _searched(0, pair=0.0).best_params_["relevance"] != "evidence"
+
+
+def test_learnt_weights_have_to_gain_a_standard_error():
+    """A loss that is lower by less than rows scatter is no reason."""
+    settings = ModelSettings(PreparationSettings(), 0.1, 0.1, 0.0, 0.0, None)
+    losses = np.random.default_rng(0).standard_normal(50) ** 2
+    scatter = np.where(np.arange(50) % 2, 1.0, -1.0)  # standard error of its mean: 1 / 7
+    simpler = Candidate("", settings, losses, np.ones(50), 0.0)
+    for gain, wanted in ((-0.2, False), (0.1, False), (0.2, True)):
+        assert _gains(simpler._replace(losses=losses - gain + scatter), simpler) == wanted
+
+
+def test_l1_is_tried_without_relevance_weights_as_well():
+    """Marginal weights hide the pair from L1 as well: what is chosen of the two has the lower loss."""
+    model = _searched(6, pair=1.0, relevances=(1.0,), l1_ratios=(1.0,))
+    results = {name: np.asarray(column) for name, column in model.cv_results_.items()}
+    sparse = results["stage"] == "sparse path"
+    assert results["relevance"][sparse].tolist() == [1.0, 0.0]
+    with_weights, without = results["mean_test_loss"][sparse]
+    assert without < 0.8 * with_weights
+    assert model.best_params_["l1_ratio"] == 1.0
+    assert model.best_params_["relevance"] == 0.0
+    assert model.top_interactions(1)["term"].tolist() == ["x1 × x2"]

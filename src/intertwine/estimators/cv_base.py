@@ -48,7 +48,7 @@ class AbstractInteractionCV(InteractionResults, AbstractSaved, BaseEstimator):
         *,
         scalings=("features", "quantile"),
         n_knots=(0, 3, 5),
-        relevances=(0.0, 0.5, 1.0),
+        relevances=(0.0, 0.5, 1.0, "evidence"),
         squares=(False, True),
         orders=(2,),
         latents=("low_rank", "signed"),

@@ -11,9 +11,10 @@ CV_PARAMETERS = """
         Standardised features, or their normal scores.
     n_knots : sequence of int, default=(0, 3, 5)
         Spline bases to try; 0 is none.
-    relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0)
-        Powers of the marginal relevance of features. Weights help predictions; standard errors take them as known and
-        are too small for pairs of features without an effect of their own: use ``(0.0,)`` for inference.
+    relevances : sequence of float or "evidence", default=(0.0, 0.5, 1.0, "evidence")
+        Powers of the marginal relevance of features, and weights of features that maximise the evidence, which also
+        find pairs of features without effects of their own. Weights help predictions; standard errors take them as
+        known and are too small for pairs of features that matter little: use ``(0.0,)`` for inference.
     squares : sequence of bool, default=(False, True)
     orders : sequence of {2, 3}, default=(2,)
     latents : sequence of str, default=("low_rank", "signed")
@@ -22,7 +23,7 @@ CV_PARAMETERS = """
         estimator without CV.
     n_components : int or sequence of int, default=(2,)
     l1_ratios : sequence of float, default=()
-        L1 shares to try in the sparse path, at the best preparation.
+        L1 shares to try in the sparse path, at the best preparation with and without its relevance weights.
     unpenalized : sequence of names or positions, default=None
     cv : int, splitter or iterable, default=5
         Folds; every row must be tested once. An integer means shuffled folds, stratified by class or event.

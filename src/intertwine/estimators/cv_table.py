@@ -52,7 +52,7 @@ def cv_table(selection: Selection) -> dict[str, np.ndarray]:
 
 def describe_candidate(candidate) -> str:
     """One line about a candidate that was tried."""
-    s = candidate.settings
+    s, relevance = candidate.settings, candidate_params(candidate.settings)["relevance"]
     latent = "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
     loss = (
         f"held-out loss {candidate.mean:.4f} ± {candidate.std_error:.4f}, "
@@ -60,7 +60,7 @@ def describe_candidate(candidate) -> str:
         else ""
     )
     return (
-        f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {s.preparation.relevance}, "
+        f"{candidate.stage}: knots {s.preparation.spline_knots}, relevance {relevance}, "
         f"quantile {s.preparation.quantile}, squares {s.preparation.squares}, order {s.order}, {latent}, "
         f"l1_ratio {s.l1_ratio}: {loss}screening loss {candidate.criterion:.4f}"
     )

@@ -1,4 +1,8 @@
-"""Choice of an L1 penalty by cross-validation: for every share of L1 a path of strengths, fold by fold."""
+"""Choice of an L1 penalty by cross-validation: for every share of L1 a path of strengths, fold by fold.
+
+Relevance weights do part of what L1 does, and marginal ones cost it pairs of features without effects of their own: the
+paths of weighted features are followed without weights, too.
+"""
 
 from __future__ import annotations
 
@@ -125,25 +129,32 @@ def choose_l1(search, best):
     search : _Search
         Of `intertwine.fitting.interactions.selection`: rows, folds, and the record of candidates.
     best : Candidate
-        Its preparation is kept.
+        Its preparation is kept, but for the relevance weights.
     """
     plain = best.settings._replace(alpha=1.0, alpha_pairs=1.0, tie=0.0, latent=None, order=2)
+    equal = plain._replace(preparation=plain.preparation._replace(relevance=0.0))
+    for settings in [plain] if plain == equal else [plain, equal]:
+        for path in _followed(search, settings):
+            candidate = search.record("sparse path", *path.best(search.weights), float("nan"))
+            if candidate.mean < best.mean:
+                best = candidate
+    return best
+
+
+def _followed(search, settings: ModelSettings) -> list[_Path]:
+    """The paths of all shares of L1 under one preparation, through all folds."""
     ratios = [ratio for ratio in search.space.l1_ratios if ratio > 0.0]
-    paths = [_Path(plain._replace(l1_ratio=ratio), len(search.X)) for ratio in ratios]
+    paths = [_Path(settings._replace(l1_ratio=ratio), len(search.X)) for ratio in ratios]
     for number, (train, test) in enumerate(search.folds, 1):
-        fold = _Fold(search, plain, train, test)
+        fold = _Fold(search, settings, train, test)
         for path in paths:
 
             def compute(fold=fold, path=path):
                 return fold.losses(path.settings, path.factors, path.reached)
 
-            name = f"l1_ratio {path.settings.l1_ratio}, fold {number}"
+            name = f"{tuple(settings.preparation)}, l1_ratio {path.settings.l1_ratio}, fold {number}"
             path.take(search.watch.journal.step(name, compute), test)
-    for path in paths:
-        candidate = search.record("sparse path", *path.best(search.weights), float("nan"))
-        if candidate.mean < best.mean:
-            best = candidate
-    return best
+    return paths
 
 
 def _has_ended(losses: list[float], explained: float) -> bool:

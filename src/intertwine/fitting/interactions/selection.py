@@ -2,10 +2,11 @@
 
 1. preparation: basis, scaling and relevance; strengths by the closed-form criterion, the choice by held-out loss (more
    knots of the same basis only where they gain a standard error)
-2. refinements of the best preparation: other relevance, own squares, third order
+2. refinements of the best preparation: other relevance (by evidence only where it gains a standard error), own
+   squares, third order
 3. the latent target: strengths of every structure by the closed-form criterion; accepted only when its held-out loss
    is lower by a standard error
-4. L1: the sparse path at the best preparation
+4. L1: the sparse path at the best preparation, with and without its relevance weights
 
 Everything that looks at the outcome (relevance weights, coefficients, targets) is refitted inside every fold. The score
 is the held-out loss per row: squared error, log loss, or partial likelihood.
@@ -302,9 +303,19 @@ def _refine(search, best):
                 continue
             tried.add((preparation, order))
             candidate = search.plain("refinement", preparation, order)
-            if candidate is not None and candidate.mean < best.mean:
+            if candidate is None:
+                continue
+            # as many weights as features, all searched: that has to pay as a tie has
+            learnt = preparation.relevance is None and best.settings.preparation.relevance is not None
+            if _gains(candidate, best) if learnt else candidate.mean < best.mean:
                 best = candidate
     return best
+
+
+def _gains(candidate: Candidate, simpler: Candidate) -> bool:
+    """Whether the held-out loss is lower by more than a standard error of the difference."""
+    gain, error = mean_and_error(simpler.losses - candidate.losses, simpler.weights)
+    return gain > error
 
 
 def _choose_target(search, plain):
@@ -338,7 +349,4 @@ def _choose_target(search, plain):
         candidate = search.record("latent target", tied(strengths), losses, criterion / len(whole))
         if candidate.mean < best.mean:
             best = candidate
-    if best is plain:
-        return plain
-    gain, error = mean_and_error(plain.losses - best.losses, search.weights)
-    return best if gain > error else plain
+    return best if _gains(best, plain) else plain

@@ -314,6 +314,8 @@ def _refine(search, best):
 
 def _gains(candidate: Candidate, simpler: Candidate) -> bool:
     """Whether the held-out loss is lower by more than a standard error of the difference."""
+    if simpler.losses is None or candidate.losses is None:
+        return False
     gain, error = mean_and_error(simpler.losses - candidate.losses, simpler.weights)
     return gain > error
 

@@ -10,6 +10,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from joblib import Parallel, delayed
+from numba.core.compiler_lock import global_compiler_lock
 from rich.console import Console
 from sklearn.base import BaseEstimator, RegressorMixin
 from sklearn.linear_model import LinearRegression
@@ -76,6 +77,23 @@ def test_time_that_is_over_too_late_ends_nothing():
     time.sleep(0.1)
     with pytest.raises(OutOfTime), at_most(0.05):
         Endless().fit(None, None)
+
+
+class Compiled(Endless):
+    """As if numba compiled for a tenth of a second before the first epoch."""
+
+    def fit(self, X, y):
+        with global_compiler_lock:
+            for self.steps in range(20):
+                time.sleep(0.005)
+        super().fit(X, y)
+
+
+def test_what_numba_compiles_is_compiled_to_its_end():
+    model = Compiled()
+    with pytest.raises(OutOfTime), at_most(0.01):
+        model.fit(None, None)
+    assert model.steps == 19
 
 
 def test_processes_that_cannot_be_told_are_killed(monkeypatch):

@@ -17,7 +17,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from intertwine.tables import AbstractTable, ArrayTable, read_table
-from intertwine.validation.values import UNSEEN_LEVEL
+from intertwine.validation.values import UNSEEN_LEVEL, oversized_values, sums_of_squares_overflow
 from intertwine.validation.wording import listed
 
 __all__ = ["TablePreprocessor", "make_interaction_pipeline"]
@@ -242,7 +242,7 @@ class TablePreprocessor(TransformerMixin, BaseEstimator):
         elif isinstance(table, ArrayTable):
             raise TypeError("columns were chosen by name at fit; pass a frame with the same names")
         table.require([*self.numeric_, *self.categorical_], "the columns fitted include")
-        table.require_numbers(self.numeric_)
+        _require_scalable(table, self.numeric_)
         others = {}
         if self.unseen == "column":
             others = {key: _unseen_name(known) for key, known in self.levels_.items()}
@@ -286,8 +286,18 @@ def _split(table: AbstractTable, numeric: Any, categorical: Any) -> tuple[list[A
     if numeric is None:
         # Everything else, so that a date or an unlisted text column is refused, not dropped in silence.
         said_numeric = [key for key in table.keys if key not in said_categorical]
-    table.require_numbers(said_numeric)
+    _require_scalable(table, said_numeric)
     return said_numeric, said_categorical
+
+
+def _require_scalable(table: AbstractTable, keys: Sequence[Any]) -> None:
+    """Refuse columns without a mean and a standard deviation."""
+    table.require_numbers(keys)
+    numbers = {key: table.observed(key) for key in keys}
+    if infinite := [key for key, values in numbers.items() if np.isinf(values).any()]:
+        raise ValueError(f"X contains infinity in {listed(infinite)}; cap or drop those rows")
+    if huge := [key for key, values in numbers.items() if sums_of_squares_overflow(values)]:
+        raise oversized_values(listed(huge))
 
 
 def _has_distinct_knots(values: NDArray[np.float64], n_knots: int) -> bool:

@@ -12,11 +12,12 @@ from rich.console import Console
 
 import intertwine
 from intertwine.cli.applicable import Entrant, as_command, asks_for_visits, entrants, outcome_columns
+from intertwine.cli.columns import is_number, require_column
 from intertwine.cli.contest import run_contest
 from intertwine.cli.held_out_rows import common_rows
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.plan import Plan, minutes_of, plan_words
-from intertwine.cli.problem import is_number, require_column, task_for
+from intertwine.cli.problem import task_for
 from intertwine.cli.proposals import proposed_roles
 from intertwine.cli.show import Screen
 from intertwine.cli.show_comparison import show_candidates

@@ -9,9 +9,11 @@ from typing import Any
 
 import pandas as pd
 
+from intertwine.cli.columns import is_number
+from intertwine.cli.events import split_event
 from intertwine.cli.mistakes import Mistake, one_line
 from intertwine.cli.preparations import pose_table
-from intertwine.cli.problem import Problem, is_number, split_event
+from intertwine.cli.problem import Problem
 from intertwine.cli.table_options import TableOptions, setting_of, spread
 from intertwine.compare import FAMILIES, AbstractFamily
 from intertwine.compare.candidates import APPLIES, NO, OTHER, Candidate

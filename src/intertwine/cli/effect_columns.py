@@ -7,10 +7,10 @@ from typing import Any, final
 
 import pandas as pd
 
+from intertwine.cli.columns import is_number, refuse_dates, require_column
 from intertwine.cli.id_columns import as_kind, kind_of, refuse_gaps
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import require_columns
-from intertwine.cli.problem import is_number, refuse_dates, require_column
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare.from_table import Beside
 
@@ -74,7 +74,9 @@ class EffectColumns:
         kinds = {name: kind_of(table[name], name, notes) for name in beside.groups}
         for name in beside.groups:
             if table[name].nunique() < 2:
-                raise Mistake(f"{name!r} is {table[name].iloc[0]!r} in every row: it tells no groups apart")
+                raise Mistake(
+                    f"{name!r} is {str(table[name].iloc[0])!r} in every row: it tells no groups apart"
+                )
         return cls(beside, kinds)
 
     @classmethod

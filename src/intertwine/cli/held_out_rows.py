@@ -11,9 +11,9 @@ from numpy.typing import NDArray
 from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from intertwine.cli.applicable import Entrant, groups_of, outcome_columns
+from intertwine.cli.columns import is_number, left_out
 from intertwine.cli.mixed_table import named_in
 from intertwine.cli.plan import Plan
-from intertwine.cli.problem import is_number, left_out
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.compare import AbstractUnitsFamily
 from intertwine.compare.base import Split

@@ -5,16 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.columns import refuse_dates, rows_of
 from intertwine.cli.mistakes import Mistake
-from intertwine.cli.problem import refuse_dates
 from intertwine.tables import as_level
 
-__all__ = ["NUMBERS", "TEXT", "as_kind", "kind_of", "refuse_gaps", "rows_of"]
+__all__ = ["NUMBERS", "TEXT", "as_kind", "kind_of", "refuse_gaps"]
 
 #: Kinds of columns.
 NUMBERS, TEXT = "numbers", "text"
-
-_MOST_SHOWN = 5
 
 
 def kind_of(values: pd.Series, name: str, notes: list[str]) -> str:
@@ -53,19 +51,6 @@ def refuse_gaps(values: pd.Series, name: str, advice: str) -> None:
     missing = values.isna()
     if missing.any():
         raise Mistake(f"{name!r} is missing in {rows_of(values.index[missing])}: {advice}")
-
-
-def rows_of(index: pd.Index) -> str:
-    """Rows of a file, counted from 1 below the header.
-
-    Examples
-    --------
-    >>> rows_of(pd.Index([0])), rows_of(pd.Index(range(7)))
-    ('row 1', 'rows 1, 2, 3, 4, 5 and 2 more')
-    """
-    shown = ", ".join(str(row + 1) for row in index[:_MOST_SHOWN])
-    more = f" and {len(index) - _MOST_SHOWN:,} more" if len(index) > _MOST_SHOWN else ""
-    return f"row{'s' if len(index) > 1 else ''} {shown}{more}"
 
 
 def _text_among_numbers(values: pd.Series) -> str:

@@ -7,10 +7,11 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.columns import complete_rows, is_number, refuse_dates
 from intertwine.cli.effect_columns import EffectColumns, require_columns_of, role_mistakes
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dates
+from intertwine.cli.problem import Problem
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import AbstractLatentEffectsFamily, ReconstructionTask
 

@@ -8,10 +8,11 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from intertwine.cli.columns import is_number, refuse_dates
 from intertwine.cli.id_columns import TEXT, as_kind, kind_of, refuse_gaps
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, is_number, refuse_dates
+from intertwine.cli.problem import Problem
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import LongitudinalFamily
 from intertwine.compare.visits_from_table import VisitColumns

@@ -8,11 +8,12 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.columns import complete_rows, is_number, refuse_dates, require_column
 from intertwine.cli.effect_columns import role_mistakes
 from intertwine.cli.id_columns import kind_of
 from intertwine.cli.longitudinal_preparation import LongitudinalPreparation, refuse_no_numbers
 from intertwine.cli.mistakes import Mistake, did_you_mean
-from intertwine.cli.problem import Problem, complete_rows, is_number, refuse_dates, require_column
+from intertwine.cli.problem import Problem
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import ForecastTask, LongitudinalFamily
 from intertwine.compare.longitudinal import factors_of
@@ -231,7 +232,7 @@ def _observed(X: pd.DataFrame, columns: VisitColumns, notes: list[str]) -> tuple
 
 def _refuse_few_visits(labels: pd.Series, name: str) -> None:
     if labels.nunique() < 2:
-        raise Mistake(f"{name!r} is {labels.iloc[0]!r} in every row: there is one subject")
+        raise Mistake(f"{name!r} is {str(labels.iloc[0])!r} in every row: there is one subject")
     if labels.nunique() == len(labels):
         raise Mistake(f"{name!r} is another one in every row: no subject has two visits")
 

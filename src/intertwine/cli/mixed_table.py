@@ -9,6 +9,7 @@ from typing import Any, final
 
 import pandas as pd
 
+from intertwine.cli.columns import complete_rows, is_number, left_out, numbers_of, require_column
 from intertwine.cli.effect_columns import (
     EffectColumns,
     require_columns_of,
@@ -16,15 +17,7 @@ from intertwine.cli.effect_columns import (
 )
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import (
-    Problem,
-    complete_rows,
-    features_of,
-    is_number,
-    left_out,
-    numbers_of,
-    require_column,
-)
+from intertwine.cli.problem import Problem, features_of
 from intertwine.cli.typos import refuse_typos
 from intertwine.compare import MixedModelFamily, RegressionTask
 from intertwine.compare.from_table import Beside

@@ -8,6 +8,7 @@ from typing import Any, Self, final
 
 import pandas as pd
 
+from intertwine.cli.columns import is_number, rows_of
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preprocessing_state import preprocessor_from_state, preprocessor_to_state, standard_units
 from intertwine.cli.problem import Problem
@@ -107,6 +108,13 @@ class TablePreparation(AbstractPreparation):
         require_columns(table, wanted)
         for name in self.preprocessor.numeric_:
             refuse_typos(table[name], name)
+            if not is_number(table[name]):
+                text = table[name].dropna()
+                if len(text) and not pd.api.types.is_bool_dtype(text):
+                    raise Mistake(
+                        f"{name!r} holds {str(text.iloc[0])!r} in {rows_of(text.index[:1])}, where the model was "
+                        "fitted on numbers"
+                    )
         for name, levels in self.preprocessor.levels_.items():
             unknown = sorted({as_level(level) for level in table[name].dropna()} - set(levels))
             if unknown:

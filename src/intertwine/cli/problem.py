@@ -4,12 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from intertwine.cli.columns import (
+    complete_rows,
+    is_number,
+    numbers_of,
+    refuse_as_dates,
+    refuse_dates,
+    require_column,
+    spelled,
+)
+from intertwine.cli.events import notes_on_censoring, split_event, times_and_events
 from intertwine.cli.mistakes import Mistake, did_you_mean, quoted
 from intertwine.cli.typos import holds_written_dates, refuse_typos
 from intertwine.compare import (
@@ -24,28 +34,14 @@ from intertwine.compare import (
     SurvivalTask,
 )
 from intertwine.report.words import count
-from intertwine.validation import survival_target
+from intertwine.validation import sums_of_squares_overflow
 
-__all__ = [
-    "TASKS",
-    "Problem",
-    "complete_rows",
-    "features_of",
-    "is_number",
-    "left_out",
-    "numbers_of",
-    "pose",
-    "refuse_dates",
-    "require_column",
-    "split_event",
-    "task_for",
-]
+__all__ = ["TASKS", "Problem", "features_of", "pose", "task_for"]
 
 _ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask(), ForecastTask())
 TASKS: dict[str, AbstractTask] = {task.name: task for task in _ALL}
 
 _MOST_LEVELS = 50
-_MOST_SHOWN = 5
 _LEAST_ROWS_A_LEVEL = 2
 
 
@@ -122,8 +118,8 @@ def pose(
         raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
         table = complete_rows(table, [n for n in (time, event_column, entry) if n is not None], notes)
-        y = _survival(table, str(time), str(event_column), event_value, entry)
-        notes += _censored(table[str(event_column)], str(event_column), event_value)
+        y = times_and_events(table, str(time), str(event_column), event_value, entry)
+        notes += notes_on_censoring(table[str(event_column)], str(event_column), event_value)
     else:
         table = complete_rows(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target), ordered)
@@ -132,25 +128,6 @@ def pose(
     called = str(target) if chosen.name != "survival" else str(event)
     numbers = [name for name in X.columns if name not in labels]
     return Problem(X, y, chosen, called, numbers, labels, family, notes)
-
-
-def split_event(event: str | None) -> tuple[str | None, str | None]:
-    """``status=2`` names the column and the value that is the event."""
-    if event is None or "=" not in event:
-        return event, None
-    column, _, value = event.rpartition("=")
-    return column, value
-
-
-def require_column(table: pd.DataFrame, name: str) -> None:
-    """Refuse the name of a column that is not there.
-
-    Raises
-    ------
-    Mistake
-    """
-    if name not in table.columns:
-        raise Mistake(f"no column {name!r}; {did_you_mean(name, table.columns)}")
 
 
 def task_for(
@@ -185,6 +162,8 @@ def task_for(
     if task != "auto":
         return TASKS[task]
     values = table[target].dropna()
+    if values.empty:
+        raise Mistake(f"{target!r} is missing in every row: there is nothing to predict")
     levels = values.nunique()
     if levels == 1:
         raise Mistake(f"{target!r} is {values.iloc[0]} in every row: there is nothing to predict")
@@ -200,70 +179,10 @@ def task_for(
     return TASKS["regression"]
 
 
-def complete_rows(table: pd.DataFrame, columns: list[str], notes: list[str]) -> pd.DataFrame:
-    """Rows that have all of `columns`; how many have not is noted.
-
-    Raises
-    ------
-    Mistake
-        When none has.
-    """
-    known = table[columns].notna().all(axis=1)
-    missing = int((~known).sum())
-    if missing == len(table):
-        raise Mistake(f"{' and '.join(columns)}: every row is missing")
-    if missing:
-        notes.append(left_out(missing, len(table), " or ".join(columns)))
-    return table[known]
-
-
-def _survival(
-    table: pd.DataFrame, time: str, event: str, value: str | None, entry: str | None
-) -> NDArray[Any]:
-    happened = table[event]
-    if value is not None:
-        happened = _spelled(happened) == value
-        if not happened.any():
-            raise Mistake(
-                f"{event!r} is never {value!r}; {did_you_mean(value, sorted(set(_spelled(table[event]))))}"
-            )
-    elif not is_number(happened) and not pd.api.types.is_bool_dtype(happened):
-        levels = sorted(set(_spelled(happened)))
-        raise Mistake(
-            f"{event!r} holds text; say which value is the event, e.g. --event {event}={levels[-1]}"
-        )
-    elif is_number(happened) and not set(happened.unique()) <= {0, 1}:
-        levels = sorted(set(_spelled(happened)))
-        raise Mistake(
-            f"{event!r} holds {', '.join(levels[:6])}; say which value is the event, e.g. --event {event}={levels[-1]}"
-        )
-    for name in (time, entry):
-        if name is not None and not is_number(table[name]):
-            refuse_typos(table[name], name)
-            raise Mistake(f"{name!r} holds text or dates; times must be numbers in one unit")
-    return survival_target(
-        table[time].to_numpy(float),
-        happened.to_numpy().astype(bool),
-        None if entry is None else table[entry].to_numpy(float),
-    )
-
-
-def _censored(values: pd.Series, name: str, event: str | None) -> list[str]:
-    """What else than the event stands in its column, where that is not one thing: all of it counts as censored."""
-    if event is None:
-        return []
-    others = _spelled(values).value_counts().drop(event, errors="ignore")
-    if len(others) < 2:
-        return []
-    told = ", ".join(f"{level!r} ({n:,})" for level, n in list(others.items())[:_MOST_SHOWN])
-    more = f" and {len(others) - _MOST_SHOWN} more" if len(others) > _MOST_SHOWN else ""
-    return [f"Of {name!r} only {event!r} is the event; {told}{more} count as censored."]
-
-
 def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> NDArray[Any]:
     if task.name == "regression":
         return numbers_of(values, name, ", or --task classification")
-    counts = _spelled(values).value_counts()
+    counts = spelled(values).value_counts()
     if counts.size < 2:
         raise Mistake(f"{name!r} is {counts.index[0]!r} in every row: there is nothing to tell apart")
     if counts.size > _MOST_LEVELS:
@@ -275,23 +194,7 @@ def _target(values: pd.Series, task: AbstractTask, name: str, ordered: bool) -> 
         )
     if ordered and not is_number(values):
         raise Mistake(f"{name!r} holds text, whose order is not known; --ordinal needs numbers")
-    return values.to_numpy() if ordered else _spelled(values).to_numpy(dtype=object).astype(str)
-
-
-def numbers_of(values: pd.Series, name: str, otherwise: str = "") -> NDArray[np.float64]:
-    """A column of numbers that differ.
-
-    Raises
-    ------
-    Mistake
-        Otherwise, with what else to do.
-    """
-    if not is_number(values):
-        refuse_typos(values, name)
-        raise Mistake(f"{name!r} holds text, not numbers: choose another target{otherwise}")
-    if values.nunique() == 1:
-        raise Mistake(f"{name!r} is {values.iloc[0]} in every row: there is nothing to predict")
-    return values.to_numpy(float)
+    return values.to_numpy() if ordered else spelled(values).to_numpy(dtype=object).astype(str)
 
 
 def features_of(
@@ -317,16 +220,16 @@ def features_of(
             as_labels = f"treat it as labels with --categorical {quoted(name)}"
             refuse_typos(values, name, _if_few(values, as_labels))
             if holds_written_dates(values):
-                _refuse_as_dates(name, _if_few(values, f", or {as_labels}"))
+                refuse_as_dates(name, _if_few(values, f", or {as_labels}"))
         if name in categorical or not is_number(values):
             _refuse_levels(values, name, family)
-    infinite = [
-        name
-        for name in X.columns
-        if is_number(X[name]) and np.isinf(X[name].to_numpy(float, na_value=np.nan)).any()
-    ]
+    numbers = {name: X[name].to_numpy(float, na_value=np.nan) for name in X.columns if is_number(X[name])}
+    infinite = [name for name, values in numbers.items() if np.isinf(values).any()]
     if infinite:
         raise Mistake(f"infinite values in {', '.join(infinite)}")
+    huge = [name for name, values in numbers.items() if sums_of_squares_overflow(values)]
+    if huge:
+        raise Mistake(f"values too large to compute with in {', '.join(huge)}: give them in a larger unit")
     gaps = [f"{name} ({int(n)})" for name, n in X.isna().sum().items() if n]
     if gaps:
         notes.append(
@@ -334,24 +237,6 @@ def features_of(
             f"label: {', '.join(gaps[:12])}" + (f" and {len(gaps) - 12} more." if len(gaps) > 12 else ".")
         )
     return X
-
-
-def refuse_dates(values: pd.Series, name: str) -> None:
-    """Refuse a column of dates.
-
-    Raises
-    ------
-    Mistake
-    """
-    if pd.api.types.is_datetime64_any_dtype(values) or pd.api.types.is_timedelta64_dtype(values):
-        _refuse_as_dates(name)
-
-
-def _refuse_as_dates(name: str, otherwise: str = "") -> NoReturn:
-    raise Mistake(
-        f"{name!r} holds dates; turn them into a number, or leave the column out with --drop {quoted(name)}"
-        + otherwise
-    )
 
 
 def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None:
@@ -370,25 +255,3 @@ def _refuse_levels(values: pd.Series, name: str, family: AbstractFamily) -> None
 def _if_few(values: pd.Series, advice: str) -> str:
     """Give `advice` to treat a column as labels only where that many labels would do."""
     return advice if values.nunique() <= _MOST_LEVELS else ""
-
-
-def is_number(values: pd.Series) -> bool:
-    """Whether a column holds numbers, and not truth values."""
-    return pd.api.types.is_numeric_dtype(values) and not pd.api.types.is_bool_dtype(values)
-
-
-def _spelled(values: pd.Series) -> pd.Series:
-    """Labels as text; 2.0 reads 2, because a column of whole numbers with gaps is read as floats."""
-    return values.map(lambda v: str(int(v)) if isinstance(v, float) and v.is_integer() else str(v))
-
-
-def left_out(n: int, total: int, what: str) -> str:
-    """Say how many rows lack something.
-
-    Examples
-    --------
-    >>> left_out(1, 240, "age"), left_out(20, 2400, "age")
-    ('1 of 240 rows lacks age and was left out.', '20 of 2,400 rows lack age and were left out.')
-    """
-    verbs = ("lacks", "was") if n == 1 else ("lack", "were")
-    return f"{n:,} of {total:,} rows {verbs[0]} {what} and {verbs[1]} left out."

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.columns import is_number
 from intertwine.cli.names import is_id, is_time, words
-from intertwine.cli.problem import is_number
 from intertwine.cli.suspects import counts_rows
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.cli.typos import holds_written_dates

@@ -8,10 +8,11 @@ from typing import Any, final
 import numpy as np
 import pandas as pd
 
-from intertwine.cli.id_columns import NUMBERS, TEXT, as_kind, kind_of, refuse_gaps, rows_of
+from intertwine.cli.columns import complete_rows, is_number, numbers_of, require_column, rows_of
+from intertwine.cli.id_columns import NUMBERS, TEXT, as_kind, kind_of, refuse_gaps
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import AbstractPreparation, require_columns
-from intertwine.cli.problem import Problem, complete_rows, is_number, numbers_of, require_column
+from intertwine.cli.problem import Problem
 from intertwine.compare import AbstractFamily, LatentFactorsFamily, RegressionTask
 
 __all__ = ["RatingPreparation", "pose_ratings"]
@@ -138,8 +139,9 @@ class RatingPreparation(AbstractPreparation):
 
 def _summary(X: pd.DataFrame, y: np.ndarray, user: str, item: str, target: str) -> str:
     users, items = (int(X[name].nunique()) for name in (user, item))
+    pairs = int((~X.duplicated([user, item])).sum())
     return (
-        f"{len(X):,} ratings of {items:,} items by {users:,} users, {len(X) / users / items:.2%} of all pairs; "
+        f"{len(X):,} ratings of {items:,} items by {users:,} users, {pairs / users / items:.2%} of all pairs; "
         f"{target} from {y.min():,.4g} to {y.max():,.4g}"
     )
 

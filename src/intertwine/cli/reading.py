@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import lzma
 import re
 import sys
@@ -14,8 +15,10 @@ from typing import Any
 import pandas as pd
 from pandas.api.types import is_numeric_dtype
 
+from intertwine.cli.columns import CODE
 from intertwine.cli.csv_format import CsvFormat, encodings_of, sniffed, with_decimal_commas
 from intertwine.cli.mistakes import Mistake
+from intertwine.cli.parquet_columns import plain_columns
 from intertwine.io import replaced_atomically
 
 __all__ = ["is_named_like_a_table", "read_table_file", "write_table_file"]
@@ -24,13 +27,13 @@ _CSV = {".csv": ",", ".tsv": "\t", ".txt": ","}  # as they are written
 _ENOUGH_ROWS = 100  # to see whether rows are as long as the header
 _PARQUET = (".parquet", ".pq")
 _COMPRESSED = (".gz", ".bz2", ".xz", ".zst")
-_CODE = r"0[0-9]{2,}"  # 007 is a name; 07 may be a month
-_CODE_IN_FILE = re.compile(rb"(?:^|[,;|\s\"])" + _CODE.encode() + rb"(?:$|[,;|\s\"])")
+_CODE_IN_FILE = re.compile(rb"(?:^|[,;|\s\"])" + CODE.encode() + rb"(?:$|[,;|\s\"])")
 _PART_OF_FILE = 1 << 24
+_TOKENIZER = re.compile(r"^Error tokenizing data\. (?:C error: )?")
 _NONE = "None"  # a gap to whoever wrote numbers with Python, a class to a physician
 _GAPS = ("", "NA", "N/A", "n/a", "#N/A", "#N/A N/A", "#NA", "<NA>", "NaN", "nan", "-NaN", "-nan", "NULL", "null",
          "1.#IND", "-1.#IND", "1.#QNAN", "-1.#QNAN")  # fmt: skip
-_DAMAGE = (EOFError, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
+_DAMAGE = (EOFError, gzip.BadGzipFile, RuntimeError, lzma.LZMAError, zipfile.BadZipFile, zlib.error)
 
 
 def read_table_file(path: Path, notes: list[str] | None = None) -> pd.DataFrame:
@@ -60,16 +63,13 @@ def read_table_file(path: Path, notes: list[str] | None = None) -> pd.DataFrame:
     if path.stat().st_size == 0:
         raise Mistake(f"{path} is empty")
     try:
-        if kind in _PARQUET:
-            table = _read_parquet(path)
-        else:
-            table, assumed = _read_csv(path, kind)
-            if notes is not None:
-                notes += assumed
+        table, assumed = _read_parquet(path) if kind in _PARQUET else _read_csv(path, kind)
     except UnicodeError as error:
         raise Mistake(
             f"{path} is neither in UTF-8 nor in Windows-1252; save it as UTF-8 (a spreadsheet calls it CSV UTF-8)"
         ) from error
+    except pd.errors.ParserError as error:
+        raise Mistake(f"{path} cannot be read as {kind[1:]}: {_told_of_lines(error)}") from error
     except (*_DAMAGE, ValueError) as error:
         raise Mistake(f"{path} cannot be read as {kind[1:]}: {' '.join(str(error).split())}") from error
     if table.shape[0] == 0:
@@ -77,6 +77,8 @@ def read_table_file(path: Path, notes: list[str] | None = None) -> pd.DataFrame:
     if table.shape[1] == 1:
         raise Mistake(f"{path} has one column, {table.columns[0]!r}; a table needs two at least")
     _refuse_repeated(path, table.columns)
+    if notes is not None:
+        notes += assumed
     return table
 
 
@@ -133,6 +135,7 @@ def _read_csv(path: Path, ending: str) -> tuple[pd.DataFrame, list[str]]:
 def _read_csv_in(path: Path, ending: str, encoding: str) -> tuple[pd.DataFrame, list[str]]:
     notes: list[str] = []
     how = sniffed(path, ending, encoding, notes)
+    _refuse_zero_bytes(path, encoding)
     # The header by itself: read with the table, a second "age" would be called "age.1".
     header = pd.read_csv(path, sep=how.separator, encoding=encoding, header=None, nrows=1, dtype=str)
     _refuse_repeated(path, header.iloc[0].dropna())
@@ -173,7 +176,7 @@ def _with_codes(table: pd.DataFrame, path: Path, how: CsvFormat) -> pd.DataFrame
         return table
     texts = _in_its_columns(path, how, [], dtype=str)
     for name in numbers:
-        if texts[name].str.fullmatch(_CODE).any():
+        if texts[name].str.fullmatch(CODE).any():
             table[name] = texts[name]
     return table
 
@@ -189,6 +192,21 @@ def _may_hold_codes(path: Path) -> bool:
                 return True
             tail = part[-64:]
     return False
+
+
+def _refuse_zero_bytes(path: Path, encoding: str) -> None:
+    """Refuse a file that was cut off while it was written: systems fill up with zeros what did not arrive."""
+    if path.suffix.lower() in _COMPRESSED or encoding == "utf-16":
+        return
+    with path.open("rb") as file:
+        read = 0
+        while part := file.read(_PART_OF_FILE):
+            if b"\0" in part:
+                raise Mistake(
+                    f"{path} holds zero bytes, the first at place {read + part.index(0):,}: it is no text, or was not "
+                    "written to its end; make or copy it again"
+                )
+            read += len(part)
 
 
 def _in_its_columns(path: Path, how: CsvFormat, notes: list[str], **options: Any) -> pd.DataFrame:
@@ -216,11 +234,20 @@ def _refuse_repeated(path: Path, names: Any) -> None:
         raise Mistake(f"{path} has columns of the same name: {', '.join(map(str, repeated))}; rename one")
 
 
-def _read_parquet(path: Path) -> pd.DataFrame:
+def _read_parquet(path: Path) -> tuple[pd.DataFrame, list[str]]:
+    """A table of plain columns, and what was made of others."""
+    notes: list[str] = []
     try:
-        return pd.read_parquet(path)
+        table = pd.read_parquet(path)
     except ImportError as error:
         raise Mistake("Parquet files need pyarrow: pip install 'intertwine[cli]'") from error
+    return plain_columns(table, path, notes), notes
+
+
+def _told_of_lines(error: pd.errors.ParserError) -> str:
+    """Which line is at fault, in the words of pandas, and what to do."""
+    told = _TOKENIZER.sub("", " ".join(str(error).split()))
+    return f"{told[0].lower()}{told[1:]}; the header must be first, and each line have its fields"
 
 
 def _nearest(name: str, names: list[str]) -> str | None:

@@ -8,9 +8,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from intertwine.cli.columns import is_number
 from intertwine.cli.mistakes import quoted
 from intertwine.cli.names import is_id, is_time
-from intertwine.cli.problem import is_number
 from intertwine.report.words import listed
 
 __all__ = ["counts_rows", "named_of", "notes_on_numbers", "notes_on_spelling", "without_counters"]

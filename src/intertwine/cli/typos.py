@@ -11,6 +11,7 @@ __all__ = ["holds_written_dates", "refuse_typos"]
 _NEARLY_ALL = 0.9
 _MOST_SHOWN = 3
 _LIMIT = r"\s*[<>≤≥]=?\s*[-+]?\d[\d.,]*(?:[eE][-+]?\d+)?\s*"
+_WITH_SIGN = r"\s*(?:[€$£¥]\s*[-+]?\d[\d.,]*|[-+]?\d[\d.,]*\s*[%‰€$£¥])\s*"
 _WITH_COMMA = r"[-+]?[\d.]*,[\d.,]*\d"
 _DATE = r"(?:\d{4}-\d{1,2}-\d{1,2}|\d{4}/\d{1,2}/\d{1,2}|\d{1,2}([./-])\d{1,2}\1\d{2,4})(?:[T ][\d:.]+.*)?"
 
@@ -47,6 +48,11 @@ def refuse_typos(values: pd.Series, name: str, otherwise: str = "") -> None:
         raise Mistake(
             f"column {name!r} holds numbers with commas in them ({wrong.iloc[0]!r}); write points in decimals, and "
             f"nothing between thousands{advice}"
+        )
+    if len(wrong) and _nearly_all(wrong, _WITH_SIGN):
+        advice = f", or {otherwise}" if otherwise else ""
+        raise Mistake(
+            f"column {name!r} holds numbers with signs beside them ({wrong.iloc[0]!r}); write the numbers alone{advice}"
         )
     limits = wrong[wrong.astype(str).str.fullmatch(_LIMIT)]
     if len(limits) and len(known) > len(wrong) and len(wrong) - len(limits) <= (1 - _NEARLY_ALL) * len(known):

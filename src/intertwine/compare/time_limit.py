@@ -7,7 +7,7 @@ import math
 import sys
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, final
 
 from joblib.externals.loky import get_reusable_executor
@@ -29,7 +29,8 @@ def at_most(seconds: float) -> Iterator[None]:
     """End what runs inside, in this thread, by :class:`OutOfTime` once it has taken so long.
 
     The exception is raised at the next instruction of Python, as that of Ctrl-C is, on every system and in every
-    thread: a single call of compiled code goes on to its end.
+    thread: a single call of compiled code goes on to its end, and so does numba, which could never use again what it
+    compiled by half.
 
     Parameters
     ----------
@@ -61,8 +62,10 @@ def at_most(seconds: float) -> Iterator[None]:
         wait = max(seconds, 0.0)
         while not done.wait(wait):
             wait = _AGAIN  # what is raised in a destructor is lost
-            sys.unraisablehook = _quietly  # what was half made cannot be unmade without a noise
-            _raise_in(thread, OutOfTime)
+            with _numba_at_rest():
+                if not done.is_set():
+                    sys.unraisablehook = _quietly  # what was half made cannot be unmade without a noise
+                    _raise_in(thread, OutOfTime)
 
     clock = threading.Thread(target=end, name="time limit", daemon=True)
     clock.start()
@@ -78,6 +81,12 @@ def at_most(seconds: float) -> Iterator[None]:
             done.set()
             clock.join()
             sys.unraisablehook = aloud
+
+
+def _numba_at_rest() -> AbstractContextManager[Any]:
+    """While it is held nothing is being compiled; without numba there is nothing to hold."""
+    loaded = sys.modules.get("numba.core.compiler_lock")
+    return nullcontext() if loaded is None else loaded.global_compiler_lock
 
 
 def _quietly(unraisable: Any) -> None:

@@ -13,6 +13,7 @@ from intertwine.validation.targets import (
     check_regression_target,
     order_classes,
 )
+from intertwine.validation.values import sums_of_squares_overflow
 from intertwine.validation.weights import check_weights, rows_that_count
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "order_classes",
     "restored_on_failure",
     "rows_that_count",
+    "sums_of_squares_overflow",
     "survival_target",
 ]

@@ -200,6 +200,23 @@ def require_workable(values: NDArray[np.float64], name: str) -> None:
         raise ValueError(f"{name} varies by {spread:.2g}, too little to compute with: rescale it")
 
 
+def sums_of_squares_overflow(values: NDArray[np.float64]) -> bool:
+    """Whether numbers are too large for a variance; those that are missing do not count.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n,)
+        Finite, or NaN.
+
+    Examples
+    --------
+    >>> sums_of_squares_overflow(np.array([1e150, np.nan])), sums_of_squares_overflow(np.array([1e160, 1.0]))
+    (False, True)
+    """
+    with np.errstate(over="ignore"):
+        return bool(np.isinf(np.nansum(np.square(values))))
+
+
 def check_spread(extremes: Extremes, names: NDArray[Any] | None) -> None:
     """Refuse columns that vary, but so little that squares of the differences vanish.
 

@@ -12,6 +12,8 @@ from intertwine.fitting.interactions.exact import ExactProblem
 from intertwine.fitting.interactions.fields import ExactStrengths
 from intertwine.fitting.interactions.fit_sparse import ProfiledObjective
 from intertwine.fitting.interactions.latent_search import LatentSettings
+from intertwine.fitting.interactions.written_search import WrittenObjective
+from intertwine.losses import SquaredLoss
 from intertwine.objective import IntegratedObjective, Strengths, SumOfTargets
 from intertwine.sparse_path import SparsePairProblem
 from intertwine.structures.latent import Distance, LowRank, TwoFactor
@@ -60,6 +62,52 @@ def test_gradient_with_everything_gaussian_integrated_out(kind, name, tie):
     _, gradient = IntegratedObjective(model, target, X, strengths, rows).value_and_gradient(params)
     np.testing.assert_allclose(gradient, differences(value, params), atol=2e-7)
     assert np.abs(gradient).max() > 1e-3
+
+
+@pytest.mark.parametrize("name", TARGETS)
+@pytest.mark.parametrize(("ridge", "tie"), [(0.2, 0.3), (1e-10, 1e-9), (1e4, 1e4), (0.1, np.inf)])
+def test_pairs_that_are_written_out_have_the_same_objective(name, ridge, tie):
+    """In a fold of a tall table, with squares, weights and a column without penalty; far from a centre and near one."""
+    rng = np.random.default_rng(4)
+    X, f = rng.standard_normal((60, P)), rng.standard_normal(60)
+    loss = make_loss("squared", f, rng, rng.uniform(0.3, 2.0, 60))
+    target, strengths = STRUCTURES[name], ExactStrengths(0.1, Strengths(ridge, tie))
+    rows = np.sort(rng.permutation(60)[:50])
+    exact = ExactProblem(loss, X, X[:, 2:] ** 2, np.arange(P) > 0, 2).take(rows)
+    model = exact.model(strengths)
+    curvature = exact._pair_curvature(model, model.mode(np.zeros(50)))
+    written = WrittenObjective(model, target, X[rows], strengths.pairs, curvature)
+    direct = IntegratedObjective(model, target, X, strengths.pairs, rows)
+    first, second = 0.5 * rng.standard_normal((2, target.size))
+    for params in (first, 30.0 * first):
+        value, gradient = direct.value_and_gradient(params)
+        found = written.value_and_gradient(params)
+        assert found[0] == pytest.approx(value, rel=1e-9)
+        np.testing.assert_allclose(found[1], gradient, rtol=1e-6, atol=1e-7 * np.abs(gradient).max())
+    written.remember({"center": second})
+    assert written.value_and_gradient(first)[0] == pytest.approx(
+        direct.value_and_gradient(first)[0], rel=1e-9
+    )
+    np.testing.assert_allclose(written.mode(first).scores, direct.mode(first).scores, atol=1e-7)
+
+
+def test_digits_are_kept_where_a_target_explains_almost_everything():
+    """Far below the centre's value differences from it would be rounding: the centre moves."""
+    rng = np.random.default_rng(5)
+    X, z = rng.standard_normal((60, P)), rng.standard_normal(2 * P)
+    target, strengths = STRUCTURES["low_rank"], ExactStrengths(1e3, Strengths(1e-14, 1e6))
+    loss = SquaredLoss(target.score(z, X) + 1e-6 * rng.standard_normal(60))
+    exact = ExactProblem(loss, X, np.zeros((60, 0)), np.full(P, True), 2)
+    model = exact.model(strengths)
+    curvature = exact._pair_curvature(model, model.mode(np.zeros(60)))
+    written = WrittenObjective(model, target, X, strengths.pairs, curvature)
+    direct = IntegratedObjective(model, target, X, strengths.pairs, exact.rows)
+    value, gradient = written.value_and_gradient(z)
+    expected, slope = direct.value_and_gradient(z)
+    assert expected < 1e-10
+    assert value == pytest.approx(expected, rel=1e-6)
+    np.testing.assert_allclose(gradient, slope, atol=1e-4 * np.abs(slope).max())
+    assert written.memory()["center"] is not None
 
 
 def test_a_search_begins_where_the_objective_is_least():

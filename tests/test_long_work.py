@@ -134,7 +134,7 @@ def test_a_descent_that_rounding_ended_is_not_taken_up_again(tmp_path, monkeypat
 def begun(path, monkeypatch, X=None, **params):
     model = InteractionRegressor(random_state=0, **LATENT).set_params(checkpoint=path, **params)
     X = features() if X is None else X
-    interrupted_at(40, model, X, target_of(model), monkeypatch)
+    interrupted_at(20, model, X, target_of(model), monkeypatch)
     return model
 
 
@@ -228,7 +228,7 @@ def test_a_full_disk_costs_the_checkpoint_and_not_the_fit(tmp_path, monkeypatch)
     monkeypatch.setattr(Journal, "_pause", 0.0, raising=False)
     model = InteractionRegressor(random_state=0, checkpoint=tmp_path / "work", **LATENT)
     with monkeypatch.context() as patch:
-        Interrupted(patch, 40)
+        Interrupted(patch, 20)
         with (
             pytest.warns(UserWarning, match="checkpoint cannot be written"),
             pytest.raises(KeyboardInterrupt),

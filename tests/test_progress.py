@@ -125,7 +125,7 @@ def test_ctrl_c_gives_the_terminal_back(monkeypatch):
         patch.setattr(progress_module, "_PATIENCE", 0.0)
         patch.setattr(sys, "stderr", stream)
         patch.setenv("TERM", "xterm")
-        Interrupted(patch, 40)
+        Interrupted(patch, 20)
         with pytest.raises(KeyboardInterrupt):
             clone(FITS["regressor"]).set_params(verbose=True).fit(features(), target_of(FITS["regressor"]))
     if "\x1b[?25l" in stream.getvalue():  # the cursor was hidden

@@ -256,6 +256,10 @@ class GaussianField:
         """Diagonal of Dᵀ P D for few columns D (n, m), without P."""
         return self._system_at(mode.scores, 0.0).quadratic(design)
 
+    def own_quadratic(self, mode: Mode, places: slice) -> np.ndarray | None:
+        """DᵀPD of some columns D of a factored field, without their deviations; None for a dense one."""
+        return self._system_at(mode.scores, 0.0).own_quadratic(places)
+
     def coefficient_covariance(self, mode: Mode, scale: float) -> np.ndarray | None:
         """Posterior covariance (m, m) of the coefficients of a factored field; None for a dense one."""
         covariance = self._system_at(mode.scores, 0.0).coefficient_covariance()

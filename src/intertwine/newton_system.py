@@ -76,6 +76,10 @@ class AbstractNewtonSystem(abc.ABC):
     def coefficient_covariance(self) -> np.ndarray | None:
         """Posterior covariance (m, m) of the coefficients behind the field, in units of s²; None without a factor."""
 
+    @abc.abstractmethod
+    def own_quadratic(self, places: slice) -> np.ndarray | None:
+        """DᵀPD of some columns D that K is made of, without their deviations; None where K is not known by columns."""
+
     @final
     def weights(self) -> np.ndarray:
         """Diagonal of W, bounded away from zero."""
@@ -122,6 +126,9 @@ class _DiagonalSystem(AbstractNewtonSystem):
     def coefficient_covariance(self):
         return None
 
+    def own_quadratic(self, places):
+        return None
+
     def _project(self):
         return CholeskyProjection(self._factor, self._root, self._inverse_C, self._fixed)
 
@@ -145,6 +152,9 @@ class _CoupledSystem(AbstractNewtonSystem):
         return alpha, gamma, self._K @ alpha, np.zeros(0)
 
     def coefficient_covariance(self):
+        return None
+
+    def own_quadratic(self, places):
         return None
 
     def _inverse(self, design):
@@ -201,6 +211,21 @@ class _FactoredSystem(AbstractNewtonSystem):
         inverse *= self._K.deviations[:, None]
         inverse *= self._K.deviations
         return inverse
+
+    def own_quadratic(self, places):
+        gram, deviations = self._K.weighed(self.curvature)[1], self._K.deviations
+        own = deviations[places]
+        if np.min(own) > 0.0 and np.max(own**2 * np.diag(gram)[places]) > 1.0:
+            # I − M⁻¹ in units of the deviations: where these are large it cancels less than what follows
+            quadratic = -inverse_of_factored(self._factor)[places, places]
+            quadratic.flat[:: len(own) + 1] += 1.0
+            quadratic /= own[:, None] * own
+        else:
+            cross = gram[places] * deviations
+            solved = linalg.cho_solve((self._factor, True), cross.T, check_finite=False)
+            quadratic = gram[places, places] - cross @ solved
+        border = self._K.columns[:, places].T @ self._inverse_C
+        return quadratic - border @ self.fixed_covariance @ border.T
 
     def _inverse(self, design):
         weighted = self.curvature.matmul(design)

@@ -135,6 +135,7 @@ TESTS = {
     "fitting.mixed_model": "mixed_model_lme4 mixed_model_estimator",
     "fitting.interactions.relevance": "preparation",
     "fitting.interactions.joint_search": "joint_search",
+    "fitting.interactions.written_search": "latent_objective",
     "fitting.interactions.latent_search": "joint_search selection",
     "fitting.interactions.exact": "exact_path latent_objective joint_search",
     "fitting.interactions.fields": "exact_path latent_objective joint_search",

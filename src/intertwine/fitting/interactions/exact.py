@@ -27,6 +27,7 @@ from intertwine.fitting.interactions.latent_search import (
     TargetPoint,
     search_target,
 )
+from intertwine.fitting.interactions.written_search import WrittenObjective
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.mixed_model import GaussianField, Mode, Posterior
 from intertwine.objective import Beginning, IntegratedObjective, SumOfTargets
@@ -166,18 +167,25 @@ class ExactProblem:
         if settings is None or strengths.pairs.tie == 0:
             mode = model.mode(nothing, None if near is None else model.at(near.alpha, near.gamma))
             return ExactFit(mode, nothing, None, strengths, model)
+        curvature = None
         if self._descends_jointly():
             alpha, approach = self._joint_approach(model, strengths, settings, near)
         else:
             first = None if near is None else model.at(near.alpha, near.gamma)
-            alpha, approach = model.mode(nothing, first).alpha, None
-        searched: list[IntegratedObjective] = []
+            plain = model.mode(nothing, first)
+            alpha, approach = plain.alpha, None
+            curvature = self._pair_curvature(model, plain)
+        searched: list[IntegratedObjective | WrittenObjective] = []
 
         def objective(target):
+            searched.append(make(target))
+            return searched[-1]
+
+        def make(target):
+            if curvature is not None:
+                return WrittenObjective(model, target, self.columns[self.rows], strengths.pairs, curvature)
             own = None if isinstance(target, SumOfTargets) else approach
-            made = IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows, own)
-            searched.append(made)
-            return made
+            return IntegratedObjective(model, target, self.columns, strengths.pairs, self.rows, own)
 
         dual = np.zeros(len(self.columns))
         dual[self.rows] = alpha
@@ -188,6 +196,11 @@ class ExactProblem:
         # from where the search of this target ended, which is near
         last = next(one for one in searched if one.target is latent.target)
         return ExactFit(last.mode(latent.params), offset, latent, strengths, model)
+
+    def _pair_curvature(self, model: GaussianField, mode: Mode) -> np.ndarray | None:
+        """DᵀPD of the pairs where a search can do with that: a quadratic loss, pairs alone, fewer columns than rows."""
+        places = self.fields.pair_places() if self.loss.is_quadratic and self.order == 2 else None
+        return None if places is None else model.own_quadratic(mode, places)
 
     def _descends_jointly(self) -> bool:
         """Whether a search may begin with a descent over everything at once."""

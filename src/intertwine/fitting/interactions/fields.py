@@ -139,6 +139,10 @@ class AbstractFields(abc.ABC):
         """Coefficients of a fit, as far as they are worth writing out."""
 
     @abc.abstractmethod
+    def pair_places(self) -> slice | None:
+        """Where the pairs are among the columns of the covariance; None where it is not known by columns."""
+
+    @abc.abstractmethod
     def mean_variances(self) -> tuple[float, float]:
         """Mean prior variance of main effects and of pairs at unit strength."""
 
@@ -202,6 +206,9 @@ class DenseFields(AbstractFields):
         everywhere = self._everywhere(mode)
         return self._weighted_sum(self._covariances(columns), strengths) @ everywhere
 
+    def pair_places(self):
+        return None
+
     def mean_variances(self):
         main, _, pairs, *_ = self._matrices
         return tuple(0.0 if matrix is None else float(np.mean(np.diag(matrix))) for matrix in (main, pairs))
@@ -239,6 +246,10 @@ class FactoredFields(AbstractFields):
         # not v Aᵀα, which cancels where prior variances are large
         coefficients = self._deviations(strengths) * mode.whitened
         return WrittenEffects(*np.split(coefficients, np.cumsum(self._sizes)[:-1])[:3])
+
+    def pair_places(self):
+        first = self._sizes[0] + self._sizes[1]
+        return slice(first, first + self._sizes[2])
 
     def mean_variances(self):
         squares = np.einsum("im,im->m", self._design, self._design) / len(self._design)

@@ -76,7 +76,7 @@ def test_new_rows_are_told_what_the_dense_posterior_says(r):
     mean = (gain @ (X - params.mean).ravel()[there[: N * P]]).reshape(2, P)
     spread = (V[new, new] - gain @ V[there][:, new]).reshape(2, P, 2, P)
     S = params.loadings @ params.loadings.T + np.diag(params.noise)
-    known = LevelEffects.of_levels(params, *problem.known(params))
+    known = LevelEffects.of_levels(params, *problem.known(params), np.zeros((Q, P, r)))
     at = known.at([Located(rows, None if r == 1 else z, None, None)], 2, P)
     shared = at.loadings[at.kind]
     found = shared @ np.swapaxes(shared, 1, 2) + at.variance[:, :, None] * np.eye(P)

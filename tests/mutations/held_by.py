@@ -167,6 +167,8 @@ TESTS = {
     "fitting.longitudinal.noise": "longitudinal_spread",
     "fitting.longitudinal.points": "longitudinal_spread longitudinal_predictions",
     "fitting.longitudinal.*": "longitudinal_fit longitudinal_vae",
+    "fitting.random_effects.joint_levels": "joint_levels",
+    "fitting.random_effects.open_latents": "joint_levels",
     "fitting.random_effects.pca_missing": "random_effects_pca_missing",
     "fitting.random_effects.pca*": "random_effects_pca_exact random_effects_pca random_effects_pca_missing",
     "fitting.random_effects.factor_steps": "random_effects_pca random_effects_pca_missing",

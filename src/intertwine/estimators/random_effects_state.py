@@ -45,6 +45,7 @@ _LEVELS = {
     "shared": floats("kinds", "p", "basis", "*"),
     "level_kind": whole("levels+1", below="kinds"),
     "mean": floats("levels+1", "basis", "p"),
+    "from_mean?": floats("kinds", "p", "basis", least=0.0),
 }
 _MODES = {
     "kind": choice("modes"),
@@ -102,6 +103,7 @@ _VAE = {
     ),
     "columns?": {"kinds": items(choice("gaussian", "bernoulli", "poisson"), "p"), "center": floats("p")},
     "precision?": floats("n", "p", least=0.0),
+    "latents?": floats("n", "*"),
 }
 _LAYOUT = HEAD | {
     "units": {"center": floats("p"), "spread": floats("p", above=0.0)},
@@ -154,6 +156,8 @@ def _require_networks(model: dict[str, Any], n_features: int, n_components: int)
     """Of an autoencoder: layers that fit each other, the data and the latents."""
     if "networks" not in model:
         return
+    if "latents" in model and model["latents"].shape[1] != n_components:
+        raise ValueError(f"rows have {model['latents'].shape[1]} latents, but n_components is {n_components}")
     for name, ends in (("encoder", (None, 2 * n_components)), ("decoder", (n_components, n_features))):
         layers = model["networks"][name]
         widths = [layer["weight"].shape[0] for layer in layers] + [

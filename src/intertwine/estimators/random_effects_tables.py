@@ -64,7 +64,8 @@ class RandomEffectsTables(NamedFeatures):
         Returns
         -------
         frame
-            effect, level, term, feature, estimate, std_error; in the units of the features.
+            effect, level, term, feature, estimate, std_error; in the units of the features. Standard errors count that
+            latents and means are not known (means not where one effect in space or on a graph is exact).
         """
         check_is_fitted(self, "_model")
         features = np.array(self._features, dtype=object)

@@ -106,8 +106,8 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         Starts and their bounds at the end of the race, in the units of X.
     variance_components_, random_effects_ : frame
         In the units of X; of logits and of logarithms where columns are not Gaussian, whose "noise" is zero: what
-        makes a 0 or 1 of a probability has no variance on that scale. Standard errors take what latents explain of a
-        row as known, and are too small where a row tells little of its latents; see Notes.
+        makes a 0 or 1 of a probability has no variance on that scale. Standard errors count what is open of latents and
+        of means; see Notes.
     history_ : frame
         One row per epoch, in the units of the fit: bound (at draws of u, as the epoch left them; that of the last row
         is over all of q), divergence of the latents per row, root mean square of the noise, seconds.
@@ -122,10 +122,13 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
 
     Notes
     -----
-    In the bound latents and effects are independent given the rows. So ``std_error`` of ``random_effects_`` leaves out
-    that the mean of the latents of a level's rows and its effects may stand for each other: in a drawn table with 10
-    rows a level and effects of variance one, 95% intervals held 43% to 63% of a column's true effects, those of
-    `RandomEffectsPCA`, which is exact for one effect, 83% to 95%.
+    In the bound latents and effects are independent given the rows, though the mean of the latents of a level's rows
+    and its effects may stand for each other. Once the fit has ended, the decoder is taken as linear about the latents
+    that were found, and latents and effects are solved for together: of one effect with independent levels means and
+    standard errors are those of the joint Gaussian posterior (Laplace's approximation); with several effects
+    ``std_error`` has what one would have alone added, and in space, on a graph or along a series the latents count as
+    noise of each feature, which makes it rather too large. All count that means of features are estimated. Decoder
+    and variances are taken as known: in drawn tables 95% intervals held 81% to 100% of the true effects.
 
     ``transform`` is the mode of p(u_i | x_i), ``score_samples`` an importance-weighted estimate of log p(x_i) with 64
     draws: on average a lower bound. Expected values of columns that are not Gaussian are averages over what is open

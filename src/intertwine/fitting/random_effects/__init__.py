@@ -7,6 +7,7 @@ likelihoods of components    `pca_exact`, `pca_missing`, `pca_bound`; their EM: 
                              `latent_shapes`, `fixed_point`
 a fit of networks            `vae_fit`: `vae_problem`, `vae_start`, `vae_epochs`, `vae_steps`, `vae_effects`
 its latents                  `vae_latents`
+effects beside open latents  `joint_levels`, `open_latents`
 columns of 0 and 1, counts   `vae_local_effects`, `vae_local_rows`
 the paper's estimator        `vae_amortised_fit`, `vae_amortised`
 ============================ =====================================================================

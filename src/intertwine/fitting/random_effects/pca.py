@@ -178,7 +178,7 @@ def fit_pca_with_holes(
     found = climb(step, start, len(given.X), settings, watch)
     params = layout.unpacked(found.x)
     params = params._replace(mean=problem.mean_and_value(params)[0], loadings=principal_axes(params.loadings))
-    known = LevelEffects.of_levels(params, *problem.known(params))
+    known = LevelEffects.of_levels(params, *problem.known(params), problem.from_mean(params))
     return PCAModel(params, known, bound, shapes, found.history, found.converged, "exact")
 
 
@@ -206,12 +206,13 @@ def fit_bound_pca(
     params = layout.unpacked(found.x[: layout.size])
     latents = size * found.x[layout.size :].reshape(n, d)
     solved = problem.solved(params, latents)
+    left = X - latents @ params.loadings.T
+    params = params._replace(mean=solved.mean, loadings=principal_axes(params.loadings))
     known: Any = NoEffects()
     if bound:
-        left = X - latents @ params.loadings.T
         variances = VarianceComponents(params.noise, params.effects)
-        known = PosteriorEffects(left, given.effects, problem.system, variances)
-    params = params._replace(mean=solved.mean, loadings=principal_axes(params.loadings))
+        at = variances, bound, shapes, params.loadings
+        known = PosteriorEffects(left, given.effects, problem.system, *at)
     objective = "bound" if bound else "exact"
     return PCAModel(params, known, bound, shapes, found.history, found.converged, objective)
 

@@ -16,9 +16,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.fitting.factor_rows import row_blocks
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 
-__all__ = ["ExactMoments", "PCAParameters", "exact_moments", "level_solution", "noise_covariance"]
+__all__ = [
+    "ExactMoments",
+    "PCAParameters",
+    "exact_moments",
+    "level_solution",
+    "noise_covariance",
+    "variance_from_mean",
+]
 
 Array = NDArray[np.float64]
 
@@ -110,6 +118,24 @@ def level_solution(rows: RotatedRows, params: PCAParameters) -> tuple[Array, Arr
     kinds = _kinds(rows.R, params)
     a = _solved(rows, kinds, params.loadings, rows.Y - rows.ones[rows.kind][:, :, None] * params.mean)
     return rows.R, a, kinds.G_inverse, _tall(kinds, params.loadings)
+
+
+def variance_from_mean(rows: RotatedRows, params: PCAParameters) -> Array:
+    """Variance of the coefficients of each kind of level for that the mean is estimated, (k, p, r)."""
+    W, (k, r) = params.loadings, rows.ones.shape
+    kinds, p = _kinds(rows.R, params), len(W)
+    precision = _low_rank(rows, kinds, W)[1] + rows.weight_rest * noise_covariance(W, params.noise)[1]
+    values, vectors = np.linalg.eigh(0.5 * (precision + precision.T))
+    root = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
+    found, tall = np.empty((k, p, r)), _tall(kinds, W)
+    for part in row_blocks(k, p * p * r):
+        ones = rows.ones[part]
+        met = np.einsum("ka,kmaf->kfm", ones, tall[part]) @ root
+        moved = np.einsum("kmab,kb->kma", kinds.G_inverse[part], ones)[..., None] * root[:, None]
+        moved = moved - tall[part] @ met[:, None]
+        spread = params.effects[0] @ np.swapaxes(rows.R[part], 1, 2)[:, None]
+        found[part] = np.sum((spread @ moved) ** 2, axis=3)
+    return found
 
 
 def _kinds(R: Array, params: PCAParameters) -> _Kinds:

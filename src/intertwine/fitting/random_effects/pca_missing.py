@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from intertwine.fitting.factor_rows import factor_posterior
 from intertwine.fitting.random_effects.factor_steps import NOISE_FLOOR, aligned
+from intertwine.fitting.random_effects.joint_levels import JointLevels
 from intertwine.fitting.random_effects.pca_exact import PCAParameters
 
 __all__ = ["MissingProblem"]
@@ -140,6 +141,20 @@ class MissingProblem:
             root = vectors * np.sqrt(np.maximum(values, 0.0))[:, None, :]
             roots.append(root.reshape(-1, r, p, r * p).transpose(0, 2, 1, 3))
         return np.concatenate(means), np.concatenate(roots)
+
+    def from_mean(self, params: PCAParameters) -> Array:
+        """Variances of the coefficients for that the mean is estimated, (q, p, r)."""
+        weight = np.isfinite(self.X) / params.noise
+        d = params.loadings.shape[1]
+
+        def slopes_at(rows: NDArray[np.int64]) -> Array:
+            return np.broadcast_to(params.loadings, (*rows.shape, *params.loadings.shape))
+
+        levels = JointLevels(
+            self.X, np.zeros((len(self.X), d)), slopes_at, weight,
+            self.level, len(self.starts) - 1, self.basis, params.effects[0],
+        )  # fmt: skip
+        return (levels.variances_beside_means() - levels.variances()).transpose(0, 2, 1)
 
     def _coefficients(self, part: _Levels, mean: Array) -> Array:
         left = part.right - part.touch @ mean

@@ -11,9 +11,11 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect, AbstractRandomEffect, EffectRows, Located
 from intertwine.fitting.factor_rows import factor_posterior
+from intertwine.fitting.random_effects.joint_levels import JointLevels
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects.open_latents import variances_beside_latents
 from intertwine.fitting.random_effects.pca_bound import system_of_rows
-from intertwine.fitting.random_effects.pca_exact import PCAParameters, level_solution
+from intertwine.fitting.random_effects.pca_exact import PCAParameters, level_solution, variance_from_mean
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 
@@ -69,10 +71,20 @@ class LevelEffects(AbstractKnownEffects):
     covariance : ndarray of shape (k + 1, p, r, r)
     shared : ndarray of shape (k + 1, p, r, f)
     level_kind : ndarray of int of shape (q + 1,)
+    from_mean : ndarray of shape (k + 1, p, r), optional
+        What coefficients vary for that the mean of the features is estimated: rows do not, whose mean goes along.
     """
 
-    def __init__(self, mean: Array, covariance: Array, shared: Array, level_kind: NDArray[np.int64]) -> None:
+    def __init__(
+        self,
+        mean: Array,
+        covariance: Array,
+        shared: Array,
+        level_kind: NDArray[np.int64],
+        from_mean: Array | None = None,
+    ) -> None:
         self.mean, self.covariance, self.shared, self.kind = mean, covariance, shared, level_kind
+        self.from_mean = np.zeros(covariance.shape[:3]) if from_mean is None else from_mean
         self.n_levels = len(mean) - 1
 
     @classmethod
@@ -90,17 +102,19 @@ class LevelEffects(AbstractKnownEffects):
             np.concatenate([covariance, Sigma[None]]),
             np.concatenate([shared, np.zeros_like(shared[:1])]),
             np.append(rows.kind, len(R)),
+            np.concatenate([variance_from_mean(rows, params), np.zeros_like(Sigma[None, :, 0])]),
         )
 
     @classmethod
-    def of_levels(cls, params: PCAParameters, mean: Array, roots: Array) -> LevelEffects:
-        """From means (q, r, p) and roots (q, p, r, f) of the covariance of each level."""
+    def of_levels(cls, params: PCAParameters, mean: Array, roots: Array, from_mean: Array) -> LevelEffects:
+        """From means (q, r, p), roots (q, p, r, f) of covariances, and what the mean adds (q, p, r), of each level."""
         Sigma = params.effects[0]
         return cls(
             np.concatenate([mean, np.zeros_like(mean[:1])]),
             np.concatenate([np.zeros((len(mean), *Sigma.shape)), Sigma[None]]),
             np.concatenate([roots, np.zeros_like(roots[:1])]),
             np.arange(len(mean) + 1),
+            np.concatenate([from_mean, np.zeros_like(from_mean[:1])]),
         )
 
     def at(self, located, n_rows, n_features):
@@ -116,11 +130,11 @@ class LevelEffects(AbstractKnownEffects):
         return RowEffects(mean, variance, shared, np.arange(n_rows))
 
     def terms(self):
-        own = np.einsum("kmaa->kam", self.covariance) + np.sum(self.shared**2, axis=3).transpose(0, 2, 1)
-        return (EffectTerms(self.mean[:-1], own[self.kind[:-1]]),)
+        own = np.einsum("kmaa->kma", self.covariance) + np.sum(self.shared**2, axis=3) + self.from_mean
+        return (EffectTerms(self.mean[:-1], own.transpose(0, 2, 1)[self.kind[:-1]]),)
 
     def to_state(self):
-        names = ("mean", "covariance", "shared")
+        names = ("mean", "covariance", "shared", "from_mean")
         return {"kind": "levels", "level_kind": self.kind} | {name: getattr(self, name) for name in names}
 
 
@@ -181,12 +195,23 @@ class PosteriorEffects(AbstractKnownEffects):
     system : AbstractGaussianSystem
         Of these rows.
     variances : VarianceComponents
+    bound : sequence of AbstractBoundEffect
+    shapes : sequence of ndarray
+    loadings : ndarray of shape (p, d)
     """
 
     def __init__(
-        self, left: Array, rows: EffectRows, system: AbstractGaussianSystem, variances: VarianceComponents
+        self,
+        left: Array,
+        rows: EffectRows,
+        system: AbstractGaussianSystem,
+        variances: VarianceComponents,
+        bound: Sequence[AbstractBoundEffect],
+        shapes: Sequence[Array],
+        loadings: Array,
     ) -> None:
-        self.left, self.rows = left, rows
+        self.left, self.rows, self.variances = left, rows, variances
+        self.bound, self.shapes, self.loadings = bound, shapes, loadings
         self.posterior = system.posterior(np.where(np.isfinite(left), left, 0.0), variances)
 
     @classmethod
@@ -196,21 +221,33 @@ class PosteriorEffects(AbstractKnownEffects):
         bound: Sequence[AbstractBoundEffect],
         shapes: Sequence[Array],
         variances: VarianceComponents,
+        loadings: Array,
     ) -> PosteriorEffects:
         """What `to_state` wrote, solved for once more."""
         observed = state["observed"]
         left = np.where(observed, state["left"], np.nan)
         system = system_of_rows(observed, bound, shapes)
-        return cls(left, EffectRows.restore(state["rows"]), system, variances)
+        return cls(left, EffectRows.restore(state["rows"]), system, variances, bound, shapes, loadings)
 
     def at(self, located, n_rows, n_features):
         return RowEffects(*self.posterior.predict(located, None))
 
     def terms(self):
-        return tuple(
-            EffectTerms(mean, np.einsum("qmaa->qam", self.posterior.level_covariance(t)))
-            for t, mean in enumerate(self.posterior.effects)
-        )
+        observed = np.isfinite(self.left)
+        weights = None if observed.all() else observed.astype(np.float64)
+        explained = np.sum(self.loadings**2, axis=1)
+        at = self.bound, self.shapes, weights, self.variances, explained, self._alone
+        return tuple(map(EffectTerms, self.posterior.effects, variances_beside_latents(*at)))
+
+    def _alone(self, t: int) -> JointLevels:
+        effect, (n, d) = self.bound[t], (len(self.left), self.loadings.shape[1])
+        weight = np.isfinite(self.left) / self.variances.noise
+
+        def slopes_at(rows: NDArray[np.int64]) -> Array:
+            return np.broadcast_to(self.loadings, (*rows.shape, *self.loadings.shape))
+
+        rows = self.left, np.zeros((n, d)), slopes_at, weight
+        return JointLevels(*rows, effect.level, effect.n_levels, effect.basis, self.variances.effects[t])
 
     def to_state(self):
         observed = np.isfinite(self.left)
@@ -268,7 +305,9 @@ class PCAModel(AbstractLatentModel):
             rows = EffectRows.restore(known["rows"])
             bound = [effect.bind(rows) for effect in effects]
             variances = VarianceComponents(params.noise, params.effects)
-            found: AbstractKnownEffects = PosteriorEffects.from_state(known, bound, shapes, variances)
+            found: AbstractKnownEffects = PosteriorEffects.from_state(
+                known, bound, shapes, variances, params.loadings
+            )
         else:
             found = _KINDS[kind](**known)
             known_levels = [] if kind == "none" else [found.n_levels]

@@ -25,9 +25,9 @@ from intertwine.fitting.random_effects.vae_steps import (
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration
 from intertwine.mixed_effects.base import VarianceComponents
-from intertwine.networks import Autoencoder
+from intertwine.networks import Autoencoder, n_latents
 
-__all__ = ["EpochState", "evaluated", "history_row", "run_epochs"]
+__all__ = ["EpochState", "Evaluated", "evaluated", "history_row", "run_epochs"]
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -206,23 +206,44 @@ def _besides(
     return GroupBatch(precision, problem.basis[chosen.rows], chosen.level, covariance[chosen.groups])
 
 
-def evaluated(problem: VAEProblem, state: EpochState) -> tuple[Single, Solved, float]:
-    """Residuals x − E f(u), zero where nothing was observed, what they say, and the bound."""
+class Evaluated(NamedTuple):
+    """A state, over all of q.
+
+    Attributes
+    ----------
+    residual : ndarray of float32, shape (n, p)
+        x − E f(u), zero where nothing was observed.
+    solved : Solved
+        What they say.
+    bound : float
+    latents : ndarray of float32, shape (n, d)
+        Means of q(u).
+    """
+
+    residual: Single
+    solved: Solved
+    bound: float
+    latents: Single
+
+
+def evaluated(problem: VAEProblem, state: EpochState) -> Evaluated:
+    """What rows say of their effects where a state has come to."""
     others = problem.solve(state.residual, state.variances, state.sites).others
-    mean, variance, divergence = moments_of(state.training.params, problem.x, others)
+    mean, variance, divergence, latents = moments_of(state.training.params, problem.x, others)
     residual = problem.x - mean
     if problem.observed is not None:
         residual *= problem.observed
     solved = problem.solve(residual, state.variances, state.sites)
     open_ended = problem.effects.uncertainty(solved, state.variances, variance)
-    return residual, solved, _bound(problem, solved, divergence) - open_ended
+    return Evaluated(residual, solved, _bound(problem, solved, divergence) - open_ended, latents)
 
 
-def moments_of(params: Autoencoder, x: Single, others: OtherRows) -> tuple[Single, Single, float]:
-    """Mean and variance of f(u) at all rows, and the sum of the divergences, in pieces of one shape."""
+def moments_of(params: Autoencoder, x: Single, others: OtherRows) -> tuple[Single, Single, float, Single]:
+    """Mean and variance of f(u) at all rows, the sum of the divergences, means of q(u); in pieces of one shape."""
     size = min(4096, len(x))
     mean, variance, divergence = np.empty_like(x), np.empty_like(x), 0.0
-    rule = quadrature(params.decoder[0].weight.shape[0])
+    latents = np.empty((len(x), n_latents(params)), np.float32)
+    rule = quadrature(n_latents(params))
     for first in range(0, len(x), size):
         rows = np.minimum(np.arange(first, first + size), len(x) - 1)
         count = min(size, len(x) - first)
@@ -232,4 +253,5 @@ def moments_of(params: Autoencoder, x: Single, others: OtherRows) -> tuple[Singl
             np.asarray(part)[:count] for part in found[:2]
         )
         divergence += float(np.asarray(found[2])[:count].sum(dtype=np.float64))
-    return mean, variance, divergence
+        latents[first : first + count] = np.asarray(found[3])[:count]
+    return mean, variance, divergence, latents

@@ -61,6 +61,8 @@ class FittedVAE(NamedTuple):
         Whether the last tenth of the epochs brought less than a hundredth of all gain.
     precision : ndarray of float32, shape (n, p), or None
         Weights of the residuals where columns are not Gaussian, whose residuals are measurements of η less the rest.
+    latents : ndarray of float32, shape (n, d), or None
+        Means of q(u) of the rows; files before they were kept have none.
     """
 
     params: Autoencoder
@@ -73,6 +75,7 @@ class FittedVAE(NamedTuple):
     history: dict[str, list[Any]]
     converged: bool
     precision: NDArray[np.float32] | None = None
+    latents: NDArray[np.float32] | None = None
 
 
 class _Runner(NamedTuple):
@@ -135,11 +138,11 @@ def fit_vae(
             problem, runner.state, range(race), runner.scores, own, watch, f"start {number}"
         )
         runners.append(runner._replace(state=state, history=history))
-    bounds = [evaluated(problem, runner.state)[2] for runner in runners]
+    bounds = [evaluated(problem, runner.state).bound for runner in runners]
     best = runners[int(np.argmax(bounds))]
     rest = range(race, problem.n_epochs)
     state, history = run_epochs(problem, best.state, rest, best.scores, best.rng, watch, "epochs")
-    residual, solved, bound = evaluated(problem, state)
+    residual, solved, bound, latents = evaluated(problem, state)
     left, precision = problem.effects.measured(residual.astype(np.float64), solved)
     rows = best.history + history
     seconds = (best.history[-1]["seconds"] if best.history else 0.0) + (
@@ -157,6 +160,7 @@ def fit_vae(
         {column: [row[column] for row in rows] for column in rows[0]},
         _settled([row["bound"] for row in rows]),
         None if precision is None else precision.astype(np.float32),
+        latents,
     )
 
 

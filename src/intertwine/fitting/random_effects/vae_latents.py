@@ -22,7 +22,7 @@ from intertwine.fitting.compiled_steps import own_compilation_cache
 from intertwine.fitting.random_effects.vae_local_rows import LocalRows
 from intertwine.networks import Autoencoder, decode, encode, n_latents
 
-__all__ = ["GaussianRows", "encoded", "log_densities", "most_probable", "prior_points"]
+__all__ = ["GaussianRows", "decoder_slopes", "encoded", "log_densities", "most_probable", "prior_points"]
 
 Array = NDArray[np.float64]
 
@@ -107,6 +107,16 @@ def log_densities(params: Autoencoder, rows: Rows) -> Array:
     return _by_rows("log_densities", _densities, params, rows)
 
 
+def decoder_slopes(params: Autoencoder, u: NDArray[np.float32]) -> Array:
+    """Derivatives of f at latents (n, d), (n, p, d)."""
+    size, parts = _ROWS["encoded"], []
+    for first in range(0, len(u), size):
+        rows = np.minimum(np.arange(first, first + size), len(u) - 1)
+        with own_compilation_cache():
+            parts.append(np.asarray(_slopes(params, u[rows]), dtype=np.float64)[: len(u) - first])
+    return np.concatenate(parts)
+
+
 def _by_rows(name: str, function: Any, params: Autoencoder, rows: Rows) -> Array:
     """A function of rows, in pieces of one shape."""
     size, parts, n_rows = _ROWS[name], [], len(rows.x)
@@ -124,6 +134,13 @@ def _encoder_mean(params: Autoencoder, rows: Rows, points: Any) -> Any:
     return encode(params, *rows.seen())[0]
 
 
+@jax.jit
+def _slopes(params: Autoencoder, u: Any) -> Any:
+    axes = jnp.eye(u.shape[1], dtype=u.dtype)
+    along = [jax.jvp(partial(decode, params), (u,), (jnp.broadcast_to(axis, u.shape),))[1] for axis in axes]
+    return jnp.stack(along, axis=2)
+
+
 class _Search(NamedTuple):
     u: Any  # (n, d)
     misfit: Any  # (n,)
@@ -137,9 +154,7 @@ def _misfit(params: Autoencoder, u: Any, rows: Rows) -> Any:
 
 def _curved(params: Autoencoder, u: Any, rows: Rows) -> tuple[Any, Any]:
     """Gradient (n, d) and Gauss-Newton curvature (n, d, d) of the misfit."""
-    axes = jnp.eye(u.shape[1], dtype=u.dtype)
-    along = [jax.jvp(partial(decode, params), (u,), (jnp.broadcast_to(axis, u.shape),))[1] for axis in axes]
-    slopes = jnp.stack(along, axis=2)  # (n, p, d)
+    axes, slopes = jnp.eye(u.shape[1], dtype=u.dtype), _slopes(params, u)
     slope, curvature = rows.slopes(decode(params, u))
     gradient = u - jnp.einsum("npd,np->nd", slopes, slope)
     return gradient, axes + jnp.einsum("npd,np,npe->nde", slopes, curvature, slopes)

@@ -9,12 +9,21 @@ from typing import Any, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import AbstractRandomEffect, EffectRows, GroupCodes
+from intertwine.effects.random import (
+    AbstractRandomEffect,
+    EffectRows,
+    GroupCodes,
+    IndependentPrior,
+    Located,
+)
+from intertwine.fitting.random_effects.joint_levels import JointLevels
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
+from intertwine.fitting.random_effects.open_latents import variances_beside_latents
 from intertwine.fitting.random_effects.vae_amortised import AmortisedEffects
 from intertwine.fitting.random_effects.vae_fit import FittedVAE
 from intertwine.fitting.random_effects.vae_latents import (
     GaussianRows,
+    decoder_slopes,
     encoded,
     log_densities,
     most_probable,
@@ -31,6 +40,7 @@ __all__ = ["VAEModel"]
 Array = NDArray[np.float64]
 
 _PRIOR_DRAWS = 4096
+_SLOPES = 20_000  # rows that tell what latents explain
 
 
 @final
@@ -100,14 +110,47 @@ class VAEModel(AbstractLatentModel):
         """Of the effects given the rows of the fit; None without effects."""
         if not self.bound_effects:
             return None
-        weights = None if self.observed is None else self.observed.astype(np.float64)
-        if self.found.precision is not None:
-            weights = self.found.precision.astype(np.float64)
         system = system_for(
-            self.bound_effects, self.shape_values, None, weights, len(self.noise), restricted=False
+            self.bound_effects, self.shape_values, None, self._weights, len(self.noise), restricted=False
         )
-        tempered = self.variances._replace(noise=self.beta * self.variances.noise)
-        return system.posterior(self.found.residual.astype(np.float64), tempered)
+        return system.posterior(self.found.residual.astype(np.float64), self._tempered)
+
+    @cached_property
+    def joint(self) -> JointLevels | None:
+        """Levels beside latents that are open, too, where there is one effect and its levels are independent."""
+        if self.found.latents is None or self.guessed is not None or len(self.bound_effects) != 1:
+            return None
+        independent = isinstance(self.bound_effects[0].prior(self.shape_values[0]), IndependentPrior)
+        return self._alone(0) if independent else None
+
+    def _alone(self, t: int) -> JointLevels:
+        assert self.found.latents is not None
+        weights = np.ones_like(self.noise) if self._weights is None else self._weights
+        weight = np.broadcast_to(weights / self._tempered.noise, self.found.residual.shape)
+        rows, effect = (
+            (self.found.residual, self.found.latents, self._slopes_at, weight),
+            self.bound_effects[t],
+        )
+        return JointLevels(*rows, effect.level, effect.n_levels, effect.basis, self.variances.effects[t])
+
+    @cached_property
+    def _level_means(self) -> Array | None:
+        return None if self.joint is None else self.joint.means()
+
+    @property
+    def _weights(self) -> Array | None:
+        if self.found.precision is not None:
+            return self.found.precision.astype(np.float64)
+        return None if self.observed is None else self.observed.astype(np.float64)
+
+    @property
+    def _tempered(self) -> VarianceComponents:
+        return self.variances._replace(noise=self.beta * self.variances.noise)
+
+    def _slopes_at(self, rows: NDArray[np.int64]) -> Array:
+        assert self.found.latents is not None
+        slopes = decoder_slopes(self.found.params, self.found.latents[rows.ravel()])
+        return (self.found.spread[:, None] * slopes).reshape(*rows.shape, *slopes.shape[1:])
 
     def row_effects(self, rows: EffectRows) -> RowEffects:
         located = [
@@ -119,7 +162,10 @@ class VAEModel(AbstractLatentModel):
         if self.posterior is None:
             nothing = np.zeros((rows.n_rows, len(self.noise)))
             return RowEffects(nothing, nothing)
-        return RowEffects(*self.posterior.predict(located, None))
+        mean, variance = self.posterior.predict(located, None)
+        if self._level_means is not None:
+            mean = _at_rows(self._level_means, located[0])
+        return RowEffects(mean, variance)
 
     def latent(self, X: Array, at: RowEffects) -> Array:
         if self.guessed is not None:
@@ -145,10 +191,16 @@ class VAEModel(AbstractLatentModel):
             return self.guessed.terms([effect.n_basis for effect in self.bound_effects])
         if self.posterior is None:
             return ()
-        return tuple(
-            EffectTerms(mean, np.einsum("qmaa->qam", self.posterior.level_covariance(t)))
-            for t, mean in enumerate(self.posterior.effects)
-        )
+        if self.joint is not None and self._level_means is not None:
+            return (EffectTerms(self._level_means, self.joint.variances_beside_means()),)
+        means = self.posterior.effects
+        if self.found.latents is None:  # of a file that does not have them
+            known = [self.posterior.level_covariance(t) for t in range(len(means))]
+            return tuple(EffectTerms(m, np.einsum("qmaa->qam", v)) for m, v in zip(means, known, strict=True))
+        some = np.linspace(0, self.rows.n_rows - 1, min(self.rows.n_rows, _SLOPES)).astype(np.int64)
+        explained = np.mean(np.sum(self._slopes_at(some) ** 2, axis=2), axis=0)
+        at = self.bound_effects, self.shape_values, self._weights, self._tempered
+        return tuple(map(EffectTerms, means, variances_beside_latents(*at, explained, self._alone)))
 
     def _rows(self, X: Array, at: RowEffects) -> GaussianRows | LocalRows:
         """Rows in the units of the networks, beside what is known of their effects."""
@@ -188,6 +240,7 @@ class VAEModel(AbstractLatentModel):
             "beta": self.beta,
             "refine": self.refine,
             "guessed": None if self.guessed is None else self.guessed.to_state(),
+            **({} if found.latents is None else {"latents": found.latents}),
             **({} if self.columns is None else self._local_state(self.columns)),
         }
 
@@ -211,6 +264,7 @@ class VAEModel(AbstractLatentModel):
             {name: values.tolist() for name, values in state["history"].items()},
             state["converged"],
             state.get("precision"),
+            state.get("latents"),
         )
         columns = None
         if ("columns" in state) != ("precision" in state):
@@ -229,6 +283,13 @@ class VAEModel(AbstractLatentModel):
             None if state["guessed"] is None else AmortisedEffects(**state["guessed"]),
             columns,
         )
+
+
+def _at_rows(means: Array, where: Located) -> Array:
+    """Effects at rows (n, p) of the means of levels (q, r, p); zero of those that were not in the fit."""
+    known = (where.level >= 0) & (where.level < len(means))
+    own = np.where(known[:, None, None], means[np.where(known, where.level, 0)], 0.0)
+    return own[:, 0] if where.basis is None else np.einsum("ia,iam->im", where.basis, own)
 
 
 def _rows_to_state(rows: EffectRows) -> dict[str, Any]:

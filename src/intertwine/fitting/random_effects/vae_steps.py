@@ -101,14 +101,14 @@ def train_step(
 @jax.jit
 def decoded_moments(
     params: Autoencoder, x: Any, offset: Any, weight: Any, nodes: Any, node_weights: Any
-) -> tuple[Any, Any, Any]:
-    """Mean and variance of f(u) under q(u | x), (n, p) each, and the divergences of q, (n,)."""
+) -> tuple[Any, Any, Any, Any]:
+    """Mean and variance of f(u) under q(u | x), (n, p) each, the divergences of q (n,), and its means (n, d)."""
     mean, log_scale = encode(params, x - offset, (weight > 0).astype(x.dtype))
     scale = jnp.exp(log_scale)
     at_nodes = jnp.stack([decode(params, mean + scale * node) for node in nodes])
     first = jnp.tensordot(node_weights, at_nodes, 1)
     variance = jnp.tensordot(node_weights, (at_nodes - first) ** 2, 1)
-    return first, variance, latent_divergence(mean, log_scale)
+    return first, variance, latent_divergence(mean, log_scale), mean
 
 
 def quadrature(n_components: int) -> tuple[np.ndarray, np.ndarray]:

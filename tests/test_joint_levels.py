@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from intertwine import RandomEffectsPCA
-from intertwine.effects import Grouped, Longitudinal
+from intertwine.effects import Grouped, Longitudinal, Spatial
 from intertwine.effects.random import EffectRows, GroupCodes
 from intertwine.fitting.random_effects import joint_levels
 from intertwine.fitting.random_effects.joint_levels import JointLevels
@@ -131,3 +131,25 @@ def test_standard_errors_of_crossed_effects_are_nearly_those_of_dense_algebra():
     exact = np.sqrt(np.diag(prior - gain @ design @ prior + beside)) * model._units.spread[0]
     mine = model.random_effects_["std_error"].to_numpy()
     np.testing.assert_allclose(mine, exact, rtol=0.05)
+
+
+def test_standard_errors_at_places_count_latents_and_means():
+    rng = np.random.default_rng(4)
+    places = np.sort(rng.uniform(size=9))[:, None]
+    site = np.arange(54) % 9
+    X = (
+        rng.standard_normal((54, 1)) @ [[1.0, -1.0, 0.5]]
+        + np.sin(3 * places[site])
+        + 0.3 * rng.standard_normal((54, 3))
+    )
+    model = RandomEffectsPCA(1, effects=Spatial(length_scale=0.5), scale=False, max_iter=30)
+    model.fit(X, coords=places[site])
+    params, tau = model._model.params, model._model.params.effects[0][:, 0, 0]
+    (K,) = (model._model.bound[0].prior(model._model.shape_values[0]).covariance,)
+    prior, design = np.kron(K, np.diag(tau)), np.kron(np.eye(9)[site], np.eye(3))
+    V = design @ prior @ design.T
+    V += np.kron(np.eye(54), params.loadings @ params.loadings.T + np.diag(params.noise))
+    gain, ones = np.linalg.solve(V, design @ prior).T, np.tile(np.eye(3), (54, 1))
+    beside = gain @ ones @ np.linalg.inv(ones.T @ np.linalg.solve(V, ones)) @ ones.T @ gain.T
+    exact = np.sqrt(np.diag(prior - gain @ design @ prior + beside)) * model._units.spread[0]
+    np.testing.assert_allclose(model.random_effects_["std_error"], exact, rtol=1e-5)

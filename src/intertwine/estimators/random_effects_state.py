@@ -54,6 +54,7 @@ _MODES = {
     "modes": floats("*", "modes"),
     "level_modes": floats("levels", "modes"),
     "prior": floats("p"),
+    "from_mean?": floats("levels", "p", least=0.0),
 }
 _POSTERIOR = {
     "kind": choice("posterior"),

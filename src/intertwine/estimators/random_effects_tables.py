@@ -65,7 +65,7 @@ class RandomEffectsTables(NamedFeatures):
         -------
         frame
             effect, level, term, feature, estimate, std_error; in the units of the features. Standard errors count that
-            latents and means are not known (means not where one effect in space or on a graph is exact).
+            latents and means are not known.
         """
         check_is_fitted(self, "_model")
         features = np.array(self._features, dtype=object)

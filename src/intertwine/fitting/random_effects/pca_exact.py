@@ -11,6 +11,7 @@ r d.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -24,8 +25,8 @@ __all__ = [
     "PCAParameters",
     "exact_moments",
     "level_solution",
+    "moved_by_mean",
     "noise_covariance",
-    "variance_from_mean",
 ]
 
 Array = NDArray[np.float64]
@@ -120,22 +121,24 @@ def level_solution(rows: RotatedRows, params: PCAParameters) -> tuple[Array, Arr
     return rows.R, a, kinds.G_inverse, _tall(kinds, params.loadings)
 
 
-def variance_from_mean(rows: RotatedRows, params: PCAParameters) -> Array:
-    """Variance of the coefficients of each kind of level for that the mean is estimated, (k, p, r)."""
-    W, (k, r) = params.loadings, rows.ones.shape
+def moved_by_mean(rows: RotatedRows, params: PCAParameters) -> Iterator[Array]:
+    """What a mean that is wrong by a standard deviation moves coefficients by: (k, p, r, c) of some directions at once.
+
+    The sum of squares over all p directions is the variance that coefficients have for that the mean is estimated.
+    """
+    W = params.loadings
     kinds, p = _kinds(rows.R, params), len(W)
     precision = _low_rank(rows, kinds, W)[1] + rows.weight_rest * noise_covariance(W, params.noise)[1]
     values, vectors = np.linalg.eigh(0.5 * (precision + precision.T))
     root = vectors / np.sqrt(np.maximum(values, 1e-12 * values[-1]))
-    found, tall = np.empty((k, p, r)), _tall(kinds, W)
-    for part in row_blocks(k, p * p * r):
-        ones = rows.ones[part]
-        met = np.einsum("ka,kmaf->kfm", ones, tall[part]) @ root
-        moved = np.einsum("kmab,kb->kma", kinds.G_inverse[part], ones)[..., None] * root[:, None]
-        moved = moved - tall[part] @ met[:, None]
-        spread = params.effects[0] @ np.swapaxes(rows.R[part], 1, 2)[:, None]
-        found[part] = np.sum((spread @ moved) ** 2, axis=3)
-    return found
+    tall = _tall(kinds, W)
+    met = np.einsum("ka,kmaf->kfm", rows.ones, tall)
+    own = np.einsum("kmab,kb->kma", kinds.G_inverse, rows.ones)
+    spread = params.effects[0] @ np.swapaxes(rows.R, 1, 2)[:, None]
+    for part in row_blocks(p, own.size):
+        directions = root[:, part]
+        moved = own[..., None] * directions[:, None] - tall @ (met @ directions)[:, None]
+        yield spread @ moved
 
 
 def _kinds(R: Array, params: PCAParameters) -> _Kinds:

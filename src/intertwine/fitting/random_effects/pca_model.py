@@ -15,7 +15,7 @@ from intertwine.fitting.random_effects.joint_levels import JointLevels
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.fitting.random_effects.open_latents import variances_beside_latents
 from intertwine.fitting.random_effects.pca_bound import system_of_rows
-from intertwine.fitting.random_effects.pca_exact import PCAParameters, level_solution, variance_from_mean
+from intertwine.fitting.random_effects.pca_exact import PCAParameters, level_solution, moved_by_mean
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 
@@ -97,12 +97,13 @@ class LevelEffects(AbstractKnownEffects):
         spread = Sigma @ turned[:, None]  # Σ Rᵀ (k, p, r, r)
         covariance = Sigma - spread @ G_inverse @ np.swapaxes(spread, 2, 3)
         shared = spread @ tall
+        from_mean = sum(np.sum(moved**2, axis=3) for moved in moved_by_mean(rows, params))
         return cls(
             np.concatenate([mean, np.zeros_like(mean[:1])]),
             np.concatenate([covariance, Sigma[None]]),
             np.concatenate([shared, np.zeros_like(shared[:1])]),
             np.append(rows.kind, len(R)),
-            np.concatenate([variance_from_mean(rows, params), np.zeros_like(Sigma[None, :, 0])]),
+            np.concatenate([from_mean, np.zeros_like(Sigma[None, :, 0])]),
         )
 
     @classmethod
@@ -151,9 +152,20 @@ class ModeEffects(AbstractKnownEffects):
         Of what rows are projected on.
     level_modes : ndarray of shape (q, m)
     prior : ndarray of shape (p,)
+    from_mean : ndarray of shape (q, p), optional
+        As of `LevelEffects`.
     """
 
-    def __init__(self, mean: Array, variance: Array, modes: Array, level_modes: Array, prior: Array) -> None:
+    def __init__(
+        self,
+        mean: Array,
+        variance: Array,
+        modes: Array,
+        level_modes: Array,
+        prior: Array,
+        from_mean: Array | None = None,
+    ) -> None:
+        self.from_mean = np.zeros((len(level_modes), len(prior))) if from_mean is None else from_mean
         self.mean, self.variance, self.modes = mean, variance, modes
         self.level_modes, self.prior, self.n_levels = level_modes, prior, len(level_modes)
 
@@ -164,7 +176,10 @@ class ModeEffects(AbstractKnownEffects):
         R, a, G_inverse, tall = level_solution(rows, params)
         spread = tau * R[:, 0]  # (m, p)
         shrink = G_inverse[:, :, 0, 0] - np.sum(tall[:, :, 0] ** 2, axis=2)
-        return cls(spread * a[:, 0], tau - spread**2 * shrink, modes, level_modes, tau)
+        from_mean = np.zeros((len(level_modes), len(tau)))
+        for moved in moved_by_mean(rows, params):
+            from_mean += np.sum(np.tensordot(level_modes, moved[:, :, 0], 1) ** 2, axis=2)
+        return cls(spread * a[:, 0], tau - spread**2 * shrink, modes, level_modes, tau, from_mean)
 
     def at(self, located, n_rows, n_features):
         where = located[0]
@@ -176,10 +191,10 @@ class ModeEffects(AbstractKnownEffects):
 
     def terms(self):
         mean, variance = self.level_modes @ self.mean, self.level_modes**2 @ self.variance
-        return (EffectTerms(mean[:, None], variance[:, None]),)
+        return (EffectTerms(mean[:, None], (variance + self.from_mean)[:, None]),)
 
     def to_state(self):
-        names = ("mean", "variance", "modes", "level_modes", "prior")
+        names = ("mean", "variance", "modes", "level_modes", "prior", "from_mean")
         return {"kind": "modes"} | {name: getattr(self, name) for name in names}
 
 

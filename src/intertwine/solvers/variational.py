@@ -120,8 +120,7 @@ class VariationalFactors(AbstractSolver):
         """Return the state after one sweep: users, then items."""
         old = state.params
         rows = problem.users.rows
-        weighted = rows.weight * rows.outcome if rows.weight.size else rows.outcome
-        weak_noise = _WEAK_NOISE * float(weighted @ rows.outcome)
+        weak_noise = _WEAK_NOISE * rows.total_square()
         total = float(problem.users.rows.total_weights().sum())
         users, user_prior, user_bound = _updated(
             problem.users, old.items, old.user_prior, old.noise_precision

@@ -47,6 +47,16 @@ def _add_up(begin, end, partner, outcome, weight, means, moments, total_moments,
     return weights, products, squares
 
 
+@njit(cache=True, nogil=True)
+def sum_rows(starts, weight, sums):
+    """Summed weights of the ratings of each row."""
+    for row in range(sums.size):
+        total = 0.0
+        for t in range(starts[row], starts[row + 1]):
+            total += weight[t]
+        sums[row] = total
+
+
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def _factorize(matrix, inverse):
     """Lower Cholesky factor in place, and the transpose of its inverse; returns log|matrix|, NaN unless positive."""

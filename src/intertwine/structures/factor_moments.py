@@ -17,6 +17,7 @@ from intertwine.structures.ratings import RatingTable
 
 __all__ = ["Conditional", "Moments", "RatedRows"]
 
+_CHUNK = 1 << 16  # ratings whose squares are added up at once
 _LINE = 8  # numbers of a cache line: the sums over partners are faster where rows begin with one
 
 
@@ -102,7 +103,7 @@ class RatedRows:
     partner : ndarray of int32, shape (n_ratings,)
         Row of the other side.
     outcome : ndarray of shape (n_ratings,), float32 or float64
-    weight : ndarray of shape (n_ratings,) or (0,)
+    weight : ndarray of shape (n_ratings,) or (0,), float64 or bool
         Empty where all are one.
     biases : bool
         Whether column 0 is a bias.
@@ -121,9 +122,10 @@ class RatedRows:
     ) -> tuple[RatedRows, RatedRows]:
         """Those of the users and those of the items; values are in the order of the users, None for weights of one."""
         outcome = np.ascontiguousarray(outcome)
-        weight = (
-            np.zeros(0) if weight is None or np.all(weight == 1.0) else np.asarray(weight, dtype=np.float64)
-        )
+        if weight is None or np.all(weight == 1.0):
+            weight = np.zeros(0)
+        elif weight.dtype != bool:  # one byte each where ratings count or do not
+            weight = np.asarray(weight, dtype=np.float64)
         item_weight = table.by_item(weight) if weight.size else weight
         return (
             cls(table.user_starts, table.item_of, outcome, weight, biases, n_threads),
@@ -139,9 +141,18 @@ class RatedRows:
         """Summed weights of the ratings of each row (n_rows,)."""
         if not self.weight.size:
             return np.diff(self.starts).astype(np.float64)
-        sums = np.zeros(len(self.weight) + 1)
-        np.cumsum(self.weight, out=sums[1:])
-        return np.diff(sums[self.starts])
+        sums = np.empty(self.n_rows)
+        kernels.sum_rows(self.starts, self.weight, sums)
+        return sums
+
+    def total_square(self) -> float:
+        """Σ w y² over all ratings."""
+        total = 0.0
+        for first in range(0, len(self.outcome), _CHUNK):
+            part = slice(first, first + _CHUNK)
+            y = self.outcome[part]
+            total += float((self.weight[part] * y if self.weight.size else y) @ y)
+        return total
 
     def conditional(
         self,

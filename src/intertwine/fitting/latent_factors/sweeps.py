@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.fitting.latent_factors.early_stopping import EarlyStopping
-from intertwine.fitting.latent_factors.held_out_ratings import hold_out
+from intertwine.fitting.latent_factors.held_out_ratings import held_out
 from intertwine.fitting.latent_factors.model import FactorSettings, scores_of_pairs
 from intertwine.fitting.resumable import descended
 from intertwine.fitting.watch import Watch
@@ -26,8 +26,9 @@ class LearntFrom(NamedTuple):
     Attributes
     ----------
     table : RatingTable
+        All ratings: those held out weigh nothing, which takes less than a second table.
     outcome : ndarray of shape (n_ratings,)
-    weight : ndarray of shape (n_ratings,) or None
+    weight : ndarray of shape (n_ratings,), float or bool, or None
         One each where None.
     held : RatingTable or None
     held_outcome : ndarray
@@ -54,12 +55,12 @@ def learnt_from(
     y = y if y.dtype == np.float32 else y.astype(np.float64, copy=False)
     if not settings.validation_fraction:
         return LearntFrom(X, y, weight, None, np.zeros(0), None)
-    parts = hold_out(X, settings.validation_fraction, rng)
-    kept = parts.kept
-    if kept.all():  # no id can spare a rating
+    held, table = held_out(X, settings.validation_fraction, rng)
+    if not held.any():  # no id can spare a rating
         return LearntFrom(X, y, weight, None, np.zeros(0), None)
-    weights = (None, None) if weight is None else (weight[kept], weight[~kept])
-    return LearntFrom(parts.train, y[kept], weights[0], parts.held, y[~kept], weights[1])
+    kept = ~held
+    weights = (kept, None) if weight is None else (weight * kept, weight[held])
+    return LearntFrom(X, y, weights[0], table, y[held], weights[1])
 
 
 class Swept(NamedTuple):

@@ -56,7 +56,7 @@ def fit_variational(
     """
     data = learnt_from(X, y, weight, settings, rng)
     # factors and priors of order one whatever the unit of the ratings: a bias has their unit, a factor its root
-    weights = np.ones(len(data.outcome), dtype=bool) if data.weight is None else data.weight
+    weights = np.ones(len(data.outcome), dtype=bool) if weight is None else weight
     unit = float(np.sqrt(weighted_squares(data.outcome, weights) / weights.sum())) or 1.0
     if abs(unit - 1.0) < _SAME:
         unit = 1.0

@@ -247,22 +247,6 @@ def test_least_squares_end_where_the_gradient_is_zero(rng):
             assert abs(slope) < 2e-4
 
 
-def test_ratings_held_out_are_as_if_they_were_not_in_the_table(rng):
-    table, y, *_ = ratings(rng)
-    kept = rng.random(y.size) < 0.8
-    d = K + 1
-    precision, moments = np.eye(d), [Moments.of(rng.normal(size=(n, d)), np.eye(d)) for n in (9, 12)]
-    masked = RatedRows.both(table, np.where(kept, y, 99.0), kept, True)
-    taken = RatedRows.both(table.take(kept), y[kept], None, True)
-    for one, other, partners in zip(masked, taken, moments, strict=True):
-        np.testing.assert_array_equal(one.total_weights(), other.total_weights())
-        assert one.total_square() == pytest.approx(other.total_square())
-        ours, theirs = (rows.conditional(partners, np.zeros(d), precision) for rows in (one, other))
-        np.testing.assert_allclose(ours.moments.means, theirs.moments.means, rtol=1e-9)
-        np.testing.assert_allclose(ours.moments.packed, theirs.moments.packed, rtol=1e-9)
-        np.testing.assert_allclose(ours.errors, theirs.errors, rtol=1e-9)
-
-
 @pytest.mark.parametrize("centered", [True, False])
 def test_rows_and_their_regression_reach_the_joint_optimum(rng, centered):
     """Against dense generalised least squares with the rows integrated out."""

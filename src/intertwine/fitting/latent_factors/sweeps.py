@@ -37,7 +37,7 @@ class LearntFrom(NamedTuple):
 
     table: RatingTable
     outcome: NDArray[np.float64]
-    weight: NDArray[np.float64] | None
+    weight: NDArray[Any] | None
     held: RatingTable | None
     held_outcome: NDArray[np.float64]
     held_weight: NDArray[np.float64] | None

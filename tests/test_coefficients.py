@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from copy import copy
+from itertools import combinations
+
 import numpy as np
 import pytest
 
@@ -12,7 +15,7 @@ from intertwine.coefficients import ExplicitCoefficients, strongest
 def fitted_pairs(p=13, **params):
     rng = np.random.default_rng(2)
     X = rng.standard_normal((40, p))
-    y = X[:, 0] * X[:, 5] - 2 * X[:, 3] * X[:, 12] + 0.3 * rng.standard_normal(40)
+    y = X[:, 0] * X[:, min(5, p - 2)] - 2 * X[:, 3] * X[:, min(12, p - 1)] + 0.3 * rng.standard_normal(40)
     model = InteractionRegressor(alpha=0.05, n_init=1, max_iter=10, random_state=0, tol=1e-3, **params)
     return model.fit(X, y)._models[0][1].pairs
 
@@ -41,6 +44,42 @@ def test_the_strongest_pairs(params, by, block, n_pairs, monkeypatch):
     assert len(j) == min(n_pairs, 78)
     np.testing.assert_array_equal(ranking.j, j)
     np.testing.assert_array_equal(ranking.k, k)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("order", [2, 3])
+@pytest.mark.parametrize("latent", [None, "signed"])
+@pytest.mark.parametrize("p", [4, 13], ids=["fewer pairs than rows", "more"])
+def test_scores_are_those_of_the_entries(p, latent, order):
+    pairs = fitted_pairs(p=p, order=order, latent=latent)
+    columns = np.random.default_rng(4).standard_normal((6, p))
+    j, k = np.triu_indices(p, 1)
+    expected = (columns[:, j] * columns[:, k]) @ pairs.entries(j, k)
+    if order == 3:
+        a, b, c = np.array(list(combinations(range(p), 3))).T
+        deviations = pairs.alpha @ (pairs.columns[:, a] * pairs.columns[:, b] * pairs.columns[:, c])
+        expected += (columns[:, a] * columns[:, b] * columns[:, c]) @ deviations / pairs.strengths.deviation
+        if latent is not None:
+            third, own = pairs.target.parts[1], pairs.target.split(pairs.params)[1]
+            expected += pairs.strengths.shrinkage * third.score(own, columns)
+    np.testing.assert_allclose(pairs.scores(columns), expected, atol=1e-10)
+    np.testing.assert_allclose(
+        pairs.block([3, 1], np.arange(p))[1, 2:], pairs.entries(np.full(p - 2, 1), np.arange(2, p))
+    )
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.parametrize("latent", [None, "signed"])
+def test_pairs_that_are_written_are_those_of_the_rows(latent):
+    written = fitted_pairs(p=4, latent=latent)
+    assert written.written is not None
+    of_rows = copy(written)
+    of_rows.written = None
+    j, k = np.array([3, 0, 2, 1, 3]), np.array([1, 2, 3, 0, 0])
+    np.testing.assert_allclose(written.entries(j, k), of_rows.entries(j, k), atol=1e-9)
+    np.testing.assert_allclose(written.variances(j, k), of_rows.variances(j, k), rtol=1e-6)
+    np.testing.assert_allclose(written.covariance(j, k), of_rows.covariance(j, k), atol=1e-9)
+    np.testing.assert_allclose(np.diag(of_rows.covariance(j, k)), of_rows.variances(j, k), rtol=1e-9)
 
 
 @pytest.mark.parametrize("block", [2, 2048])

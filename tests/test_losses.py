@@ -225,6 +225,45 @@ def test_the_best_constant_has_its_digits_in_any_unit(unit):
     assert before < 0 < after
 
 
+@final
+class RaisedLoss(AbstractErrorLoss):
+    """Squared error around outcomes that are raised by 20, so that no outcome is near the best constant."""
+
+    def _losses(self, f):
+        return 0.5 * (f - self.y - 20.0) ** 2
+
+    def _slopes(self, f):
+        return f - self.y - 20.0
+
+    def _curvatures(self, f):
+        return np.ones_like(f)
+
+    def start_score(self) -> float:
+        return best_constant(self)
+
+
+@final
+class LoweredLoss(AbstractErrorLoss):
+    """The same, lowered."""
+
+    def _losses(self, f):
+        return 0.5 * (f - self.y + 20.0) ** 2
+
+    def _slopes(self, f):
+        return f - self.y + 20.0
+
+    def _curvatures(self, f):
+        return np.ones_like(f)
+
+    def start_score(self) -> float:
+        return best_constant(self)
+
+
+@pytest.mark.parametrize(("loss", "best"), [(RaisedLoss, 18.0), (LoweredLoss, -22.0)])
+def test_the_best_constant_is_found_beyond_all_outcomes(loss, best):
+    assert loss([-1.0, -2.0, -3.0]).start_score() == pytest.approx(best, rel=1e-12)
+
+
 def test_inverse_links():
     assert make("squared")[0].inverse_link([2.0]) == [2.0]
     assert make("logistic")[0].inverse_link([0.0]) == [0.5]

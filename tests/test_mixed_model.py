@@ -12,7 +12,7 @@ from intertwine import mixed_model
 from intertwine.covariance import DenseCovariance, FactoredCovariance, WeighedColumns
 from intertwine.losses import EfronLoss, LogisticLoss, SquaredLoss
 from intertwine.mixed_model import GaussianField
-from intertwine.newton_system import factorize
+from intertwine.newton_system import DampedCurvature, factorize
 
 N = 30
 LOSSES = ("squared", "logistic", "cox", "efron")
@@ -229,6 +229,49 @@ def test_a_projection_is_widened_to_that_of_a_field_with_all_effects(kind, width
         system.log_determinant - np.linalg.slogdet(system.fixed_covariance)[1] for system in (some, whole)
     ]
     assert log_determinant == pytest.approx(freedom[1] - freedom[0], rel=1e-9)
+    np.testing.assert_allclose(
+        some.quadratic(further), np.diag(further.T @ some.projection.dense() @ further), atol=1e-10
+    )
+
+
+@every_form
+def test_the_freedom_of_what_was_searched_is_in_the_evidence_and_the_criterion(form):
+    loss, A, C = setup("cox", 4)
+    further = np.random.default_rng(5).standard_normal((N, 3))
+    model = GaussianField(loss, form(A), C)
+    mode = model.mode(np.zeros(N))
+    posterior = model.posterior(mode)
+    inner = np.eye(3) + further.T @ posterior.P.dense() @ further
+    evidence = posterior.log_evidence - 0.5 * np.linalg.slogdet(inner)[1]
+    assert posterior.widened(further).log_evidence == pytest.approx(evidence, rel=1e-10)
+    assert model.criterion(mode, further, 0.25) == pytest.approx(
+        0.25 - evidence / loss.total_weight, rel=1e-10
+    )
+
+
+def test_steps_with_a_saturated_row_are_the_same_in_both_forms():
+    """A weight that rounds to nothing cannot be divided by."""
+    loss, A, C = setup("logistic", 4)
+    rng = np.random.default_rng(6)
+    scores, offset = rng.standard_normal((2, N))
+    scores[3] = 60.0
+    systems = [factorize(form(A), loss.curvature(scores), C) for form in FORMS.values()]
+    steps = [system.target(scores, offset, loss.gradient(scores)) for system in systems]
+    for mine, other in zip(steps[0][:3], steps[1][:3], strict=True):
+        np.testing.assert_allclose(mine, other, atol=1e-10)
+
+
+@pytest.mark.parametrize("kind", LOSSES)
+def test_a_damped_curvature_is_that_of_a_quadratic_more(kind):
+    loss, _, _ = setup(kind)
+    curvature = loss.curvature(np.random.default_rng(7).standard_normal(N))
+    damped = DampedCurvature(curvature, 0.3)
+    matrix = curvature.matmul(np.eye(N)) + 0.3 * np.eye(N)
+    np.testing.assert_allclose(damped.matmul(np.eye(N)), matrix)
+    np.testing.assert_allclose(damped.diagonal(), np.diag(matrix), atol=1e-12)
+    slack = np.linalg.eigvalsh(np.diag(damped.majorizer()) - matrix)[0]
+    assert slack > -1e-10
+    np.testing.assert_allclose(damped.majorizer() - curvature.majorizer(), 0.3)
 
 
 def test_the_gram_matrix_of_columns_is_kept_for_as_long_as_the_curvature_lasts():

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from scipy.stats import kstest, truncnorm
+from scipy.stats import kstest, norm, truncnorm
 
 from intertwine.losses.working import (
     GaussianResponse,
@@ -54,6 +54,25 @@ def test_a_numeric_outcome_is_its_own_response():
     response = GaussianResponse(y, weight)
     assert response.majorized(np.zeros(2)) == (y, weight)
     assert response.misfit(np.zeros(2)) == pytest.approx(np.sqrt(13 / 4))
+    assert response.misfit(np.array([0.5, 4.0])) == pytest.approx(np.sqrt((0.5**2 + 3 * 2.0**2) / 4))
+
+
+def test_misfits_of_classes_are_their_negative_log_likelihoods():
+    scores, weight = np.array([0.5, -1.0, 2.0]), np.array([1.0, 2.0, 0.5])
+    probit = ProbitResponse(np.array([1.0, -1.0, -1.0]), weight)
+    likely = norm.cdf([0.5, 1.0, -2.0])
+    assert probit.misfit(scores) == pytest.approx(-weight @ np.log(likely) / 3.5)
+    ordinal = OrdinalProbitResponse(np.array([0, 2, 1]), 3, weight)
+    cut = ordinal.thresholds[1]
+    likely = norm.cdf([-0.5, -1.0 - cut, cut - 2.0]) - [0.0, 0.0, norm.cdf(-2.0)]
+    assert ordinal.misfit(scores) == pytest.approx(-weight @ np.log(likely) / 3.5)
+
+
+def test_classes_begin_at_their_shares():
+    response = OrdinalProbitResponse(np.array([0, 1, 1, 2]), 3, np.array([1.0, 2.0, 1.0, 4.0]))
+    start = response.start_score
+    below = norm.cdf(response.thresholds - start)
+    np.testing.assert_allclose(below, [1 / 8, 1 / 2])
 
 
 @pytest.mark.parametrize("score", [-12.0, -3.0, 0.0, 2.0, 9.0])

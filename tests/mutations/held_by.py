@@ -33,7 +33,7 @@ TESTS = {
     "objective": "latent_objective joint_search",
     "risk": "gauss_newton",
     "minimize": "minimize",
-    "mixed_model": "mixed_model exact_path",
+    "mixed_model": "mixed_model exact_path joint_search",
     "newton_system": "mixed_model exact_path",
     "covariance": "mixed_model exact_path joint_search",
     "projection": "mixed_model exact_path",

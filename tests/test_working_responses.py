@@ -1,5 +1,7 @@
 """Gaussian stand-ins for outcomes: bounds that touch, and latent variables of the right distribution."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -111,6 +113,35 @@ def test_the_weight_of_a_row_is_that_many_latents():
     assert four.var() == pytest.approx(one.var() / 4, rel=0.05)
     many = ProbitResponse(np.ones(3), np.full(3, 1e6)).drawn(scores[:3], np.random.default_rng(2)).response
     np.testing.assert_allclose(many, one.mean(), atol=0.02)
+
+
+@pytest.mark.parametrize("weight", [1.5, 100.0])
+def test_a_weight_may_be_a_fraction_or_more_than_is_drawn(weight):
+    n, scores = 20_000, np.full(20_000, 0.5)
+    probit = ProbitResponse(np.ones(n), np.full(n, weight)).drawn(scores, np.random.default_rng(0)).response
+    assert probit.mean() == pytest.approx(truncnorm(-0.5, np.inf, loc=0.5).mean(), abs=0.02)
+
+
+@pytest.mark.parametrize("score", [-0.8, 0.3])
+def test_rows_of_much_weight_have_the_mean_of_their_class(score):
+    response = OrdinalProbitResponse(np.array([0, 1, 2]), 3, np.full(3, 1e6))
+    z, _ = response.drawn(np.full(3, score), np.random.default_rng(0))
+    cuts = response.cutpoints - score
+    expected = [truncnorm(low, high, loc=score).mean() for low, high in pairwise(cuts)]
+    np.testing.assert_allclose(z, expected, atol=1e-4)
+
+
+def test_latents_far_from_a_narrow_class_fill_it():
+    n = 3000
+    response = OrdinalProbitResponse(np.arange(n) % 3, 3, np.ones(n))
+    response.remember({"inner": np.array([0.0, 0.05]), "step": 1e-9, "tried": 10})
+    z, _ = response.drawn(np.full(n, -9.0), np.random.default_rng(2))
+    cut = response.thresholds[1]
+    assert kstest(z[1::3], truncnorm(9.0, cut + 9.0, loc=-9.0).cdf).pvalue > 1e-2
+
+
+def test_where_all_rows_are_of_the_first_class_the_start_is_finite():
+    assert 4.0 < -OrdinalProbitResponse(np.zeros(3, int), 3, np.ones(3)).start_score < 5.0
 
 
 def test_cutpoints_are_found_from_many_rows():

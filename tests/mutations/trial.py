@@ -1,28 +1,19 @@
-"""Tests run on a copy of the package in which one formula is broken, in a process forked where its imports are done."""
+"""Tests run on a copy of the package in which formulas are broken, so that the checkout may change meanwhile."""
 
 from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from importlib import import_module
 from pathlib import Path
 
 from .session import Result, Session, Trial
-
-# What tests import anyway, once for all trials; what is absent is imported by nobody.
-_COMMON = (
-    "pytest", "hypothesis", "numpy", "scipy.linalg", "scipy.sparse", "scipy.optimize", "scipy.stats", "numba", "pandas",
-    "sklearn.utils.estimator_checks", "sklearn.linear_model", "sklearn.model_selection", "sklearn.pipeline", "jax",
-    "equinox", "optax", "narwhals", "polars", "safetensors.numpy",
-)  # fmt: skip
-_COMPILED = ("*.nbi", "*.nbc", "*.pyc")
+from .signs import Mutant
 
 
 class Laboratory:
@@ -43,13 +34,6 @@ class Laboratory:
         for part in ("src", "tests"):
             _copy_changed(checkout / part, folder / part)
         shutil.copy(checkout / "pyproject.toml", folder)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            for name in _COMMON:
-                try:
-                    import_module(name)
-                except ImportError:
-                    continue
 
     def judge(self, trials: Sequence[Trial], interpreted: bool, end: float) -> Iterator[tuple[Trial, Result]]:
         """Run tests on each mutant, up to the first failure, until ``end``.
@@ -64,8 +48,7 @@ class Laboratory:
         """
         yield from self._session([trial for trial in trials if not trial.mutant.at_import], interpreted, end)
         for trial in [trial for trial in trials if trial.mutant.at_import]:
-            path = trial.mutant.path
-            with self.broken(path, trial.mutant.apply((self.package / path).read_bytes())):
+            with self._broken(trial.mutant):
                 yield from self._session([trial], interpreted, end)
 
     def _session(
@@ -93,47 +76,16 @@ class Laboratory:
         os.waitpid(child, 0)
 
     @contextmanager
-    def broken(self, path: str, source: bytes) -> Iterator[None]:
-        """Put another source in the place of a module, and what was compiled from it, or with it, out of the way.
-
-        A cached kernel does not know that a kernel it calls has changed.
-        """
-        file = self.package / path
+    def _broken(self, mutant: Mutant) -> Iterator[None]:
+        """Write a module with a formula broken; what was compiled of it is older, and not read."""
+        file = self.package / mutant.path
         stamp, original = file.stat(), file.read_bytes()
-        stale = [
-            compiled
-            for module in self._compiled_with(file)
-            for pattern in _COMPILED
-            for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.{pattern}")
-        ]
-        kept = {compiled: compiled.with_suffix(compiled.suffix + ".kept") for compiled in stale}
-        for compiled, aside in kept.items():
-            compiled.rename(aside)
         try:
-            file.write_bytes(source)
+            file.write_bytes(mutant.apply(original))
             yield
         finally:
-            for module in self._compiled_with(file):
-                for pattern in _COMPILED:
-                    for compiled in (module.parent / "__pycache__").glob(f"{module.stem}.{pattern}"):
-                        compiled.unlink()
             file.write_bytes(original)
             os.utime(file, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
-            for compiled, aside in kept.items():
-                aside.rename(compiled)
-
-    def _compiled_with(self, file: Path) -> list[Path]:
-        """The module, and all modules with kernels that import it, directly or not."""
-        if b"njit" not in file.read_bytes():
-            return [file]
-        kernels = {path: path.read_text() for path in self.package.rglob("*.py")}
-        kernels = {path: text for path, text in kernels.items() if "njit" in text or path == file}
-        found, new = [file], [file]
-        while new:
-            named = re.compile("|".join(rf"(?:from|import) .*\b{path.stem}\b" for path in new))
-            new = [path for path, text in kernels.items() if path not in found and named.search(text)]
-            found += new
-        return found
 
 
 def _kernels(checkout: Path) -> dict[Path, bytes]:

@@ -11,6 +11,7 @@ from scipy import stats
 from scipy.special import expit
 
 from intertwine.likelihoods import KINDS, ColumnLikelihood, Noise, column_kinds
+from intertwine.likelihoods.bounds import column_bounds
 
 enable_x64 = jax.enable_x64 if hasattr(jax, "enable_x64") else jax.experimental.enable_x64  # long ago
 
@@ -360,3 +361,15 @@ def test_the_most_likely_noise_is_the_mean_squared_misfit(noise):
         assert density(other) < density(best)
     never = likelihood.with_misfit(params, np.zeros(X.shape[1]), np.zeros(X.shape[1], int))
     np.testing.assert_array_equal(never[0].log_variance, params[0].log_variance)
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0.1, 0.7), (-0.7, -0.1), (-0.3, 0.3), (1 / 3, 2 / 3), (-2.0, 4.0)]
+)
+def test_bounds_are_rounded_inwards(low, high):
+    found = column_bounds((low, high), ("gaussian", "poisson"))
+    assert low <= float(found.low[0]) < low + 1e-7 * abs(low) + 1e-30
+    assert high - 1e-7 * abs(high) - 1e-30 < float(found.high[0]) <= high
+    found.check(np.array([[low, -1e9], [high, 1e9]], np.float32), None)  # as the values are rounded
+    with pytest.raises(ValueError, match="outside bounds"):
+        found.check(np.array([[low - 1e-3, 0.0]]), None)

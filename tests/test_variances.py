@@ -59,6 +59,16 @@ def lme4_covariance(case):
     return parts[0] if len(parts) == 1 else np.diag(np.concatenate(parts).ravel())
 
 
+def test_a_search_begins_at_half_of_what_fixed_columns_leave():
+    rng = np.random.default_rng(0)
+    rows = EffectRows(40, {"g": GroupCodes(np.arange(40) % 4, 4)})
+    fixed = rng.standard_normal((40, 2))
+    left = np.linalg.qr(np.column_stack([fixed, rng.standard_normal(40)]))[0][:, 2:]  # orthogonal to both
+    start = start_variances([Grouped("g").bind(rows)], 7.0 * fixed[:, :1] + 2.0 * left, fixed)
+    np.testing.assert_allclose(start.noise, [0.5 * 4.0 / 40])
+    np.testing.assert_allclose(start.effects[0], [[[0.5 * 4.0 / 40]]])
+
+
 @pytest.mark.parametrize("case", SLEEP, ids=lambda case: f"{case['name']} {case['restricted']}")
 def test_sleepstudy_is_as_in_lme4(case):
     found, posterior, report = fit(

@@ -146,7 +146,7 @@ TABLES = (
     (
         "exact-vs-mean-field",
         "Exact against mean-field coefficients: the bound, and variances of latents (truly .20, .10 and .05)",
-        ("bound", "subject", "subject × age", "noise", "seconds_an_epoch"),
+        ("bound", "subject", "subject × age", "noise", "processor_seconds_an_epoch"),
         4,
     ),
     (

@@ -10,7 +10,7 @@ from intertwine.effects.covariate import Covariates
 from intertwine.fitting.longitudinal.batches import VisitBatches
 from intertwine.fitting.longitudinal.contexts import drawn_context
 from intertwine.fitting.longitudinal.fit import fit_longitudinal_vae, settled
-from intertwine.fitting.longitudinal.latents import LatentState, first_latents, followed
+from intertwine.fitting.longitudinal.latents import LatentState, first_latents, followed, improved, solved
 from intertwine.fitting.longitudinal.model import LongitudinalModel
 from intertwine.fitting.longitudinal.problem import (
     LongitudinalProblem,
@@ -158,6 +158,20 @@ def test_a_natural_step_on_all_visits_is_the_exact_solve(design):
         begin, posterior.shared.covariance, variances, np.float32(sites.mean), np.float32(sites.variance), 0.0
     )
     np.testing.assert_allclose(followed(state, found.pull, 1.0), posterior.shared.mean, atol=1e-4)
+
+
+def test_a_solve_within_an_epoch_leaves_the_next_posterior_to_the_next_solve():
+    problem, rng = small_problem(), np.random.default_rng(3)
+    rows = problem.rows(problem.effects.start_shape())
+    given = rng.standard_normal((180, 2)), rng.uniform(0.1, 1, (180, 2))
+    system, start = SubjectSystem(rows), first_latents(problem.effects, problem.effects.scales(rows), given)
+    first = improved(problem, system, start)
+    whole, second = solved(problem, system, start, 1), improved(problem, system, first)
+    for one, other in zip(first.variances, whole.variances, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert not np.allclose(first.variances.own, start.variances.own, rtol=1e-3)
+    np.testing.assert_array_equal(second.mean, whole.mean)
+    np.testing.assert_array_equal(first.mean, system.posterior(start.sites, start.variances).shared.mean)
 
 
 def test_contexts_are_first_visits_or_any():

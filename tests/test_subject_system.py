@@ -6,7 +6,7 @@ from dense_latent_model import DenseLatentModel, assert_same_posterior, random_p
 from scipy import sparse
 
 from intertwine import resources
-from intertwine.mixed_effects import subject_rows
+from intertwine.mixed_effects import subject_rows, subject_system
 from intertwine.mixed_effects.subject_prediction import draw_subjects, predict_subjects
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import Sites, Trend
@@ -156,6 +156,18 @@ def test_draws_with_sparse_shared_columns(monkeypatch):
     drawn = draw_subjects(posterior.shared, variances, few, sites, rng, 20_000)
     np.testing.assert_allclose(drawn.mean(axis=0), marginals.linear_mean, atol=0.05)
     np.testing.assert_allclose(drawn.var(axis=0), marginals.linear_variance, rtol=0.08)
+
+
+def test_subjects_that_are_not_kept_are_eliminated_anew(monkeypatch):
+    rows, sites, variances = random_problem(np.random.default_rng(5), **CASES["two trends"])
+    kept = SubjectSystem(rows).posterior(sites, variances)
+    monkeypatch.setattr(subject_system, "_KEPT", 0)
+    anew = SubjectSystem(rows).posterior(sites, variances)
+    assert (len(kept._kept) > 0, len(anew._kept)) == (True, 0)
+    for one, other in zip(kept.moments(), anew.moments(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    for one, other in zip(kept.own(), anew.own(), strict=True):
+        np.testing.assert_array_equal(one, other)
 
 
 def test_chunks_and_threads_change_nothing(monkeypatch):

@@ -33,6 +33,11 @@ from intertwine.resources import require_memory
 __all__ = ["SubjectPosterior", "SubjectSystem"]
 
 Array = NDArray[np.float64]
+Kept = dict[tuple[int, int, int], EliminatedChunk]  # by axis, and the first and last subject of the chunk
+
+_KEPT = (
+    2**22
+)  # entries of eliminated subjects that a posterior keeps, rather than eliminate these anew when asked
 
 
 @final
@@ -74,8 +79,18 @@ class SubjectSystem:
                     counts[j, k] = new.sum()
         return counts
 
-    def information(self, sites: Sites, variances: LatentVariances) -> SharedInformation:
-        """What the sites say of the shared coefficients, own coefficients integrated out."""
+    def information(
+        self, sites: Sites, variances: LatentVariances, kept: Kept | None = None
+    ) -> SharedInformation:
+        """What the sites say of the shared coefficients, own coefficients integrated out.
+
+        Parameters
+        ----------
+        sites : Sites
+        variances : LatentVariances
+        kept : dict, optional
+            Takes the eliminated subjects.
+        """
         p, n_axes = self.rows.n_shared, len(variances.noise)
         require_fit(self.rows, sites, variances)
         require_memory(
@@ -93,6 +108,8 @@ class SubjectSystem:
                 eliminated = EliminatedChunk(self.rows, chunk, axis, variances, here, here.mean[:, None])
                 eliminated.add_gram(total)
                 constant += eliminated.log_normaliser
+                if kept is not None:
+                    kept[axis, chunk.first, chunk.last] = eliminated
             grams[axis, part], constants[axis, part] = total, constant
 
         n_parts = self.rows.each(n_axes, work)
@@ -113,8 +130,11 @@ class SubjectSystem:
         MemoryError
             Where the matrices of the shared features would not fit.
         """
-        information = self.information(sites, variances)
-        precision, shift, log_density = information
+        rows, kept = self.rows, Kept()
+        n_stacked = rows.n_rows + rows.n_subjects * rows.n_own
+        width = (rows.n_shared + 1) * (1 + len(rows.trends))
+        small = n_stacked * width * len(variances.noise) <= _KEPT
+        precision, shift, log_density = self.information(sites, variances, kept if small else None)
         solved: dict[int, SharedSolution] = {}
 
         def work(axis: int) -> None:
@@ -122,13 +142,13 @@ class SubjectSystem:
 
         in_threads([(axis,) for axis in range(len(log_density))], work, precision.size * len(shift))
         return SubjectPosterior(
-            self, sites, variances, [solved[axis] for axis in range(len(solved))], log_density
+            self, sites, variances, [solved[axis] for axis in range(len(solved))], log_density, kept
         )
 
 
 @final
 class SubjectPosterior(AbstractSubjectPosterior):
-    """The posterior of a `SubjectSystem`; subjects are eliminated anew for whatever is asked of them."""
+    """The posterior of a `SubjectSystem`; many subjects are eliminated anew for whatever is asked of them."""
 
     def __init__(
         self,
@@ -137,7 +157,9 @@ class SubjectPosterior(AbstractSubjectPosterior):
         variances: LatentVariances,
         solved: list[SharedSolution],
         log_density: Array,
+        kept: Kept | None = None,
     ) -> None:
+        self._kept = kept or Kept()
         self.system, self.rows, self.sites, self.variances = system, system.rows, sites, variances
         self._solved = solved
         self.log_evidence = log_density + np.array([one.log_evidence for one in solved])
@@ -160,6 +182,9 @@ class SubjectPosterior(AbstractSubjectPosterior):
         return covariance_root(self.shared.covariance[axis][columns[:, None], columns])
 
     def _eliminated(self, axis: int, chunk: Chunk) -> EliminatedChunk:
+        kept = self._kept.get((axis, chunk.first, chunk.last))
+        if kept is not None:
+            return kept
         here = AxisSites.of(self.sites, self.rows.at(chunk), axis, float(self.variances.noise[axis]))
         return EliminatedChunk(self.rows, chunk, axis, self.variances, here, here.mean[:, None])
 

@@ -6,7 +6,8 @@ of the natural gradient,
     a ← a + ρ V (N/B Σ_batch Fᵀ W (z̃ − F a) − D⁻¹ a),
 
 in which V is their covariance at the last solve; ρ = 1 on all visits would be that solve. An exact solve over the sites
-as batches left them, and one EM step for the variances at the posterior that it finds, come a few times per epoch.
+as batches left them, and one EM step for the variances at the posterior that it finds, come a few times per epoch. The
+posterior at the variances after the step waits for the next solve, which has to be computed anyway.
 
 Source: Hoffman et al., Stochastic variational inference (2013); Neal & Hinton (1998) for the incremental E-step.
 """
@@ -22,9 +23,9 @@ from intertwine.fitting.longitudinal.problem import LongitudinalProblem
 from intertwine.latent_prior import PriorValues
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import LatentVariances, Sites
+from intertwine.mixed_effects.subjects import AbstractSubjectPosterior, LatentVariances, Sites
 
-__all__ = ["LatentState", "first_latents", "followed", "prior_values", "solved", "unconditional"]
+__all__ = ["LatentState", "first_latents", "followed", "improved", "prior_values", "solved", "unconditional"]
 
 Array = NDArray[np.float64]
 Single = NDArray[np.float32]
@@ -88,22 +89,36 @@ def first_latents(effects: LatentEffects, scales: Array, sites: tuple[Single, Si
 
 
 def solved(
-    problem: LongitudinalProblem, system: SubjectSystem, state: LatentState, n_steps: int = 1
+    problem: LongitudinalProblem, system: SubjectSystem, state: LatentState, n_steps: int
 ) -> LatentState:
     """EM steps, and the exact posterior of the shared coefficients at the variances that they lead to."""
     sites, variances = state.sites, state.variances
-    columns, n_subjects = problem.effects.learnt, problem.visits.n_subjects
     posterior = system.posterior(sites, variances)
     for _ in range(n_steps):
-        moments = posterior.moments()
-        found = problem.prior.next_variances(moments, variances, columns, n_subjects)
-        variances = _bounded(found, sites)
+        variances = _next_variances(problem, posterior, sites, variances)
         posterior = system.posterior(sites, variances)
+    return _with(state, posterior)._replace(variances=variances)
+
+
+def improved(problem: LongitudinalProblem, system: SubjectSystem, state: LatentState) -> LatentState:
+    """The exact posterior of the shared coefficients, and the variances after one EM step from there."""
+    sites, variances = state.sites, state.variances
+    posterior = system.posterior(sites, variances)
+    return _with(state, posterior)._replace(variances=_next_variances(problem, posterior, sites, variances))
+
+
+def _next_variances(
+    problem: LongitudinalProblem, posterior: AbstractSubjectPosterior, sites: Sites, before: LatentVariances
+) -> LatentVariances:
+    columns, n_subjects = problem.effects.learnt, problem.visits.n_subjects
+    return _bounded(problem.prior.next_variances(posterior.moments(), before, columns, n_subjects), sites)
+
+
+def _with(state: LatentState, posterior: AbstractSubjectPosterior) -> LatentState:
     shared = posterior.shared
     return state._replace(
         mean=shared.mean,
         covariance=shared.covariance,
-        variances=variances,
         log_evidence=np.float64(posterior.log_evidence.sum()),
     )
 

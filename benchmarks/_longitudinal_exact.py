@@ -263,12 +263,12 @@ def _epochs(n_subjects: int) -> dict[str, Any]:
     covariates = {name: values[drawn.train] for name, values in drawn.covariates.items()}
     began = time.process_time()
     model = LongitudinalVAE(
-        3, effects=simulated_effects(), warm_up=2, max_iter=3, decoder_iter=1, random_state=0
+        3, effects=simulated_effects(), warm_up=1, max_iter=2, decoder_iter=1, random_state=0
     )
     with _epochs_timed() as seconds:
         model.fit(drawn.X[drawn.train], covariates=covariates, subject=drawn.subject[drawn.train])
     return {
-        "processor_seconds_an_epoch": float(np.min(seconds[2:])),
+        "processor_seconds_an_epoch": float(np.min(seconds[1:])),
         "processor_seconds": time.process_time() - began,
     }
 

@@ -27,7 +27,7 @@ ROLES = {
 
 
 def posed(table, **roles):
-    return pose(table, **(ROLES | roles), family=INTERACTIONS)
+    return pose(table, roles=ROLES | roles, family=INTERACTIONS)
 
 
 def test_an_event_of_0_and_1_or_of_truth_values_needs_no_value():

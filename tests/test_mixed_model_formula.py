@@ -211,6 +211,7 @@ BAD = {
     ),
     "what a call returns, called": ("y ~ I(t)(t)", ValueError, "neither a column nor a function"),
     "offset": ("y ~ t + offset(dose)", ValueError, "not supported"),
+    "a sum without end": (f"y ~ {'+'.join(1500 * 't')}", ValueError, "…' in a formula has too many terms"),
     "no sense": ("y ~ t +* dose", ValueError, "cannot be read"),
     "columns that repeat": ("y ~ t + I(2 * t)", np.linalg.LinAlgError, "repeat one another"),
 }

@@ -122,7 +122,7 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int 
             )
             continue
         screen.output.rule(data.title, align="left", style="dim")
-        problem = pose(table, **data.roles, family=InteractionsFamily())
+        problem = pose(table, roles=data.roles, family=InteractionsFamily())
         describe(problem, screen)
         model = fit_problem(
             problem, screen, roles=data.roles, cv=QUICK_FOLDS if quick else FOLDS, quick=quick, seed=seed

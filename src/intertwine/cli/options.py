@@ -43,7 +43,8 @@ AsGiven = Annotated[
     bool,
     typer.Option(
         "--as-given",
-        help="Guess nothing: without it, ids, times, places and counters of rows are told by names and values.",
+        help="Guess nothing: without it, ids, times, places and counters of rows are told by their values, and by "
+        "names in English; options such as --groups and --time name those in other languages.",
     ),
 ]
 Folds = Annotated[

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -25,18 +26,31 @@ from intertwine.compare import (
 
 __all__ = ["pose_table", "preparation_kind"]
 
-_KINDS: dict[type[AbstractFamily], type[AbstractPreparation]] = {
-    LatentFactorsFamily: RatingPreparation,
-    LongitudinalFamily: LongitudinalPreparation,
-    MixedModelFamily: MixedPreparation,
+
+class _Way(NamedTuple):
+    """How a family reads tables."""
+
+    pose: Callable[..., Problem]
+    preparation: type[AbstractPreparation]
+
+
+_NUMBERS_AND_LABELS = _Way(pose, TablePreparation)
+_WAYS: dict[Any, _Way] = {  # by classes of families, some of them abstract
+    LatentFactorsFamily: _Way(pose_ratings, RatingPreparation),
+    MixedModelFamily: _Way(pose_mixed, MixedPreparation),
+    AbstractLatentEffectsFamily: _Way(pose_latents, LatentPreparation),
+    LongitudinalFamily: _Way(pose_visits, LongitudinalPreparation),
 }
 
 
+def _way_of(family: AbstractFamily) -> _Way:
+    """By numbers and labels, unless it has a way of its own."""
+    return next((way for kind, way in _WAYS.items() if isinstance(family, kind)), _NUMBERS_AND_LABELS)
+
+
 def preparation_kind(family: AbstractFamily) -> type[AbstractPreparation]:
-    """How tables of a family are read: by numbers and labels, unless it has a way of its own."""
-    if isinstance(family, AbstractLatentEffectsFamily):
-        return LatentPreparation
-    return _KINDS.get(type(family), TablePreparation)
+    """How tables of a family are read."""
+    return _way_of(family).preparation
 
 
 def pose_table(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Problem:
@@ -53,20 +67,8 @@ def pose_table(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Probl
     notes: list[str] = []
     # models of earlier versions were kept without this role
     wanted, others = roles.get("keep", []), {name: roles[name] for name in roles if name != "keep"}
-    problem = _posed(without_counters(table, kept, notes), others, family)
+    problem = _way_of(family).pose(without_counters(table, kept, notes), roles=others, family=family)
     read = [name for name in (*problem.X.columns, roles["target"]) if name is not None]
     notes += problem.notes
     notes += notes_on_numbers(table, problem.numeric, wanted) + notes_on_spelling(table, read)
     return replace(problem, notes=notes)
-
-
-def _posed(table: pd.DataFrame, roles: dict[str, Any], family: Any) -> Problem:
-    if isinstance(family, LatentFactorsFamily):
-        return pose_ratings(table, roles=roles, family=family)
-    if isinstance(family, MixedModelFamily):
-        return pose_mixed(table, roles=roles, family=family)
-    if isinstance(family, AbstractLatentEffectsFamily):
-        return pose_latents(table, roles=roles, family=family)
-    if isinstance(family, LongitudinalFamily):
-        return pose_visits(table, roles=roles, family=family)
-    return pose(table, **roles, family=family)

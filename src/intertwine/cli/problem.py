@@ -83,19 +83,15 @@ class Problem:
         return Shape.of(self.X, self.numeric, self.categorical)
 
 
-def pose(
-    table: pd.DataFrame,
-    *,
-    target: str | None,
-    time: str | None,
-    event: str | None,
-    entry: str | None,
-    task: str,
-    drop: Sequence[str],
-    categorical: Sequence[str],
-    family: AbstractFamily,
-) -> Problem:
+def pose(table: pd.DataFrame, *, roles: dict[str, Any], family: AbstractFamily) -> Problem:
     """Pick the target and the features out of `table`, as `family` can hold them.
+
+    Parameters
+    ----------
+    table : DataFrame
+    roles : dict
+        What columns are: ``target``, ``time``, ``event``, ``entry``, ``task``, ``drop``, ``categorical``.
+    family : AbstractFamily
 
     Raises
     ------
@@ -103,17 +99,21 @@ def pose(
         For columns that do not exist, targets that do not suit the task, and columns that cannot be features.
     """
     table = table.rename(columns=str).reset_index(drop=True)
+    target, time, event, entry = (roles[name] for name in ("target", "time", "event", "entry"))
+    drop, categorical = roles["drop"], roles["categorical"]
     event_column, event_value = split_event(event)
     for name in (*drop, *categorical, *(n for n in (target, time, event_column, entry) if n is not None)):
         require_column(table, name)
-    roles = [name for name in (target, time, event_column, entry) if name is not None]
-    if both := [name for name in drop if name in roles]:
+    named = [name for name in (target, time, event_column, entry) if name is not None]
+    if both := [name for name in drop if name in named]:
         raise Mistake(
             f"{both[0]!r} is dropped, but --target, --time, --event or --entry names it; choose one"
         )
     notes: list[str] = []
     ordered = bool(family.settings().get("ordinal"))
-    chosen = task_for("classification" if ordered else task, target, time, event_column, table, family)
+    chosen = task_for(
+        "classification" if ordered else roles["task"], target, time, event_column, table, family
+    )
     if chosen.name not in family.tasks:
         raise Mistake(f"--model {family.name} is for {' and '.join(family.tasks)}, not for {chosen.name}")
     if chosen.name == "survival":
@@ -123,7 +123,7 @@ def pose(
     else:
         table = complete_rows(table, [str(target)], notes)
         y = _target(table[str(target)], chosen, str(target), ordered)
-    X = features_of(table.drop(columns=[*roles, *drop]), categorical, notes, family)
+    X = features_of(table.drop(columns=[*named, *drop]), categorical, notes, family)
     labels = [name for name in X.columns if name in categorical or not is_number(X[name])]
     called = str(target) if chosen.name != "survival" else str(event)
     numbers = [name for name in X.columns if name not in labels]

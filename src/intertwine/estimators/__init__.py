@@ -12,6 +12,6 @@ mixed models                 `mixed_model`, `mixed_model_*`, `formula_*`
 latents beside effects       `random_effects_*`
 latents of visits            `longitudinal_*`, and the columns beside them: `covariate_*`
 random effects of rows       `effect_*`, `group_labels` (of the last three)
-all                          `model_head`, `long_work`, `progress`, `docstring`, `results`, `effects_*`
+all                          `model_head`, `long_work`, `progress`, `docstring`, `results`, `effects_*`, `extras`
 ============================ =====================================================================
 """

@@ -37,6 +37,7 @@ _CALLABLE = {
     "RIGHT_BRACKET",
     "RIGHT_PAREN",
 }  # what may stand before the bracket of a call
+_MOST_SHOWN = 200  # letters of a formula in a message
 _REFUSED = ("offset", "prop", "proportion", "p", "hsgp")  # terms that are no columns of coefficients
 
 
@@ -338,6 +339,12 @@ def _names(common: Any) -> list[str]:
 
 def _unreadable(part: str, error: Exception) -> Exception:
     """The error of a formula: what formulae says, in words of ours where it says a key or nothing."""
+    if len(part) > _MOST_SHOWN:
+        part = f"{part[:_MOST_SHOWN]} …"
+    if isinstance(error, RecursionError):
+        return ValueError(
+            f"{part!r} in a formula has too many terms: give them as columns of X, with effects="
+        )
     if isinstance(error, ValueError):
         return error
     if isinstance(error, KeyError | AttributeError):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from importlib.util import find_spec
 from numbers import Integral
 from typing import TYPE_CHECKING, Any
 
@@ -36,7 +35,6 @@ __all__ = [
     "course_key",
     "fitted_model",
     "learnt_courses",
-    "require_deep",
     "words_of_unsettled",
 ]
 
@@ -184,18 +182,6 @@ def words_of_unsettled(estimator: Any) -> str:
         f"stopped after {counted(estimator.n_iter_, 'epoch', 'epochs')} before it had settled; raise max_iter from "
         f"{n_epochs} to {2 * n_epochs}{'' if estimator.objective == 'mean-field' else other}"
     )
-
-
-def require_deep() -> None:
-    """Say which extra brings JAX where it is not installed.
-
-    Raises
-    ------
-    ImportError
-    """
-    absent = [name for name in ("jax", "optax") if find_spec(name) is None]
-    if absent:
-        raise ImportError(f"LongitudinalVAE needs {' and '.join(absent)}: pip install 'intertwine[deep]'")
 
 
 def _settings(estimator: Any, n_visits: int) -> Any:

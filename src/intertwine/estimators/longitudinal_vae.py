@@ -17,13 +17,13 @@ from sklearn.utils.validation import check_is_fitted
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
 from intertwine.estimators.covariate_effects import chosen_covariate_effects
+from intertwine.estimators.extras import require_deep
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.longitudinal_explain import LongitudinalExplanations
 from intertwine.estimators.longitudinal_fit import (
     course_key,
     fitted_model,
     learnt_courses,
-    require_deep,
     words_of_unsettled,
 )
 from intertwine.estimators.longitudinal_predictions import LongitudinalPredictions
@@ -324,7 +324,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
             Arguments that no effect reads; visits at the same time of a subject.
         """
         with restored_on_failure(self):
-            require_deep()
+            require_deep("LongitudinalVAE")
             values = self._read(X, reset=True)
             inputs = CovariateInputs(X, len(values), covariates, subject, time)
             effects = chosen_covariate_effects(self.effects, inputs)
@@ -360,7 +360,7 @@ class LongitudinalVAE(LongitudinalExplanations, LongitudinalPredictions, Abstrac
 
     @classmethod
     def _from_state(cls, state: dict[str, Any]) -> Self:
-        require_deep()
+        require_deep("LongitudinalVAE")
         return longitudinal_from_state(cls, state)
 
     @property

@@ -6,7 +6,6 @@ x_i = f(u_i) + Σ_t (Z_t B_t)_i + e_i, or for columns of 0 and 1 and of counts t
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from importlib.util import find_spec
 from itertools import cycle, islice
 from numbers import Integral, Real
 from os import PathLike
@@ -17,6 +16,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted
 
 from intertwine.effects.random import AbstractRandomEffect
+from intertwine.estimators.extras import require_deep
 from intertwine.estimators.long_work import seed_of
 from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
 from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits
@@ -26,6 +26,7 @@ from intertwine.fitting.watch import Watch
 __all__ = ["RandomEffectsVAE"]
 
 _STARTS = {"auto": ("manifold", "principal"), "manifold": ("manifold",), "principal": ("principal",)}
+_WITHOUT = "; RandomEffectsPCA, with a linear decoder, works without"
 _POSITIVE = Interval(Real, 0, None, closed="neither")
 _COUNT = Interval(Integral, 1, None, closed="left")
 
@@ -230,7 +231,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     def _fit_latent(
         self, rows: LatentRows, effects: Sequence[AbstractRandomEffect], watch: Watch
     ) -> AbstractLatentModel:
-        require_deep()
+        require_deep("RandomEffectsVAE", _WITHOUT)
         from intertwine.fitting.random_effects.vae import fit_random_effects_vae
         from intertwine.fitting.random_effects.vae_problem import VAESettings
 
@@ -256,7 +257,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
             raise ValueError(str(error)) from error
 
     def _model_from_state(self, state: dict[str, Any]) -> AbstractLatentModel:
-        require_deep()
+        require_deep("RandomEffectsVAE", _WITHOUT)
         from intertwine.fitting.random_effects.vae_model import VAEModel
 
         return VAEModel.from_state(state, self._effects)
@@ -264,7 +265,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
     def _units_of(self, values: np.ndarray) -> FeatureUnits | LinkedUnits:
         if isinstance(self.likelihood, str) and self.likelihood == "gaussian":
             return FeatureUnits.of(values, self.scale)
-        require_deep()
+        require_deep("RandomEffectsVAE", _WITHOUT)
         from intertwine.likelihoods.kinds import column_kinds
         from intertwine.likelihoods.local_columns import LocalColumns
 
@@ -289,21 +290,6 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
 
     def _bound_in_units_of_X(self, bound: float) -> float:
         return bound - float(self._model.n_entries @ np.log(self._units.spread))
-
-
-def require_deep() -> None:
-    """Say which extra brings JAX where it is not installed.
-
-    Raises
-    ------
-    ImportError
-    """
-    absent = [name for name in ("jax", "optax") if find_spec(name) is None]
-    if absent:
-        raise ImportError(
-            f"RandomEffectsVAE needs {' and '.join(absent)}: pip install 'intertwine[deep]'; RandomEffectsPCA, with a "
-            "linear decoder, works without"
-        )
 
 
 def _widths(sizes: Any) -> tuple[int, ...]:

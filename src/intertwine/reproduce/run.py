@@ -158,14 +158,17 @@ def _measure_all(
 ) -> None:
     """Whatever is ready first is kept first."""
     jobs = (delayed(_measured)(index, name, job, limit) for index, (_, name, job) in enumerate(left))
-    for index, row in Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(jobs):
-        work, design, job = left[index]
-        name = f"{design}, {job.case}, {job.method}, seed {job.seed}"
-        if isinstance(row, str):
-            work.failed.append(f"{name}: {row}")
-        else:
-            work.measurements.add(row)
-        step(f"{work.paper.name}: {name}", job.seconds)
+    with warnings.catch_warnings():
+        # processes that had nothing to do for minutes, beside one long measurement, end; others take their place
+        warnings.filterwarnings("ignore", "A worker stopped while some jobs", UserWarning)
+        for index, row in Parallel(n_jobs=n_jobs, return_as="generator_unordered", batch_size=1)(jobs):
+            work, design, job = left[index]
+            name = f"{design}, {job.case}, {job.method}, seed {job.seed}"
+            if isinstance(row, str):
+                work.failed.append(f"{name}: {row}")
+            else:
+                work.measurements.add(row)
+            step(f"{work.paper.name}: {name}", job.seconds)
 
 
 def _measured(index: int, design: str, job: Job, limit: float | None) -> tuple[int, Measurement | str]:

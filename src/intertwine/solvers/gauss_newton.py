@@ -121,6 +121,8 @@ def conjugate_gradients(
         length = size / curvature
         direction += length * move
         residual -= length * bent
+        if count + 1 == max_iter:
+            break  # the next direction is not asked for
         preconditioned = solve(residual)
         size, before = float(residual @ preconditioned), size
         move *= size / before
@@ -223,7 +225,7 @@ class GaussNewton(AbstractSolver):
         direction = found.vector
         slope = float(model.gradient @ direction)
         # dᵀGd from the residual: no further product
-        bend = float(direction @ (-model.gradient - found.residual - damping * direction))
+        bend = -slope - float(direction @ found.residual) - damping * float(direction @ direction)
         promised = -slope - 0.5 * bend
         passes = state.passes + model.passes + self.preconditioner.passes
         passes += model.product_passes * found.n_products

@@ -19,6 +19,7 @@ TITLES = {
     "fm_fields": "Factors for every field: field-aware machines",
     "fm_speed": "Factorization machines: time of an iteration, and how it grows",
     "latent_factors": "Latent factors: MovieLens 1M, beside the libraries people use",
+    "latent_sharpness": "Latent factors: what could make sharpness help",
     "latent_scale": "Latent factors: up to 10⁸ ratings, and the best items of everybody",
     "latent_distributed": "Latent factors on a Dask cluster, beside the local fit",
     "mixed_models": "Mixed models, beside lme4 and statsmodels",

@@ -12,9 +12,15 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 import _results
 import latent_factors
 from _factor_methods import METHODS
+from _sharpness_arms import Adaptive, Annealed, WorstEntries
 from baselines.factor_peer import FactorPeer, scores
 
 from intertwine import datasets
+from intertwine.fitting.latent_factors.rating_rows import LocalRatings
+from intertwine.solvers.sharpness import Perturbed
+from intertwine.structures.latent_factors import LatentFactors
+from intertwine.structures.linearization import packed_diagonal
+from intertwine.structures.ratings import RatingTable
 
 
 class Level(FactorPeer):
@@ -97,3 +103,45 @@ def test_the_table_has_means_over_seeds_and_names_failures(monkeypatch, tmp_path
     assert "| 0.8400 ± 0.0100 | – | 6 s | 6 s | 0.1 × | 100 | – | 200 MB | 50 MB | alpha 0.5 |" in line
     assert f"{labels[1]}: over 600 s." in text
     assert json.loads((tmp_path / "latent_factors.json").read_text())["rows"]
+
+
+@pytest.fixture
+def few():
+    """Sixty ratings, a fifth of them held out, and a point."""
+    rng = np.random.default_rng(0)
+    users, items = np.divmod(rng.permutation(12 * 9)[:60], 9)
+    table, _ = RatingTable.build(users, items, 12, 9)
+    rows = LocalRatings(table, rng.standard_normal(60), None, kept=rng.random(60) < 0.8)
+    return rows, rng.standard_normal(21 * 4)
+
+
+def test_the_worst_of_each_entry_is_what_it_says(few):
+    rows, theta = few
+    risk = WorstEntries(rows, 0.1).risk(LatentFactors(3), 1.0)
+    here, X = risk.expand(theta), rows.X
+    p, q = np.split(theta.reshape(21, 4), [12])
+    users = X.users
+    error = p[users, 0] + q[X.item_of, 0] + (p[users, 1:] * q[X.item_of, 1:]).sum(axis=1) - rows.y - 1.0
+    length = np.sqrt((p[users, 1:] ** 2).sum(axis=1) + (q[X.item_of, 1:] ** 2).sum(axis=1) + 2.0)
+    worst = 0.5 * (np.abs(error) + 0.1 * length) ** 2
+    assert here.value == pytest.approx(worst[rows.weight].sum())
+    v = np.random.default_rng(1).standard_normal(theta.size)
+    slope = (risk.expand(theta + 1e-6 * v).value - risk.expand(theta - 1e-6 * v).value) / 2e-6
+    assert here.gradient @ v == pytest.approx(slope, rel=1e-6)
+    curvature = np.array([here.product(one) for one in np.eye(theta.size)])
+    np.testing.assert_allclose(curvature, curvature.T, atol=1e-12)
+    diagonals = [block[:, packed_diagonal(4)].ravel() for block in here.blocks()[:2]]
+    np.testing.assert_allclose(np.concatenate(diagonals), np.diag(curvature))
+
+
+def test_adaptive_moves_are_relative_and_annealed_ones_follow_the_step(few):
+    rows, theta = few
+    risk = rows.risk(LatentFactors(3), 1.0)
+    here = risk.expand(theta)
+    move = 0.3 * theta**2 * here.gradient / np.linalg.norm(theta * here.gradient)
+    found = Adaptive(0.3).model(risk, here, False)
+    np.testing.assert_allclose(found.gradient, risk.expand(theta + move).gradient)
+    annealed = Annealed(Perturbed, lambda step: 0.2 * step)
+    for radius in (0.0, 0.2, 0.4):
+        expected = Perturbed(radius).model(risk, here, False).gradient
+        np.testing.assert_array_equal(annealed.model(risk, here, False).gradient, expected)

@@ -64,6 +64,7 @@ def run(
     limit_s: float,
     spent: set[tuple[str, str]],
     name: str,
+    only: list[str] | None = None,
 ) -> None:
     """Measure every method of the wanted halves on one problem; a method that ran out is left out of larger ones."""
     wanted = {
@@ -72,6 +73,7 @@ def run(
         if ("ours" if label in OURS else "peers") in halves
         and label not in OF_SCALE
         and (truth, label) not in spent
+        and (only is None or label in only)
     }
     print(f"{truth}, p = {n_features}, n = {n_rows}")
     for summary in interleave(
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="p = 20 and 50, one repeat, 60 s at most a run")
     parser.add_argument("--rows", type=int, default=500)
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200, 500, 1000])
+    parser.add_argument("--methods", nargs="+", choices=list(METHODS), help="only these methods")
     parser.add_argument("--limit", type=float, default=300.0, help="seconds a run may take")
     arguments = parser.parse_args()
     halves = [arguments.only] if arguments.only else ["ours", "peers"]
@@ -162,7 +165,7 @@ def main() -> None:
     spent: set[tuple[str, str]] = set()
     for n_features in sizes:
         for truth in ("sparse", "latent"):
-            run(truth, n_features, arguments.rows, halves, repeats, limit, spent, name)
+            run(truth, n_features, arguments.rows, halves, repeats, limit, spent, name, arguments.methods)
     table(name)
 
 

@@ -90,6 +90,8 @@ def test_derivatives(name):
         pullback, _gradient_by_differences(lambda q: v @ target.score(q, X), params), rtol=1e-6, atol=1e-6
     )
     np.testing.assert_allclose(v @ target.pushforward(params, X, direction), pullback @ direction, rtol=1e-9)
+    by_row = [target.pullback(params, X[i : i + 1], np.ones(1)) for i in range(N)]
+    np.testing.assert_allclose(target.jacobian(params, X), by_row, rtol=1e-10, atol=1e-12)
     np.testing.assert_allclose(
         target.half_norm(params)[1],
         _gradient_by_differences(lambda q: target.half_norm(q)[0], params),

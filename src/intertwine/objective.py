@@ -98,6 +98,11 @@ class SumOfTargets:
             [part.pullback(own, X, v) for part, own in zip(self.parts, self.split(params), strict=True)]
         )
 
+    def jacobian(self, params, X):
+        return np.hstack(
+            [part.jacobian(own, X) for part, own in zip(self.parts, self.split(params), strict=True)]
+        )
+
     def coordinates(self, params):
         """Coordinates of the pair target, the first part."""
         return self.parts[0].coordinates(self.split(params)[0])

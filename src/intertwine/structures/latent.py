@@ -109,7 +109,7 @@ class AbstractLatentTarget(AbstractStructure):
 
     @abc.abstractmethod
     def lower(self, params, gradient_U, gradient_M) -> np.ndarray:
-        """Chain rule: derivatives with respect to U and M, to the flat vector."""
+        """Chain rule: derivatives with respect to U and M (…, p, r) and (…, r, r), to flat vectors (…, size)."""
 
     @abc.abstractmethod
     def coordinates(self, params) -> np.ndarray:
@@ -153,6 +153,14 @@ class AbstractLatentTarget(AbstractStructure):
         applied = X.T @ (v[:, None] * A) - squares[:, None] * U
         gradient_M = 0.5 * (A.T @ (v[:, None] * A) - U.T @ (squares[:, None] * U))
         return self.lower(params, applied @ M, gradient_M)
+
+    def jacobian(self, params, X) -> np.ndarray:
+        """Gradient of the score of every row, (n, size)."""
+        U, M = self.lift(params)
+        A, X2 = X @ U, X * X
+        gradient_U = (X[:, :, None] * A[:, None, :] - X2[:, :, None] * U) @ M
+        squares = np.einsum("ij,jr,js->irs", X2, U, U, optimize=True)
+        return self.lower(params, gradient_U, 0.5 * (A[:, :, None] * A[:, None, :] - squares))
 
     def entry_pullback(self, params, theta) -> np.ndarray:
         """Gradient of Σ_{j<k} θ_jk g_jk, flat, for a symmetric ``theta`` (p, p) with zero diagonal."""
@@ -204,7 +212,7 @@ class LowRank(AbstractLatentTarget):
         return params.reshape(self.n_features, self.n_components), np.diag(self.signs)
 
     def lower(self, params, gradient_U, gradient_M):
-        return gradient_U.ravel()
+        return gradient_U.reshape(*gradient_U.shape[:-2], -1)
 
     def coordinates(self, params):
         return params.reshape(self.n_features, self.n_components)
@@ -233,7 +241,7 @@ class TwoFactor(AbstractLatentTarget):
         return params.reshape(self.n_features, -1), 0.5 * np.block([[zero, eye], [eye, zero]])
 
     def lower(self, params, gradient_U, gradient_M):
-        return gradient_U.ravel()
+        return gradient_U.reshape(*gradient_U.shape[:-2], -1)
 
     def coordinates(self, params):
         return params.reshape(self.n_features, -1)
@@ -275,8 +283,9 @@ class Distance(AbstractLatentTarget):
     def lower(self, params, gradient_U, gradient_M):
         Z, _ = self._split(params)
         d = self.n_components
-        gradient_Z = gradient_U[:, :d] + 2.0 * Z * gradient_U[:, d : d + 1]
-        return np.append(gradient_Z.ravel(), gradient_M[d + 1, d + 1])
+        gradient_Z = gradient_U[..., :d] + 2.0 * Z * gradient_U[..., d : d + 1]
+        flat = gradient_Z.reshape(*gradient_Z.shape[:-2], -1)
+        return np.concatenate([flat, gradient_M[..., d + 1, d + 1, None]], axis=-1)
 
     def coordinates(self, params):
         return self._split(params)[0]

@@ -65,6 +65,16 @@ class SymmetricCP(AbstractStructure):
         third = ((X2 * X).T @ v)[:, None] * (A * A)
         return (first - second + third).ravel()
 
+    def jacobian(self, params, X):
+        """Gradient of the score of every row, (n, size)."""
+        A = self._factors(params)
+        X2 = X * X
+        s1, s2 = X @ A, X2 @ (A * A)
+        first = X[:, :, None] * (s1**2 - s2)[:, None, :] / 2.0
+        second = X2[:, :, None] * s1[:, None, :] * A
+        third = (X2 * X)[:, :, None] * (A * A)
+        return (first - second + third).reshape(len(X), -1)
+
     def half_norm(self, params):
         A = self._factors(params)
         A2 = A * A

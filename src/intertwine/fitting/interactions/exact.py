@@ -257,8 +257,7 @@ class ExactProblem:
         target, params = latent.target, latent.params
         norm = target.half_norm(params)[0]
         precision = 8.0 * fit.strengths.pairs.target_ridge * norm / max(params @ params, 1e-300)
-        one = np.ones(1)
-        jacobian = np.stack([target.pullback(params, self.columns[i : i + 1], one) for i in self.rows])
+        jacobian = target.jacobian(params, self.columns[self.rows])
         scale = fit.strengths.pairs.shrinkage / np.sqrt(max(precision, 1e-12))
         return fit.model.criterion(fit.mode, scale * jacobian, fit.strengths.pairs.target_ridge * norm)
 

@@ -46,6 +46,11 @@ def test_a_search_begins_at_twice_the_usual_step_between_times():
         np.testing.assert_allclose(start, 2.0 * unit * typical)
 
 
+def test_length_scales_lie_between_a_fifth_of_a_step_and_ten_durations():
+    found = AR1("who").bind(rows(time=100.0 + TIME)).shape_bounds()
+    np.testing.assert_allclose(found, [[0.2 * np.median([2.0, 5.5, 0.5, 3.5]), 10.0 * 7.5]])
+
+
 @pytest.mark.parametrize("restored", [True, False])
 def test_other_times_are_conditional_means_with_the_variance_that_is_left(restored):
     effect = AR1("who", rho=0.6)

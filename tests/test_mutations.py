@@ -134,7 +134,7 @@ def test_broken_formulas_are_noticed_and_unbroken_ones_pass(tmp_path):
         "before = (laboratory.package / 'penalties.py').read_text().partition('return self.l2 * params')[0]; "
         "line = before.count(chr(10)) + 1; "
         "nothing = Edit(0, 0, b''); "
-        "whole = [Mutant(p, n, '', '', '', nothing, 1, False) for p, n in [('penalties.py', line), ('elbo.py', 1)]]; "
+        "whole = [Mutant(p, n, '', '', '', nothing, 1, False) for p, n in [('penalties.py', line), ('risk.py', 1)]]; "
         "tried = laboratory.judge([Trial(m, ('test_penalties.py',)) for m in whole], False, inf); "
         "print(*(result.outcome for _, result in tried))"
     )

@@ -130,11 +130,10 @@ class _Watch:
 
     @pytest.hookimpl(wrapper=True, tryfirst=True)
     def pytest_runtest_protocol(self, item: Any) -> Iterator[None]:
-        # what an earlier test left compiled, or in a cache, is executed by this one, too, when it runs alone
-        for cache in self._caches:
+        for (
+            cache
+        ) in self._caches:  # what an earlier test left there is executed by this one, too, when it runs alone
             cache.cache_clear()
-        if "jax" in sys.modules:
-            sys.modules["jax"].clear_caches()
         signal.signal(signal.SIGPROF, _too_slow)
         signal.setitimer(signal.ITIMER_PROF, _SLOWEST)
         try:

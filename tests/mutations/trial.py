@@ -130,8 +130,13 @@ def _become_tests(
         sys.path[:] = [source, *(entry for entry in sys.path if entry not in checkout)]
         sys.dont_write_bytecode = True
         os.environ |= {
-            "PYTHONPATH": source, "PYTHONDONTWRITEBYTECODE": "1", "INTERTWINE_CACHE": str(folder / "compiled"),
-        }  # fmt: skip
+            "PYTHONPATH": source,
+            "PYTHONDONTWRITEBYTECODE": "1",
+            # most of what JAX compiles is the same for every mutant
+            "JAX_COMPILATION_CACHE_DIR": str(folder / "compiled"),
+            "JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS": "0",
+            "JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES": "-1",
+        }
         if interpreted:
             os.environ["NUMBA_DISABLE_JIT"] = "1"
 

@@ -46,6 +46,12 @@ def test_unseen_levels_have_no_projection_and_the_prior_variance(restored):
     np.testing.assert_array_equal(where.basis, [[1, 0], [1, 1], [1, 4], [1, 9]])
 
 
+def test_a_combination_after_all_that_occurred_is_unseen():
+    bound = Grouped(("school", "class")).bind(rows(SCHOOL[:5], CLASS[:5]))
+    later = rows(np.array([1, 2]), np.array([1, 0]))
+    np.testing.assert_array_equal(bound.grouping.levels(later), [3, -1])
+
+
 def test_seen_levels_need_no_projection():
     bound = Grouped("school").bind(rows())
     where = bound.locate(rows(), np.empty(0))

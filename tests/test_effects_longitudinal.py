@@ -62,6 +62,12 @@ def test_a_natural_spline_is_straight_outside_and_smooth_inside():
     np.testing.assert_allclose(bend[:, 0], bend[:, 2], atol=2e-3)
 
 
+def test_a_natural_spline_does_not_depend_on_where_time_begins_or_its_unit():
+    time, knots = np.linspace(-2.0, 9.0, 12), np.array([0.0, 1.0, 2.5, 7.0])
+    moved = natural_spline(30.0 * time + 400.0, 30.0 * knots + 400.0)
+    np.testing.assert_allclose(moved, natural_spline(time, knots), atol=1e-12)
+
+
 def test_a_spline_of_two_knots_is_a_line():
     line = Longitudinal("patient", basis="spline", n_knots=2).bind(rows())
     np.testing.assert_allclose(line.basis[:, 1], rows().time / 7.0 - 0.5)

@@ -137,6 +137,7 @@ def test_a_node_outside_the_graph_has_the_mean_variance():
     K = np.linalg.inv(bound.prior(np.array([0.5])).precision.toarray())
     assert where.extra[4] == pytest.approx(np.trace(K) / 4, rel=0.2)
     assert not where.extra[:4].any()
+    np.testing.assert_array_equal(where.projection.toarray(), np.eye(5, 4))
 
 
 @pytest.mark.parametrize(

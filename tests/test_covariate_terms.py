@@ -96,6 +96,13 @@ def test_the_search_starts_within_its_limits(effect):
     assert np.all((bounds[:, 0] > 0) & (bounds[:, 0] <= start) & (start <= bounds[:, 1]))
 
 
+@pytest.mark.parametrize("origin", [0.0, 3000.0])
+def test_length_scales_of_few_values_are_longer_than_half_their_spacing(origin):
+    bound = Smooth("t").bind(Covariates(10, {"t": origin + np.repeat(np.arange(5.0), 2)}, {}))
+    np.testing.assert_allclose(bound.shape_bounds(), [[0.5, 1.5 * 4.0]])
+    np.testing.assert_allclose(bound.start_shape(), [0.3 * 4.0])
+
+
 @pytest.mark.parametrize("kernel", KERNELS)
 @pytest.mark.parametrize("key", ["age", "dose"])
 def test_features_have_the_centred_kernel(kernel, key):

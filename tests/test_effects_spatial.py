@@ -71,6 +71,18 @@ def test_few_functions_tend_to_the_exact_covariance(kernel):
         assert errors[2] < (0.25 if kernel == "matern12" else 0.05)
 
 
+@pytest.mark.parametrize("origin", [0.0, 200.0])
+def test_functions_and_what_they_leave_have_unit_variance_everywhere(origin):
+    sites, new = origin + plane(60), origin + plane(20, seed=1)
+    landmarks = choose_landmarks("rbf", 0.5, sites, np.ones(60), 12, 0)[0]
+    for field in (NystromField("rbf", 0.5, sites, landmarks), HilbertField("rbf", 0.5, sites, 15, 15)):
+        functions, left = field.project(new)
+        known = np.square(functions) @ field.prior.variances
+        assert (known > 0.4).all()
+        np.testing.assert_allclose(left, np.maximum(1.0 - known, 0.0), atol=1e-12)
+        assert left.max() > 0.01
+
+
 def test_a_basis_of_waves_is_as_large_as_its_error_asks():
     sites = plane(400)
     smooth, rough = (HilbertField(k, 0.5, sites, 600) for k in ("rbf", "matern52"))
@@ -150,6 +162,8 @@ def test_far_from_all_sites_only_the_prior_is_left(method):
     mean, variance = system.posterior(y, variances).predict([bound.locate(rows([[50.0, 50.0]]), shape)], None)
     np.testing.assert_allclose(mean, 0.0, atol=1e-12)
     np.testing.assert_allclose(variance[0], variances.effects[0][:, 0, 0])
+    left = bound.locate(rows([[50.0, 50.0]]), shape).extra[-1]
+    assert left == pytest.approx(1.0 + JITTER if method == "exact" else 1.0, rel=1e-14)
 
 
 @pytest.mark.parametrize(

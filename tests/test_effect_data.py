@@ -314,7 +314,7 @@ BAD_LATER = {
     "text was numbers": (
         {"groups": FRAME.astype({"class": str})},
         TypeError,
-        "group 'class' ids were fitted as int, but these are text: '1' is not 1",
+        "group 'class' ids were fitted as int, but these are text, such as '1' for 1: pass them as numbers",
     ),
     "unseen": (
         {"groups": FRAME.assign(school=["w"] * 6)},

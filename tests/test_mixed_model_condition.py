@@ -144,3 +144,30 @@ def test_outcomes_in_another_order_are_refused(schools):
             method(X[~old], turned, groups=school[~old])
     model = fitted.condition(X[~old], table[~old].to_numpy(), groups=school[~old])
     assert model.score(X[~old], table[~old], groups=school[~old]) > 0.3  # arrays have no names to be wrong
+
+
+@pytest.mark.parametrize("method", ["reml", "ml"])
+def test_likelihood_and_criteria_are_of_all_rows_at_the_variances_of_the_fit(method):
+    rng = np.random.default_rng(3)
+    school, X = np.repeat(np.arange(10), 6), rng.standard_normal((60, 1))
+    y = X[:, 0] + rng.standard_normal(10)[school] + 0.5 * rng.standard_normal(60)
+    model = MixedModel([Grouped()], method=method).fit(X[:42], y[:42], groups=school[:42])
+    more = model.condition(X[42:], y[42:], groups=school[42:])
+    noise, tau = model._fit.variances.noise[0], model._fit.variances.effects[0][0, 0, 0]
+    V = noise * np.eye(60) + tau * (school[:, None] == school)
+    C = np.column_stack([np.ones(60), X])
+    information = C.T @ np.linalg.solve(V, C)
+    left = y - C @ np.linalg.solve(information, C.T @ np.linalg.solve(V, y))
+    expected = -0.5 * (60 * np.log(2 * np.pi) + np.linalg.slogdet(V)[1] + left @ np.linalg.solve(V, left))
+    if method == "reml":
+        expected += np.log(2 * np.pi) - 0.5 * np.linalg.slogdet(information)[1]
+    np.testing.assert_allclose(more.log_likelihood_, expected)
+    np.testing.assert_allclose(more.bic_, 4 * np.log(60) - 2 * expected)
+    assert model.log_likelihood_ != more.log_likelihood_
+
+
+def test_condition_asks_for_outcomes():
+    school = np.repeat(np.arange(5), 4)
+    model = MixedModel([Grouped()]).fit(None, np.arange(20.0) % 7, groups=school)
+    with pytest.raises(ValueError, match=r"y is None: pass the outcomes of these rows, \['y'\]"):
+        model.condition(None, None, groups=school)

@@ -52,6 +52,9 @@ class LineModel(AbstractLatentModel):
     def effect_terms(self):
         return (EffectTerms(self.level[:, None], np.full_like(self.level[:, None], 0.1)),)
 
+    def conditioned(self, X, rows, effects):
+        return self
+
     def to_state(self):
         return {"rows": self.rows}
 

@@ -8,7 +8,7 @@ import pytest
 from intertwine.effects.random import EffectRows, GroupCodes, Located
 from intertwine.fitting.factor_rows import factor_posterior
 from intertwine.fitting.random_effects.pca_exact import PCAParameters, exact_moments
-from intertwine.fitting.random_effects.pca_model import LevelEffects, ModeEffects
+from intertwine.fitting.random_effects.pca_known import LevelEffects, ModeEffects
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 
 N, P, D, Q = 24, 4, 2, 6

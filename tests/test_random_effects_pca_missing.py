@@ -10,8 +10,8 @@ from intertwine.effects import Longitudinal
 from intertwine.effects.random import Located
 from intertwine.fitting.random_effects import pca_missing
 from intertwine.fitting.random_effects.pca_exact import PCAParameters, exact_moments
+from intertwine.fitting.random_effects.pca_known import LevelEffects
 from intertwine.fitting.random_effects.pca_missing import MissingProblem
-from intertwine.fitting.random_effects.pca_model import LevelEffects
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 
 N, P, D, Q = 26, 4, 2, 6

@@ -142,3 +142,16 @@ def test_all_columns_by_name_as_gaussian_are_the_gaussian_model(clinics):
     plain = RandomEffectsVAE(1, **settings).fit(X[:200], groups=group[:200])
     named = RandomEffectsVAE(1, likelihood=["gaussian"] * 4, **settings).fit(X[:200], groups=group[:200])
     assert named.bound_ == plain.bound_
+
+
+def test_counts_far_off_those_of_the_fit_are_told():
+    from intertwine.estimators.random_effects_units import LinkedUnits
+    from intertwine.likelihoods.local_columns import LocalColumns
+
+    columns = LocalColumns(("gaussian", "poisson"), np.array([0.0, np.log(3.0)]))
+    units = LinkedUnits(columns.center, np.ones(2), columns)
+    units.check(np.array([[1e9, 2000.0]]), np.array(["height", "visits"]))
+    with pytest.warns(
+        UserWarning, match=r"columns \['visits'\] are far off .* 4,000 where the mean of the fit is 3"
+    ):
+        units.check(np.array([[0.0, 4000.0]]), np.array(["height", "visits"]))

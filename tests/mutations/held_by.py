@@ -169,6 +169,7 @@ TESTS = {
     "fitting.longitudinal.*": "longitudinal_fit longitudinal_vae",
     "fitting.random_effects.joint_levels": "joint_levels",
     "fitting.random_effects.open_latents": "joint_levels",
+    "fitting.random_effects.told_levels": "random_effects_condition",
     "fitting.random_effects.pca_missing": "random_effects_pca_missing",
     "fitting.random_effects.pca*": "random_effects_pca_exact random_effects_pca random_effects_pca_missing",
     "fitting.random_effects.factor_steps": "random_effects_pca random_effects_pca_missing",

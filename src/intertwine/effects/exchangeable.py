@@ -11,7 +11,14 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from intertwine.effects.random import AbstractBoundEffect, EffectRows, IndependentPrior, Located
+from intertwine.effects.random import (
+    AbstractBoundEffect,
+    AbstractRandomEffect,
+    EffectRows,
+    GroupCodes,
+    IndependentPrior,
+    Located,
+)
 
 __all__ = [
     "AbstractExchangeableEffect",
@@ -164,6 +171,29 @@ class AbstractExchangeableEffect(AbstractBoundEffect):
         # One more level, of which nothing is known, stands for all that were not seen.
         projection = sparse.csr_array(sparse.eye_array(q + 1, q, format="csr"))
         return Located(np.where(level < 0, q, level), basis, projection, np.repeat([0.0, 1.0], [q, 1]))
+
+
+def with_more_levels(
+    effect: AbstractRandomEffect, bound: AbstractExchangeableEffect, rows: EffectRows
+) -> tuple[AbstractExchangeableEffect, NDArray[np.int64]]:
+    """A bound effect that knows the levels of further rows, too, and which of its levels those before are.
+
+    Parameters
+    ----------
+    effect : AbstractRandomEffect
+    bound : AbstractExchangeableEffect
+        Its form before.
+    rows : EffectRows
+        They know all labels.
+    """
+    keys, before = bound.grouping.keys, bound.grouping.codes()
+    known = {key: GroupCodes(before[:, k], rows.groups[key].n_levels) for k, key in enumerate(keys)}
+    old = EffectRows(len(before), known)
+    joined = old.joined(EffectRows(rows.n_rows, {key: rows.groups[key] for key in keys}))
+    grouping = Grouping.of(joined, keys)
+    wider = effect.restore(bound.state() | grouping.state())
+    assert isinstance(wider, AbstractExchangeableEffect)
+    return wider, grouping.levels(old)
 
 
 def require_distinct_effects(effects: Sequence[AbstractBoundEffect], names: Sequence[str]) -> None:

@@ -11,7 +11,7 @@ learnt for each output by the engine, which never asks what an effect stands for
 from __future__ import annotations
 
 import abc
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -31,6 +31,7 @@ __all__ = [
     "LevelPrior",
     "Located",
     "PrecisionPrior",
+    "require_same_functions",
 ]
 
 
@@ -62,6 +63,23 @@ class EffectRows(NamedTuple):
             None if self.time is None else self.time[part],
             None if self.coords is None else self.coords[part],
             {key: values[part] for key, values in self.covariates.items()},
+        )
+
+    def joined(self, more: EffectRows) -> EffectRows:
+        """These rows, and then others, which know all levels."""
+
+        def both(one: Any, other: Any) -> Any:
+            return None if one is None or other is None else np.concatenate([one, other])
+
+        return EffectRows(
+            self.n_rows + more.n_rows,
+            {
+                key: GroupCodes(np.concatenate([self.groups[key].codes, codes]), n_levels)
+                for key, (codes, n_levels) in more.groups.items()
+            },
+            both(self.time, more.time),
+            both(self.coords, more.coords),
+            {key: np.concatenate([self.covariates[key], values]) for key, values in more.covariates.items()},
         )
 
     def state(self) -> dict[str, Any]:
@@ -167,6 +185,25 @@ class AbstractApproximateEffect(AbstractBoundEffect):
     @abc.abstractmethod
     def caution(self, shape: NDArray[np.float64]) -> str | None:
         """What the approximation loses at a shape and what to do, where that can be seen in results; else None."""
+
+
+def require_same_functions(
+    before: Sequence[AbstractBoundEffect], after: Sequence[AbstractBoundEffect]
+) -> None:
+    """Refuse effects whose functions lie where the rows of a fit are: their variances would be of other functions.
+
+    Raises
+    ------
+    ValueError
+    """
+    for old, new in zip(before, after, strict=True):
+        if old.basis is None or new.basis is None:
+            continue
+        if not np.array_equal(new.basis[: len(old.basis)], old.basis):
+            raise ValueError(
+                "the functions of an effect lie where the rows of the fit are, and more rows move them: fit all rows, "
+                "or take a polynomial of time"
+            )
 
 
 class AbstractRandomEffect(abc.ABC):

@@ -260,8 +260,8 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
         Returns
         -------
         MixedModel
-            One that predicts, shows and saves like a fitted one; this estimator stays as it is. Likelihood, AIC, BIC
-            and history are still of the search of the fit, without these rows.
+            One that predicts, shows and saves like a fitted one; this estimator stays as it is. Likelihood, AIC and
+            BIC are of all rows at the variances of the fit; history is still that of its search.
 
         Raises
         ------

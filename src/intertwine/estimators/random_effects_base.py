@@ -30,6 +30,7 @@ from intertwine.estimators.effect_inputs import EffectInputs
 from intertwine.estimators.effect_names import effect_names
 from intertwine.estimators.long_work import watched
 from intertwine.estimators.model_head import AbstractSaved
+from intertwine.estimators.random_effects_conditioning import RandomEffectsConditioning
 from intertwine.estimators.random_effects_state import random_effects_from_state, random_effects_to_state
 from intertwine.estimators.random_effects_tables import RandomEffectsTables
 from intertwine.estimators.random_effects_units import FeatureUnits, LinkedUnits, refuse_slopes
@@ -48,8 +49,9 @@ _SMALL = 200_000  # entries: fewer gain nothing from threads
 
 
 class AbstractRandomEffectsEstimator(
-    RandomEffectsTables, ClassNamePrefixFeaturesOutMixin, TransformerMixin, AbstractSaved, BaseEstimator
-):
+    RandomEffectsTables, RandomEffectsConditioning, ClassNamePrefixFeaturesOutMixin, TransformerMixin, AbstractSaved,
+    BaseEstimator,
+):  # fmt: skip
     """A decoder of few latents, and random effects of groups, time or space on every feature.
 
     A final class supplies ``__init__`` (with ``n_components``, ``effects``, ``scale``, ``unseen``, ``random_state``,
@@ -379,11 +381,9 @@ class AbstractRandomEffectsEstimator(
         """Answer rows in the units of the fit, with what the fit knows of their effects, a part of them at a time."""
         values = self._read(X)
         rows = self._effect_rows(X, len(values), groups, time, coords)
-        found = [
-            answer(self._units.inside(values[part]), self._model.row_effects(rows.take(part)))
-            for part in row_blocks(len(values), self._width)
-        ]
-        return np.concatenate(found)
+        parts = row_blocks(len(values), self._width)
+        inside, at = self._units.inside, self._model.row_effects
+        return np.concatenate([answer(inside(values[part]), at(rows.take(part))) for part in parts])
 
     def _effect_rows(self, X, n_rows: int, groups, time, coords, unseen: str | None = None) -> EffectRows:
         inputs = EffectInputs(X, n_rows, groups, time, coords)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -9,10 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractRandomEffect
+from intertwine.validation.caller import depth_of_caller
+from intertwine.validation.wording import listed
 
 __all__ = ["FeatureUnits", "LinkedUnits", "refuse_slopes"]
 
 Array = NDArray[np.float64]
+
+_FAR, _LARGEST_LOG = 1000.0, 700.0  # times the mean count; exp() overflows beyond
 
 
 class FeatureUnits(NamedTuple):
@@ -101,8 +106,21 @@ class LinkedUnits(NamedTuple):
         return self.center + self.spread * X
 
     def check(self, X: Array, names: Any) -> None:
-        """Refuse values that are not of their column's kind: a ValueError that names the columns."""
+        """Refuse values that are not of their column's kind, a ValueError; warn of counts far off those of the fit."""
         self.columns.check(X, names)
+        counts = np.array(self.columns.kinds) == "poisson"
+        most = np.max(np.where(np.isfinite(X), X, 0.0), axis=0, initial=0.0)
+        usual = np.exp(np.minimum(self.center, _LARGEST_LOG))
+        if (far := counts & (most > _FAR * np.maximum(usual, 1.0))).any():
+            at = np.flatnonzero(far)
+            titles = [str(names[m]) if names is not None else int(m) for m in at]
+            example = f"{most[at[0]]:,.0f} where the mean of the fit is {usual[at[0]]:.3g}"
+            warnings.warn(
+                f"counts of columns {listed(titles)} are far off those of the fit, e.g. {example}: what decoder and "
+                "effects make of them is no more than a guess; see whether units agree",
+                UserWarning,
+                stacklevel=depth_of_caller(),
+            )
 
     def expected(self, mean: Array, variance: Array | float) -> Array:
         """E x where what decoder and effects give together has this mean and variance."""

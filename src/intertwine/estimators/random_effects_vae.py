@@ -289,7 +289,7 @@ class RandomEffectsVAE(AbstractRandomEffectsEstimator):
         return [(name, self._bound_in_units_of_X(bound)) for name, bound in self._model.found.bounds]
 
     def _bound_in_units_of_X(self, bound: float) -> float:
-        return bound - float(self._model.n_entries @ np.log(self._units.spread))
+        return bound - self._log_units
 
 
 def _widths(sizes: Any) -> tuple[int, ...]:

@@ -13,7 +13,7 @@ from intertwine.validation.rows import check_same_rows
 from intertwine.validation.targets import require_target
 from intertwine.validation.values import SMALLEST_SPREAD, largest_safe_value
 from intertwine.validation.vectors import finite_numbers, numbers_with_gaps
-from intertwine.validation.wording import counted, rows_where
+from intertwine.validation.wording import counted, listed, rows_where
 
 __all__ = ["Outcomes", "check_outcomes", "check_same_outcomes"]
 
@@ -112,13 +112,15 @@ def check_same_outcomes(y: Any, fitted: list[str], X: Any = None) -> NDArray[np.
     Raises
     ------
     ValueError
-        As in `check_outcomes`; another number of outcomes, or the same names in another order.
+        As in `check_outcomes`; none at all, another number of outcomes, or the same names in another order.
 
     Examples
     --------
     >>> check_same_outcomes([[1.0, 5.0]], ["weight", "height"])
     array([[1., 5.]])
     """
+    if y is None:
+        raise ValueError(f"y is None: pass the outcomes of these rows, {listed(fitted)} as in fit")
     values, names, _ = check_outcomes(y, X, reset=False)
     if len(names) != len(fitted):
         raise ValueError(

@@ -67,12 +67,15 @@ class IdIndex:
         Raises
         ------
         TypeError
-            For text where ids are numbers, or the other way round: '1' is not 1.
+            For text where ids are numbers, or the other way round.
         """
         if (values.dtype.kind == "O") != (self.labels.dtype.kind == "O"):
-            given = _KINDS[values.dtype.kind]
+            given, wanted = _KINDS[values.dtype.kind], "text" if self.kind == "text" else "numbers"
+            example = (
+                f", such as {values.tolist()[0]!r} for {self.labels.tolist()[0]!r}" if len(values) else ""
+            )
             raise TypeError(
-                f"{self.name} ids were fitted as {self.kind}, but these are {given}: '1' is not 1"
+                f"{self.name} ids were fitted as {self.kind}, but these are {given}{example}: pass them as {wanted}"
             )
         if values.dtype.kind == "O":
             get = self._code_of.get

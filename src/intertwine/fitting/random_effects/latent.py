@@ -8,12 +8,13 @@ Everything is in the units of the fit (features about their mean, and of varianc
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.random import EffectRows
+from intertwine.effects.random import AbstractRandomEffect, EffectRows
 from intertwine.mixed_effects.base import VarianceComponents
 
 __all__ = ["AbstractLatentModel", "EffectTerms", "LatentRows", "RowEffects"]
@@ -99,6 +100,18 @@ class AbstractLatentModel(abc.ABC):
     @abc.abstractmethod
     def effect_terms(self) -> tuple[EffectTerms, ...]:
         """Coefficients of each effect at the levels of the fit."""
+
+    @abc.abstractmethod
+    def conditioned(
+        self, X: Array, rows: EffectRows, effects: Sequence[AbstractRandomEffect]
+    ) -> AbstractLatentModel:
+        """The model once it has seen further rows (n, p), whose groups know all labels; its parameters stay.
+
+        Raises
+        ------
+        ValueError
+            Where it cannot.
+        """
 
     @abc.abstractmethod
     def to_state(self) -> dict[str, Any]:

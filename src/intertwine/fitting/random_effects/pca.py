@@ -36,14 +36,14 @@ from intertwine.fitting.random_effects.latent import LatentRows
 from intertwine.fitting.random_effects.latent_shapes import learnt_shapes
 from intertwine.fitting.random_effects.pca_bound import BoundProblem
 from intertwine.fitting.random_effects.pca_exact import PCAParameters, exact_moments
-from intertwine.fitting.random_effects.pca_missing import MissingProblem
-from intertwine.fitting.random_effects.pca_model import (
+from intertwine.fitting.random_effects.pca_known import (
     LevelEffects,
     ModeEffects,
     NoEffects,
-    PCAModel,
     PosteriorEffects,
 )
+from intertwine.fitting.random_effects.pca_missing import MissingProblem
+from intertwine.fitting.random_effects.pca_model import PCAModel
 from intertwine.fitting.random_effects.rotated_rows import RotatedRows
 from intertwine.fitting.watch import Watch
 from intertwine.minimize import Iteration

@@ -15,6 +15,7 @@ from intertwine.effects.random import (
     GroupCodes,
     IndependentPrior,
     Located,
+    require_same_functions,
 )
 from intertwine.fitting.random_effects.joint_levels import JointLevels
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
@@ -40,6 +41,10 @@ __all__ = ["VAEModel"]
 Array = NDArray[np.float64]
 
 _PRIOR_DRAWS = 4096
+_ROUNDS, _SETTLED = (
+    50,
+    1e-3,
+)  # latents and effects of further rows in turn, until effects move by less noise than this
 _SLOPES = 20_000  # rows that tell what latents explain
 
 
@@ -97,13 +102,6 @@ class VAEModel(AbstractLatentModel):
             dict(zip(effect.shape_names, np.asarray(shape).tolist(), strict=True))
             for effect, shape in zip(self.bound_effects, shapes, strict=True)
         )
-
-    @property
-    def n_entries(self) -> Array:
-        """Entries of every feature that were observed, (p,)."""
-        if self.observed is None:
-            return np.full(len(self.noise), float(self.rows.n_rows))
-        return self.observed.sum(axis=0).astype(np.float64)
 
     @cached_property
     def posterior(self) -> AbstractPosterior | None:
@@ -163,9 +161,7 @@ class VAEModel(AbstractLatentModel):
             nothing = np.zeros((rows.n_rows, len(self.noise)))
             return RowEffects(nothing, nothing)
         mean, variance = self.posterior.predict(located, None)
-        if self._level_means is not None:
-            mean = _at_rows(self._level_means, located[0])
-        return RowEffects(mean, variance)
+        return RowEffects(mean if self.joint is None else self._means_at(located), variance)
 
     def latent(self, X: Array, at: RowEffects) -> Array:
         if self.guessed is not None:
@@ -201,6 +197,48 @@ class VAEModel(AbstractLatentModel):
         explained = np.mean(np.sum(self._slopes_at(some) ** 2, axis=2), axis=0)
         at = self.bound_effects, self.shape_values, self._weights, self._tempered
         return tuple(map(EffectTerms, means, variances_beside_latents(*at, explained, self._alone)))
+
+    def conditioned(self, X: Array, rows: EffectRows, effects: Sequence[AbstractRandomEffect]) -> VAEModel:
+        if self.guessed is not None or self.columns is not None:
+            raise ValueError(
+                "condition is for Gaussian columns and inference='collapsed': fit all rows together"
+            )
+        if self.found.latents is None:
+            raise ValueError("the file of this model is from before condition: fit it again")
+        there, joined = np.isfinite(X), self.rows.joined(rows)
+        both = np.concatenate(
+            [np.ones_like(self.found.residual, bool) if self.observed is None else self.observed, there]
+        )
+        observed = None if both.all() else both
+        mean = np.zeros(X.shape)
+        variance = sum((np.einsum("maa->m", Sigma) for Sigma in self.variances.effects), np.zeros(X.shape[1]))
+        for _ in range(_ROUNDS):
+            at = RowEffects(mean, np.broadcast_to(variance, X.shape))
+            latents = most_probable(self.found.params, self._rows(X, at))
+            residual = np.where(there, X - self.decode(latents), 0.0)
+            found = self.found._replace(
+                residual=np.concatenate([self.found.residual, residual.astype(np.float32)]),
+                latents=np.concatenate([self.found.latents, latents.astype(np.float32)]),
+            )
+            model = VAEModel(found, effects, joined, self.shape_values, observed, self.beta, self.refine)
+            require_same_functions(self.bound_effects, model.bound_effects)
+            last, mean, variance = mean, model._effects_at(rows), np.zeros(X.shape[1])
+            if np.max(np.abs(mean - last) / np.sqrt(self.noise)) < _SETTLED:
+                break
+        return model
+
+    def _effects_at(self, rows: EffectRows) -> Array:
+        """Means of the effects at rows (n, p)."""
+        located = [
+            e.locate(rows, shape) for e, shape in zip(self.bound_effects, self.shape_values, strict=True)
+        ]
+        return self._means_at(located)
+
+    def _means_at(self, located: Sequence[Located]) -> Array:
+        if self._level_means is not None:
+            return _at_rows(self._level_means, located[0])
+        assert self.posterior is not None
+        return self.posterior.predict(located, None)[0]
 
     def _rows(self, X: Array, at: RowEffects) -> GaussianRows | LocalRows:
         """Rows in the units of the networks, beside what is known of their effects."""

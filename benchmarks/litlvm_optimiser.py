@@ -203,12 +203,19 @@ def main() -> None:
     parser.add_argument("--again", action="store_true", help="measure also what the results hold already")
     parser.add_argument("--longest", type=float, default=300.0, help="seconds that one run of Adam may take")
     parser.add_argument("--sizes", type=int, nargs="+", default=[20, 50, 100, 200])
+    parser.add_argument("--outcomes", nargs="+", default=["regression", "classification", "survival"])
+    parser.add_argument("--solvers", nargs="+", default=["exact", "sparse"])
     arguments = parser.parse_args()
     name = named(NAME, arguments.quick)
     results = Results(name, "ours", KEY)
     seeds, epochs, sizes = (1, 500, [20]) if arguments.quick else (arguments.seeds, 5000, arguments.sizes)
     with threadpool_limits(1):
-        for case in cases(sizes):
+        wanted = [
+            case
+            for case in cases(sizes)
+            if case.outcome in arguments.outcomes and case.solver in arguments.solvers
+        ]
+        for case in wanted:
             for seed in range(seeds):
                 identity = (case.outcome, case.l1_ratio, case.latent, case.n_features, case.solver, seed)
                 key = dict(zip(KEY, identity, strict=True))

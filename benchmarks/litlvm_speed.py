@@ -121,6 +121,12 @@ def ratio(row: dict, ours: dict) -> str:
     return f"{times}; {row['relative_mse'] - ours['relative_mse']:+.3f}"
 
 
+def absent(by_size: dict[int, dict], n_features: int) -> str:
+    """What stands where a method was not measured: the size at which it was ended, beyond which it is not tried."""
+    ended = [size for size, row in by_size.items() if size < n_features and row["failure"]]
+    return f"ended at p = {min(ended)}" if ended else "–"
+
+
 def table(name: str) -> None:
     """For each truth: methods by p, then the ratios to our elastic net."""
     rows = all_rows(name)
@@ -132,7 +138,7 @@ def table(name: str) -> None:
         body = []
         for method in (name for name in METHODS if name not in OF_SCALE):
             by_size = {row["p"]: row for row in here if row["method"] == method}
-            body.append([method, *(cell(by_size[p]) if p in by_size else "–" for p in sizes)])
+            body.append([method, *(cell(by_size[p]) if p in by_size else absent(by_size, p) for p in sizes)])
         n_rows = sorted({row["n"] for row in here})
         text += f"\n### {truth} truth, n = {', '.join(map(str, n_rows))}\n\n"
         text += markdown(["method", *(f"p = {p}" for p in sizes)], body)
@@ -141,7 +147,13 @@ def table(name: str) -> None:
         for method in (label for label in METHODS if label not in (*OF_SCALE, REFERENCE)):
             by_size = {row["p"]: row for row in here if row["method"] == method}
             compared.append(
-                [method, *(ratio(by_size[p], ours[p]) if p in by_size and p in ours else "–" for p in sizes)]
+                [
+                    method,
+                    *(
+                        ratio(by_size[p], ours[p]) if p in by_size and p in ours else absent(by_size, p)
+                        for p in sizes
+                    ),
+                ]
             )
         text += f"\nProcessor time in units of {REFERENCE}; error minus its error:\n\n"
         text += markdown(["method", *(f"p = {p}" for p in sizes)], compared)

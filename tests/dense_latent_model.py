@@ -17,6 +17,7 @@ from intertwine.mixed_effects.subjects import (
     AbstractSubjectPosterior,
     LatentVariances,
     Marginals,
+    OwnCorrelation,
     SharedPosterior,
     Sites,
     SubjectRows,
@@ -30,6 +31,14 @@ def trend_correlation(trend, subject):
     same = (subject[:, None] == subject[None, :]) & there & there.T
     time = np.where(there, time, 0.0)
     return np.where(same, correlation(trend.kernel, time, time, trend.length_scale), 0.0)
+
+
+def own_covariance(variances, k):
+    """Of one subject's coefficients, on axis k."""
+    deviations, correlation = np.sqrt(variances.own[:, k]), np.eye(len(variances.own))
+    for columns, matrix in variances.correlations:
+        correlation[np.ix_(columns, columns)] = matrix[k]
+    return correlation * np.outer(deviations, deviations)
 
 
 @final
@@ -53,7 +62,7 @@ class DenseLatentModel(AbstractSubjectPosterior):
                   for trend, variance in zip(rows.trends, v.trends[:, k], strict=True)]  # fmt: skip
         G = block_diag(
             np.diag(np.where(flat, 0.0, v.shared[:, k])),
-            np.diag(np.tile(v.own[:, k], rows.n_subjects)),
+            np.kron(np.eye(rows.n_subjects), own_covariance(v, k)),
             *trends,
             v.noise[k] * np.eye(n),
         )
@@ -130,9 +139,19 @@ class DenseLatentModel(AbstractSubjectPosterior):
         noise = (squares[self._place("noise")] * there).sum(axis=0) / np.maximum(there.sum(axis=0), 1)
         noise = np.where(there.any(axis=0), noise, self.variances.noise)
         trends = [[self._trend_moment(j, k) for k in range(len(noise))] for j in range(len(self.rows.trends))]
-        return LatentVariances(
-            noise, squares[self._place("shared")], own, np.array(trends).reshape(-1, len(noise))
-        )
+        correlations = [
+            OwnCorrelation(columns, np.stack([self._own_correlation(columns, k) for k in range(len(noise))]))
+            for columns, _ in self.variances.correlations
+        ]
+        trends = np.array(trends).reshape(-1, len(noise))
+        return LatentVariances(noise, squares[self._place("shared")], own, trends, tuple(correlations))
+
+    def _own_correlation(self, columns, k):
+        """That of Σ_p E bbᵀ."""
+        means, covariances = self.own()
+        second = np.einsum("pi,pj->ij", means[:, :, k], means[:, :, k]) + covariances[:, k].sum(axis=0)
+        size = np.sqrt(np.diag(second))
+        return (second / np.outer(size, size))[np.ix_(columns, columns)]
 
     def _trend_moment(self, number, k):
         """E gᵀ K⁻¹ g / m, of the m values of a trend at different times that have sites, K its correlation."""
@@ -160,12 +179,35 @@ def assert_same_posterior(got, expected, rtol=1e-8, atol=1e-9):
         "marginals": (got.marginals(), expected.marginals()),
         "moments": (got.moments(), expected.moments()),
     }.items():
-        for part, (one, other) in enumerate(zip(*pair, strict=True)):
+        for part, (one, other) in enumerate(zip(*map(_arrays, pair), strict=True)):
             same(f"{name}[{part}]", one, other)
 
 
+def _arrays(answer):
+    """All arrays of a named tuple; correlations stand in a tuple of their own."""
+    fields = [part for part in answer if isinstance(part, np.ndarray)]
+    return [*fields, *(matrix for _, matrix in getattr(answer, "correlations", ()))]
+
+
+def random_correlation(rng, columns, n_axes):
+    """Of some own coefficients, on every axis another one."""
+    roots = rng.normal(size=(n_axes, len(columns), len(columns)))
+    covariance = roots @ roots.swapaxes(1, 2)
+    size = np.sqrt(np.einsum("kii->ki", covariance))
+    return OwnCorrelation(np.array(columns), covariance / (size[:, :, None] * size[:, None, :]))
+
+
 def random_problem(
-    rng, lengths=(4, 1, 7, 2, 5), p=3, q=2, n_axes=2, flat=0, missing=0.2, trends=(), repeated_times=False
+    rng,
+    lengths=(4, 1, 7, 2, 5),
+    p=3,
+    q=2,
+    n_axes=2,
+    flat=0,
+    missing=0.2,
+    trends=(),
+    repeated_times=False,
+    correlated=(),
 ):
     """Rows in a random order, sites of which some say nothing, and variances."""
     subject = rng.permutation(np.repeat(np.arange(len(lengths)), lengths))
@@ -185,5 +227,6 @@ def random_problem(
     variances = LatentVariances(
         rng.uniform(0.2, 1.0, n_axes), shared, rng.uniform(0.2, 2.0, (q, n_axes)),
         rng.uniform(0.2, 2.0, (len(trends), n_axes)),
+        tuple(random_correlation(rng, columns, n_axes) for columns in correlated),
     )  # fmt: skip
     return rows, sites, variances

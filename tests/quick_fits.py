@@ -34,6 +34,7 @@ from intertwine.effects import (
     AR1,
     BySubject,
     Categorical,
+    Correlated,
     Graph,
     Grouped,
     Linear,
@@ -246,11 +247,12 @@ def _latents():
         BySubject(),
         BySubject(Linear("age")),
     ]
+    joint = [*effects[:4], Correlated(effects[4:])]
     counts = np.column_stack([X[:, :3], X[:, 3] > 0, rng.poisson(2.0, N), np.digitize(X[:, 4], [-1, 1])])
     kinds = ["gaussian"] * 3 + ["bernoulli", "poisson", "ordinal"]
     for name, model, rows, keywords in (
         ("longitudinal", _longitudinal(), X, of_subjects),
-        ("longitudinal, course", _longitudinal(effects=effects), gaps, course),
+        ("longitudinal, course", _longitudinal(effects=joint), gaps, course),
         ("longitudinal, kinds", _longitudinal(likelihood=kinds), counts, of_subjects),
         (
             "longitudinal, linear",

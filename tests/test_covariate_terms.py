@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from intertwine.effects import BySubject, Categorical, Interaction, Linear, Smooth
+from intertwine.effects import BySubject, Categorical, Correlated, Interaction, Linear, Smooth
 from intertwine.effects.by_subject import BoundBySubject, BoundCourse
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
@@ -36,6 +36,7 @@ EFFECTS = {
     "level": BySubject(),
     "slope": BySubject(Linear("age")),
     "course": BySubject(Smooth("age", "matern12", n_functions=8)),
+    "correlated": Correlated([BySubject(), BySubject(Linear("age")), BySubject(Categorical("sex"))]),
     "state space": BySubject(Smooth("age", "matern32"), method="state-space"),
 }
 each_effect = pytest.mark.parametrize("effect", EFFECTS.values(), ids=EFFECTS)

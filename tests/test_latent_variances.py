@@ -5,8 +5,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from dense_latent_model import DenseLatentModel, random_problem, trend_correlation
+from dense_latent_model import DenseLatentModel, own_covariance, random_problem, trend_correlation
 from scipy import sparse
+from scipy.linalg import block_diag
 from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
@@ -22,7 +23,7 @@ from intertwine.mixed_effects.coefficient_priors import (
 )
 from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import LatentVariances, Sites, SubjectRows, Trend
+from intertwine.mixed_effects.subjects import LatentVariances, OwnCorrelation, Sites, SubjectRows, Trend
 
 FIXTURE = Path(__file__).parent / "fixtures" / "lme4.json"
 CASES = {case["name"]: case for case in json.loads(FIXTURE.read_text(encoding="utf-8"))["cases"][::2]}
@@ -36,7 +37,7 @@ def table(fetch, **given):
         pytest.skip(str(absent))
 
 
-def fitted_to_data(subject, shared, own, y):
+def fitted_to_data(subject, shared, own, y, correlated=()):
     """With data in place of sites, flat shared coefficients and a variance for every column of the own ones."""
     rows = SubjectRows(subject, subject.max() + 1, shared, own)
     columns = LearntColumns(own=tuple(slice(j, j + 1) for j in range(own.shape[1])))
@@ -46,43 +47,57 @@ def fitted_to_data(subject, shared, own, y):
     own_start = np.outer(1.0 / np.mean(own**2, axis=0), noise)
     flat = np.full((shared.shape[1], y.shape[1]), np.inf)
     system = SubjectSystem(rows)
-    found = fit_latent_variances(
-        system, sites, columns, LatentVariances(noise, flat, own_start, np.empty((0, y.shape[1])))
+    blocks = tuple(
+        OwnCorrelation(np.array(block), np.tile(np.eye(len(block)), (y.shape[1], 1, 1)))
+        for block in correlated
     )
+    start = LatentVariances(noise, flat, own_start, np.empty((0, y.shape[1])), blocks)
+    found = fit_latent_variances(system, sites, columns, start, tolerance=1e-9)
     assert found.converged.all()
     return found, system.posterior(sites, found.variances)
 
 
-@pytest.mark.parametrize(("terms", "n_own"), [("(1 | g)", 1), ("(t || g)", 2)])
-def test_sleepstudy_is_as_in_lme4(terms, n_own):
+def assert_covariance(found, expected):
+    """Variances to 1e-4, and covariances to as much of what they can be at most."""
+    size = np.sqrt(np.diag(expected))
+    np.testing.assert_allclose(
+        found / np.outer(size, size), expected / np.outer(size, size), rtol=0.0, atol=1e-4
+    )
+
+
+@pytest.mark.parametrize(
+    ("terms", "n_own", "correlated"), [("(1 | g)", 1, ()), ("(t || g)", 2, ()), ("(t | g)", 2, ((0, 1),))]
+)
+def test_sleepstudy_is_as_in_lme4(terms, n_own, correlated):
     study = table(fetch_sleepstudy)
     case = CASES[f"sleepstudy {terms}"]
     subject = np.unique(study.groups["subject"], return_inverse=True)[1]
     columns = np.column_stack([np.ones(len(subject)), study.data[:, 0]])
-    found, posterior = fitted_to_data(subject, columns, columns[:, :n_own], study.target[:, None])
+    given = subject, columns, columns[:, :n_own], study.target[:, None]
+    found, posterior = fitted_to_data(*given, correlated)
     assert found.log_evidence[0] == pytest.approx(case["log_likelihood"], abs=1e-5)
     assert found.variances.noise[0] == pytest.approx(case["noise"], rel=1e-4)
-    expected = [part["covariance"][0][0] for part in case["covariances"]]
-    np.testing.assert_allclose(found.variances.own[:, 0], expected, rtol=1e-4)
+    expected = block_diag(*(part["covariance"] for part in case["covariances"]))
+    assert_covariance(own_covariance(found.variances, 0), expected)
     np.testing.assert_allclose(posterior.shared.mean[:, 0], case["fixed"], rtol=1e-4)
     modes = np.array(case["groups"][0]["modes"])
     np.testing.assert_allclose(posterior.own()[0][:, :, 0], modes, rtol=1e-3, atol=1e-3)
 
 
-def test_pbcseq_is_as_in_lme4_all_outcomes_at_once():
+@pytest.mark.parametrize(("terms", "correlated"), [("(1 | g)", ()), ("(t | g)", ((0, 1),))])
+def test_pbcseq_is_as_in_lme4_all_outcomes_at_once(terms, correlated):
     visits = table(fetch_pbcseq, standardize=False)
     blood = ["log_bili", "log_chol", "albumin", "log_ast", "log_platelet"]
     Y = visits.data[:, [list(visits.feature_names).index(name) for name in blood]]
     subject = np.unique(next(iter(visits.groups.values())), return_inverse=True)[1]
     columns = np.column_stack([np.ones(len(subject)), visits.time])
-    found, _ = fitted_to_data(subject, columns, columns[:, :1], Y)
+    found, _ = fitted_to_data(subject, columns, columns[:, : 1 + len(correlated)], Y, correlated)
     for k, name in enumerate(blood):
-        case = CASES[f"pbcseq (1 | g) {name.removeprefix('log_')}"]
+        case = CASES[f"pbcseq {terms} {name.removeprefix('log_')}"]
         assert found.log_evidence[k] == pytest.approx(case["log_likelihood"], abs=1e-5)
         assert found.variances.noise[k] == pytest.approx(case["noise"], rel=1e-4)
-        assert found.variances.own[0, k] == pytest.approx(
-            case["covariances"][0]["covariance"][0][0], rel=1e-4
-        )
+        expected = np.array(case["covariances"][0]["covariance"])
+        assert_covariance(own_covariance(found.variances, k), expected)
 
 
 def test_insteval_is_at_rest_where_lme4_came_to_rest():
@@ -114,7 +129,7 @@ def test_insteval_is_at_rest_where_lme4_came_to_rest():
 
 def learnt(columns, variances):
     """All effects of a small problem: log σ², and one variance for each."""
-    variances = LatentVariances(*(np.maximum(part, 1e-12) for part in variances))
+    variances = variances.each(lambda part: np.maximum(part, 1e-12))
     return np.log([variances.noise[0], *[variances.shared[part].mean() for part in columns.shared],
                    *[variances.own[part].mean() for part in columns.own]])  # fmt: skip
 
@@ -140,7 +155,7 @@ def test_the_evidence_has_its_maximum_there():
 
     best = minimize(minus_evidence, learnt(columns, start), method="BFGS")
     assert found.log_evidence[0] >= -best.fun - 1e-6
-    here = LatentVariances(*(part[..., :1] for part in found.variances))
+    here = found.variances.of_axes(np.arange(1))
     assert minus_evidence(learnt(columns, here)) == pytest.approx(-found.log_evidence[0], abs=1e-7)
 
 

@@ -13,6 +13,7 @@ CASES = {
     "no own": {"q": 0},
     "trends": {"q": 1, "trends": (Trend(None, "matern52", 3.0), Trend(None, "matern12", 0.5))},
     "flat": {"q": 2, "flat": 1, "missing": 0.4},
+    "correlated": {"q": 3, "correlated": ((2, 0),), "trends": (Trend(None, "matern12", 0.5),)},
 }
 
 

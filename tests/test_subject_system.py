@@ -27,6 +27,13 @@ CASES = {
     "two trends": {"q": 1, "trends": (Trend(None, "matern52", 3.0), Trend(None, "matern12", 0.5))},
     "a trend alone": {"p": 0, "q": 0, "trends": (Trend(None, "matern32", 1.0),), "missing": 0.6},
     "one subject": {"lengths": (9,), "n_axes": 3},
+    "correlated": {"correlated": ((0, 1),), "flat": 1},
+    "some correlated, and a trend": {
+        "q": 6,
+        "correlated": ((4, 0, 2), (1, 5)),
+        "trends": (Trend(None, "matern32", 1.3),),
+        "missing": 0.4,
+    },
 }
 
 
@@ -184,7 +191,9 @@ def test_chunks_and_threads_change_nothing(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
-@pytest.mark.parametrize("case", ["shared and own", "no own", "no shared", "flat", "long", "two trends"])
+@pytest.mark.parametrize(
+    "case", ["shared and own", "no own", "no shared", "flat", "long", "two trends", "correlated"]
+)
 def test_new_subjects_are_as_in_a_refit_with_their_rows(case):
     """Given the fit, one subject at a time; short ones and one longer than there are coefficients."""
     rng = np.random.default_rng(11)
@@ -220,9 +229,10 @@ def test_draws_have_the_posteriors_means_and_covariances(case):
     np.testing.assert_allclose(z.var(axis=0), marginals.variance[:, 0], rtol=0.05)
 
 
-def test_draws_of_a_new_subject_are_those_of_a_refit():
+@pytest.mark.parametrize("given", [{"q": 1}, {"q": 2, "correlated": ((1, 0),)}])
+def test_draws_of_a_new_subject_are_those_of_a_refit(given):
     rng = np.random.default_rng(4)
-    rows, sites, variances = random_problem(rng, lengths=(6, 4), p=2, q=1, n_axes=1)
+    rows, sites, variances = random_problem(rng, lengths=(6, 4), p=2, n_axes=1, **given)
     new = rows.subject == 1
     fitted = SubjectSystem(rows_of(rows, ~new)).posterior(sites_of(sites, ~new), variances)
     drawn = draw_subjects(fitted.shared, variances, rows_of(rows, new), sites_of(sites, new), rng, 40_000)

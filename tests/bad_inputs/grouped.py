@@ -26,7 +26,17 @@ from bad_inputs.cases import (
     warned_later,
 )
 from bad_inputs.columns import N_ROWS, Column, Given, fitted
-from intertwine.effects import AR1, BySubject, Categorical, Grouped, Linear, Longitudinal, Smooth, Spatial
+from intertwine.effects import (
+    AR1,
+    BySubject,
+    Categorical,
+    Correlated,
+    Grouped,
+    Linear,
+    Longitudinal,
+    Smooth,
+    Spatial,
+)
 
 _TIME = np.arange(N_ROWS) // 6
 _PLACES = np.random.default_rng(2).uniform(0, 10, (N_ROWS, 2))
@@ -121,6 +131,7 @@ def _no_variance(given: Given) -> Given:
 
 
 _MISSING = r"1 missing label \(NaN\), in rows \[4\]"
+_JOINT = Correlated([BySubject(), BySubject(Linear("dose"))])
 _NEEDS = "the label of a group for each of the 30 rows"
 _REPEATED = _with(_TIME, 6, 0)
 
@@ -146,6 +157,9 @@ GROUPED = {
         refused("groups of folds", settings(cv=GroupKFold(2)), ValueError, r"GroupKFold needs groups: pass fit\(\.\.\., groups=\)", "search"),
         refused("groups of folds too few", beside(groups=[1] * 20), ValueError, "X has 30 rows, but groups has 20", "search"),
         refused("subject omitted", both(settings(effects=[BySubject()]), beside(subject=None)), ValueError, "BySubject needs subject: .* each of the 30 rows", "subjects"),
+        refused("subject omitted, correlated", both(settings(effects=[_JOINT]), beside(subject=None, covariates={"dose": _TIME})), ValueError, "BySubject needs subject: .* each of the 30 rows", "subjects"),
+        refused("correlated, independent", both(settings(effects=[_JOINT], objective="mean-field"), beside(covariates={"dose": _TIME})), ValueError, "has none for Correlated effects: name their effects one by one", "subjects"),
+        refused("a level twice", both(settings(effects=[_JOINT, BySubject()]), beside(covariates={"dose": _TIME})), ValueError, "effects holds 'subject' twice", "subjects"),
         refused("its time omitted", both(settings(effects=[Smooth("time")]), beside(time=None)), ValueError, "an effect reads time: .* each of the 30 rows", "subjects"),
         refused("covariates omitted", settings(effects=[Linear("dose")]), ValueError, r"effects read \['dose'\], but covariates were not passed", "subjects"),
         refused_later("subject omitted later", beside(subject=None), ValueError, "subject was given in fit .* each of the 30 rows", "subjects"),

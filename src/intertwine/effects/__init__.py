@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .ar1 import AR1 as AR1
     from .by_subject import BySubject as BySubject
+    from .correlated import Correlated as Correlated
     from .covariate_terms import Categorical as Categorical
     from .covariate_terms import Linear as Linear
     from .graph import Graph as Graph
@@ -21,6 +22,7 @@ _MODULES = {
     "AR1": "ar1",
     "BySubject": "by_subject",
     "Categorical": "covariate_terms",
+    "Correlated": "correlated",
     "Graph": "graph",
     "Grouped": "grouped",
     "Interaction": "interaction",

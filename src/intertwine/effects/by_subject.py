@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import dataclass, replace
 from typing import Any, Literal, final
 
@@ -9,11 +10,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.covariate import AbstractBoundCovariateEffect, AbstractCovariateEffect, Covariates
-from intertwine.effects.interaction import AbstractFactor
+from intertwine.effects.interaction import AbstractFactor, Interaction
 from intertwine.effects.smooth import Smooth, length_scale_bounds, values_that_apply
 from intertwine.validation.wording import counted
 
-__all__ = ["BoundBySubject", "BoundCourse", "BySubject"]
+__all__ = ["AbstractSubjectEffect", "BoundBySubject", "BoundCourse", "BySubject"]
 
 Array = NDArray[np.float64]
 
@@ -22,9 +23,25 @@ _LONG_SERIES = 200  # visits of one subject: from here on Kalman's filter is tak
 _START = 0.1  # length scale to begin from, in ranges: long series are there for what changes fast
 
 
+class AbstractSubjectEffect(AbstractCovariateEffect):
+    """An effect whose coefficients every subject has of its own."""
+
+    @abc.abstractmethod
+    def for_series(self, longest: int, always_known: bool) -> AbstractSubjectEffect:
+        """Decide what "auto" means.
+
+        Parameters
+        ----------
+        longest : int
+            Visits of the subject that has most.
+        always_known : bool
+            Whether the covariate of a course is a number in every row.
+        """
+
+
 @final
 @dataclass(frozen=True)
-class BySubject(AbstractCovariateEffect):
+class BySubject(AbstractSubjectEffect):
     """An effect whose coefficients are drawn anew for every subject.
 
     ``BySubject()`` is a level of each subject, ``BySubject(Linear("time"))`` a slope, ``BySubject(Smooth("time"))`` a
@@ -53,8 +70,10 @@ class BySubject(AbstractCovariateEffect):
     def __post_init__(self) -> None:
         if self.effect is not None and not isinstance(self.effect, AbstractCovariateEffect):
             raise TypeError(f"BySubject({self.effect!r}): give an effect, such as BySubject(Smooth('age'))")
-        if isinstance(self.effect, BySubject):
-            raise ValueError("BySubject of BySubject: the effect is of each subject already")
+        if isinstance(self.effect, AbstractSubjectEffect):
+            raise ValueError(
+                f"BySubject of {type(self.effect).__name__}: the effect is of each subject already"
+            )
         if self.method not in _METHODS:
             raise ValueError(f"method of BySubject must be one of {list(_METHODS)}, got {self.method!r}")
         if self.method == "state-space" and not self._is_markov:
@@ -62,6 +81,12 @@ class BySubject(AbstractCovariateEffect):
                 f"method='state-space' of {self.title}: only a Smooth with kernel='matern12', 'matern32' or "
                 "'matern52' has a state space"
             )
+
+    @property
+    def is_smooth(self) -> bool:
+        """Whether a Smooth is among what varies, so that a kernel says how."""
+        parts = self.effect.factors if isinstance(self.effect, Interaction) else (self.effect,)
+        return any(isinstance(part, Smooth) for part in parts)
 
     @property
     def _is_markov(self) -> bool:
@@ -96,15 +121,6 @@ class BySubject(AbstractCovariateEffect):
         return "subject" if self.effect is None else f"subject × {self.effect.title}"
 
     def for_series(self, longest: int, always_known: bool) -> BySubject:
-        """Decide what "auto" means.
-
-        Parameters
-        ----------
-        longest : int
-            Visits of the subject that has most.
-        always_known : bool
-            Whether the covariate of a course is a number in every row.
-        """
         if self.method != "auto":
             return self
         by_filter = self._is_markov and longest >= _LONG_SERIES and always_known

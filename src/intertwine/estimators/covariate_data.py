@@ -13,7 +13,7 @@ from typing import Any, NamedTuple, final
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.by_subject import BySubject
+from intertwine.effects.by_subject import AbstractSubjectEffect
 from intertwine.effects.covariate import AbstractCovariateEffect, Covariates
 from intertwine.effects.random import GroupCodes
 from intertwine.estimators.covariate_columns import (
@@ -156,7 +156,7 @@ class CovariateData:
         """
         numbers = tuple(dict.fromkeys(key for effect in effects for key in effect.number_keys))
         labels = tuple(dict.fromkeys(key for effect in effects for key in effect.category_keys))
-        by_subject = any(isinstance(effect, BySubject) for effect in effects)
+        by_subject = any(isinstance(effect, AbstractSubjectEffect) for effect in effects)
         table = _table(inputs)
         reads_time = inputs.time is not None and TIME in numbers
         if reads_time and table is not None and TIME in (table.names or ()):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.by_subject import BySubject
+from intertwine.effects.by_subject import AbstractSubjectEffect
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
 from intertwine.estimators.covariate_data import CovariateData
@@ -79,7 +79,7 @@ def drawn_curves(
 
 def _check_keys(latents: FittedLatents, data: CovariateData, curve: Curve) -> None:
     numbers, categories = list(data.numbers), [key for key, _ in data.categories]
-    shared = [effect for effect in latents.effects.effects if not isinstance(effect, BySubject)]
+    shared = [effect for effect in latents.effects.effects if not isinstance(effect, AbstractSubjectEffect)]
     read = [key for effect in shared for key in (*effect.number_keys, *effect.category_keys)]
     if curve.covariate not in [*numbers, *categories]:
         raise ValueError(

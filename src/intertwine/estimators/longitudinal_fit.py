@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from intertwine.effects.by_subject import BySubject
+from intertwine.effects.by_subject import AbstractSubjectEffect
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.estimators.covariate_data import TIME, Visits
 from intertwine.estimators.long_work import seed_of
@@ -122,7 +122,7 @@ def course_key(estimator: Any, effects: Sequence[AbstractCovariateEffect], visit
     if not estimator.serial_residuals:
         return None
     key = _order_key(effects, visits)
-    if key is None or not any(isinstance(effect, BySubject) for effect in effects):
+    if key is None or not any(isinstance(effect, AbstractSubjectEffect) for effect in effects):
         raise ValueError(
             "serial_residuals follows the columns of a subject over time: pass subject= and time=, to effects with "
             "BySubject() and one that reads time"
@@ -232,7 +232,9 @@ def _time(effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Array |
 def _order_key(effects: Sequence[AbstractCovariateEffect], visits: Visits) -> Any:
     """What orders the visits of a subject: time, or else a number in which subjects have a course of their own."""
     numbers = visits.columns.numbers
-    own = [key for effect in effects if isinstance(effect, BySubject) for key in effect.number_keys]
+    own = [
+        key for effect in effects if isinstance(effect, AbstractSubjectEffect) for key in effect.number_keys
+    ]
     for key in (TIME, *own):
         if key in numbers and not np.isnan(numbers[key]).any():
             return key

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from intertwine.effects import BySubject, Categorical, Interaction, Linear, Smooth
+from intertwine.effects import BySubject, Categorical, Correlated, Interaction, Linear, Smooth
 from intertwine.effects.covariate import AbstractCovariateEffect
 from intertwine.estimators.covariate_data import TIME, CovariateData
 from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
@@ -70,6 +70,7 @@ _MODEL = {
         "shared": _gaps("f", "k"),
         "own": _gaps("o", "k"),
         "trends": _gaps("t", "k"),
+        "correlations?": items(floats("k", "*", "*")),  # there are none but those of Correlated
     },
     "effects": items(table_of(anything)),
     "has_mean": flag,
@@ -229,6 +230,8 @@ def _bound(effect: AbstractCovariateEffect, levels: Mapping[Any, int]) -> Any:
             return {"range": floats(2), "points": floats("points"), "weights": floats("points")}
         case Interaction():
             return {"factors": [_bound(factor, levels) for factor in effect.factors]}
+        case Correlated():
+            return {"effects": [_bound(part, levels) for part in effect.effects]}
         case BySubject(method="state-space"):
             return {"extent": positive, "n_distinct": count(least=2)}
         case BySubject(effect=inner):

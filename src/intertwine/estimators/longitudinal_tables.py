@@ -13,7 +13,9 @@ from intertwine.estimators.longitudinal_visits import SeenVisits, known_latents,
 from intertwine.estimators.model_head import NamedFeatures
 from intertwine.frames import make_frame
 from intertwine.mixed_effects.latent_axes import IdentifiedAxes, alike_axes, identified_axes
+from intertwine.mixed_effects.own_factor import covariance_of
 from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subjects import SubjectRows
 
 if TYPE_CHECKING:
     from intertwine.fitting.longitudinal.model import AbstractLongitudinalModel
@@ -44,7 +46,8 @@ class LongitudinalTables(NamedFeatures):
         Returns
         -------
         frame
-            effect (the last one, "visit", is the noise of single visits), axis (from 0), variance (of one coefficient),
+            effect (the last one, "visit", is the noise of single visits), axis (from 0), variance (of one coefficient;
+            of a `Correlated` effect their mean, see ``own_covariances_``),
             share (of the prior variance of a visit's latent, on average over the visits of the fit). Shares are what
             the prior expects; those that the data show are in ``explain``.
         """
@@ -56,6 +59,38 @@ class LongitudinalTables(NamedFeatures):
             "axis": np.tile(np.arange(n_axes), len(names) + 1),
             "variance": np.concatenate([by_effect.ravel(), self._model.latents.variances.noise]),
             "share": shares.ravel(),
+        }
+        return make_frame(columns, self._frame_library)
+
+    @property
+    def own_covariances_(self) -> Any:
+        """Prior covariances of the coefficients of `Correlated` effects; empty where there are none.
+
+        Returns
+        -------
+        frame
+            effect, axis (from 0), first and second (coefficients: a level, a slope), covariance, correlation. A number
+            is standardised over the visits of the fit, so that a level is that at its mean, and a slope is per
+            standard deviation of it.
+        """
+        check_is_fitted(self, "_model")
+        latents = self._model.latents
+        table: dict[str, list[Any]] = {
+            name: [] for name in ("effect", "axis", "first", "second", "covariance", "correlation")
+        }
+        blocks = zip(latents.effects.correlated, latents.variances.correlations, strict=True)
+        for (place, names), one in blocks:
+            covariance = covariance_of(latents.variances.own, one)
+            for axis in range(self._model.n_components):
+                for i, j in zip(*np.triu_indices(len(names)), strict=True):
+                    values = covariance[axis, i, j], one.matrix[axis, i, j]
+                    row = (place.title, axis, names[i], names[j], *map(float, values))
+                    for column, value in zip(table.values(), row, strict=True):
+                        column.append(value)
+        kinds = (object, np.int64, object, object, np.float64, np.float64)
+        columns = {
+            name: np.array(values, dtype=kind)
+            for (name, values), kind in zip(table.items(), kinds, strict=True)
         }
         return make_frame(columns, self._frame_library)
 
@@ -112,12 +147,12 @@ class LongitudinalTables(NamedFeatures):
             "" for none).
         """
         check_is_fitted(self, "_model")
-        _, by_effect, shares = self._prior_shares()
-        told = self._identified()
-        scales, noise = self._scales(), self._model.latents.variances.noise
+        _, _, shares = self._prior_shares()
+        told, latents = self._identified(), self._model.latents
+        parts = latents.effects.proportions(latents.variances, self._rows())
         n_axes = self._model.n_components
         alike: list[list[int]] = [[] for _ in range(n_axes)]
-        for first, second in alike_axes(by_effect, scales, noise):
+        for first, second in alike_axes(parts, np.ones(len(parts)), latents.variances.noise):
             alike[first].append(second)
             alike[second].append(first)
         observed = self._axis_weights()
@@ -156,26 +191,25 @@ class LongitudinalTables(NamedFeatures):
     def _effect_titles(self) -> list[str]:
         return [place.title for place in self._model.latents.effects.places if not place.flat]
 
-    def _scales(self) -> Array:
+    def _rows(self) -> SubjectRows:
         latents, visits = self._model.latents, self._visits
         subject = np.unique(visits.subject, return_inverse=True)[1].astype(np.int64)
         n_subjects = int(subject.max()) + 1
-        return latents.effects.scales(
-            latents.effects.rows(visits.columns, subject, n_subjects, latents.shape)
-        )
+        return latents.effects.rows(visits.columns, subject, n_subjects, latents.shape)
 
     def _prior_shares(self) -> tuple[list[str], Array, Array]:
         """Names of effects, their variances (effects, K), and shares with those of the noise (effects + 1, K)."""
         latents = self._model.latents
         by_effect = latents.effects.by_effect(latents.variances)
-        parts = np.vstack([by_effect * self._scales()[:, None], latents.variances.noise])
+        explained = latents.effects.visit_variances(latents.variances, self._rows())
+        parts = np.vstack([explained, latents.variances.noise])
         return self._effect_titles, by_effect, parts / parts.sum(axis=0)
 
     def _identified(self) -> IdentifiedAxes:
         latents = self._model.latents
         few = self._visits.take(some_subjects(self._visits.subject, _VISITS, np.random.default_rng(0)))
         system = SubjectSystem(few.rows(latents))
-        return identified_axes(system, few.sites, latents.variances, len(self._effect_titles))
+        return identified_axes(system, few.sites, latents.variances, latents.effects.n_variances)
 
     def _axis_weights(self) -> Array:
         """Variance of expected values that each axis makes by its mean slopes, (K,)."""

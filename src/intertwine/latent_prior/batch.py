@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-__all__ = ["LatentBatch", "LinearPart", "PriorValues", "TrendSteps"]
+import jax
+import jax.numpy as jnp
+
+__all__ = ["LatentBatch", "LinearPart", "PriorValues", "TrendSteps", "own_covariance", "own_features"]
 
 
 class TrendSteps(NamedTuple):
@@ -35,9 +38,30 @@ class PriorValues(NamedTuple):
     """The prior at its present values."""
 
     coefficients: Any  # (p, K) mean of the shared ones
-    own: Any  # (q, K) variances
+    own: Any  # (q, K) variances of what is new in own coefficients, given those before them
     noise: Any  # (K,) variances
     trends: Any  # (T, K) variances
+    mixings: tuple[
+        Any, ...
+    ] = ()  # columns (m,) and matrices (K, m, m) by which own coefficients are made of what is new
+
+
+def own_features(prior: PriorValues, own: Any) -> Any:
+    """Features (n, q, K), or (n, q, 1) where axes have the same, of what is new in own coefficients."""
+    features = own[:, :, None]
+    for columns, matrix in prior.mixings:
+        features = jnp.broadcast_to(features, (*own.shape, len(matrix)))
+        features = features.at[:, columns].set(jnp.einsum("na,kab->nbk", own[:, columns], matrix))
+    return features
+
+
+def own_covariance(prior: PriorValues) -> Any:
+    """Prior covariances (K, q, q) of own coefficients."""
+    covariance = jax.vmap(jnp.diag, in_axes=1)(prior.own)
+    for columns, matrix in prior.mixings:
+        block = jnp.einsum("kab,bk,kcb->kac", matrix, prior.own[columns], matrix)
+        covariance = covariance.at[:, columns[:, None], columns].set(block)
+    return covariance
 
 
 class LinearPart(NamedTuple):

@@ -1,7 +1,7 @@
 """The latent prior of a batch of subjects, conditioned in closed form, so that gradients reach what is seen of it.
 
     z_nk = f_nᵀ a_k + u_nᵀ b_pk + Σ g_pk(t_n) + ε_nk       visit n of subject p,  ε_nk ~ N(0, σ_k²)
-    b_pk ~ N(0, diag(B_k)),   g_pk ~ Markov processes,     z̃_nk ~ N(z_nk, s̃_nk): sites, said by an encoder
+    b_pk ~ N(0, B_k),         g_pk ~ Markov processes,     z̃_nk ~ N(z_nk, s̃_nk): sites, said by an encoder
 
 With a held at its mean, R = σ² + s̃, and r = 1/R (zero where a site is left out), the part l = u b + Σ g that is a
 subject's own is found from the residuals e = z̃ − f a; where there are coefficients only,

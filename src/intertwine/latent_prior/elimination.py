@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 
-from intertwine.latent_prior.batch import LatentBatch, LinearPart, PriorValues
+from intertwine.latent_prior.batch import LatentBatch, LinearPart, PriorValues, own_features
 
 __all__ = ["eliminated", "inverse_and_log_determinant"]
 
@@ -16,7 +16,7 @@ def eliminated(
     prior: PriorValues, batch: LatentBatch, residual: Any, precision: Any, known: Any, n_subjects: int
 ) -> LinearPart:
     """Condition the coefficients of subjects on residuals (n, K) with precisions (n, K), zero where not ``known``."""
-    scaled = batch.own[:, :, None] * jnp.sqrt(prior.own)  # (n, q, K)
+    scaled = own_features(prior, batch.own) * jnp.sqrt(prior.own)  # (n, q, K)
     pulled = precision * residual
     gram = jax.ops.segment_sum(
         jnp.einsum("nak,nk,nbk->nkab", scaled, precision, scaled), batch.subject, n_subjects

@@ -22,7 +22,7 @@ import numpy as np
 from jax.scipy.linalg import block_diag
 from numpy.typing import NDArray
 
-from intertwine.latent_prior.batch import LatentBatch, LinearPart, PriorValues, TrendSteps
+from intertwine.latent_prior.batch import LatentBatch, LinearPart, PriorValues, TrendSteps, own_covariance
 
 __all__ = ["filtered", "trend_steps"]
 
@@ -82,7 +82,9 @@ def trend_steps(kernel: str, length_scale: float, time: Array, first: NDArray[np
 def filtered(prior: PriorValues, batch: LatentBatch, residual: Any, precision: Any, known: Any) -> LinearPart:
     """Condition trends and coefficients of subjects on residuals (n, K) with precisions (n, K)."""
     n, q, n_axes = len(residual), batch.own.shape[1], residual.shape[1]
-    at_rest = jax.vmap(_at_rest, in_axes=(None, 1, 1))(batch.trends, prior.trends, prior.own)  # (K, d, d)
+    at_rest = jax.vmap(_at_rest, in_axes=(None, 1, 0))(  # (K, d, d)
+        batch.trends, prior.trends, own_covariance(prior)
+    )
     reads = [jnp.eye(len(trend.at_rest))[0] * trend.reads[:, None] for trend in batch.trends]
     H = jnp.concatenate([*reads, batch.own], axis=1)  # (n, d)
     first = jnp.concatenate([jnp.ones(1, bool), batch.subject[1:] != batch.subject[:-1]])
@@ -138,7 +140,7 @@ def filtered(prior: PriorValues, batch: LatentBatch, residual: Any, precision: A
 
 def _at_rest(trends: tuple[TrendSteps, ...], variances: Any, own: Any) -> Any:
     parts = [value * trend.at_rest for value, trend in zip(variances, trends, strict=True)]
-    return block_diag(*parts, jnp.diag(own))
+    return block_diag(*parts, own)
 
 
 def _beside(parts: Sequence[Any]) -> Any:

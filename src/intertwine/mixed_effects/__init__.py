@@ -10,8 +10,8 @@ any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_hend
                              `_elimination_kernels`, `_sparse_cholesky_kernels`
 too many for a factor        `iterative`, `scaled_equations`, `conjugate_gradients`
 these two share              `row_design`, `gram`, `located_rows`, `henderson_means`
-latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `_subject_kernels`,
-                             `_trend_kernels`; `mean_field`, to compare with
+latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `own_factor`,
+                             `_subject_kernels`, `_trend_kernels`; `mean_field`, to compare with
 variances and shapes         `variances`, `variance_search`, `shapes`; of latents `latent_*`, `coefficient_priors`
 residuals of single columns  `serial_residuals`
 how they are searched        `lockstep`, `accelerated_steps`, `scalar_search`

@@ -10,7 +10,7 @@ With u_j = E a_j², a prior that is a mixture of Gaussians asks for the mean of 
 so that one EM step costs nothing beyond the moments. Where no scale is given, λ and s are the most likely ones at the
 same moments: λ = g / Σ √u of the g coefficients of an effect, and s with Σ 2u / (s² + u) = g. Coefficients of subjects
 share one variance for all subjects; Laplace and Cauchy priors, which are of one coefficient each, leave these Gaussian,
-the horseshoe takes them in.
+the horseshoe takes them in. Correlated coefficients of subjects stay Gaussian, with the covariance of their moments.
 
 Source: Andrews & Mallows (1974); Carvalho, Polson & Scott (2010); Makalic & Schmidt (2016) for the auxiliary variables.
 """
@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from intertwine.mixed_effects.subjects import LatentVariances
+from intertwine.mixed_effects.subjects import LatentVariances, OwnCorrelation
 
 __all__ = [
     "AbstractCoefficientPrior",
@@ -67,7 +67,7 @@ class AbstractCoefficientPrior(abc.ABC):
     def next_variances(
         self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
-        """Variances for the next step; those of the noise and of trends are their moments."""
+        """Variances for the next step; those of the noise and of trends are their moments, and so are correlations."""
 
 
 def _averaged(moments: Array, variances: Array, columns: tuple[slice, ...]) -> Array:
@@ -100,6 +100,7 @@ class GaussianPrior(AbstractCoefficientPrior):
             _averaged(moments.shared, variances.shared, columns.shared),
             _averaged(moments.own, variances.own, columns.own),
             moments.trends,
+            moments.correlations,
         )
 
 
@@ -124,7 +125,7 @@ class LaplacePrior(AbstractCoefficientPrior):
             size = np.sqrt(moments.shared[part])
             shared[part] = size * (size.mean(axis=0) if self.rate is None else 1.0 / self.rate)
         own = _averaged(moments.own, variances.own, columns.own)
-        return LatentVariances(moments.noise, shared, own, moments.trends)
+        return LatentVariances(moments.noise, shared, own, moments.trends, moments.correlations)
 
 
 @final
@@ -148,7 +149,7 @@ class CauchyPrior(AbstractCoefficientPrior):
             square = _cauchy_scale(moments.shared[part]) if self.scale is None else self.scale**2
             shared[part] = 0.5 * (square + moments.shared[part])
         own = _averaged(moments.own, variances.own, columns.own)
-        return LatentVariances(moments.noise, shared, own, moments.trends)
+        return LatentVariances(moments.noise, shared, own, moments.trends, moments.correlations)
 
 
 @final
@@ -159,18 +160,28 @@ class HorseshoePrior(AbstractCoefficientPrior):
     def next_variances(
         self, moments: LatentVariances, variances: LatentVariances, columns: LearntColumns, n_subjects: int
     ) -> LatentVariances:
+        free, taken = _independent(columns.own, moments.correlations)
         sums = [moments.shared[part].sum(axis=0) for part in columns.shared]
         sizes = [len(moments.shared[part]) for part in columns.shared]
-        sums += [n_subjects * moments.own[part].sum(axis=0) for part in columns.own]
-        sizes += [n_subjects * len(moments.own[part]) for part in columns.own]
-        shared, own = variances.shared.copy(), variances.own.copy()
+        sums += [n_subjects * moments.own[part].sum(axis=0) for part in free]
+        sizes += [n_subjects * len(moments.own[part]) for part in free]
+        shared, own = variances.shared.copy(), _averaged(moments.own, variances.own, taken)
         if sums:
             found = 1.0 / horseshoe_precision(np.array(sums), np.array(sizes, dtype=np.float64))
             for variance, part in zip(found, columns.shared, strict=False):
                 shared[part] = variance
-            for variance, part in zip(found[len(columns.shared) :], columns.own, strict=True):
+            for variance, part in zip(found[len(columns.shared) :], free, strict=True):
                 own[part] = variance
-        return LatentVariances(moments.noise, shared, own, moments.trends)
+        return LatentVariances(moments.noise, shared, own, moments.trends, moments.correlations)
+
+
+def _independent(
+    columns: tuple[slice, ...], correlations: tuple[OwnCorrelation, ...]
+) -> tuple[tuple[slice, ...], tuple[slice, ...]]:
+    """Own columns of which none is correlated with others, and those that are."""
+    taken = {int(column) for one in correlations for column in one.columns}
+    free = tuple(part for part in columns if part.start not in taken)
+    return free, tuple(part for part in columns if part.start in taken)
 
 
 def _cauchy_scale(moments: Array) -> Array:

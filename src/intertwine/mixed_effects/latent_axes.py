@@ -22,12 +22,14 @@ nonstandard conditions (1987), for tests of variances.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy.special import chdtri
 
+from intertwine.mixed_effects.own_factor import correlated, covariance_of
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import LatentVariances, Sites
 
@@ -88,8 +90,8 @@ def identified_axes(
     along, turned_variances = _in_directions(sites, variances, directions)
     best = np.full(n_axes, -np.inf)
     for shrunk in _SHRUNK:
-        fields = (np.where(np.isinf(field), field, shrunk * field) for field in turned_variances[1:])
-        tried = system.posterior(along, LatentVariances(turned_variances.noise, *fields))
+        smaller = turned_variances.each(partial(_times, factor=shrunk))._replace(noise=turned_variances.noise)
+        tried = system.posterior(along, smaller)
         best = np.maximum(best, tried.log_evidence)
     best -= _without_effects(system, along, turned_variances)
     return IdentifiedAxes(gain, gain > enough, int(np.count_nonzero(best > enough)))
@@ -137,7 +139,7 @@ class AxisConvention(NamedTuple):
 
     def variances(self, variances: LatentVariances) -> LatentVariances:
         """Variances of the new axes."""
-        return LatentVariances(*(field[..., self.order] / self.scale**2 for field in variances))
+        return variances.of_axes(self.order).each(lambda field: field / self.scale**2)
 
 
 def axis_convention(
@@ -202,9 +204,9 @@ def _without_effects(system: SubjectSystem, sites: Sites, variances: LatentVaria
     n_seen = np.maximum(seen.sum(axis=0), 1)
     mean = np.where(seen, sites.mean, 0.0).sum(axis=0) / n_seen
     square = np.where(seen, np.square(sites.mean - mean) - site_variance, 0.0).sum(axis=0) / n_seen
-    none = [np.where(np.isinf(field), field, 0.0) for field in variances[1:]]
+    none = variances.each(partial(_times, factor=0.0))
     noises = (variances.noise, np.maximum(square, variances.noise))
-    evidences = [system.posterior(sites, LatentVariances(noise, *none)).log_evidence for noise in noises]
+    evidences = [system.posterior(sites, none._replace(noise=noise)).log_evidence for noise in noises]
     return np.maximum(*evidences)
 
 
@@ -217,7 +219,17 @@ def _in_directions(
     variance = np.where(seen, np.where(seen, sites.variance, 0.0) @ squares, np.inf)
     flat = np.isinf(variances.shared)
     shared = np.where(flat, np.inf, np.where(flat, 0.0, variances.shared) @ squares)
-    along = LatentVariances(
-        variances.noise @ squares, shared, variances.own @ squares, variances.trends @ squares
-    )
+    own, correlations = variances.own @ squares, []
+    for one in variances.correlations:
+        mixed = np.einsum("kij,kd->dij", covariance_of(variances.own, one), squares)
+        own[one.columns], correlation = correlated(one.columns, mixed)
+        correlations.append(correlation)
+    noise, trends = variances.noise @ squares, variances.trends @ squares
+    along = LatentVariances(noise, shared, own, trends, tuple(correlations))
     return Sites(sites.mean @ directions, variance), along
+
+
+def _times(variances: Array, factor: float) -> Array:
+    """Flat priors stay flat."""
+    flat = np.isinf(variances)
+    return np.where(flat, variances, factor * np.where(flat, 0.0, variances))

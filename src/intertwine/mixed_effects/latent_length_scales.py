@@ -75,10 +75,10 @@ def fit_length_scales(
         Subjects are drawn until they have as many; one has all of its visits.
     """
     kept, whose = _some_subjects(subject, max_visits)
-    finite = [np.where(np.isinf(field), 0.0, field).sum(axis=0) for field in variances[1:]]
+    finite = [np.where(np.isinf(field), 0.0, field).sum(axis=0) for field in variances.of_effects]
     axes = np.sort(np.argsort(-np.sum(finite, axis=0) / variances.noise, kind="stable")[:_MOST_AXES])
     few = Sites(sites.mean[np.ix_(kept, axes)], sites.variance[np.ix_(kept, axes)])
-    variances = LatentVariances(*(field[..., axes] for field in variances))
+    variances = variances.of_axes(axes)
     trials = _Trials(effects, columns.take(kept), whose, few, variances)
     bounds = effects.shape_bounds()
     shape = np.clip(np.asarray(start, dtype=np.float64), bounds[:, 0], bounds[:, 1])
@@ -154,4 +154,4 @@ def _some_subjects(
 def _positive(variances: LatentVariances) -> LatentVariances:
     """A variance of zero at one length scale may not be zero at another."""
     least = 1e-3 * variances.noise
-    return LatentVariances(variances.noise, *(np.maximum(field, least) for field in variances[1:]))
+    return variances.each(lambda field: np.maximum(field, least))._replace(noise=variances.noise)

@@ -2,11 +2,13 @@
 
 The search is over log σ² and the deviations √v_c of effects, each relative to a fixed scale of its axis, so that a
 variance of zero is a maximum within (see `variance_search`). The gradient is that of EM: of g coefficients of variance
-v it is ½ (Σ E a² / v − g) / v.
+v it is ½ (Σ E a² / v − g) / v. Of correlated coefficients, B = M D Mᵀ (see `own_factor`), the search is over √D and the
+entries of M below its diagonal, whose gradient is that part of P M⁻ᵀD⁻¹(T − D), with T = M⁻¹ (Σ_p E bbᵀ / P) M⁻ᵀ.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple, final
 
 import numpy as np
@@ -19,8 +21,9 @@ from intertwine.mixed_effects.coefficient_priors import (
     LearntColumns,
 )
 from intertwine.mixed_effects.lockstep import maximize
+from intertwine.mixed_effects.own_factor import correlated, covariance_of, innovations, unit_factor
 from intertwine.mixed_effects.subject_system import SubjectSystem
-from intertwine.mixed_effects.subjects import LatentVariances, Sites
+from intertwine.mixed_effects.subjects import LatentVariances, OwnCorrelation, Sites
 
 __all__ = ["FittedVariances", "fit_latent_variances"]
 
@@ -29,6 +32,7 @@ Array = NDArray[np.float64]
 _NOTHING = 1e-4  # of a deviation relative to the scale of its axis: below it a variance may be zero
 _LIFT = 0.3  # deviation that is tried where one came to nothing that should not have
 _TOO_LARGE, _TOO_SMALL = 10.0, 1e-6  # noise to begin with, relative to the variance of what is seen
+_STEEPEST = 50.0  # that an entry of N is taken to be
 _FARTHEST = 23.0  # that log σ² goes from the start: a factor of 1e10
 
 
@@ -71,11 +75,11 @@ def fit_latent_variances(
     if prior is None or isinstance(prior, GaussianPrior):
         near = _near(sites, columns, start) if learn_noise else start
         return _Search(system, sites, columns, near, learn_noise).run(tolerance, max_iter)
-    sizes = np.cumsum([1, *(len(part) for part in start[1:])])[:-1]
+    sizes = np.cumsum([1, *(len(part) for part in start.of_effects)])
 
     def unpacked(x: Array) -> LatentVariances:
-        noise, *parts = np.split(x, sizes)
-        return LatentVariances(noise[0], *parts)
+        noise, shared, own, trends, ratios = np.split(x, sizes)
+        return LatentVariances(noise[0], shared, own, trends, _correlations(ratios, start.correlations))
 
     def step(x: Array) -> Array:
         variances = unpacked(x)
@@ -101,17 +105,48 @@ def _near(sites: Sites, columns: LearntColumns, start: LatentVariances) -> Laten
         shared[part] *= factor
     for part in columns.own:
         own[part] *= factor
-    return LatentVariances(start.noise * factor, shared, own, start.trends * factor)
+    return LatentVariances(start.noise * factor, shared, own, start.trends * factor, start.correlations)
 
 
 def _packed(variances: LatentVariances) -> Array:
-    """All variances of an axis below each other, that of the noise first."""
-    return np.vstack([variances.noise[None, :], *variances[1:]])
+    """All variances of an axis below each other, that of the noise first; then correlations as positive numbers.
+
+    These are exp N, of the N in `unit_factor`: any positive numbers stand for correlations.
+    """
+    ratios = []
+    for columns, matrix in variances.correlations:
+        below = unit_factor(matrix)[0][:, *np.tril_indices(len(columns), -1)]
+        ratios.append(np.exp(np.clip(below.T, -_STEEPEST, _STEEPEST)))
+    return np.vstack([variances.noise[None, :], *variances.of_effects, *ratios])
+
+
+def _correlations(ratios: Array, like: Sequence[OwnCorrelation]) -> tuple[OwnCorrelation, ...]:
+    """What `_packed` has made ``ratios`` of."""
+    out = []
+    for columns, _ in like:
+        m = len(columns)
+        mine, ratios = np.split(ratios, [m * (m - 1) // 2])
+        factor = _unit_lower(np.log(mine).T, m)
+        new = np.ones((len(factor), m))
+        for i in range(1, m):
+            explained = np.einsum("kj,kj->k", factor[:, i, :i] ** 2, new[:, :i])
+            new[:, i] = np.maximum(1.0 - explained, 0.0)
+        covariance = np.einsum("kij,kj,klj->kil", factor, new, factor)
+        out.append(correlated(columns, covariance)[1])
+    return tuple(out)
+
+
+def _unit_lower(below: Array, m: int) -> Array:
+    """Matrices (K, m, m) with ones on the diagonal and ``below`` (K, m (m − 1) / 2) under it."""
+    out = np.zeros((len(below), m, m))
+    out[:] = np.eye(m)
+    out[:, *np.tril_indices(m, -1)] = below
+    return out
 
 
 @final
 class _Search:
-    """Points (K, 1 + effects) and the variances that they stand for."""
+    """Points (K, 1 + effects + entries of M) and the variances that they stand for."""
 
     def __init__(
         self,
@@ -134,21 +169,44 @@ class _Search:
             self.effects += [(field, part, np.full(K, float(repeats))) for part in parts]
         counts = system.trend_counts(sites)
         self.effects += [("trends", slice(j, j + 1), counts[j]) for j in range(len(counts))]
+        new, mixings = innovations(start.own, start.correlations)
+        fields = {"shared": start.shared, "own": new, "trends": start.trends}
         deviations = [
-            np.sqrt(getattr(start, field)[part].mean(axis=0) / self.scale) for field, part, _ in self.effects
+            np.sqrt(fields[field][part].mean(axis=0) / self.scale) for field, part, _ in self.effects
         ]
         first = np.log(np.maximum(start.noise, 1e-10 * self.scale))
-        self.start = np.column_stack([first, *[np.where(d > 0.0, d, _LIFT) for d in deviations]])
+        positive = [np.where(d > 0.0, d, _LIFT) for d in deviations]
         sizes = [len(range(*part.indices(10**9))) * repeats for _, part, repeats in self.effects]
-        self.curvature = np.column_stack([0.5 * self.n_sites, *[2.0 * size for size in sizes]])
+        self.deviations = slice(1, 1 + len(self.effects))
+        self.blocks: list[tuple[NDArray[np.int64], slice]] = []
+        below, bends, end = [], [], self.deviations.stop
+        for at, matrix in mixings:
+            rows, before = np.tril_indices(len(at), -1)
+            below.append(matrix[:, rows, before])
+            variance = np.maximum(new[at].T, _NOTHING**2 * self.scale[:, None])
+            bends.append(P * variance[:, before] / variance[:, rows])
+            self.blocks.append((at, slice(end, end + len(rows))))
+            end += len(rows)
+        self.start = np.column_stack([first, *positive, *below])
+        self.curvature = np.column_stack([0.5 * self.n_sites, *[2.0 * size for size in sizes], *bends])
+
+    def _new(self, x: Array, which: NDArray[np.int64]) -> dict[str, Array]:
+        """Variances of some axes, of correlated coefficients D."""
+        parts = {name: getattr(self.given, name)[:, which] for name in ("shared", "own", "trends")}
+        for number, (field, part, _) in enumerate(self.effects):
+            parts[field][part] = self.scale[which] * x[:, 1 + number] ** 2
+        return parts
 
     def variances(self, x: Array, which: NDArray[np.int64]) -> LatentVariances:
         """Of some axes."""
         noise = np.exp(x[:, 0]) if self.learn_noise else self.given.noise[which]
-        parts = {name: getattr(self.given, name)[:, which] for name in ("shared", "own", "trends")}
-        for number, (field, part, _) in enumerate(self.effects):
-            parts[field][part] = self.scale[which] * x[:, 1 + number] ** 2
-        return LatentVariances(noise, **parts)
+        parts, correlations = self._new(x, which), []
+        for columns, at in self.blocks:
+            M = _unit_lower(x[:, at], len(columns))
+            covariance = np.einsum("kij,jk,klj->kil", M, parts["own"][columns], M)
+            parts["own"][columns], correlation = correlated(columns, covariance)
+            correlations.append(correlation)
+        return LatentVariances(noise, **parts, correlations=tuple(correlations))
 
     def evaluate(self, x: Array, which: NDArray[np.int64]) -> tuple[Array, Array]:
         """Log-evidence of some axes and its gradient."""
@@ -162,8 +220,20 @@ class _Search:
         moments, gradient = posterior.moments(), np.zeros_like(x)
         if self.learn_noise:
             gradient[:, 0] = 0.5 * self.n_sites[which] * (moments.noise / variances.noise - 1.0)
+        priors, of_new = (
+            self._new(x, which),
+            {"shared": moments.shared, "own": moments.own, "trends": moments.trends},
+        )
+        for (columns, at), second in zip(self.blocks, moments.correlations, strict=True):
+            M, D = _unit_lower(x[:, at], len(columns)), priors["own"][columns].T
+            half = np.linalg.solve(M, covariance_of(moments.own, second))
+            T = np.linalg.solve(M, half.swapaxes(1, 2))
+            of_new["own"][columns] = np.einsum("kii->ki", T).T
+            relative = np.where(D > 0.0, 1.0 / np.where(D > 0.0, D, 1.0), 0.0)[:, :, None] * T
+            slopes = np.linalg.solve(M.swapaxes(1, 2), relative - np.eye(len(columns)))
+            gradient[:, at] = self.system.rows.n_subjects * slopes[:, *np.tril_indices(len(columns), -1)]
         for number, (field, part, repeats) in enumerate(self.effects):
-            prior, moment = getattr(variances, field)[part], getattr(moments, field)[part]
+            prior, moment = priors[field][part], of_new[field][part]
             safe = np.where(prior > 0.0, prior, 1.0)
             excess = np.where(prior > 0.0, moment / safe - 1.0, 0.0).sum(axis=0) * repeats[which]
             deviation = x[:, 1 + number]
@@ -187,7 +257,8 @@ class _Search:
         else:
             x, value, converged = found.x, found.value, found.converged
         settled = x.copy()
-        settled[:, 1:] = np.where(np.abs(x[:, 1:]) < 10.0 * _NOTHING, 0.0, x[:, 1:])
+        at = self.deviations
+        settled[:, at] = np.where(np.abs(x[:, at]) < 10.0 * _NOTHING, 0.0, x[:, at])
         if np.any(settled != x):
             zero_value, _ = self.evaluate(settled, everything)
             no_worse = zero_value >= value - 1e-9 * np.maximum(1.0, 1e-4 * np.abs(value))
@@ -197,15 +268,16 @@ class _Search:
 
     def _lift(self, x: Array) -> Array | None:
         """Points at which deviations have come to nothing although the evidence rises from there."""
-        nothing = np.abs(x[:, 1:]) < _NOTHING
+        at = self.deviations
+        nothing = np.abs(x[:, at]) < _NOTHING
         if not nothing.any():
             return None
         nearby = x.copy()
-        nearby[:, 1:] = np.where(nothing, 10.0 * _NOTHING, x[:, 1:])
+        nearby[:, at] = np.where(nothing, 10.0 * _NOTHING, x[:, at])
         _, gradient = self.evaluate(nearby, np.arange(len(x)))
-        rises = nothing & (0.5 * gradient[:, 1:] / (10.0 * _NOTHING) * _LIFT**2 > 1e-4)
+        rises = nothing & (0.5 * gradient[:, at] / (10.0 * _NOTHING) * _LIFT**2 > 1e-4)
         if not rises.any():
             return None
         lifted = x.copy()
-        lifted[:, 1:] = np.where(rises, _LIFT, x[:, 1:])
+        lifted[:, at] = np.where(rises, _LIFT, x[:, at])
         return lifted

@@ -47,7 +47,7 @@ class MeanField(NamedTuple):
         Raises
         ------
         ValueError
-            Where a trend goes by state space.
+            Where a trend goes by state space, or coefficients are correlated a priori.
 
         Examples
         --------
@@ -61,6 +61,11 @@ class MeanField(NamedTuple):
         ([[0.6]], [[0.33]])
         """
         _refuse_trends(rows)
+        if variances.correlations:
+            raise ValueError(
+                "a posterior of independent coefficients has none for Correlated effects: name their effects one by "
+                "one, or take the exact posterior (objective='exact')"
+            )
         posterior = SubjectSystem(rows).posterior(Sites(latent_mean, np.zeros(latent_mean.shape)), variances)
         shared = np.sum(rows.shared**2, axis=0)[:, None] / variances.noise
         return cls(

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.mixed_effects import _subject_kernels as kernels
+from intertwine.mixed_effects.own_factor import OwnFactor
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
 from intertwine.mixed_effects.subject_trends import ChunkTrends, SmoothedColumns
 from intertwine.mixed_effects.subjects import LatentVariances, Sites
@@ -95,7 +96,9 @@ class EliminatedChunk:
         if with_shared:
             self.shared, self.columns = rows.shared_block(chunk)
         self.n_own, self.n_shared = rows.n_own, self.shared.shape[1]
-        self.deviations = np.sqrt(variances.own[:, axis])
+        self.factor = OwnFactor(variances, axis)
+        self.deviations = self.factor.deviations
+        self.own = self.factor.features(rows.own[chunk.rows])
         self.responses = responses
         n, m = chunk.rows.stop - chunk.rows.start, chunk.last - chunk.first
         self.stacked = np.empty((n + m * self.n_own, self.n_shared + responses.shape[1]))
@@ -110,7 +113,7 @@ class EliminatedChunk:
             own = np.ascontiguousarray(white[:, : self.n_own])
             kernels.stack(chunk.starts, self.n_own, white[:, self.n_own :], np.ones(n), 0, self.stacked)
         else:
-            own = rows.own[chunk.rows] * sites.weight[:, None]
+            own = self.own * sites.weight[:, None]
             kernels.stack(chunk.starts, self.n_own, self.shared, sites.weight, 0, self.stacked)
             kernels.stack(chunk.starts, self.n_own, responses, sites.weight, self.n_shared, self.stacked)
         self.log_determinant += kernels.eliminate(
@@ -122,8 +125,8 @@ class EliminatedChunk:
             self.log_determinant -= 2.0 * float(np.log(sites.weight[there]).sum())
 
     def _columns(self) -> Array:
-        """[U, F, responses] at the rows."""
-        return np.hstack([self.rows.own[self.chunk.rows], self.shared, self.responses])
+        """[U M, F, responses] at the rows."""
+        return np.hstack([self.own, self.shared, self.responses])
 
     @property
     def log_normaliser(self) -> float:
@@ -145,7 +148,7 @@ class EliminatedChunk:
 
     def at_rows(self) -> EliminatedRows:
         """The linear part at all rows, also those without sites."""
-        own, q = self.rows.own[self.chunk.rows], self.n_own
+        own, q = self.own, self.n_own
         n, width = len(own), self.stacked.shape[1]
         columns, variance = np.zeros((n, width)), np.zeros(n)
         columns[:, : self.n_shared] = self.shared
@@ -162,8 +165,8 @@ class EliminatedChunk:
         """Each trend, as `at_rows` has the linear part; in place of a variance its covariance with the linear part."""
         if self._smoothed is None:
             return []
-        q, own = self.n_own, self.rows.own[self.chunk.rows]
-        linear = own - self._smoothed.values[:, :, :q].sum(axis=0)
+        q = self.n_own
+        linear = self.own - self._smoothed.values[:, :, :q].sum(axis=0)
         out = []
         for values, known in zip(self._smoothed.values, self._smoothed.covariance, strict=True):
             columns, explained, covariance = -values[:, q:], -values[:, :q], known.copy()
@@ -175,13 +178,13 @@ class EliminatedChunk:
         return out
 
     def coefficient_rows(self) -> Array:
-        """The c of each subject (m q, p + s): own coefficients are β (c_z − c_F a), and what is not known of them."""
+        """The c of each subject (m q, p + s): own coefficients are M β (c_z − c_F a), and what is not known of them."""
         m, q = self.chunk.last - self.chunk.first, self.n_own
         at = (self.chunk.starts[1:] - self.chunk.starts[0])[:, None] + q * np.arange(m)[:, None]
         return self.stacked[(at + np.arange(q)).ravel()]
 
     def own_variances(self) -> Array:
-        """Of the own coefficients, (m, q), were the shared ones known."""
+        """Of what is new in own coefficients, (m, q), were the shared ones known."""
         out = np.empty((len(self.factors), self.n_own))
         kernels.own_variances(self.factors, self.deviations, out)
         return out
@@ -190,7 +193,7 @@ class EliminatedChunk:
         """Of the own coefficients, (m, q, q), were the shared ones known."""
         out = np.empty_like(self.factors)
         kernels.own_covariances(self.factors, self.deviations, out)
-        return out
+        return self.factor.covariances(out)
 
 
 def require_fit(rows: SortedRows, sites: Sites, variances: LatentVariances) -> None:
@@ -206,8 +209,17 @@ def require_fit(rows: SortedRows, sites: Sites, variances: LatentVariances) -> N
     for name, (value, shape) in expected.items():
         if np.shape(value) != shape:
             raise ValueError(f"{name} has the shape {np.shape(value)}, expecting {shape}")
-    for name, value in zip(variances._fields, variances, strict=True):
+    checked = {
+        "noise": variances.noise,
+        **dict(zip(("shared", "own", "trends"), variances.of_effects, strict=True)),
+    }
+    for name, value in checked.items():
         if not np.all(np.asarray(value) >= 0.0) or (name != "shared" and not np.isfinite(value).all()):
             raise ValueError(
                 f"variances.{name} must not be negative" + ", NaN or infinite" * (name != "shared")
+            )
+    for columns, matrix in variances.correlations:
+        if matrix.shape != (n_axes, len(columns), len(columns)):
+            raise ValueError(
+                f"correlations have the shape {matrix.shape}, of {len(columns)} own coefficients"
             )

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.mixed_effects.own_factor import OwnFactor
 from intertwine.mixed_effects.shared_coefficients import SharedSolution, covariance_root
 from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
@@ -149,9 +150,11 @@ def _drawn_chunk(
 ) -> tuple[Array, Array, Array]:
     """Own coefficients (s, rows, q), trends (s, J, rows) and noise (rows, s), given shared coefficients a (p, s)."""
     n_draws, n_subjects, n_rows = a.shape[1], chunk.last - chunk.first, len(here.mean)
-    deviations, features = np.sqrt(variances.own[:, axis]), ordered.own[chunk.rows]
+    factor_of_own, features = OwnFactor(variances, axis), ordered.own[chunk.rows]
+    deviations = factor_of_own.deviations
     of_row = np.repeat(np.arange(n_subjects), np.diff(chunk.starts))
-    b = generator.standard_normal((n_draws, n_subjects, ordered.n_own)) * deviations
+    new = generator.standard_normal((n_draws, n_subjects, ordered.n_own)) * deviations
+    b = factor_of_own.coefficients(new)
     trends = np.zeros((len(ordered.trends), n_rows, n_draws))
     for j, trend in enumerate(ordered.trends):
         times, variance = ordered.times[chunk.rows, j : j + 1], variances.trends[j : j + 1, axis]
@@ -165,7 +168,7 @@ def _drawn_chunk(
     missed = here.mean[:, None] - linear() - error
     eliminated = EliminatedChunk(ordered, chunk, axis, variances, here, missed, with_shared=False)
     correction = eliminated.coefficient_rows().reshape(n_subjects, ordered.n_own, n_draws)
-    b = b + deviations * correction.transpose(2, 0, 1)
+    b = b + factor_of_own.coefficients(deviations * correction.transpose(2, 0, 1))
     for j, trend_rows in enumerate(eliminated.trends_at_rows()):
         trends[j] -= trend_rows.columns
     factor, left = here.noise_given_linear()

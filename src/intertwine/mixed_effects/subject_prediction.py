@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.mixed_effects import _subject_kernels as kernels
+from intertwine.mixed_effects.own_factor import OwnFactor
 from intertwine.mixed_effects.shared_coefficients import covariance_root
 from intertwine.mixed_effects.subject_elimination import AxisSites, EliminatedChunk, require_fit
 from intertwine.mixed_effects.subject_rows import Chunk, SortedRows
@@ -205,7 +206,7 @@ def _draw_own(
     n_draws: int,
 ) -> Array:
     """U b at the rows of a chunk, drawn from the prior, (rows, n_draws)."""
-    n_subjects, deviations = chunk.last - chunk.first, np.sqrt(variances.own[:, axis])
-    b = generator.standard_normal((n_draws, n_subjects, ordered.n_own)) * deviations
+    n_subjects, factor = chunk.last - chunk.first, OwnFactor(variances, axis)
+    b = generator.standard_normal((n_draws, n_subjects, ordered.n_own)) * factor.deviations
     of_row = np.repeat(np.arange(n_subjects), np.diff(chunk.starts))
-    return np.einsum("ij,sij->is", ordered.own[chunk.rows], b[:, of_row])
+    return np.einsum("ij,sij->is", factor.features(ordered.own[chunk.rows]), b[:, of_row])

@@ -11,6 +11,7 @@ from typing import final
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.mixed_effects.own_factor import correlated
 from intertwine.mixed_effects.shared_coefficients import (
     SharedInformation,
     SharedSolution,
@@ -203,7 +204,8 @@ class SubjectPosterior(AbstractSubjectPosterior):
     def _own_means(self, axis: int, eliminated: EliminatedChunk) -> Array:
         c, p = eliminated.coefficient_rows(), eliminated.n_shared
         b = c[:, p] - c[:, :p] @ self._solved[axis].mean[eliminated.columns]
-        return b.reshape(len(eliminated.factors), self.rows.n_own) * eliminated.deviations
+        new = b.reshape(len(eliminated.factors), self.rows.n_own) * eliminated.deviations
+        return eliminated.factor.coefficients(new)
 
     def own(self) -> tuple[Array, Array]:
         P, q, n_axes = self.rows.n_subjects, self.rows.n_own, len(self._solved)
@@ -220,6 +222,7 @@ class SubjectPosterior(AbstractSubjectPosterior):
                 c, m = eliminated.coefficient_rows()[:, : eliminated.n_shared], chunk.last - chunk.first
                 spread = c @ self._root(axis, eliminated.columns)
                 spread = spread.reshape(m, q, c.shape[1]) * eliminated.deviations[:, None]
+                spread = eliminated.factor.coefficients(spread.swapaxes(1, 2)).swapaxes(1, 2)
                 means[chunk.first : chunk.last, :, axis] = self._own_means(axis, eliminated)
                 covariances[chunk.first : chunk.last, axis] = (
                     eliminated.own_covariances() + spread @ spread.transpose(0, 2, 1)
@@ -257,7 +260,8 @@ class SubjectPosterior(AbstractSubjectPosterior):
     def _visit(self, out: Marginals | None) -> LatentVariances:
         """Second moments of all that is random; on the way, marginals of the rows where these are wanted."""
         p, q, n_axes = self.rows.n_shared, self.rows.n_own, len(self._solved)
-        width = 2 + q + len(self.rows.trends)
+        n_trends, blocks = len(self.rows.trends), self.variances.correlations
+        width = 2 + q + n_trends + sum(len(columns) ** 2 for columns, _ in blocks)
         sums: dict[tuple[int, int], Array] = {}
 
         def work(axis: int, part: int, chunks: list[Chunk]) -> None:
@@ -271,13 +275,21 @@ class SubjectPosterior(AbstractSubjectPosterior):
             sum((sums[axis, part] for part in range(n_parts)), np.zeros(width)) for axis in range(n_axes)
         ]
         table = np.stack(totals, axis=1)
-        n_sites, noise, own, excess = table[0], table[1], table[2 : 2 + q], table[2 + q :]
+        n_sites, noise, own, excess, second = np.split(table, np.cumsum([1, 1, q, n_trends]))
+        P, found = max(self.rows.n_subjects, 1), []
+        own = own / P
+        for columns, _ in blocks:
+            m = len(columns)
+            of_block, second = np.split(second, [m * m])
+            own[columns], correlation = correlated(columns, of_block.T.reshape(-1, m, m) / P)
+            found.append(correlation)
         shared = [one.mean**2 + np.sum(one.root**2, axis=1) for one in self._solved]
         return LatentVariances(
-            np.where(n_sites > 0.0, noise / np.maximum(n_sites, 1.0), self.variances.noise),
+            np.where(n_sites[0] > 0.0, noise[0] / np.maximum(n_sites[0], 1.0), self.variances.noise),
             np.column_stack(shared).reshape(p, n_axes),
-            own / max(self.rows.n_subjects, 1),
+            own,
             self._trend_moments(excess),
+            tuple(found),
         )
 
     def _trend_moments(self, excess: Array) -> Array:
@@ -289,7 +301,7 @@ class SubjectPosterior(AbstractSubjectPosterior):
         return prior * (1.0 + excess / np.maximum(self.system.trend_counts(self.sites), 1.0))
 
     def _visit_chunk(self, axis: int, chunk: Chunk, out: Marginals | None) -> Array:
-        """Number of sites, Σ E ε² at them, Σ E b² (q,), and of each trend what its mean square is too large by."""
+        """Number of sites, Σ E ε² at them, Σ E b² (q,), of each trend what its square is too large by, Σ E bbᵀ."""
         eliminated = self._eliminated(axis, chunk)
         p, shared = eliminated.n_shared, self._solved[axis].mean[eliminated.columns]
         root = self._root(axis, eliminated.columns)
@@ -314,4 +326,20 @@ class SubjectPosterior(AbstractSubjectPosterior):
             value = trend.columns[:, :p] @ shared - trend.columns[:, p]
             common = np.einsum("ij,ij->i", trend.columns[:, :p] @ root, scaled) + trend.variance
             trends.append(float(np.sum(pull * value) - np.sum(sites.weight**2 * common)))
-        return np.concatenate([[float(there.sum()), squares], own, trends])
+        second = self._second_moments(eliminated, b, spread)
+        return np.concatenate([[float(there.sum()), squares], own, trends, *second])
+
+    def _second_moments(self, eliminated: EliminatedChunk, b: Array, spread: Array) -> list[Array]:
+        """Σ E bbᵀ over subjects of each set of correlated coefficients, (m²,)."""
+        if not self.variances.correlations:
+            return []
+        factor, shape = eliminated.factor, (len(eliminated.factors), self.rows.n_own, -1)
+        mean = factor.coefficients(b.reshape(shape[:2]) * eliminated.deviations)
+        roots = factor.coefficients(spread.reshape(shape).swapaxes(1, 2) * eliminated.deviations)
+        known = eliminated.own_covariances()
+        out = []
+        for columns, _ in self.variances.correlations:
+            here, root = mean[:, columns], roots[:, :, columns].reshape(-1, len(columns))
+            at_once = known[:, columns[:, None], columns].sum(axis=0)
+            out.append((here.T @ here + root.T @ root + at_once).ravel())
+        return out

@@ -1,7 +1,9 @@
 """Latents of visits under a linear mixed model: shared coefficients, and coefficients of every subject, exactly.
 
     z_nk = f_nᵀ a_k + u_nᵀ b_pk + (g_pk)(t_n) + ε_nk,     z̃_nk ~ N(z_nk, s̃_nk)        subject p of visit n, axis k
-    a_k ~ N(0, diag(D_k)),   b_pk ~ N(0, diag(B_k)),   g_pk ~ a Markov process,   ε_nk ~ N(0, σ_k²)
+    a_k ~ N(0, diag(D_k)),   b_pk ~ N(0, B_k),   g_pk ~ a Markov process,   ε_nk ~ N(0, σ_k²)
+
+B_k is diagonal but for blocks of coefficients that are correlated.
 
 The z̃ are Gaussian sites: what an encoder says of a visit; s̃ = ∞ says nothing, so that a visit of the future is a row
 like any other. Subjects are eliminated first: with R = diag(σ² + s̃) and W_p = (R_p + U_p B U_pᵀ)⁻¹,
@@ -18,6 +20,7 @@ Source: Henderson (1975); Searle, Casella & McCulloch, Variance Components (1992
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +31,7 @@ __all__ = [
     "AbstractSubjectPosterior",
     "LatentVariances",
     "Marginals",
+    "OwnCorrelation",
     "SharedPosterior",
     "Sites",
     "SubjectRows",
@@ -76,6 +80,20 @@ class SubjectRows(NamedTuple):
     trends: tuple[Trend, ...] = ()
 
 
+class OwnCorrelation(NamedTuple):
+    """Correlations of some of a subject's own coefficients; different ones concern different coefficients.
+
+    Attributes
+    ----------
+    columns : ndarray of int, shape (m,)
+        Of the own features.
+    matrix : ndarray of shape (K, m, m)
+    """
+
+    columns: NDArray[np.int64]
+    matrix: Array
+
+
 class LatentVariances(NamedTuple):
     """Variances of the K axes: of every coefficient as features are scaled, so that effects repeat theirs.
 
@@ -86,12 +104,31 @@ class LatentVariances(NamedTuple):
         Infinite: a flat prior.
     own : ndarray of shape (q, K)
     trends : ndarray of shape (number of trends, K)
+    correlations : tuple of OwnCorrelation
+        Own coefficients in none of them are independent.
     """
 
     noise: Array
     shared: Array
     own: Array
     trends: Array
+    correlations: tuple[OwnCorrelation, ...] = ()
+
+    @property
+    def of_effects(self) -> tuple[Array, Array, Array]:
+        """Those of shared and own coefficients and of trends."""
+        return self.shared, self.own, self.trends
+
+    def of_axes(self, axes: NDArray[np.int64]) -> LatentVariances:
+        """Of some axes, in their order."""
+        shared, own, trends = (field[:, axes] for field in self.of_effects)
+        correlations = tuple(OwnCorrelation(columns, matrix[axes]) for columns, matrix in self.correlations)
+        return LatentVariances(self.noise[axes], shared, own, trends, correlations)
+
+    def each(self, change: Callable[[Array], Array]) -> LatentVariances:
+        """All variances changed, correlations as they are."""
+        shared, own, trends = (change(field) for field in self.of_effects)
+        return LatentVariances(change(self.noise), shared, own, trends, self.correlations)
 
 
 class Sites(NamedTuple):
@@ -144,7 +181,8 @@ class AbstractSubjectPosterior(abc.ABC):
         """Second moments, what EM takes for variances.
 
         E Σ ε² / m over the m visits that have sites, E a², Σ_p E b² / P, and of each trend Σ E gᵀK⁻¹g / m, g its values
-        at the m different times of subjects that have sites and K their correlation.
+        at the m different times of subjects that have sites and K their correlation. Of correlated coefficients the
+        matrix Σ_p E bbᵀ / P, as its diagonal and its correlations.
         """
 
     @abc.abstractmethod

@@ -123,8 +123,7 @@ def _published(
     told = np.log(2.0 * np.pi * variance) + ((sites.mean - found.mean) ** 2 + found.variance) / variance
     said = -0.5 * float(told[there].sum())
     bound = float(np.asarray(density, np.float64).sum()) - said + float(posterior.log_evidence.sum())
-    by_effect = problem.effects.by_effect(latents.variances)
-    prior = (by_effect * problem.effects.scales(rows)[:, None]).sum(axis=0)
+    prior = problem.effects.visit_variances(latents.variances, rows).sum(axis=0)
     slopes = decoder_slopes(problem.architecture, networks.autoencoder, found.mean)
     convention = axis_convention(prior, latents.variances.noise, slopes)
     told_latents = FittedLatents(problem.effects, shape, latents.variances, posterior.shared, sites)

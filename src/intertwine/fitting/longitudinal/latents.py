@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 from intertwine.fitting.longitudinal.problem import LongitudinalProblem
 from intertwine.latent_prior import PriorValues
 from intertwine.mixed_effects.latent_effects import LatentEffects
+from intertwine.mixed_effects.own_factor import Mixing, innovations
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import AbstractSubjectPosterior, LatentVariances, Sites
 
@@ -132,15 +133,17 @@ def followed(state: LatentState, pull: Array, share: float) -> Array:
 
 def prior_values(state: LatentState) -> PriorValues:
     """In single precision, for a step."""
+    own, mixings = innovations(state.variances.own, state.variances.correlations)
     return PriorValues(
         state.mean.astype(np.float32),
-        state.variances.own.astype(np.float32),
+        own.astype(np.float32),
         state.variances.noise.astype(np.float32),
         state.variances.trends.astype(np.float32),
+        tuple(Mixing(columns, matrix.astype(np.float32)) for columns, matrix in mixings),
     )
 
 
 def _bounded(variances: LatentVariances, sites: Sites) -> LatentVariances:
     there = np.isfinite(sites.variance).all(axis=1)
     least = _SMALLEST * np.maximum(np.var(sites.mean[there], axis=0), 1e-12)
-    return LatentVariances(*(np.maximum(part, least) for part in variances))
+    return variances.each(lambda part: np.maximum(part, least))

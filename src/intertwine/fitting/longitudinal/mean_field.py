@@ -120,7 +120,7 @@ def _published(
 ) -> LongitudinalModel:
     """Axes by convention."""
     field, variances, sites = found
-    prior = (problem.effects.by_effect(variances) * problem.effects.scales(rows)[:, None]).sum(axis=0)
+    prior = problem.effects.visit_variances(variances, rows).sum(axis=0)
     slopes = decoder_slopes(problem.architecture, networks.autoencoder, sites.mean)
     convention = axis_convention(prior, variances.noise, slopes)
     covariance = np.eye(len(field.shared_mean)) * field.shared_variance.T[:, :, None]

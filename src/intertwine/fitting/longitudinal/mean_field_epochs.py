@@ -114,7 +114,7 @@ class FieldRunner:
         problem = self.problem
         found = problem.prior.next_variances(moments, before, problem.effects.learnt, self.rows.n_subjects)
         least = _SMALLEST * np.maximum(np.var(mean, axis=0), 1e-12)
-        return LatentVariances(*(np.maximum(part, least) for part in found))
+        return found.each(lambda part: np.maximum(part, least))
 
     def settled(
         self, mean: Array, variance: Array, variances: LatentVariances, n_steps: int

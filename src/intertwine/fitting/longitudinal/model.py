@@ -39,6 +39,13 @@ __all__ = ["AbstractLongitudinalModel", "FittedLatents", "LongitudinalModel"]
 
 Array = NDArray[np.float64]
 
+_VARIANCES = (
+    "noise",
+    "shared",
+    "own",
+    "trends",
+)  # the fields of `LatentVariances` with a number for each axis
+
 
 class FittedLatents(NamedTuple):
     """The latent mixed model of a fit, in the axes that are reported.
@@ -264,7 +271,7 @@ class LongitudinalModel(AbstractLongitudinalModel):
             "effects": latents.effects.state(),
             "has_mean": latents.effects.has_mean,
             "shape": latents.shape,
-            "variances": _without_gaps(latents.variances),
+            "variances": _variances_to_state(latents.variances),
             "shared": latents.shared._asdict(),
             "sites": _without_gaps(latents.sites),
             "bound": self.bound,
@@ -281,10 +288,11 @@ class LongitudinalModel(AbstractLongitudinalModel):
     ) -> LongitudinalModel:
         """The model that ``to_state`` wrote; ``effects`` are those of `LatentEffects.effects`."""
         likelihood, seen = ColumnLikelihood.from_state(state["likelihood"])
+        bound = LatentEffects.restore(effects, state["effects"], state["has_mean"])
         latents = FittedLatents(
-            LatentEffects.restore(effects, state["effects"], state["has_mean"]),
+            bound,
             state["shape"],
-            LatentVariances(**_with_gaps(state["variances"])),
+            _variances_from_state(state["variances"], bound),
             SharedPosterior(**state["shared"]),
             Sites(**_with_gaps(state["sites"])),
         )
@@ -315,3 +323,15 @@ def _without_gaps(fields: Any) -> dict[str, Any]:
 
 def _with_gaps(state: Mapping[str, Any]) -> dict[str, Any]:
     return {name: with_gaps(values) for name, values in state.items()}
+
+
+def _variances_to_state(variances: LatentVariances) -> dict[str, Any]:
+    matrices = [matrix for _, matrix in variances.correlations]
+    state = {name: without_gaps(getattr(variances, name)) for name in _VARIANCES}
+    return state | ({"correlations": matrices} if matrices else {})  # older files have none
+
+
+def _variances_from_state(state: Mapping[str, Any], effects: LatentEffects) -> LatentVariances:
+    noise, shared, own, trends = (with_gaps(state[name]) for name in _VARIANCES)
+    variances = LatentVariances(noise, shared, own, trends)
+    return effects.with_correlations(variances, state.get("correlations", ()))

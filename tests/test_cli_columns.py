@@ -1,6 +1,7 @@
 """Columns as files have them and commands name them: events, and what is told of columns that no model can read."""
 
 import re
+import warnings
 from decimal import Decimal
 
 import numpy as np
@@ -9,9 +10,12 @@ import pytest
 from sklearn.linear_model import LinearRegression
 
 from intertwine.cli.mistakes import Mistake
+from intertwine.cli.mixed_table import MixedPreparation
 from intertwine.cli.preparation import TablePreparation
+from intertwine.cli.preparations import pose_table
 from intertwine.cli.problem import pose
 from intertwine.cli.reading import read_table_file
+from intertwine.cli.show import Screen
 from intertwine.compare import FAMILIES
 
 INTERACTIONS = FAMILIES["interactions"]()
@@ -117,6 +121,32 @@ def test_damaged_files_are_told_by_name_and_place(tmp_path, name, content, told)
     (tmp_path / name).write_bytes(content)
     with pytest.raises(Mistake, match=re.escape(told)):
         read_table_file(tmp_path / name)
+
+
+def test_letters_that_a_font_lacks_are_told_once(capsys):
+    with Screen().collecting_warnings():
+        for code in (26085, 26412):
+            warnings.warn(f"Glyph {code} (...) missing from font(s) DejaVu Sans.", UserWarning, stacklevel=1)
+    assert capsys.readouterr().err.count("lacks letters of some names") == 1
+
+
+def test_dates_are_no_times_of_a_mixed_model_and_outcomes_keep_their_names():
+    table = pd.DataFrame(
+        {
+            "who": [*"aabbccdd"],
+            "day": ["2024-05-01", "2024-05-02"] * 4,
+            "up": [0.5, 1, 2, 2.5, 4, 4.2, 0, 0.1],
+            "down": [1.5, 1, 0, 0.5, 3, 3.1, 2, 2.2],
+        }
+    )
+    roles = ROLES | {"target": "up,down", "drop": ["day"]}
+    family = FAMILIES["mixed-model"](groups=["who"])
+    problem = pose_table(table, roles, family)
+    model = problem.family.estimator(problem.task, problem.shape, cv=3, quick=True, random_state=0)
+    fitted = MixedPreparation.fitted(problem, model)[1]
+    assert set(fitted.fixed_effects_["output"]) == {"up", "down"}
+    with pytest.raises(Mistake, match="'day' holds dates; count days"):
+        pose_table(table, ROLES | {"target": "up", "drop": ["down"], "time": "day"}, family)
 
 
 def test_new_rows_with_text_or_infinity_in_a_column_of_numbers_are_told():

@@ -11,7 +11,7 @@ from intertwine.cli.columns import is_number, refuse_dates, require_column
 from intertwine.cli.id_columns import as_kind, kind_of, refuse_gaps
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.preparation import require_columns
-from intertwine.cli.typos import refuse_typos
+from intertwine.cli.typos import holds_written_dates, refuse_typos
 from intertwine.compare.from_table import Beside
 
 __all__ = ["EffectColumns", "require_columns_of", "role_mistakes"]
@@ -109,4 +109,6 @@ def _refuse_no_numbers(values: pd.Series, name: str) -> None:
     refuse_dates(values, name)
     if not is_number(values):
         refuse_typos(values, name)
+        if holds_written_dates(values):
+            raise Mistake(f"{name!r} holds dates; count days, or years, since the first of them instead")
         raise Mistake(f"{name!r} holds text; times and coordinates must be numbers")

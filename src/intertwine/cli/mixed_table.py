@@ -214,7 +214,12 @@ class MixedPreparation(AbstractPreparation):
         """Fit the estimator on the problem."""
         family = problem.family
         assert isinstance(family, MixedModelFamily)
-        model = estimator.fit(problem.X, problem.y)
+        y = (
+            problem.y
+            if problem.y.ndim == 1
+            else pd.DataFrame(problem.y, columns=list(family.settings()["outcomes"]))
+        )
+        model = estimator.fit(problem.X, y)
         columns = EffectColumns.of(problem.X, family.beside, [])
         return cls(columns, model.columns_, [*problem.numeric, *problem.categorical]), model.estimator_
 

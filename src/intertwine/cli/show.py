@@ -29,6 +29,7 @@ __all__ = ["Screen", "plain", "table_of"]
 
 _SECONDS_BETWEEN_LINES = 10.0
 _LONGEST_NAME = 40
+_NO_GLYPH = "the font of the pictures lacks letters of some names, which stand there as boxes"
 
 
 class Screen:
@@ -114,7 +115,7 @@ class Screen:
             warnings.simplefilter("always")
             yield
         for text in dict.fromkeys(
-            " ".join(str(warning.message).split())
+            _NO_GLYPH if str(warning.message).startswith("Glyph ") else " ".join(str(warning.message).split())
             for warning in caught
             if issubclass(warning.category, UserWarning)
             and not issubclass(warning.category, ConvergenceWarning)

@@ -67,6 +67,9 @@ class LinearModel(AbstractLongitudinalModel):
     def noise_variance(self, outputs):
         return np.full(outputs.shape, self.psi)
 
+    def noise_ahead(self, outputs):
+        return self.noise_variance(outputs)
+
     def shift_to(self, outputs, mean):
         return mean - self.expected(outputs).mean(axis=1)
 

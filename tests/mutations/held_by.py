@@ -168,6 +168,7 @@ TESTS = {
     "fitting.longitudinal.refinement": "longitudinal_refinement",
     "fitting.longitudinal.noise": "longitudinal_spread",
     "fitting.longitudinal.points": "longitudinal_spread longitudinal_predictions",
+    "fitting.longitudinal.widening": "longitudinal_widening",
     "fitting.longitudinal.*": "longitudinal_fit longitudinal_vae",
     "fitting.random_effects.joint_levels": "joint_levels",
     "fitting.random_effects.open_latents": "joint_levels",

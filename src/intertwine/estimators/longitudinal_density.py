@@ -4,14 +4,15 @@ A visit that is predicted has one distribution, which forecasts, their standard 
 
     z ~ N(m, S) as other visits say,    x | z ~ p(x | f(z) + δ),    δ such that E x = the expected value by g at m,
 
-with f the decoder of visits that have been seen, g that which was trained on predicted latents. Decoders that bend are
+with f the decoder of visits that have been seen, g that which was trained on predicted latents, and a noise that is
+wider by what forecasts were seen to miss. Decoders that bend are
 wrong in the mean where latents are not known well, and g is there to mend that; how values vary about it with what is
 not known of the latents is told by f.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -54,7 +55,7 @@ def predictive_deviation(model: AbstractLongitudinalModel, found: Marginals, mea
     for rows in _blocks(model, len(deviation), len(unit)):
         outputs = _outputs(model, found.mean[rows, None] + deviation[rows, None] * unit)
         outputs = outputs + model.shift_to(outputs, mean[rows])[:, None]
-        parts.append(_deviation(model, outputs, mean[rows]))
+        parts.append(_deviation(model, model.noise_ahead, outputs, mean[rows]))
     return np.concatenate(parts)
 
 
@@ -73,16 +74,16 @@ def posterior_deviation(
     parts = []
     for rows in _blocks(model, len(latents), len(normal_points(model.n_components))):
         points = gaussian_points(latents[rows], precision[rows])
-        parts.append(_deviation(model, _outputs(model, points), mean[rows]))
+        parts.append(_deviation(model, model.noise_variance, _outputs(model, points), mean[rows]))
     return np.concatenate(parts)
 
 
-def _deviation(model: AbstractLongitudinalModel, outputs: Array, mean: Array) -> Array:
+def _deviation(
+    model: AbstractLongitudinalModel, noise_of: Callable[[Array], Array], outputs: Array, mean: Array
+) -> Array:
     """Of values about ``mean`` (n, p), were the outputs (n, s, p) equally likely."""
     flat = outputs.reshape(-1, outputs.shape[2])
-    values, noise = (
-        part.reshape(outputs.shape) for part in (model.expected(flat), model.noise_variance(flat))
-    )
+    values, noise = (part.reshape(outputs.shape) for part in (model.expected(flat), noise_of(flat)))
     return np.sqrt(np.square(values - mean[:, None]).mean(axis=1) + noise.mean(axis=1))
 
 

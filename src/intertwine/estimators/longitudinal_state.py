@@ -59,6 +59,7 @@ _MODEL = {
     "predicted": _LIKELIHOOD,
     "networks": NETWORKS,
     "predictor": NETWORKS,
+    "widening?": floats("p", least=0.0),  # older files have none
     "convention": {
         "order": whole("k", below="k"),
         "sign": floats("k"),

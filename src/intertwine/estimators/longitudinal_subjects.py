@@ -156,7 +156,7 @@ class LongitudinalSubjects:
         if not return_std:
             return moved
         deviation = predictive_deviation(self._model, found, mean)
-        return moved, self._courses.widened(deviation, variance, self._noise(mean.shape[1]))
+        return moved, self._courses.widened(deviation, variance, self._noise_ahead(mean.shape[1]))
 
     def predict_latents(self, covariates=None, *, subject=None, time=None, return_std=False):
         """Latents at visits that have not been seen: means (n, n_components), and standard deviations if asked for.
@@ -263,6 +263,10 @@ class LongitudinalSubjects:
     def _noise(self, n_features: int) -> Array:
         """Variances (p,) of values given latents, where these do not depend on them."""
         return self._model.noise_variance(np.zeros((1, n_features)))[0]
+
+    def _noise_ahead(self, n_features: int) -> Array:
+        """The same of visits that are predicted."""
+        return self._model.noise_ahead(np.zeros((1, n_features)))[0]
 
     def _of_given(self) -> Marginals:
         if self._visits.X is None:

@@ -31,7 +31,8 @@ from intertwine.fitting.longitudinal.sites import (
     require_finite_sites,
 )
 from intertwine.fitting.longitudinal.steps import Networks, begun
-from intertwine.fitting.longitudinal.validation import held_out
+from intertwine.fitting.longitudinal.validation import HeldOut, first_visits, held_out
+from intertwine.fitting.longitudinal.widening import forecast_widening
 from intertwine.fitting.watch import Watch
 from intertwine.mixed_effects.latent_axes import axis_convention
 from intertwine.mixed_effects.subject_system import SubjectSystem
@@ -82,7 +83,7 @@ def fit_longitudinal_vae(
     if held is not None:
         rows = problem.rows(shape)
         latents = _at_rest(problem, rows, networks, latents)
-    return _published(problem, rows, shape, networks, predictor, latents, phases.history, rng)
+    return _published(problem, held, rows, shape, networks, predictor, latents, phases.history, rng)
 
 
 def _sites(problem: LongitudinalProblem, networks: Networks) -> tuple[Any, Any]:
@@ -102,6 +103,7 @@ def _at_rest(
 
 def _published(
     problem: LongitudinalProblem,
+    held: HeldOut | None,
     rows: SubjectRows,
     shape: Array,
     networks: Networks,
@@ -115,6 +117,9 @@ def _published(
     posterior = system.posterior(sites, latents.variances)
     found = posterior.marginals()
     networks = networks._replace(likelihood=columns_at_rest(problem, networks, found, sites))
+    asked, given = (problem, first_visits(problem)) if held is None else held
+    known = posterior.shared, latents.variances
+    widening = forecast_widening(asked, given, networks, predictor, known, shape)
     drawn = found.mean + np.sqrt(found.variance) * rng.standard_normal(found.mean.shape)
     outputs = decoded_outputs(problem.architecture, networks.autoencoder, drawn)
     density = problem.likelihood.log_density(networks.likelihood, outputs, problem.visits.X)
@@ -132,6 +137,7 @@ def _published(
         problem.likelihood,
         networks,
         predictor,
+        widening,
         convention,
         told_latents.turned(convention),
         bound,

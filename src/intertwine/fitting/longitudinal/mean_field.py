@@ -133,6 +133,7 @@ def _published(
         problem.likelihood,
         networks,
         predictor,
+        np.zeros(problem.visits.X.shape[1]),
         convention,
         told,
         bound,

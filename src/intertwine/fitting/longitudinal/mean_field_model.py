@@ -61,6 +61,9 @@ class MeanFieldModel(AbstractLongitudinalModel):
     def noise_variance(self, outputs):
         return self.parts.noise_variance(outputs)
 
+    def noise_ahead(self, outputs):
+        return self.parts.noise_ahead(outputs)
+
     def shift_to(self, outputs, mean):
         return self.parts.shift_to(outputs, mean)
 

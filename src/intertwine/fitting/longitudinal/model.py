@@ -121,7 +121,11 @@ class AbstractLongitudinalModel(abc.ABC):
 
     @abc.abstractmethod
     def noise_variance(self, outputs: Array) -> Array:
-        """Variances (n, p) of values given outputs."""
+        """Variances (n, p) of values of visits that have been seen, given outputs."""
+
+    @abc.abstractmethod
+    def noise_ahead(self, outputs: Array) -> Array:
+        """Variances (n, p) of values of visits that are predicted, given outputs."""
 
     @abc.abstractmethod
     def shift_to(self, outputs: Array, mean: Array) -> Array:
@@ -129,11 +133,11 @@ class AbstractLongitudinalModel(abc.ABC):
 
     @abc.abstractmethod
     def sample(self, outputs: Array, rng: np.random.Generator) -> Array:
-        """One draw of the values of each visit, (n, p), given outputs."""
+        """One draw of the values of each visit that is predicted, (n, p), given outputs."""
 
     @abc.abstractmethod
     def log_density(self, X: Array, outputs: Array) -> Array:
-        """Σ log p(x | outputs) over the entries that were observed, (n,)."""
+        """Σ log p(x | outputs) over the entries of visits that are predicted and then observed, (n,)."""
 
     @abc.abstractmethod
     def to_state(self) -> dict[str, Any]:
@@ -176,6 +180,8 @@ class LongitudinalModel(AbstractLongitudinalModel):
     networks : Networks
     predictor : tuple
         Layers of the decoder that was trained on predicted latents.
+    widening : ndarray of shape (p,)
+        What comes to the noise of columns at visits that are predicted, see `forecast_widening`.
     convention : AxisConvention
         From the axes of the networks to those that are reported.
     latents : FittedLatents
@@ -190,6 +196,7 @@ class LongitudinalModel(AbstractLongitudinalModel):
         likelihood: ColumnLikelihood,
         networks: Networks,
         predictor: Any,
+        widening: Array,
         convention: AxisConvention,
         latents: FittedLatents,
         bound: float,
@@ -198,6 +205,11 @@ class LongitudinalModel(AbstractLongitudinalModel):
     ) -> None:
         self.architecture, self.likelihood, self.networks = architecture, likelihood, networks
         self.predictor, self.convention, self.latents = predictor, convention, latents
+        self.widening, self._ahead = widening, networks.likelihood
+        if widening.any():
+            noise = self.noise_variance(np.zeros((1, len(widening))))[0] + widening
+            ones = np.ones(len(widening), dtype=np.int64)
+            self._ahead = likelihood.with_misfit(networks.likelihood, noise, ones)
         self.bound, self.converged, self.history = bound, converged, history
         self.n_components = architecture.n_components
 
@@ -237,14 +249,17 @@ class LongitudinalModel(AbstractLongitudinalModel):
     def noise_variance(self, outputs):
         return column_moments(self.likelihood, self.networks.likelihood, outputs, "variance")
 
+    def noise_ahead(self, outputs):
+        return column_moments(self.likelihood, self._ahead, outputs, "variance")
+
     def shift_to(self, outputs, mean):
         return shifts_to(self.likelihood, self.networks.likelihood, outputs, mean)
 
     def sample(self, outputs, rng):
-        return self.likelihood.sample(rng, self.networks.likelihood, outputs)
+        return self.likelihood.sample(rng, self._ahead, outputs)
 
     def log_density(self, X, outputs):
-        return log_densities(self.likelihood, self.networks.likelihood, np.asarray(X), outputs)
+        return log_densities(self.likelihood, self._ahead, np.asarray(X), outputs)
 
     def marginals(self, rows, sites, met=False):
         known = self.latents.shared, self.latents.variances, rows, sites
@@ -267,6 +282,7 @@ class LongitudinalModel(AbstractLongitudinalModel):
             "predicted": self.likelihood.to_state(networks.predicted),
             "networks": networks.autoencoder.to_state(),
             "predictor": Autoencoder((), self.predictor).to_state(),
+            "widening": self.widening,
             "convention": self.convention._asdict(),
             "effects": latents.effects.state(),
             "has_mean": latents.effects.has_mean,
@@ -305,6 +321,7 @@ class LongitudinalModel(AbstractLongitudinalModel):
                 ColumnLikelihood.from_state(state["predicted"])[1],
             ),
             Autoencoder.from_state(state["predictor"]).decoder,
+            state.get("widening", np.zeros(len(likelihood.outputs.scale))),  # older files have none
             AxisConvention(**state["convention"]),
             latents,
             state["bound"],

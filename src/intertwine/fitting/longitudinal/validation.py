@@ -18,7 +18,7 @@ from intertwine.mixed_effects.subject_prediction import predict_subjects
 from intertwine.mixed_effects.subjects import SharedPosterior, Sites
 from intertwine.networks import Autoencoder
 
-__all__ = ["HeldOut", "held_out"]
+__all__ = ["HeldOut", "first_visits", "held_out"]
 
 Array = NDArray[np.float64]
 
@@ -76,9 +76,15 @@ def held_out(
     chosen[rng.permutation(visits.n_subjects)[:n_held]] = True
     inside = chosen[visits.subject]
     own = problem._replace(visits=visits.take(np.flatnonzero(inside)))
-    number, counts = visit_order(own.visits.subject, own.visits.time), np.bincount(own.visits.subject)
-    n_given = np.maximum(counts // 4, 1) if problem.settings.context is None else problem.settings.context
-    given = number < np.broadcast_to(n_given, counts.shape)[own.visits.subject]
+    given = first_visits(own)
     if given.all():
         raise ValueError("no held-out subject has a visit to predict: set validation_fraction to 0")
     return problem._replace(visits=visits.take(np.flatnonzero(~inside))), HeldOut(own, given)
+
+
+def first_visits(problem: LongitudinalProblem) -> NDArray[np.bool_]:
+    """Which visits are known where the later ones of their subjects are to be predicted, (n,)."""
+    visits, n_given = problem.visits, problem.settings.context
+    number, counts = visit_order(visits.subject, visits.time), np.bincount(visits.subject)
+    known = np.maximum(counts // 4, 1) if n_given is None else np.full(counts.shape, n_given)
+    return number < known[visits.subject]

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import copy
+from functools import cache, cached_property
 from typing import final
 
 import numpy as np
@@ -101,6 +102,7 @@ class BlockSystem(AbstractObservedSystem):
         self.n_entries = counts[self.pattern].astype(np.float64)
         self.log_weights = logs[self.pattern]
         self.fixed, self.triangle = _orthogonal(fixed, n)
+        self.log_triangle = 2.0 * np.log(np.abs(np.diag(self.triangle))).sum()
         c, k = self.fixed.shape[1], self.weights.shape[1]
         self.n_fixed = c
         self.gram = np.zeros((q, k, r * (r + 1) // 2))
@@ -209,10 +211,16 @@ class BlockObserved(AbstractDivisible):
 _LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 
+@cache
+def _triangle(size: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Places of a lower triangle; a search asks for the same few thousands of times."""
+    return np.tril_indices(size)
+
+
 def _symmetric(packed: Array, size: int) -> Array:
     """Matrices (p, size, size) from packed lower triangles (size (size + 1) / 2, p)."""
     out = np.empty((packed.shape[1], size, size))
-    a, b = np.tril_indices(size)
+    a, b = _triangle(size)
     out[:, a, b] = packed.T
     out[:, b, a] = packed.T
     return out
@@ -260,11 +268,9 @@ class BlockPosterior(AbstractScoredPosterior):
         )
         if s.restricted:
             log_information = -2.0 * np.log(np.einsum("mcc->mc", gamma_root)).sum(axis=1)
-            log_information += 2.0 * np.log(np.abs(np.diag(s.triangle))).sum()
+            log_information += s.log_triangle
             self.log_likelihood += 0.5 * (c * (_LOG_TWO_PI + np.log(noise)) - log_information)
-        self.fixed = solve_triangular(s.triangle, observed.guess + gamma.T) if c else np.empty((0, p))
-        back = np.linalg.inv(s.triangle) @ gamma_root
-        self.fixed_covariance = noise[:, None, None] * back @ back.swapaxes(1, 2)
+        self._solved = observed.guess + gamma.T, gamma_root
         # A γ that is known adds no variance anywhere.
         self._gamma_root = _last(gamma_root) if s.restricted else np.zeros((c, 0, p))
         means, score = np.empty((q, r, p)), np.zeros((parts, r * (r + 1) // 2, p))
@@ -274,6 +280,16 @@ class BlockPosterior(AbstractScoredPosterior):
         )
         self.effects = (means,)
         self._score = 0.5 * _symmetric(score.sum(axis=0), r) / noise[:, None, None]
+
+    @cached_property
+    def fixed(self) -> Array:  # type: ignore[override]
+        solved, s = self._solved[0], self._system
+        return solve_triangular(s.triangle, solved) if s.n_fixed else np.empty((0, len(self._noise)))
+
+    @cached_property
+    def fixed_covariance(self) -> Array:  # type: ignore[override]
+        back = np.linalg.inv(self._system.triangle) @ self._solved[1]
+        return self._noise[:, None, None] * back @ back.swapaxes(1, 2)
 
     def fitted(self) -> Array:
         return self._row_means(self._system.rows, self._system.basis, self.effects[0])

@@ -10,7 +10,7 @@ from sklearn.decomposition import PCA
 
 from intertwine import RandomEffectsVAE, load
 from intertwine.effects import Grouped
-from intertwine.estimators import random_effects_vae
+from intertwine.estimators import extras
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -203,6 +203,6 @@ def test_memory_is_asked_for_before_it_is_taken(bent, monkeypatch):
 
 
 def test_without_jax_it_says_what_to_install(bent, monkeypatch):
-    monkeypatch.setattr(random_effects_vae, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'intertwine\[deep\]'; RandomEffectsPCA"):
         RandomEffectsVAE().fit(bent[0], groups=bent[1])

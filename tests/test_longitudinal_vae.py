@@ -11,7 +11,7 @@ from sklearn.exceptions import NotFittedError
 from intertwine import LongitudinalVAE, load
 from intertwine.datasets import simulate_longitudinal
 from intertwine.effects import BySubject, Categorical, Linear, Smooth
-from intertwine.estimators import longitudinal_fit
+from intertwine.estimators import extras
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -334,6 +334,6 @@ def test_before_the_fit_there_is_nothing_to_ask(study):
 
 
 def test_without_jax_it_says_what_to_install(study, monkeypatch):
-    monkeypatch.setattr(longitudinal_fit, "find_spec", lambda name: None)
+    monkeypatch.setattr(extras, "find_spec", lambda name: None)
     with pytest.raises(ImportError, match=r"pip install 'intertwine\[deep\]'"):
         LongitudinalVAE().fit(study.X)

@@ -48,6 +48,14 @@ def test_steps_towards_a_far_maximum_double(slope, expected):
     assert tried[:6] == expected
 
 
+def test_parabolas_that_do_not_narrow_the_bracket_give_way():
+    """At a cusp far from zero, where only a bracket that is stuck tells that parabolas are of no use."""
+    found = maximize_scalar(lambda x: -(abs(x - 4.3) ** 0.5), 5.5, 4.0, 6.0, step=0.5, tolerance=1e-6)
+    assert found.converged
+    assert found.x == pytest.approx(4.3, abs=1e-5)
+    assert found.n_evaluations < 30
+
+
 def test_a_search_cut_short_says_so():
     found = maximize_scalar(lambda x: -((x - 0.3) ** 2), 0.0, -4.0, 4.0, max_evaluations=2)
     assert (found.converged, found.n_evaluations) == (False, 2)

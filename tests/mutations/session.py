@@ -21,7 +21,10 @@ from . import reach
 from .held_by import core_modules
 from .signs import Mutant
 
-_START = 3.0  # seconds of processor time beside three times those of the tests, before a run does not end
+_START, _SLOWER = (
+    10.0,
+    10.0,
+)  # seconds of processor time, and how often that of its tests, after which a run does not end
 
 
 class Result(NamedTuple):
@@ -141,7 +144,7 @@ class Session:
             self._swap(mutant.path, mutant.apply(source))
             return self._first_failure(chosen)
 
-        limit = _START + 3.0 * sum(tests[name].seconds for name in chosen)
+        limit = _START + _SLOWER * sum(tests[name].seconds for name in chosen)
         result = in_fork(broken, limit)
         if result.outcome == "failed" and not self._passes_whole(result.test):
             self._tests[file].pop(result.test)

@@ -234,6 +234,16 @@ def test_a_projection_is_widened_to_that_of_a_field_with_all_effects(kind, width
     )
 
 
+@pytest.mark.parametrize("kind", LOSSES)
+@pytest.mark.parametrize("deviation", [0.0, 0.05, 20.0])
+def test_products_of_own_columns_with_the_projection(kind, deviation):
+    loss, A, C = setup(kind, 5)
+    scores = np.random.default_rng(5).standard_normal(N)
+    system = factorize(FactoredCovariance(A, np.full(5, deviation)), loss.curvature(scores), C)
+    expected = A[:, 1:4].T @ system.projection.dense() @ A[:, 1:4]
+    np.testing.assert_allclose(system.own_quadratic(slice(1, 4)), expected, atol=1e-9)
+
+
 @every_form
 def test_the_freedom_of_what_was_searched_is_in_the_evidence_and_the_criterion(form):
     loss, A, C = setup("cox", 4)

@@ -33,7 +33,7 @@ def test_a_fit_takes_few_bytes_a_rating(solver, held_out, n_bytes):
     )
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        model.fit(X[:50], y[:50])  # what is compiled or imported is not counted
+        model.fit(X[:500], y[:500])  # what is compiled or imported is not counted
         tracemalloc.start()
         try:
             model.fit(X, y)

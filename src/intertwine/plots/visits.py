@@ -150,12 +150,12 @@ class VisitsDisplay(AbstractDisplay):
         Raises
         ------
         TypeError
-            If it conditions on no visits.
+            If it forecasts no visits.
         ValueError
             For subjects or features that are not there.
         NotFittedError
         """
-        require_method(estimator, "condition", "LongitudinalVAE")
+        require_method(estimator, "forecast", "LongitudinalVAE")
         check_is_fitted(estimator)
         labels = group_labels(subject)
         names, values = feature_names(estimator, X)

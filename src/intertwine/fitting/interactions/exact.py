@@ -199,7 +199,9 @@ class ExactProblem:
 
     def _pair_curvature(self, model: GaussianField, mode: Mode) -> np.ndarray | None:
         """DᵀPD of the pairs where a search can do with that: a quadratic loss, pairs alone, fewer columns than rows."""
-        places = self.fields.pair_places() if self.loss.is_quadratic and self.order == 2 else None
+        if not self.loss.is_quadratic or self.order != 2 or self.columns.shape[1] < 2:
+            return None
+        places = self.fields.pair_places()
         return None if places is None else model.own_quadratic(mode, places)
 
     def _descends_jointly(self) -> bool:

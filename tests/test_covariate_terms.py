@@ -229,6 +229,19 @@ def test_an_interaction_has_the_product_of_the_kernels():
     np.testing.assert_allclose(features.reshape(200, 1, -1, 1)[0].ravel(), features[0])
 
 
+def test_what_an_interaction_lacks_is_what_the_kept_shares_leave():
+    """Shares that functions keep of each factor are multiplied."""
+    given = columns()
+    one, other = (
+        Smooth("age", length_scale=8.0, n_functions=4),
+        Smooth("dose", length_scale=2.0, n_functions=3),
+    )
+    kept = [1.0 - part.bind(given).missing_variance([scale]) for part, scale in ((one, 8.0), (other, 2.0))]
+    assert max(kept) < 0.95
+    found = (one * other).bind(given).missing_variance(np.array([8.0, 2.0]))
+    assert found == pytest.approx(1.0 - kept[0] * kept[1], rel=1e-12)
+
+
 def test_interactions_are_flat_and_know_their_titles():
     effect = Categorical("sex") * (Smooth("age") * Linear("dose"))
     assert effect == Interaction((Categorical("sex"), Smooth("age"), Linear("dose")))

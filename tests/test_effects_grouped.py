@@ -22,6 +22,15 @@ def test_combinations_that_occur_are_the_levels():
     assert bound.basis is None
 
 
+def test_rows_and_further_ones_are_all_of_them():
+    more = rows(np.array([2, 0]), np.array([0, 0]))
+    whole = rows().joined(more)
+    assert whole.n_rows == 8
+    assert whole.groups["school"].codes.tolist() == [*SCHOOL, 2, 0]
+    assert whole.groups["class"].n_levels == 2
+    assert whole.take(slice(6, 8)).groups["school"].codes.tolist() == [2, 0]
+
+
 def test_three_groupings_are_combined_one_by_one():
     rng = np.random.default_rng(0)
     codes = rng.integers(0, 4, (60, 3))

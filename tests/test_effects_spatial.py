@@ -211,6 +211,14 @@ def test_sites_do_not_depend_on_the_order_of_rows():
     assert one.n_levels == len(np.unique(coords, axis=0))
 
 
+def test_zero_and_minus_zero_are_one_place():
+    places = np.array([[0.0, 1.0], [-0.0, 1.0], [2.0, -0.0]])
+    assert not np.signbit(as_places(places, geographic=False)).any()
+    bound = Spatial("matern32").bind(rows(places))
+    assert bound.level.tolist() == [0, 0, 1]
+    assert bound.locate(rows(np.array([[2.0, 0.0]])), np.array([0.4])).level.tolist() == [1]
+
+
 @pytest.mark.parametrize(
     "effect", [Spatial("matern32"), Spatial(), Spatial(method="hilbert", geographic=True)]
 )

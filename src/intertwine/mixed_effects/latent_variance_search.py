@@ -230,7 +230,7 @@ class _Search:
             T = np.linalg.solve(M, half.swapaxes(1, 2))
             of_new["own"][columns] = np.einsum("kii->ki", T).T
             relative = np.where(D > 0.0, 1.0 / np.where(D > 0.0, D, 1.0), 0.0)[:, :, None] * T
-            slopes = np.linalg.solve(M.swapaxes(1, 2), relative - np.eye(len(columns)))
+            slopes = np.linalg.solve(M.swapaxes(1, 2), relative)
             gradient[:, at] = self.system.rows.n_subjects * slopes[:, *np.tril_indices(len(columns), -1)]
         for number, (field, part, repeats) in enumerate(self.effects):
             prior, moment = priors[field][part], of_new[field][part]

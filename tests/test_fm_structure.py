@@ -66,6 +66,21 @@ def test_pullback_is_the_adjoint_of_pushforward(make):
     assert inner == pytest.approx(v @ structure.pushforward(params, X, direction), rel=1e-10)
 
 
+@pytest.mark.parametrize("make", [np.asarray, sparse.csr_array], ids=["dense", "sparse"])
+def test_squared_norms_are_those_of_the_columns_of_the_jacobian(make):
+    """One column after another, by pushing the unit vectors forward."""
+    params, X, rng = drawn(6)
+    structure, X, weight = FactorizationMachine(3, 2), make(X), rng.exponential(size=9)
+    found = structure.squared_norms(params, X, weight)
+    for field, (got, value) in enumerate(zip(found, params, strict=True)):
+        expected = np.empty(np.shape(value))
+        for place in np.ndindex(expected.shape):
+            unit = [np.zeros(np.shape(other)) for other in params]
+            unit[field][place] = 1.0
+            expected[place] = weight @ structure.pushforward(params, X, FMParams(*unit)) ** 2
+        np.testing.assert_allclose(got, expected, rtol=1e-9)
+
+
 def test_a_table_is_the_parameters_side_by_side():
     params = drawn(5)[0]
     again = unstacked(params.intercept, stacked(params), 3)

@@ -116,6 +116,8 @@ def test_marginal_relevance_by_really_leaving_out(knots):
     expected = [1 - left_out(np.hstack([ones, block])) / null for block in features]
     found = marginal_relevance(columns, prepared.feature_of, response, weights)
     np.testing.assert_allclose(found, np.maximum(expected, 1 / 30), rtol=1e-8)
+    moved = marginal_relevance(columns + 2.0, prepared.feature_of, response, weights)
+    np.testing.assert_allclose(moved, found, rtol=1e-8)
     assert found[0] > 0.3
     assert found[3] < 0.2
 

@@ -13,25 +13,16 @@ from intertwine.cli.mistakes import Mistake
 from intertwine.cli.mixed_table import MixedPreparation
 from intertwine.cli.preparation import TablePreparation
 from intertwine.cli.preparations import pose_table
-from intertwine.cli.problem import pose
+from intertwine.cli.problem import NO_ROLES, pose
 from intertwine.cli.reading import read_table_file
 from intertwine.cli.show import Screen
 from intertwine.compare import FAMILIES
 
 INTERACTIONS = FAMILIES["interactions"]()
-ROLES = {
-    "target": None,
-    "time": None,
-    "event": None,
-    "entry": None,
-    "task": "auto",
-    "drop": [],
-    "categorical": [],
-}
 
 
 def posed(table, **roles):
-    return pose(table, roles=ROLES | roles, family=INTERACTIONS)
+    return pose(table, roles=NO_ROLES | roles, family=INTERACTIONS)
 
 
 def test_an_event_of_0_and_1_or_of_truth_values_needs_no_value():
@@ -139,14 +130,14 @@ def test_dates_are_no_times_of_a_mixed_model_and_outcomes_keep_their_names():
             "down": [1.5, 1, 0, 0.5, 3, 3.1, 2, 2.2],
         }
     )
-    roles = ROLES | {"target": "up,down", "drop": ["day"]}
+    roles = NO_ROLES | {"target": "up,down", "drop": ["day"]}
     family = FAMILIES["mixed-model"](groups=["who"])
     problem = pose_table(table, roles, family)
     model = problem.family.estimator(problem.task, problem.shape, cv=3, quick=True, random_state=0)
     fitted = MixedPreparation.fitted(problem, model)[1]
     assert set(fitted.fixed_effects_["output"]) == {"up", "down"}
     with pytest.raises(Mistake, match="'day' holds dates; count days"):
-        pose_table(table, ROLES | {"target": "up", "drop": ["down"], "time": "day"}, family)
+        pose_table(table, NO_ROLES | {"target": "up", "drop": ["down"], "time": "day"}, family)
 
 
 def test_new_rows_with_text_or_infinity_in_a_column_of_numbers_are_told():

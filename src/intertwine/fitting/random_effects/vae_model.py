@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Mapping, Sequence
 from functools import cached_property
 from typing import Any, final
 
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.effects.random import (
     AbstractRandomEffect,
@@ -41,10 +43,8 @@ __all__ = ["VAEModel"]
 Array = NDArray[np.float64]
 
 _PRIOR_DRAWS = 4096
-_ROUNDS, _SETTLED = (
-    50,
-    1e-3,
-)  # latents and effects of further rows in turn, until effects move by less noise than this
+# latents and effects of further rows in turn, until effects move by less noise than this
+_ROUNDS, _SETTLED = 50, 1e-3
 _SLOPES = 20_000  # rows that tell what latents explain
 
 
@@ -125,10 +125,8 @@ class VAEModel(AbstractLatentModel):
         assert self.found.latents is not None
         weights = np.ones_like(self.noise) if self._weights is None else self._weights
         weight = np.broadcast_to(weights / self._tempered.noise, self.found.residual.shape)
-        rows, effect = (
-            (self.found.residual, self.found.latents, self._slopes_at, weight),
-            self.bound_effects[t],
-        )
+        rows = self.found.residual, self.found.latents, self._slopes_at, weight
+        effect = self.bound_effects[t]
         return JointLevels(*rows, effect.level, effect.n_levels, effect.basis, self.variances.effects[t])
 
     @cached_property
@@ -223,8 +221,16 @@ class VAEModel(AbstractLatentModel):
             model = VAEModel(found, effects, joined, self.shape_values, observed, self.beta, self.refine)
             require_same_functions(self.bound_effects, model.bound_effects)
             last, mean, variance = mean, model._effects_at(rows), np.zeros(X.shape[1])
-            if np.max(np.abs(mean - last) / np.sqrt(self.noise)) < _SETTLED:
+            moved = float(np.max(np.abs(mean - last) / np.sqrt(self.noise)))
+            if moved < _SETTLED:
                 break
+        else:
+            warnings.warn(
+                f"effects of these rows still moved by {moved:.2g} noise deviations after {_ROUNDS} rounds; "
+                "fit all rows together where that matters",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
         return model
 
     def _effects_at(self, rows: EffectRows) -> Array:

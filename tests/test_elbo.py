@@ -11,6 +11,7 @@ from intertwine.effects.random import CovariancePrior, IndependentPrior
 from intertwine.elbo import collapsed_loss, conditional_loss, latent_divergence
 from intertwine.fitting.random_effects.vae_effects import CollapsedEffects
 from intertwine.mixed_effects.base import VarianceComponents
+from intertwine.mixed_effects.choose import system_for
 
 N, P = 24, 3
 
@@ -172,3 +173,34 @@ def test_em_never_lowers_the_likelihood():
         values.append(solved.log_likelihood)
         variances = solved.variances
     assert np.all(np.diff(values) > 0)
+
+
+@pytest.mark.parametrize("missing", [0.0, 0.25])
+def test_a_search_takes_variances_to_where_em_would_come_in_the_end(missing):
+    rng = np.random.default_rng(1)
+    time = rng.uniform(size=(400, 1))
+    effect, system, observed, residual, variances = drawn_slopes(rng, time, missing)
+    near = CollapsedEffects(system, observed)
+    em, best = variances, CollapsedEffects(system, observed, searched=[effect])
+    for _ in range(3):  # 150 steps, and still on the way
+        em = near.solve(residual, em, n_steps=50).variances
+    found = best.settled(residual, variances)
+    assert near.settled(residual, variances) is variances
+    assert CollapsedEffects(system, observed, 0.5, [effect]).settled(residual, variances) is variances
+    values = [near.solve(residual, at).log_likelihood for at in (variances, em, found)]
+    assert values[0] < values[1] < values[2] + 1e-6
+    stays = near.solve(residual, found, n_steps=1).variances
+    np.testing.assert_allclose(stays.effects[0], found.effects[0], rtol=0.02, atol=1e-3)
+    np.testing.assert_allclose(stays.noise, found.noise, rtol=1e-2)
+
+
+def drawn_slopes(rng, time, missing, q=20):
+    """Rows of levels with slopes, and variances far from theirs."""
+    n, level = len(time), np.arange(len(time)) % q
+    effect = GivenEffect(level, IndependentPrior(q), q, np.hstack([np.ones((n, 1)), time]))
+    own = np.linalg.cholesky([[0.5, 0.1], [0.1, 0.5]]) @ rng.standard_normal((q, 2, P))
+    observed = rng.uniform(size=(n, P)) >= missing
+    residual = np.einsum("nr,nrp->np", effect.basis, own[level]) + rng.standard_normal((n, P))
+    system = system_for([effect], None, None, observed.astype(float), P, restricted=False)
+    variances = VarianceComponents(np.ones(P), (np.tile(np.eye(2), (P, 1, 1)),))
+    return effect, system, observed, residual * observed, variances

@@ -9,8 +9,9 @@ from sklearn.base import clone
 from sklearn.decomposition import PCA
 
 from intertwine import RandomEffectsVAE, load
-from intertwine.effects import Grouped
+from intertwine.effects import Grouped, Longitudinal
 from intertwine.estimators import extras
+from intertwine.fitting.random_effects.vae_effects import CollapsedEffects
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
 
@@ -131,6 +132,19 @@ def test_an_interrupted_fit_goes_on_to_the_same_result(bent, tmp_path, monkeypat
     np.testing.assert_array_equal(model.transform(X, groups=level), plain.transform(X, groups=level))
     assert model.bound_ == plain.bound_
     assert not (tmp_path / "progress").exists()
+
+
+def test_variances_of_a_short_fit_are_searched_at_its_end(bent, monkeypatch):
+    X, level, u, _ = bent
+
+    def variances():
+        model = RandomEffectsVAE(1, effects=[Longitudinal()], max_iter=2, n_init=1, **SMALL)
+        table = model.fit(X, groups=level, time=u).variance_components_
+        return table[table["component"] == "group"]["variance"].to_numpy(dtype=float)
+
+    found = variances()
+    monkeypatch.setattr(CollapsedEffects, "settled", lambda self, residual, variances: variances)
+    assert np.abs(found - variances()).max() > 0.05
 
 
 def test_whole_groups_reach_the_same_bound(bent, fitted):

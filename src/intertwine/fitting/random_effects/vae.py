@@ -86,9 +86,10 @@ def fit_random_effects_vae(
                 "batches='groups' needs one effect whose levels are independent; use batches='rows'"
             )
         level, basis = bound[0].level, bound[0].basis
-    if isinstance(system, BlockSystem):
+    cheap = isinstance(system, BlockSystem)
+    if cheap:
         settings = settings._replace(n_em_steps=_CHEAP_EM_STEPS)
-    beside = CollapsedEffects(system, observed, settings.beta_effects)
+    beside = CollapsedEffects(system, observed, settings.beta_effects, bound if cheap else ())
     found = fit_vae(X, beside, variances, settings, rng, watch, level=level, basis=basis)
     return VAEModel(found, effects, rows.effects, shapes, observed, settings.beta_effects, refine)
 

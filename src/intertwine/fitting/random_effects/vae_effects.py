@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Sequence
 from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.effects.random import AbstractBoundEffect
 from intertwine.mixed_effects.base import (
     AbstractGaussianSystem,
     AbstractPosterior,
     VarianceComponents,
     posteriors,
 )
+from intertwine.mixed_effects.variances import fit_variances
 
 __all__ = ["LARGEST_LEVERAGE", "AbstractCollapsedEffects", "CollapsedEffects", "OtherRows", "Solved", "moved"]
 
@@ -24,6 +27,7 @@ _SMALLEST = 1e-6  # of a variance, relative to that of the residuals
 # I/2σ² is enough. Beyond that (rows of small crossed groups) a row keeps some of its own influence on its effects.
 LARGEST_LEVERAGE = 0.5
 _BLOCK = 512  # rows
+_TOL, _SEARCH_STEPS = 1e-3, 100  # of a log-likelihood, and of the search for its maximum
 
 
 class OtherRows(NamedTuple):
@@ -86,6 +90,14 @@ class AbstractCollapsedEffects(abc.ABC):
         """
 
     @abc.abstractmethod
+    def settled(self, residual: Array, variances: VarianceComponents) -> VarianceComponents:
+        """Variances at which the likelihood of the residuals is largest, where a search costs next to nothing.
+
+        A covariance of coefficients of which levels say little has come nowhere near by the steps of EM that epochs
+        take; elsewhere those are enough, and the variances stay as they are.
+        """
+
+    @abc.abstractmethod
     def uncertainty(
         self, solved: Solved, variances: VarianceComponents, spread_out: NDArray[np.float32]
     ) -> float:
@@ -108,6 +120,8 @@ class CollapsedEffects(AbstractCollapsedEffects):
         None: all.
     beta : float
         Weight of the effects' divergence from their prior.
+    searched : sequence of AbstractBoundEffect
+        The system's effects, where variances are to settle by a search at the end; none: by EM alone.
     """
 
     def __init__(
@@ -115,8 +129,10 @@ class CollapsedEffects(AbstractCollapsedEffects):
         system: AbstractGaussianSystem | None,
         observed: NDArray[np.bool_] | None,
         beta: float = 1.0,
+        searched: Sequence[AbstractBoundEffect] = (),
     ) -> None:
         self._system, self._observed, self._beta = system, observed, beta
+        self._searched = searched if beta == 1.0 else ()
 
     gaussian = np.bool_(True)
 
@@ -138,6 +154,13 @@ class CollapsedEffects(AbstractCollapsedEffects):
                 improved = self._improved(at(self._tempered(improved)), improved, floor)
         value = self._log_likelihood(residual, posterior, variances.noise)
         return Solved(self._others(residual, posterior, variances.noise), value, improved, posterior)
+
+    def settled(self, residual, variances):
+        if self._system is None or not self._searched:
+            return variances
+        found, *_ = fit_variances(self._system, residual, self._searched, variances, _TOL, _SEARCH_STEPS)
+        floor = _SMALLEST * self._mean_square(residual)
+        return found._replace(effects=tuple(moved(Sigma, Sigma, floor) for Sigma in found.effects))
 
     def _without_effects(self, residual: Array, variances: VarianceComponents, n_steps: int) -> Solved:
         noise, square = variances.noise, self._mean_square(residual)

@@ -142,6 +142,7 @@ def fit_vae(
     best = runners[int(np.argmax(bounds))]
     rest = range(race, problem.n_epochs)
     state, history = run_epochs(problem, best.state, rest, best.scores, best.rng, watch, "epochs")
+    state = state._replace(variances=problem.settled(state.residual, state.variances))
     residual, solved, bound, latents = evaluated(problem, state)
     left, precision = problem.effects.measured(residual.astype(np.float64), solved)
     rows = best.history + history

@@ -132,6 +132,9 @@ class LocalEffects(AbstractCollapsedEffects):
         others, local = self._others(left, residual, posterior, sites, variances.noise)
         return Solved(others, value, improved, posterior, LocalSolved(sites, *local, moments))
 
+    def settled(self, residual, variances):
+        return variances  # measurements that entries stand for would move with every variance that is tried
+
     def uncertainty(self, solved, variances, spread_out):
         leverage = 0.0 if solved.posterior is None else solved.posterior.row_variance() / variances.noise
         weight = np.maximum(1.0 - leverage, 0.0) / variances.noise * (self._observed & self.gaussian)

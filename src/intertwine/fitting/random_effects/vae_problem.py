@@ -111,9 +111,17 @@ class VAEProblem(NamedTuple):
         self, residual: Any, variances: VarianceComponents, sites: Any = None, *, improve: bool = False
     ) -> Solved:
         """What residuals x − f(u) say; whatever stands at entries that were not observed."""
+        return self.effects.solve(
+            self._seen(residual), variances, self.settings.n_em_steps if improve else 0, sites
+        )
+
+    def settled(self, residual: Any, variances: VarianceComponents) -> VarianceComponents:
+        """Variances that fit residuals at draws of u best, see `AbstractCollapsedEffects.settled`."""
+        return self.effects.settled(self._seen(residual), variances)
+
+    def _seen(self, residual: Any) -> Array:
         residual = np.asarray(residual, dtype=np.float64)
-        residual = residual if self.observed is None else residual * self.observed
-        return self.effects.solve(residual, variances, self.settings.n_em_steps if improve else 0, sites)
+        return residual if self.observed is None else residual * self.observed
 
 
 def prepared(

@@ -1,11 +1,14 @@
 """How latent factors grow: seconds of a pass and memory with 10⁶ to 10⁸ ratings, and the best items of everybody.
 
-    python -m benchmarks.latent_scale [--quick] [--part fit top] [--sizes 1e6 1e7 1e8] [--solvers als …] [--again]
+    python -m benchmarks.latent_scale [--quick] [--part fit top] [--shapes grown even] [--sizes 1e6 1e7 1e8]
+                                      [--solvers als …] [--again]
 
-*fit*: simulated ratings, rank 20, one thread, each size in a process of its own. A pass is the difference of two fits
-of different length, in seconds over passes and ratings, so reading and sorting are left out; the memory is the largest
-that the process held beyond what it held before it read the ratings, in multiples of their own twelve bytes each (int32
-user, int32 item, float32 stars), the input itself included. "solver" is handed a sorted table, "estimator" everything.
+*fit*: simulated ratings, rank 20, one thread, each size in a process of its own. Users and items are as many as in
+MovieLens 1M, MovieLens 10M and Netflix ("grown"), or as many at every size ("even"), so that only the ratings grow. A
+pass is the difference of two fits of different length, in seconds over passes and ratings, so reading and sorting are
+left out; the memory is the largest that the process held beyond what it held before it read the ratings, in multiples
+of their own twelve bytes each (int32 user, int32 item, float32 stars), the input itself included. "solver" is handed a
+sorted table, "estimator" everything.
 
 *top*: the ten best of 10⁵ items for 10⁵ users, rank 20, two threads; beside it implicit's top-k on tables of that size.
 """
@@ -34,8 +37,17 @@ from _worker import peak_mb
 NAME = "latent_scale"
 KEY = ("part", "method", "ratings", "users", "items", "threads")
 SOLVERS = ("gauss_newton", "als", "variational", "gibbs", "sgd")
-#: Ratings: users and items; as many of these at every size, so that only the ratings grow.
-SIZES = dict.fromkeys((10**6, 10**7, 10**8), (50_000, 20_000))
+SIZES = (10**6, 10**7, 10**8)
+#: Users and items at these sizes.
+SHAPES = {
+    "grown": dict(zip(SIZES, ((6_040, 3_706), (69_878, 10_677), (480_189, 17_770)), strict=True)),
+    "even": dict.fromkeys(SIZES, (50_000, 20_000)),
+}
+WORDS = {
+    "grown": "Users and items as in MovieLens 1M, MovieLens 10M and Netflix:",
+    "even": "50,000 users and 20,000 items at every size. At the smallest, with 14 ratings each, their tables cost "
+    "much of a pass; what each further rating costs, from size to size, leaves them out:",
+}
 WAYS = ("solver", "estimator")
 FEWER, MORE = 1, 4  # iterations
 N_COMPONENTS = 20
@@ -43,11 +55,11 @@ BYTES = 12  # of a rating
 TOP = (10, 100_000, 100_000, 2_000_000)  # how many, users, items, ratings of the fit
 
 
-def draw(folder: Path, n_ratings: int) -> None:
+def draw(folder: Path, n_users: int, n_items: int, n_ratings: int) -> None:
     """Write ratings of that many, for any number of processes to read."""
     from intertwine.datasets import simulate_many_ratings
 
-    drawn = simulate_many_ratings(*SIZES[n_ratings], n_ratings, d=5, random_state=0)
+    drawn = simulate_many_ratings(n_users, n_items, n_ratings, d=5, random_state=0)
     np.save(folder / "pairs.npy", np.column_stack([drawn.user, drawn.item]))
     np.save(folder / "stars.npy", drawn.target)
 
@@ -166,16 +178,16 @@ def measured(task: dict, limit_s: float) -> dict:
 
 
 def fits(
-    name: str, sizes: list[int], solvers: list[str], ways: list[str], again: bool, limit_s: float
+    name: str, shape: str, sizes: list[int], solvers: list[str], ways: list[str], again: bool, limit_s: float
 ) -> None:
     """Every solver at every size, the small ones first."""
     results = Results(name, "ours", KEY)
     for n_ratings in sizes:
+        n_users, n_items = SHAPES[shape][n_ratings]
         with tempfile.TemporaryDirectory() as folder:
-            draw(Path(folder), n_ratings)
+            draw(Path(folder), n_users, n_items, n_ratings)
             for solver in solvers:
                 for way in ways:
-                    n_users, n_items = SIZES[n_ratings]
                     key = {
                         "part": "fit",
                         "method": f"{solver}, {way}",
@@ -211,35 +223,17 @@ def tops(name: str, again: bool, quick: bool, limit_s: float) -> None:
 
 
 def table(name: str) -> None:
-    """Two tables, and a picture of the growth."""
+    """A table of each shape, one of the best items, and a picture of the growth."""
     rows = all_rows(name)
-    grown = [row for row in rows if row["part"] == "fit"]
-    sizes = sorted({row["ratings"] for row in grown})
-    body = []
-    for method in dict.fromkeys(row["method"] for row in grown):
-        here = {row["ratings"]: row for row in grown if row["method"] == method}
-        times = [here[size]["pass_ns"] for size in sizes if size in here]
-        body.append(
-            [
-                method,
-                *(f"{here[size]['pass_ns']:.1f} ns" if size in here else "–" for size in sizes),
-                f"{max(times) / min(times):.2f}",
-                ", ".join(f"{time:.1f} ns" for time in further_times(here)) or "–",
-                *(f"{here[size]['memory_ratio']:.1f} ×" if size in here else "–" for size in sizes),
-                f"{of_each(here):.1f} ×" if len(here) > 1 else "–",
-            ]
-        )
-    header = ["solver", *(f"a pass, {size:.0e}" for size in sizes), "slowest / fastest"]
-    header += [
-        "a pass, each further rating",
-        *(f"memory, {size:.0e}" for size in sizes),
-        "of each further rating",
-    ]
-    text = "Rank 20, one thread, processor time: nanoseconds of a pass for each rating; the largest memory "
-    text += "in multiples of the ratings' own (12 bytes each): of all at each size, the tables of users and items "
-    text += "included, and of what the largest size has beyond the smallest. Users and items are as many at each size. "
-    text += "At the smallest, with 14 ratings each, their tables cost much of a pass; what each further rating costs, "
-    text += "from size to size, leaves them out.\n\n" + markdown(header, body)
+    fitted = [row for row in rows if row["part"] == "fit"]
+    text = (
+        "Rank 20, one thread, processor time: nanoseconds of a pass for each rating; the largest memory in "
+    )
+    text += (
+        "multiples of the ratings' own (12 bytes each): of all at each size, the tables of users and items "
+    )
+    text += "included, and of what the largest size has beyond the smallest.\n\n"
+    text += "\n\n".join(grown(fitted, shape) for shape in SHAPES)
     best = [row for row in rows if row["part"] == "top"]
     body = [
         [
@@ -259,8 +253,42 @@ def table(name: str) -> None:
             ["method", "users", "items", "all users", "added memory"], body
         )
     write_table(name, text)
-    if len(sizes) > 1:
-        picture(name, [row for row in grown if row["method"].endswith("solver")] or grown)
+    drawn = of_shape(fitted, "grown")
+    if len({row["ratings"] for row in drawn}) > 1:
+        picture(name, drawn)
+
+
+def of_shape(rows: list[dict], shape: str) -> list[dict]:
+    """Those with so many users and items."""
+    sizes = SHAPES[shape]
+    return [row for row in rows if sizes[row["ratings"]] == (row["users"], row["items"])]
+
+
+def grown(rows: list[dict], shape: str) -> str:
+    """How time and memory grow in one shape."""
+    rows = of_shape(rows, shape)
+    sizes = sorted({row["ratings"] for row in rows})
+    body = []
+    for method in dict.fromkeys(row["method"] for row in rows):
+        here = {row["ratings"]: row for row in rows if row["method"] == method}
+        times = [here[size]["pass_ns"] for size in sizes if size in here]
+        body.append(
+            [
+                method,
+                *(f"{here[size]['pass_ns']:.1f} ns" if size in here else "–" for size in sizes),
+                f"{max(times) / min(times):.2f}",
+                ", ".join(f"{time:.1f} ns" for time in further_times(here)) or "–",
+                *(f"{here[size]['memory_ratio']:.1f} ×" if size in here else "–" for size in sizes),
+                f"{of_each(here):.1f} ×" if len(here) > 1 else "–",
+            ]
+        )
+    header = ["solver", *(f"a pass, {size:.0e}" for size in sizes), "slowest / fastest"]
+    header += [
+        "a pass, each further rating",
+        *(f"memory, {size:.0e}" for size in sizes),
+        "of each further rating",
+    ]
+    return WORDS[shape] + "\n\n" + markdown(header, body)
 
 
 def further_times(here: dict[int, dict]) -> list[float]:
@@ -298,6 +326,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--quick", action="store_true", help="a million ratings, a hundredth of the pairs")
     parser.add_argument("--part", nargs="+", choices=["fit", "top"], default=["fit", "top"])
+    parser.add_argument("--shapes", nargs="+", choices=SHAPES, default=list(SHAPES))
     parser.add_argument("--sizes", nargs="+", type=lambda text: int(float(text)), default=list(SIZES))
     parser.add_argument("--solvers", nargs="+", choices=SOLVERS, default=list(SOLVERS))
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=list(WAYS))
@@ -311,7 +340,8 @@ def main() -> None:
     name = named(NAME, arguments.quick)
     if "fit" in arguments.part:
         sizes = [10**6] if arguments.quick else arguments.sizes
-        fits(name, sizes, arguments.solvers, arguments.ways, arguments.again, arguments.limit)
+        for shape in arguments.shapes:
+            fits(name, shape, sizes, arguments.solvers, arguments.ways, arguments.again, arguments.limit)
     if "top" in arguments.part:
         tops(name, arguments.again, arguments.quick, arguments.limit)
     table(name)

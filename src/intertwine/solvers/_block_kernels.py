@@ -12,25 +12,25 @@ _FAST = {"reassoc", "contract"}
 @njit(cache=True, nogil=True, fastmath=_FAST)
 def factor_some(begin, end, blocks, damping, least):
     """Overwrite blocks + damping by their Cholesky factors, diagonals inverted."""
-    size = blocks.shape[1]
+    d = int(np.sqrt(2.0 * blocks.shape[1]))  # of d (d + 1) / 2 entries
     for b in range(begin, end):
-        block, start, i = blocks[b], 0, 0
-        while start < size:
-            own, other, j = block[start : start + i + 1], 0, 0
-            while j < i:
-                row = block[other : other + j + 1]
+        # column by column: no entry waits for another of its own
+        block, start = blocks[b], 0
+        for j in range(d):
+            row = block[start : start + j + 1]
+            rest = row[j] + damping
+            for c in range(j):
+                rest -= row[c] * row[c]
+            row[j] = 1.0 / np.sqrt(max(rest, least))
+            start += j + 1
+            below = start
+            for i in range(j + 1, d):
+                own = block[below : below + j + 1]
                 rest = own[j]
                 for c in range(j):
                     rest -= own[c] * row[c]
                 own[j] = rest * row[j]
-                other += j + 1
-                j += 1
-            rest = own[i] + damping
-            for c in range(i):
-                rest -= own[c] * own[c]
-            own[i] = 1.0 / np.sqrt(max(rest, least))
-            start += i + 1
-            i += 1
+                below += i + 1
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

@@ -12,7 +12,7 @@ from small_tables import only, patients
 from typer.testing import CliRunner
 
 from intertwine import InteractionRegressor
-from intertwine.cli import commands, reading, work
+from intertwine.cli import commands, reading, scoring
 from intertwine.cli.commands import application
 from intertwine.cli.preparations import pose_table
 from intertwine.cli.show import Screen
@@ -286,24 +286,15 @@ def test_other_ends_than_the_event_are_told():
     )
 
 
-def fails(*arguments, **settings):
-    raise ValueError("one row for each level")
-
-
 def test_a_model_is_kept_where_its_comparison_fails(folder, tmp_path, monkeypatch):
-    monkeypatch.setattr(work, "compare_problem", fails)
+    def fails(*arguments, **settings):
+        raise ValueError("one row for each level")
+
+    monkeypatch.setattr(scoring, "score_problem", fails)
     fit = ("fit", folder / "patients.csv", "--target", "y", "--quick", "--cv", 2)
     done = run(*fit, "--output", tmp_path / "m.intertwine", "--report", tmp_path / "r.html")
     assert done.exit_code == MISTAKE
     assert TableModel.load(tmp_path / "m.intertwine").target == "y"
-
-
-def test_units_that_cannot_be_held_out_are_told_and_the_rest_goes_on(monkeypatch, capsys):
-    monkeypatch.setattr(work, "compare_models", fails)
-    given = TableOptions(target="y", groups=["site"])
-    problem = pose_table(only(patients(), "y"), given.roles, given.family("mixed-model"))
-    assert work.compare_by_unit(problem, Screen(), cv=2, quick=True, seed=0) is None
-    assert "no scores on new levels of site" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("name", MISTAKES)

@@ -24,7 +24,8 @@ from intertwine.compare.candidates import Candidate, Contested, TableComparison
 from intertwine.compare.comparison import Comparison
 from intertwine.compare.contender import Contender
 from intertwine.compare.pilot import estimate_seconds
-from intertwine.compare.ranking import Ranking, rank_models
+from intertwine.compare.race import rank_models
+from intertwine.compare.ranking import Ranking
 from intertwine.report import write_comparison_report
 from intertwine.report.ranking_words import advice
 
@@ -117,13 +118,12 @@ def test_the_slowest_is_given_up_where_time_runs_out(line, monkeypatch):
     from intertwine.compare import contender
 
     seconds = {"quick": 0.1, "slow": 100.0}
-    real = contender.held_out
+    real = contender._held_out
 
-    def timed(model, *rest):
-        name = "slow" if isinstance(model, Slow) else "quick"
-        return real(model, *rest)._replace(seconds=seconds[name])
+    def timed(one, *rest):
+        return real(one, *rest)._replace(seconds=seconds[one.name])
 
-    monkeypatch.setattr(contender, "held_out", timed)
+    monkeypatch.setattr(contender, "_held_out", timed)
     models = [Contender("slow", Slow(), X), Contender("quick", LinearRegression(), X)]
     splits = RegressionTask().splits(y, 4, 0)
     ranking = rank_models(models, y, RegressionTask(), splits, seconds=60)

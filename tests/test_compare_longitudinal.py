@@ -100,7 +100,7 @@ def test_the_family_holds_out_subjects_and_makes_itself_again():
         1, "who", "week", ["age", "sex"], smooth=["age"], measurements=NAMES, labels=["sex"]
     )
     table = visits()
-    splits = family.splits_by_unit(table, 4, 0)
+    splits = family.units_in(table, 4, 0).folds(ForecastTask(), COLUMNS.values(table), 4, 0)
     assert all(not set(table["who"][train]) & set(table["who"][test]) for train, test in splits)
     assert LongitudinalFamily(**family.settings()).settings() == family.settings()
     assert family.columns == COLUMNS

@@ -22,12 +22,11 @@ from intertwine.cli.plan import Plan
 from intertwine.cli.show import Screen
 from intertwine.cli.show_comparison import show_contested
 from intertwine.cli.table_options import TableOptions
-from intertwine.compare import RegressionTask, time_limit
-from intertwine.compare import ranking as ranked
+from intertwine.compare import RegressionTask, race, time_limit
 from intertwine.compare.candidates import Contested
 from intertwine.compare.contender import Contender
 from intertwine.compare.pilot import estimate_seconds
-from intertwine.compare.ranking import rank_models
+from intertwine.compare.race import rank_models
 from intertwine.compare.time_limit import OutOfTime, at_most, processes_until
 
 
@@ -63,7 +62,7 @@ def test_a_fit_is_ended_when_its_part_of_the_time_is_over_and_the_others_go_on(l
 def test_nothing_is_begun_when_the_time_is_over_and_all_that_lack_folds_are_named(line, monkeypatch):
     X, y = line
     clock = iter(np.arange(100) * 10.0)
-    monkeypatch.setattr(ranked.time, "time", lambda: float(next(clock)))
+    monkeypatch.setattr(race.time, "time", lambda: float(next(clock)))
     models = [Contender("line", LinearRegression(), X), Contender("again", LinearRegression(), X)]
     ranking = rank_models(models, y, RegressionTask(), RegressionTask().splits(y, 4, 0), n_jobs=1, seconds=60)
     assert ranking.comparison is None
@@ -123,7 +122,8 @@ def test_rows_that_repeat_others_are_held_out_with_them():
     table["Id"] = np.arange(len(table)) + 7
     roles = TableOptions(target="ill", drop=["Id"])
     found, _ = entrants(table, roles, "outcome", ["interactions"], "t.csv")
-    splits, told = row_splits("outcome", table, roles, found, Plan(cv=3))
+    held = row_splits("outcome", table, roles, found, Plan(cv=3))
+    splits, told = held.splits, held.told
     assert told.startswith("8 rows repeat other ones in every column: they were held out together")
     n = len(table)
     assert sorted(np.concatenate([test for _, test in splits])) == list(range(n))
@@ -137,14 +137,18 @@ def test_rows_of_few_labels_are_alike_by_chance_and_stay_where_they_were_drawn()
     table = only(patients(), "ill")[["sex", "site", "ill"]]
     roles = TableOptions(target="ill")
     found, _ = entrants(table, roles, "outcome", ["interactions"], "t.csv")
-    splits, told = row_splits("outcome", table, roles, found, Plan(cv=3))
+    held = row_splits("outcome", table, roles, found, Plan(cv=3))
+    splits, told = held.splits, held.told
+    assert held.alike is None
     assert "as may be where columns have few values" in told
     y = found[0].problem.y
     for (_, test), (_, drawn) in zip(splits, found[0].problem.task.splits(y, 3, 0), strict=True):
         np.testing.assert_array_equal(test, drawn)
     whole = only(patients(), "ill")
     assert (
-        row_splits("outcome", whole, roles, entrants(whole, roles, "outcome", ["fm"], "t.csv")[0], Plan())[1]
+        row_splits(
+            "outcome", whole, roles, entrants(whole, roles, "outcome", ["fm"], "t.csv")[0], Plan()
+        ).told
         == ""
     )
 

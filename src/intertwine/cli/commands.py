@@ -87,6 +87,7 @@ def fit(
     ] = None,
     cv: Folds = 5,
     quick: Quick = False,
+    minutes: Minutes = None,
     seed: Seed = 0,
     jobs: Jobs = -1,
     checkpoint: Annotated[
@@ -101,15 +102,8 @@ def fit(
 
     For example: intertwine fit patients.csv --target glucose --report report.html
     """
-    from intertwine.cli.work import (
-        compare_by_unit,
-        compare_problem,
-        describe,
-        fit_problem,
-        heading,
-        study_of,
-        write_studies,
-    )
+    from intertwine.cli.scoring import score_problem
+    from intertwine.cli.work import describe, fit_problem, heading, study_of, write_studies
 
     screen = Screen()
     require_folder(output)
@@ -123,21 +117,22 @@ def fit(
         fit_on_cluster(data, scheduler, roles, family, seed, screen).save(output)
         screen.say(f"model: {output}")
         return
+    plan = Plan(cv, quick, seed, jobs, minutes_of(minutes, quick))
     problem = pose_file(data, roles, family)
     describe(problem, screen)
-    fitted = fit_problem(problem, screen, roles=roles, cv=cv, quick=quick, seed=seed, checkpoint=checkpoint)
+    fitted = fit_problem(problem, screen, roles=roles, cv=cv, plan=plan, checkpoint=checkpoint)
     screen.findings(fitted.estimator)
     fitted.save(output)  # before anything else can fail
     if report is not None:
-        fitted.comparison = compare_problem(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
+        scores = score_problem(problem, screen, plan)
+        fitted.take(scores.on_rows, scores.on_units, scores.notes)
         screen.scores(fitted.comparison)
-        fitted.by_unit = compare_by_unit(problem, screen, cv=cv, quick=quick, seed=seed, jobs=jobs)
         if fitted.by_unit is not None:
             screen.scores(fitted.by_unit, f"new {problem.family.units}")
         fitted.save(output)
     screen.say(f"model: {output}")
     if report is not None:
-        study = study_of(fitted, problem, title=data.stem, n_bootstrap=10 if quick else 30)
+        study = study_of(fitted, problem, title=data.stem, plan=plan)
         write_studies([study], report, screen, title=heading(fitted, data))
 
 
@@ -247,7 +242,7 @@ def report(
     require_folder(output)
     fitted = TableModel.load(model)
     problem = None if data is None else pose_file(data, fitted.roles, fitted.family)
-    study = study_of(fitted, problem, title=model.stem if data is None else data.stem)
+    study = study_of(fitted, problem, title=model.stem if data is None else data.stem, plan=Plan())
     write_studies([study], output, screen, title=heading(fitted, model if data is None else data))
 
 
@@ -263,13 +258,14 @@ def demo(
     full: Annotated[
         bool, typer.Option("--full", help="Try as many settings as fit and compare do; minutes more.")
     ] = False,
+    minutes: Minutes = None,
     seed: Seed = 0,
     jobs: Jobs = -1,
 ) -> None:
     """Fit three data sets that come with Python packages, and write one report on them."""
     from intertwine.cli.demo import run_demo
 
-    run_demo(output, Screen(), quick=not full, seed=seed, jobs=jobs)
+    run_demo(output, Screen(), Plan(5, not full, seed, jobs, minutes_of(minutes, not full)))
 
 
 application.command()(_friendly(reproduce))

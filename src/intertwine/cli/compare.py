@@ -11,12 +11,7 @@ from intertwine.cli.plan import Plan
 from intertwine.cli.reading import read_table_file, write_table_file
 from intertwine.cli.show import Screen
 from intertwine.cli.table_options import TableOptions
-from intertwine.cli.work import (
-    FOLDS,
-    QUICK_FOLDS,
-    fit_problem,
-    study_of,
-)
+from intertwine.cli.work import fit_problem, study_of
 from intertwine.compare.candidates import Contested
 from intertwine.compare.contender import in_words, told_seconds
 from intertwine.compare.time_limit import OutOfTime, at_most
@@ -24,8 +19,7 @@ from intertwine.report import Study, write_comparison_report
 
 __all__ = ["compare_file"]
 
-_STUDY_SHARE = 0.25  # of the time that is allowed, which a fit for the report may take by what folds took
-_PATIENCE = 2.0  # times that share, before it is ended
+_PATIENCE = 2.0  # times what a fit for the report may take by what folds took, before it is ended
 
 
 def compare_file(
@@ -70,7 +64,7 @@ def _studies(
     if name is None or ranking.comparison is None:
         return []
     seconds = float(ranking.comparison.seconds[ranking.names.index(name)].mean())
-    if seconds > _STUDY_SHARE * plan.minutes * 60:
+    if seconds > plan.study_seconds:
         screen.note(
             f"the report has no section on {name}, whose fit takes {told_seconds(seconds)}; fit --report has"
         )
@@ -78,19 +72,18 @@ def _studies(
     entrant = next(one for one in entrants if one.candidate.title == name)
     title = f"{entrant.problem.family.asks} {data.name}"
     try:
-        with at_most(_PATIENCE * _STUDY_SHARE * plan.minutes * 60):
+        with at_most(_PATIENCE * plan.study_seconds):
             fitted = fit_problem(
                 entrant.problem,
                 screen,
                 roles=entrant.options.roles,
-                cv=QUICK_FOLDS if plan.quick else FOLDS,
-                quick=plan.quick,
-                seed=plan.seed,
+                cv=plan.inner,
+                plan=plan,
             )
         fitted.comparison = ranking.about(name)
         if contested.on_units is not None and name in contested.on_units.names:
             fitted.by_unit = contested.on_units.about(name)
-        return [study_of(fitted, entrant.problem, title=title, n_bootstrap=10 if plan.quick else 30)]
+        return [study_of(fitted, entrant.problem, title=title, plan=plan)]
     except OutOfTime:
         screen.note(
             f"the report has no section on {name}, whose fit was not finished in time; fit --report has"

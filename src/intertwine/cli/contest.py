@@ -13,22 +13,21 @@ from numpy.typing import NDArray
 from sklearn.dummy import DummyRegressor
 
 from intertwine.cli.applicable import Entrant
-from intertwine.cli.held_out_rows import cautions_of, row_splits, unit_splits
+from intertwine.cli.held_out_rows import HeldOut, cautions_of, row_splits, unit_splits
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.plan import Plan
+from intertwine.cli.scoring import ranked
 from intertwine.cli.show import Screen
 from intertwine.cli.show_comparison import show_contested
 from intertwine.cli.table_options import TableOptions
-from intertwine.compare.base import OURS, Split
+from intertwine.compare.base import OURS
 from intertwine.compare.candidates import Contested
 from intertwine.compare.contender import Contender, in_words, told_seconds
 from intertwine.compare.pilot import estimate_seconds
-from intertwine.compare.ranking import Ranking, rank_models
 from intertwine.report.words import count, listed
 
 __all__ = ["run_contest"]
 
-_FOLDS, _QUICK_FOLDS = 5, 3  # in which a model chooses its settings
 _ENTRIES_WITHOUT_PILOT = 60_000  # of a table, each level a column
 _PILOT_SHARE = 5  # of the time that is allowed, the longest fits on parts take one in so many
 _OVERALL_MEAN = "overall mean"
@@ -49,14 +48,13 @@ def run_contest(
     """Run the models that there is time for on rows held out, and on units."""
     first = found[0].problem
     y, task = first.y, first.task
-    contenders, left_out, failed = _contenders(found, plan)
-    splits, repeated = row_splits(question, rows, roles, found, plan)
-    new_units, units, why_not = unit_splits(question, rows, roles, found, plan)
-    fits = len(splits) + len(new_units)
-    allowed = plan.minutes * 60 / n_questions
+    held, units = (make(question, rows, roles, found, plan) for make in (row_splits, unit_splits))
+    contenders, left_out, failed = _contenders(found, held, plan)
+    fits = len(held.splits) + len(units.splits)
+    allowed = plan.seconds / n_questions
     skipped: dict[str, str] = {}
     if max(one.problem.shape.n_rows * one.problem.shape.n_columns for one in found) > _ENTRIES_WITHOUT_PILOT:
-        n_train = len(splits[0][0])
+        n_train = len(held.splits[0][0])
         contenders, skipped = _affordable(contenders, y, task, fits, n_train, allowed, screen, plan)
     for name, why in skipped.items():
         screen.note(f"{name} is left out: {why}")
@@ -65,43 +63,33 @@ def run_contest(
     notes += list(dict.fromkeys(n for entrant in found for n in entrant.problem.notes))
     if left_out:
         notes.append(f"The table is too large for {listed(left_out)}.")
-    notes += [note for note in (repeated, why_not) if note]
+    notes += [note for note in (held.told, units.told) if note]
     for note in notes:
         screen.note(note)
 
-    def run(models: list[Contender], folds: list[Split], on: str, share: float) -> Ranking:
-        with screen.counting(
-            f"comparing {count(len(models), 'model')}{on}", len(models) * len(folds)
-        ) as step:
-            return rank_models(
-                models,
-                y,
-                task,
-                folds,
-                n_jobs=plan.jobs,
-                seconds=allowed * share,
-                on_step=lambda name, fold: step(f"{name}, fold {fold}"),
-            )
-
-    on_rows = run(contenders, splits, "", len(splits) / fits)
-    on_rows = replace(on_rows, failed={**failed, **on_rows.failed})
+    on_rows = ranked(contenders, y, task, held, screen, plan, allowed * len(held.splits) / fits)
     on_units = None
-    if new_units:
-        quick = [one for one in contenders if one.name not in on_rows.given_up]
-        on_units = run(quick, new_units, f" on new {units}", len(new_units) / fits) if quick else None
+    if units.splits:
+        quick = {one.name for one in contenders} - set(on_rows.given_up)
+        again = [one for one in _contenders(found, units, plan)[0] if one.name in quick]
+        seconds = allowed * len(units.splits) / fits
+        on_units = ranked(again, y, task, units, screen, plan, seconds) if again else None
+    on_rows = replace(on_rows, failed={**failed, **on_rows.failed})
     asks = _asks(question, found[0], roles)
-    cautions = cautions_of(rows, y, roles, on_units, units, question)
-    contested = Contested(asks, on_rows, on_units, units, skipped, notes, cautions)
+    cautions = cautions_of(rows, y, roles, on_units, units.units, question)
+    contested = Contested(asks, on_rows, on_units, units.units, skipped, notes, cautions)
     show_contested(contested, screen)
     return contested
 
 
-def _contenders(found: Sequence[Entrant], plan: Plan) -> tuple[list[Contender], list[str], dict[str, str]]:
+def _contenders(
+    found: Sequence[Entrant], held: HeldOut, plan: Plan
+) -> tuple[list[Contender], list[str], dict[str, str]]:
     """Models of the families, and each baseline once, from the family whose baselines see most of the table.
 
     Also the names of those that could not hold the table, and families that could not be built, with their errors.
     """
-    inner = _QUICK_FOLDS if plan.quick else _FOLDS
+    inner = held.inner(found[0].problem.task, plan.inner, plan.seed)
     own: dict[str, Contender] = {}
     others: dict[str, Contender] = {}
     left_out: list[str] = []

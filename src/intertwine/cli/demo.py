@@ -3,23 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
+from intertwine.cli.plan import Plan
 from intertwine.cli.problem import NO_ROLES, pose
+from intertwine.cli.scoring import score_problem
 from intertwine.cli.show import Screen
-from intertwine.cli.work import (
-    FOLDS,
-    QUICK_FOLDS,
-    compare_problem,
-    describe,
-    fit_problem,
-    study_of,
-    write_studies,
-)
+from intertwine.cli.work import describe, fit_problem, study_of, write_studies
 from intertwine.compare import InteractionsFamily
 
 __all__ = ["DATA_SETS", "DataSet", "run_demo"]
@@ -99,8 +93,9 @@ DATA_SETS = (
 )
 
 
-def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int | None = None) -> None:
-    """Fit, compare and report each data set; what cannot be had is named and left out."""
+def run_demo(folder: Path, screen: Screen, plan: Plan) -> None:
+    """Fit, compare and report each data set, in equal parts of the time; what cannot be had is named and left out."""
+    plan = replace(plan, minutes=plan.minutes / len(DATA_SETS))
     folder.mkdir(parents=True, exist_ok=True)
     studies = []
     for data in DATA_SETS:
@@ -114,14 +109,12 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int 
         screen.output.rule(data.title, align="left", style="dim")
         problem = pose(table, roles=data.roles, family=InteractionsFamily())
         describe(problem, screen)
-        model = fit_problem(
-            problem, screen, roles=data.roles, cv=QUICK_FOLDS if quick else FOLDS, quick=quick, seed=seed
-        )
+        model = fit_problem(problem, screen, roles=data.roles, cv=plan.inner, plan=plan)
         screen.interactions(model.estimator, k=5)
-        model.comparison = compare_problem(problem, screen, cv=5, quick=quick, seed=seed, jobs=jobs)
+        scores = score_problem(problem, screen, plan)
+        model.take(scores.on_rows, scores.on_units, scores.notes)
         screen.scores(model.comparison)
         model.save(folder / f"{data.title.lower().replace(' ', '-')}.intertwine")
-        refits = 10 if quick else 20
         studies.append(
             study_of(
                 model,
@@ -129,7 +122,7 @@ def run_demo(folder: Path, screen: Screen, *, quick: bool, seed: int, jobs: int 
                 title=data.title,
                 about=data.about,
                 time_unit=data.time_unit,
-                n_bootstrap=refits,
+                plan=plan,
             )
         )
     write_studies(studies, folder / "report.html", screen, title="What interacts in three tables")

@@ -3,23 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
-from sklearn.model_selection import GroupKFold, StratifiedGroupKFold
 
 from intertwine.cli.applicable import Entrant, groups_of, outcome_columns
 from intertwine.cli.columns import is_number, left_out
 from intertwine.cli.mixed_table import named_in
 from intertwine.cli.plan import Plan
+from intertwine.cli.problem import Problem
 from intertwine.cli.table_options import TableOptions, spread
 from intertwine.compare import AbstractUnitsFamily
-from intertwine.compare.base import Split
+from intertwine.compare.alike import AbstractAlike, Copies, InnerFolds, Units
+from intertwine.compare.base import AbstractTask, Split
 from intertwine.report.words import count, listed
 
-__all__ = ["cautions_of", "common_rows", "row_splits", "unit_splits"]
+__all__ = ["HeldOut", "by_row", "by_unit", "cautions_of", "common_rows", "row_splits", "unit_splits"]
 
 _QUICK_ROWS = 20_000
 _FEW_ROWS = 100
@@ -63,34 +65,77 @@ def _drawn(table: pd.DataFrame, unit: str | None, seed: int) -> pd.DataFrame:
     return table[np.isin(codes, drawn)].reset_index(drop=True)
 
 
+@dataclass(frozen=True)
+class HeldOut:
+    """What is held out.
+
+    Attributes
+    ----------
+    splits : list of (train, test)
+        Rows of each fold; none where nothing can be held out.
+    alike : AbstractAlike or None
+        Which rows are held out together.
+    units : str
+        What these are called, where they are units: "levels of Subject".
+    told : str
+        What is to be said of it.
+    """
+
+    splits: list[Split]
+    alike: AbstractAlike | None = None
+    units: str = ""
+    told: str = ""
+
+    def inner(self, task: AbstractTask, n_splits: int, random_state: int) -> int | InnerFolds:
+        """Folds in which models choose their settings: what is held out together there is so here, too."""
+        return n_splits if self.alike is None else InnerFolds(self.alike, task, n_splits, random_state)
+
+
 def row_splits(
     question: str, rows: pd.DataFrame, roles: TableOptions, found: Sequence[Entrant], plan: Plan
-) -> tuple[list[Split], str]:
-    """Folds of rows, with rows that repeat another one in the same fold as that, and what is to be said of such rows.
-
-    Where a table has labels of few levels alone, rows are alike by chance, and each is one of its own.
-    """
+) -> HeldOut:
+    """Folds of rows of a table for one question."""
     y, task = found[0].problem.y, found[0].problem.task
     read = rows.drop(columns=[name for name in spread(roles.drop) if name in rows.columns])
-    again = read.duplicated().to_numpy()
-    n = int(again.sum())
-    splits = task.splits(y, plan.cv, plan.seed)
-    if n == 0 or question == "visits":
-        return splits, ""
+    return by_row(read if question != "visits" else None, y, task, plan.cv, plan.seed)
+
+
+def by_row(
+    read: pd.DataFrame | None, y: NDArray[Any], task: AbstractTask, n_splits: int, random_state: int
+) -> HeldOut:
+    """Folds of rows, with rows that repeat another one in the same fold as that.
+
+    Where a table has labels of few levels alone, rows are alike by chance, and each is one of its own.
+
+    Parameters
+    ----------
+    read : DataFrame or None
+        What rows are told apart by, the target among it; None where rows are no copies, as visits are not.
+    y : array
+    task : AbstractTask
+    n_splits, random_state : int
+    """
+    splits = task.splits(y, n_splits, random_state)
+    if read is None:
+        return HeldOut(splits)
+    copies = Copies.of(read)
+    n = int(copies.again.sum())
+    if n == 0:
+        return HeldOut(splits)
     told = f"{count(n, 'row')} {'repeats another one' if n == 1 else 'repeat other ones'} in every column"
     if not any(_is_fine(read[name]) for name in read.columns):
-        return splits, f"{told}, as may be where columns have few values: each was taken as one of its own."
+        told += ", as may be where columns have few values: each was taken as one of its own."
+        return HeldOut(splits, told=told)
     try:
-        distinct = task.splits(y[~again], plan.cv, plan.seed)
+        splits = copies.folds(task, y, n_splits, random_state)
     except ValueError as error:
-        return splits, f"{told}, and may stand in another fold than what they repeat: without them, {error}."
-    codes, _ = pd.factorize(pd.util.hash_pandas_object(read, index=False))
-    together = [np.isin(codes, codes[~again][test]) for _, test in distinct]
-    folds = [(np.flatnonzero(~test), np.flatnonzero(test)) for test in together]
-    return (
-        folds,
-        f"{told}: they were held out together, or models would have been fitted on rows of the test.",
+        told += f", and may stand in another fold than what they repeat: without them, {error}."
+        return HeldOut(splits, told=told)
+    told += (
+        ": they were held out together, there and where models choose their settings, or models would have been "
+        "fitted on rows of the test."
     )
+    return HeldOut(splits, copies, told=told)
 
 
 def _is_fine(values: pd.Series) -> bool:
@@ -107,44 +152,44 @@ def _is_broken(values: pd.Series) -> bool:
 
 def unit_splits(
     question: str, rows: pd.DataFrame, roles: TableOptions, found: Sequence[Entrant], plan: Plan
-) -> tuple[list[Split], str, str]:
-    """Folds that hold out whole units, what these are called, and why there are none."""
+) -> HeldOut:
+    """Folds that hold out whole units; none where there are no units, or too few."""
     if question == "outcome" and roles.subject is None and not roles.groups:
         placed = [one for one in found if one.candidate.family == "mixed-model" and roles.coords]
         if not placed or roles.user is not None:
-            return [], "", ""
+            return HeldOut([])
         found = placed
     elif question == "outcome":
         name = spread(roles.groups)[0] if roles.groups else str(roles.subject)
-        return _stratified(rows[name], found[0].problem.y, found[0].problem.task.name, name, plan)
-    family = found[0].problem.family
-    if not isinstance(family, AbstractUnitsFamily):
-        return [], "", ""
+        return _of_levels(rows[name], found[0].problem.y, found[0].problem.task, name, plan)
     if question == "latents" and not roles.groups and not roles.coords:
-        return [], "", ""
+        return HeldOut([])
+    return by_unit(found[0].problem, plan)
+
+
+def by_unit(problem: Problem, plan: Plan) -> HeldOut:
+    """Folds that hold out whole units of a problem's family; none where it knows of none, or of too few."""
+    family = problem.family
+    if not isinstance(family, AbstractUnitsFamily):
+        return HeldOut([])
     try:
-        return family.splits_by_unit(found[0].problem.X, plan.cv, plan.seed), family.units, ""
+        units = family.units_in(problem.X, plan.cv, plan.seed)
+        splits = units.folds(problem.task, problem.y, plan.cv, plan.seed)
     except ValueError as error:
-        return [], "", str(error)
+        return HeldOut([], told=str(error))
+    return HeldOut(splits, units, family.units)
 
 
-def _stratified(
-    labels: pd.Series, y: NDArray[Any], task: str, name: str, plan: Plan
-) -> tuple[list[Split], str, str]:
+def _of_levels(labels: pd.Series, y: NDArray[Any], task: AbstractTask, name: str, plan: Plan) -> HeldOut:
     """Folds of whole levels, with the same share of classes or events where that can be."""
-    units, codes = f"levels of {name}", pd.factorize(labels)[0]
-    if len(np.unique(codes)) < plan.cv:
-        told = f"{len(np.unique(codes))} {units} cannot be held out in {plan.cv} folds"
-        return [], "", told
-    choice = {"n_splits": plan.cv, "shuffle": True, "random_state": plan.seed}
-    if task == "regression":
-        return list(GroupKFold(**choice).split(codes, groups=codes)), units, ""
-    strata = y["event"] if task == "survival" else y
-    splits = list(StratifiedGroupKFold(**choice).split(codes, strata, groups=codes))
-    kinds = len(np.unique(strata))
-    if any(len(np.unique(strata[test])) < kinds for _, test in splits):
-        return [], "", f"some folds of new {units} would lack a class, so none were held out"
-    return splits, units, ""
+    called, units = f"levels of {name}", Units(pd.factorize(labels)[0])
+    n_units = len(np.unique(units.codes))
+    if n_units < plan.cv:
+        return HeldOut([], told=f"{n_units} {called} cannot be held out in {plan.cv} folds")
+    try:
+        return HeldOut(units.folds(task, y, plan.cv, plan.seed), units, called)
+    except ValueError:
+        return HeldOut([], told=f"some folds of new {called} would lack a class, so none were held out")
 
 
 def cautions_of(

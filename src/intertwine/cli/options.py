@@ -35,7 +35,8 @@ Minutes = Annotated[
     float | None,
     typer.Option(
         min=0.1,
-        help="What all of it may take: fits that take too long are ended, and named. By default 60, with --quick 10.",
+        help="What comparing models may take: those that take too long are ended, and named. By default 60, or 10 "
+        "where it is quick.",
         show_default=False,
     ),
 ]

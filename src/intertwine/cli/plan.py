@@ -7,11 +7,14 @@ from dataclasses import dataclass
 __all__ = ["Plan", "minutes_of", "plan_words"]
 
 MINUTES, QUICK_MINUTES = 60.0, 10.0
+_FOLDS, _QUICK_FOLDS = 5, 3  # in which a model chooses its settings
+_REFITS, _QUICK_REFITS = 30, 10
+_STUDY_SHARE = 0.25  # of the time that is allowed, which refits for a report may take
 
 
 @dataclass(frozen=True)
 class Plan:
-    """How a comparison is made.
+    """How models are compared.
 
     Parameters
     ----------
@@ -27,6 +30,26 @@ class Plan:
     seed: int = 0
     jobs: int | None = None
     minutes: float = MINUTES
+
+    @property
+    def inner(self) -> int:
+        """Folds in which a model chooses its settings."""
+        return _QUICK_FOLDS if self.quick else _FOLDS
+
+    @property
+    def refits(self) -> int:
+        """How many say in a report how sure its findings are."""
+        return _QUICK_REFITS if self.quick else _REFITS
+
+    @property
+    def seconds(self) -> float:
+        """The minutes in seconds."""
+        return 60.0 * self.minutes
+
+    @property
+    def study_seconds(self) -> float:
+        """What refits for a report may take of them."""
+        return _STUDY_SHARE * self.seconds
 
     @property
     def told_minutes(self) -> str:

@@ -260,8 +260,10 @@ class Screen:
             table.add_row(*map(plain, names), *(cell(i) for cell in shown.values()))
         self.output.print(table)
 
-    def scores(self, comparison: Comparison, of: str = "") -> None:
+    def scores(self, comparison: Comparison | None, of: str = "") -> None:
         """Print a comparison, the best model first; `of` says what was held out, where it was no rows at random."""
+        if comparison is None:
+            return
         folds = f"{comparison.scores.shape[1]} {f'folds of {of}' if of else 'held-out folds'}"
         table = table_of(f"{comparison.task.metric} on {folds}, ± standard error")
         table.add_column("model", no_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import tempfile
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, final
 
@@ -84,6 +85,11 @@ class TableModel:
         family = problem.family
         preparation, fitted = preparation_kind(family).fitted(problem, estimator)
         return cls(preparation, fitted, problem.task, problem.target, roles, family, problem.notes)
+
+    def take(self, on_rows: Comparison | None, on_units: Comparison | None, notes: Sequence[str]) -> None:
+        """Take up how the model stands beside others, and what is to be said of that."""
+        self.comparison, self.by_unit = on_rows, on_units
+        self.notes = [*self.notes, *notes]
 
     def features(self, table: pd.DataFrame) -> Any:
         """What the estimator saw, of a table as it stands in a file."""
@@ -250,6 +256,7 @@ def _comparison_to_state(comparison: Comparison | None) -> dict[str, Any] | None
         "test_share": comparison.test_share,
         "settings": comparison.settings,
         "errors": comparison.errors,
+        "out": comparison.out,
     }
 
 
@@ -264,4 +271,5 @@ def _comparison_from_state(state: dict[str, Any] | None, task: AbstractTask) -> 
         test_share=state["test_share"],
         settings=state["settings"],
         errors=state.get("errors"),
+        out=state.get("out"),
     )

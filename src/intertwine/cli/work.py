@@ -1,4 +1,4 @@
-"""The longer steps behind the commands: fit, compare, report, each with its progress."""
+"""The longer steps behind the commands: fit and report, each with its progress."""
 
 from __future__ import annotations
 
@@ -9,28 +9,23 @@ from typing import Any
 import numpy as np
 
 from intertwine.cli.mistakes import Mistake
+from intertwine.cli.plan import Plan
 from intertwine.cli.problem import Problem
+from intertwine.cli.scoring import held_out_of
 from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
-from intertwine.compare import AbstractUnitsFamily, Comparison, compare_models
-from intertwine.compare.family import Contest
+from intertwine.compare import AbstractUnitsFamily
+from intertwine.compare.alike import with_inner_folds
 from intertwine.report import Study, write_report
-from intertwine.report.words import count, listed
+from intertwine.report.words import count
 
 __all__ = [
-    "FOLDS",
-    "QUICK_FOLDS",
-    "compare_by_unit",
-    "compare_problem",
     "describe",
     "fit_problem",
     "heading",
     "study_of",
     "write_studies",
 ]
-
-# Folds in which a model chooses its settings.
-FOLDS, QUICK_FOLDS = 5, 3
 
 
 def describe(problem: Problem, screen: Screen) -> None:
@@ -61,13 +56,17 @@ def fit_problem(
     *,
     roles: dict[str, Any],
     cv: int,
-    quick: bool,
-    seed: int,
+    plan: Plan,
     checkpoint: Path | None = None,
 ) -> TableModel:
-    """Fit our estimator, which picks its hyperparameters by cross-validation and shows how far it is."""
+    """Fit our estimator, which picks its hyperparameters in `cv` folds and shows how far it is."""
     family = problem.family
-    estimator = family.estimator(problem.task, problem.shape, cv=cv, quick=quick, random_state=seed)
+    inner = held_out_of(problem, plan).inner(problem.task, cv, plan.seed)
+    estimator = with_inner_folds(
+        family.estimator(problem.task, problem.shape, cv=inner, quick=plan.quick, random_state=plan.seed),
+        np.arange(len(problem.y)),
+        problem.y,
+    )
     known = estimator.get_params()
     if checkpoint is not None and "checkpoint" not in known:
         raise Mistake(f"--checkpoint is not for --model {family.name}, which keeps no unfinished work")
@@ -82,69 +81,10 @@ def fit_problem(
         raise
     for remark in family.remarks(model.estimator):
         screen.note(remark)
-    # of this run, not of the model
-    model.estimator.set_params(
-        **{name: value for name, value in {"verbose": False, "checkpoint": None}.items() if name in known}
-    )
+    of_this_run = {"verbose": False, "checkpoint": None, "cv": cv}
+    known = model.estimator.get_params()
+    model.estimator.set_params(**{name: value for name, value in of_this_run.items() if name in known})
     return model
-
-
-def compare_problem(
-    problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int, jobs: int | None = None
-) -> Comparison:
-    """Nested cross-validation against the baselines, with the preprocessing fitted inside each training part."""
-    contest = _contest(problem, quick, seed)
-    if contest.left_out:
-        verb = "is" if len(contest.left_out) == 1 else "are"
-        screen.note(
-            f"{listed(contest.left_out)} {verb} left out of the comparison: "
-            f"{problem.shape.n_rows:,} rows of {problem.shape.n_columns:,} columns, each level one, are too many"
-        )
-    return _compared(problem, contest, screen, "", n_splits=cv, random_state=seed, n_jobs=jobs)
-
-
-def compare_by_unit(
-    problem: Problem, screen: Screen, *, cv: int, quick: bool, seed: int, jobs: int | None = None
-) -> Comparison | None:
-    """The same with whole groups, or regions, held out; None for families that know of none, or where they are few."""
-    family = problem.family
-    if not isinstance(family, AbstractUnitsFamily):
-        return None
-    try:
-        splits = family.splits_by_unit(problem.X, cv, seed)
-    except ValueError as error:
-        screen.note(str(error))
-        return None
-    on = f" on new {family.units}"
-    contest = _contest(problem, quick, seed)
-    try:
-        return _compared(problem, contest, screen, on, splits=splits, random_state=seed, n_jobs=jobs)
-    except ValueError as error:  # what is left may not do for a fit, where one unit has most of the rows
-        screen.note(f"no scores{on}: without some of them a model could not be fitted ({error})")
-        return None
-
-
-def _contest(problem: Problem, quick: bool, seed: int) -> Contest:
-    inner = QUICK_FOLDS if quick else FOLDS
-    return problem.family.contest(problem.task, problem.shape, cv=inner, quick=quick, random_state=seed)
-
-
-def _compared(problem: Problem, contest: Contest, screen: Screen, on: str, **how: Any) -> Comparison:
-    n_folds = len(how["splits"]) if "splits" in how else how["n_splits"]
-    models = contest.models
-    with (
-        screen.collecting_warnings(),
-        screen.counting(f"comparing {count(len(models), 'model')}{on}", len(models) * n_folds) as step,
-    ):
-        return compare_models(
-            models,
-            problem.X,
-            problem.y,
-            problem.task,
-            preprocessor=contest.preprocessor,
-            on_step=lambda name, fold: step(f"{name}, fold {fold}"),
-            **how,
-        )
 
 
 def heading(model: TableModel, path: Path) -> str:
@@ -159,7 +99,7 @@ def study_of(
     title: str,
     about: str = "",
     time_unit: str | None = None,
-    n_bootstrap: int = 30,
+    plan: Plan,
 ) -> Study:
     """A section of a report on `model`, with the rows of `problem` where there are any."""
     beside = {} if problem is None else model.preparation.beside(problem.X)
@@ -173,7 +113,8 @@ def study_of(
         time_unit=time_unit,
         comparison=model.comparison,
         notes=tuple(model.notes),
-        n_bootstrap=n_bootstrap,
+        n_bootstrap=plan.refits,
+        seconds=plan.study_seconds,
         units=model.preparation.units,
         by_unit=model.by_unit,
         unit=model.family.units if isinstance(model.family, AbstractUnitsFamily) else "",

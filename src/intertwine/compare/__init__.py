@@ -2,7 +2,7 @@
 
 from intertwine.compare.base import FACTORIZATION, MAIN_EFFECTS, OURS, AbstractTask
 from intertwine.compare.classification import ClassificationTask
-from intertwine.compare.comparison import Comparison, compare_models
+from intertwine.compare.comparison import Comparison
 from intertwine.compare.effects_family import AbstractEffectsFamily, AbstractUnitsFamily
 from intertwine.compare.families import FAMILIES, SETTLED, InteractionsFamily
 from intertwine.compare.family import AbstractFamily, Shape
@@ -15,6 +15,7 @@ from intertwine.compare.latent_effects import (
 from intertwine.compare.latent_factors import LEVELS, NO_FEATURES, LatentFactorsFamily
 from intertwine.compare.longitudinal import LongitudinalFamily
 from intertwine.compare.mixed_model import FIXED_ALONE, GROUP_COLUMNS, MixedModelFamily
+from intertwine.compare.race import compare_models
 from intertwine.compare.reconstruction import ReconstructionTask
 from intertwine.compare.regression import RegressionTask
 from intertwine.compare.survival import SurvivalTask

@@ -100,14 +100,17 @@ def tuned(
     model: BaseEstimator,
     grid: Any,
     *,
-    cv: int,
+    cv: Any,
     random_state: int,
     scoring: str | Callable[..., float] | None = None,
     stratified: bool = False,
 ) -> GridSearchCV:
-    """Choose from `grid` by cross-validation inside the rows given to ``fit``; a failed setting loses."""
+    """Choose from `grid` by cross-validation inside the rows given to ``fit``; a failed setting loses.
+
+    `cv` is how many shuffled folds there are, or what knows them.
+    """
     kind = StratifiedKFold if stratified else KFold
-    folds = kind(cv, shuffle=True, random_state=random_state)
+    folds = kind(cv, shuffle=True, random_state=random_state) if isinstance(cv, int) else cv
     return GridSearchCV(model, grid, scoring=scoring, cv=folds, error_score=np.nan)
 
 

@@ -18,10 +18,13 @@ __all__ = [
     "OURS",
     "AbstractOutcomeTask",
     "AbstractTask",
+    "Inner",
     "Split",
 ]
 
 Split = tuple[NDArray[np.intp], NDArray[np.intp]]
+#: Folds in which a model chooses its settings: how many, or what scikit-learn takes as ``cv``.
+Inner = Any
 
 #: How the models are called in every table.
 OURS = "intertwine"
@@ -52,6 +55,10 @@ class AbstractTask(ABC):
         """Return (train, test) rows of each fold, shuffled, stratified where the target allows it."""
 
     @abstractmethod
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """Return what has the same share in every fold, such as classes; None where there is no such thing."""
+
+    @abstractmethod
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return predictions for `X` as arrays whose first axis is the row.
 
@@ -71,19 +78,19 @@ class AbstractOutcomeTask(AbstractTask):
     """An outcome to be explained by features, for which there are estimators of interactions and what rivals them."""
 
     @abstractmethod
-    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build our estimator, which picks all its hyperparameters itself."""
 
     @abstractmethod
-    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect what one would use instead, each tuning itself in `cv` folds; `quick` makes smaller grids."""
 
     @abstractmethod
-    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def wide_baselines(self, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect those that hold sparse columns of many levels."""
 
     def models(
-        self, n_features: int, *, cv: int = 5, quick: bool = False, random_state: int = 0
+        self, n_features: int, *, cv: Inner = 5, quick: bool = False, random_state: int = 0
     ) -> dict[str, Any]:
         """Our model first, then its baselines.
 
@@ -91,7 +98,7 @@ class AbstractOutcomeTask(AbstractTask):
         ----------
         n_features : int
             Columns of the data; the elastic net on all pairs is left out where it could not hold them.
-        cv : int, default 5
+        cv : int or cross-validation splitter, default 5
             Folds in which every model chooses its settings.
         quick : bool, default False
             Smaller grids, ours and theirs.

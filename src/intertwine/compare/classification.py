@@ -34,6 +34,7 @@ from intertwine.compare.base import (
     KERNEL,
     MAIN_EFFECTS,
     AbstractOutcomeTask,
+    Inner,
     Split,
 )
 
@@ -60,6 +61,10 @@ class ClassificationTask(AbstractOutcomeTask):
         folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
         return list(folds.split(np.zeros(len(y)), y))
 
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """Return the classes."""
+        return y
+
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``score`` (n, classes) and, where the model has them, ``probability`` (n, classes)."""
         if hasattr(model, "predict_proba"):
@@ -78,13 +83,13 @@ class ClassificationTask(AbstractOutcomeTask):
         """None: there is no unit."""
         return {}
 
-    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionClassifierCV`."""
         from intertwine.estimators.interactions_cv import InteractionClassifierCV
 
         return InteractionClassifierCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect logistic elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
         from intertwine.estimators.interactions import InteractionClassifier
 
@@ -112,7 +117,7 @@ class ClassificationTask(AbstractOutcomeTask):
             del models[ALL_PAIRS]
         return models
 
-    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def wide_baselines(self, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect a logistic elastic net on the columns as they are: rare levels are not to weigh like others."""
         grid = {"C": elastic_net_strengths(1e-3, 10.0, quick), "l1_ratio": l1_ratios(quick)}
         model = tuned(_logistic(), grid, cv=cv, random_state=random_state, scoring=self._auc, stratified=True)

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import time
+import warnings
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+import narwhals as nw
 import numpy as np
 from numpy.typing import NDArray
+from sklearn.base import clone
+from sklearn.exceptions import ConvergenceWarning
+from sklearn.pipeline import make_pipeline
 
+from intertwine.compare._tuning import settings_tried
+from intertwine.compare.alike import with_inner_folds
 from intertwine.compare.base import AbstractTask
-from intertwine.compare.comparison import Outcome, held_out
 from intertwine.compare.time_limit import OutOfTime, at_most
 
-__all__ = ["Contender", "Unfinished", "attempt", "in_words", "told_seconds"]
+__all__ = ["Contender", "Outcome", "Unfinished", "attempt", "in_words", "told_seconds"]
 
 
 @dataclass(frozen=True)
@@ -47,6 +53,17 @@ class Unfinished(NamedTuple):
     seconds: float
 
 
+class Outcome(NamedTuple):
+    """One model on one fold."""
+
+    score: float
+    errors: dict[str, float]
+    seconds: float
+    settings: int
+    prediction: dict[str, NDArray[Any]]
+    warnings: set[str]
+
+
 def attempt(
     contender: Contender,
     y: NDArray[Any],
@@ -66,12 +83,50 @@ def attempt(
         return place, Unfinished(0.0)
     try:
         with at_most(most):
-            found = held_out(contender.model, contender.preprocessor, contender.X, y, train, test, task)
+            found = _held_out(contender, y, train, test, task)
     except OutOfTime:
         return place, Unfinished(most)
     except Exception as error:  # a model of any kind fails in any manner: it is named, and the others go on
         return place, in_words(error)
     return place, found if np.isfinite(found.score) else "its predictions have no score"
+
+
+def _held_out(
+    contender: Contender,
+    y: NDArray[Any],
+    train: NDArray[np.intp],
+    test: NDArray[np.intp],
+    task: AbstractTask,
+) -> Outcome:
+    """Fit on the training rows, predict and score the others."""
+    X, preprocessor = contender.X, contender.preprocessor
+    steps = [] if preprocessor is None else [clone(preprocessor)]
+    fitted = make_pipeline(*steps, with_inner_folds(clone(contender.model), np.asarray(train), y[train]))
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        started = time.perf_counter()
+        fitted.fit(_rows(X, train), y[train])
+        seconds = time.perf_counter() - started
+        # A pipeline does not forward the methods of survival models: its last step predicts.
+        held_out = _rows(X, test) if preprocessor is None else fitted[:-1].transform(_rows(X, test))
+        prediction = task.predict(fitted[-1], held_out, y)
+    heard = {
+        " ".join(str(warning.message).split())
+        for warning in caught
+        if issubclass(warning.category, UserWarning) and not issubclass(warning.category, ConvergenceWarning)
+    }
+    return Outcome(
+        task.score(y[test], prediction),
+        task.errors(y[test], prediction),
+        seconds,
+        settings_tried(fitted),
+        prediction,
+        heard,
+    )
+
+
+def _rows(X: Any, index: NDArray[np.intp]) -> Any:
+    return X[index] if isinstance(X, np.ndarray) else nw.from_native(X, eager_only=True)[index].to_native()
 
 
 def in_words(error: Exception) -> str:

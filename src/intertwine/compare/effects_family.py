@@ -9,9 +9,8 @@ from typing import Any, Self
 import numpy as np
 import pandas as pd
 from sklearn.cluster import KMeans
-from sklearn.model_selection import GroupKFold
 
-from intertwine.compare.base import Split
+from intertwine.compare.alike import Units
 from intertwine.compare.family import AbstractFamily
 from intertwine.compare.from_table import Beside
 
@@ -36,20 +35,19 @@ class AbstractUnitsFamily(AbstractFamily):
         """The same with other settings."""
         return type(self)(**(self.settings() | changed))
 
-    def splits_by_unit(self, X: pd.DataFrame, n_splits: int, random_state: int) -> list[Split]:
-        """Folds that hold out whole units.
+    def units_in(self, X: pd.DataFrame, n_splits: int, random_state: int) -> Units:
+        """Say which rows are of one unit, where units are to be held out in so many folds.
 
         Raises
         ------
         ValueError
             Where there are fewer units than folds.
         """
-        unit = self._units_of(X, n_splits, random_state)
-        n_units = np.unique(unit).size
+        units = Units(np.unique(self._units_of(X, n_splits, random_state), return_inverse=True)[1])
+        n_units = int(units.codes.max()) + 1
         if n_units < n_splits:
             raise ValueError(f"{n_units} {self.units} cannot be held out in {n_splits} folds")
-        folds = GroupKFold(n_splits, shuffle=True, random_state=random_state)
-        return list(folds.split(X, groups=unit))
+        return units
 
 
 class AbstractEffectsFamily(AbstractUnitsFamily):

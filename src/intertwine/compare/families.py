@@ -15,6 +15,7 @@ from intertwine.compare.base import (
     LOCAL,
     AbstractOutcomeTask,
     AbstractTask,
+    Inner,
 )
 from intertwine.compare.family import AbstractFamily, Contest, Shape
 from intertwine.compare.latent_effects import RandomEffectsPCAFamily, RandomEffectsVAEFamily
@@ -64,7 +65,9 @@ class InteractionsFamily(AbstractFamily):
         """Dense columns."""
         return TablePreprocessor(numeric=shape.numeric, categorical=shape.categorical)
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the estimator of the task that picks all its hyperparameters."""
         return _with_rivals(task).interaction_model(cv=cv, quick=quick, random_state=random_state)
 
@@ -73,7 +76,7 @@ class InteractionsFamily(AbstractFamily):
         return []
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the estimator and all baselines of the task."""
         models = _with_rivals(task).models(shape.n_columns, cv=cv, quick=quick, random_state=random_state)
@@ -120,7 +123,9 @@ class FactorizationFamily(AbstractFamily):
             numeric=shape.numeric, categorical=shape.categorical, sparse_output=True, unseen="column"
         )
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the sampler, which learns its strengths with its coefficients and has nothing to pick."""
         from intertwine.estimators.fm import FMClassifier, FMRegressor
 
@@ -143,7 +148,7 @@ class FactorizationFamily(AbstractFamily):
         ]
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the machine and the baselines that can hold the table."""
         choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
@@ -184,7 +189,9 @@ class LocalFactorizationFamily(AbstractFamily):
         """Sparse columns."""
         return TablePreprocessor(numeric=shape.numeric, categorical=shape.categorical, sparse_output=True)
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build a search over the number of experts and the strength of their penalty."""
         from intertwine.estimators.local_fm import LocalFMClassifier, LocalFMRegressor
 
@@ -211,7 +218,7 @@ class LocalFactorizationFamily(AbstractFamily):
         return []
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the machine, the plain one, and the baselines that can hold the table."""
         choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}
@@ -240,7 +247,7 @@ FAMILIES: dict[str, type[AbstractFamily]] = {
 
 
 def _rivals(
-    task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+    task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
 ) -> tuple[dict[str, Any], list[str]]:
     """Baselines with the preparation that each can work on, and the names of those left out."""
     choice: dict[str, Any] = {"cv": cv, "quick": quick, "random_state": random_state}

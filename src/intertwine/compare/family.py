@@ -10,7 +10,7 @@ import pandas as pd
 from sklearn.model_selection import GridSearchCV
 
 from intertwine.compare._tuning import spells_out_pairs
-from intertwine.compare.base import AbstractTask
+from intertwine.compare.base import AbstractTask, Inner
 
 __all__ = ["AbstractFamily", "Contest", "Shape"]
 
@@ -96,12 +96,14 @@ class AbstractFamily(ABC):
         """Build what turns the table into features."""
 
     @abstractmethod
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the estimator, which picks its hyperparameters in `cv` folds where it picks any."""
 
     @abstractmethod
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the estimator and what one would use instead."""
 

@@ -36,6 +36,10 @@ class ForecastTask(AbstractTask):
         """Return shuffled folds of visits."""
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
 
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """None: there are no classes."""
+        return None
+
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``mean`` (n, p), NaN at visits that were given to the model."""
         return {"mean": np.asarray(model.predict(X), dtype=float)}

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from sklearn.base import BaseEstimator, clone
 from sklearn.decomposition import PCA
 
-from intertwine.compare.base import AbstractTask
+from intertwine.compare.base import AbstractTask, Inner
 from intertwine.compare.effects_family import AbstractEffectsFamily, named
 from intertwine.compare.family import Contest, Shape
 from intertwine.compare.from_table import Beside
@@ -68,7 +68,9 @@ class AbstractLatentEffectsFamily(AbstractEffectsFamily):
         """Features are scaled by the model."""
         return
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the model, which learns its variances and has nothing to pick."""
         return self._fed(self._model(quick, random_state))
 
@@ -77,7 +79,7 @@ class AbstractLatentEffectsFamily(AbstractEffectsFamily):
         return []
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the model, principal components with and without group means, and means of the features."""
         models = {self.title: self.estimator(task, shape, cv=cv, quick=quick, random_state=random_state)}

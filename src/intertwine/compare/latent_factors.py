@@ -12,7 +12,7 @@ from sklearn.dummy import DummyRegressor
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder
 
-from intertwine.compare.base import FACTORIZATION, AbstractTask
+from intertwine.compare.base import FACTORIZATION, AbstractTask, Inner
 from intertwine.compare.family import AbstractFamily, Contest, Shape
 from intertwine.validation.wording import counted
 
@@ -119,7 +119,9 @@ class LatentFactorsFamily(AbstractFamily):
         """Columns as they are."""
         return RatingColumns(self.columns)
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the model, whose solver learns its strengths or has sound ones."""
         return self._model(
             random_state,
@@ -140,7 +142,7 @@ class LatentFactorsFamily(AbstractFamily):
         ]
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the model, the same without features and without factors, a sampled machine, and the mean."""
         models = {

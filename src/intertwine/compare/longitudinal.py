@@ -9,7 +9,7 @@ from typing import Any, final
 
 import pandas as pd
 
-from intertwine.compare.base import AbstractTask
+from intertwine.compare.base import AbstractTask, Inner
 from intertwine.compare.effects_family import AbstractUnitsFamily, named
 from intertwine.compare.family import Contest, Shape
 from intertwine.compare.visits_from_table import (
@@ -150,7 +150,9 @@ class LongitudinalFamily(AbstractUnitsFamily):
         """Measurements are scaled by the model."""
         return
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the model, which learns its variances and has nothing to pick."""
         from intertwine.estimators.longitudinal_vae import LongitudinalVAE
 
@@ -171,7 +173,7 @@ class LongitudinalFamily(AbstractUnitsFamily):
         return []
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the model, last values, means of subjects and features, and components with mixed models."""
         columns = self.columns

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import FunctionTransformer, OneHotEncoder, StandardScaler, TargetEncoder
 
 from intertwine.compare._tuning import BOOSTING_GRID, tuned
-from intertwine.compare.base import BOOSTING, AbstractTask
+from intertwine.compare.base import BOOSTING, AbstractTask, Inner
 from intertwine.compare.effects_family import AbstractEffectsFamily, named
 from intertwine.compare.family import Contest, Shape
 from intertwine.compare.from_table import FromTable
@@ -77,7 +77,9 @@ class MixedModelFamily(AbstractEffectsFamily):
         """Columns of fixed effects, in their own units."""
         return TreatmentColumns(list(shape.numeric), list(shape.categorical))
 
-    def estimator(self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int) -> Any:
+    def estimator(
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
+    ) -> Any:
         """Build the model, which learns its variances by restricted maximum likelihood and has nothing to pick."""
         from intertwine.estimators.mixed_model import MixedModel
 
@@ -92,7 +94,7 @@ class MixedModelFamily(AbstractEffectsFamily):
         return [] if settled else ["the search for the variances had not settled; see history_"]
 
     def contest(
-        self, task: AbstractTask, shape: Shape, *, cv: int, quick: bool, random_state: int
+        self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Contest:
         """Collect the model, the same without random effects, groups as columns, boosting, and the mean."""
         columns = self.preprocessor(shape)

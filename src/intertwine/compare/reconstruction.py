@@ -34,6 +34,10 @@ class ReconstructionTask(AbstractTask):
         """Return shuffled folds."""
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
 
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """None: there are no classes."""
+        return None
+
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return the rows again, ``mean`` (n, p)."""
         return {"mean": np.asarray(model.predict(X), dtype=float)}

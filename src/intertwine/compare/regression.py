@@ -34,6 +34,7 @@ from intertwine.compare.base import (
     KERNEL,
     MAIN_EFFECTS,
     AbstractOutcomeTask,
+    Inner,
     Split,
 )
 
@@ -59,6 +60,10 @@ class RegressionTask(AbstractOutcomeTask):
         """Return shuffled folds."""
         return list(KFold(n_splits, shuffle=True, random_state=random_state).split(y))
 
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """None: a number has no classes."""
+        return None
+
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``mean`` (n,) and, where a posterior gives it, the predictive ``std`` (n,)."""
         last = model[-1] if isinstance(model, Pipeline) else model
@@ -79,13 +84,13 @@ class RegressionTask(AbstractOutcomeTask):
         off = np.asarray(y, dtype=float) - prediction["mean"]
         return {"RMSE": float(np.sqrt(np.mean(off**2))), "MAE": float(np.mean(np.abs(off)))}
 
-    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionRegressorCV`."""
         from intertwine.estimators.interactions_cv import InteractionRegressorCV
 
         return InteractionRegressorCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
         from intertwine.estimators.interactions import InteractionRegressor
 
@@ -104,7 +109,7 @@ class RegressionTask(AbstractOutcomeTask):
             del models[ALL_PAIRS]
         return models
 
-    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def wide_baselines(self, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect an elastic net on the columns as they are: a rare level is not to weigh as much as a frequent one."""
         return {MAIN_EFFECTS: _elastic_net(cv, quick)}
 
@@ -114,5 +119,5 @@ def _standard(model: BaseEstimator) -> TransformedTargetRegressor:
     return TransformedTargetRegressor(model, transformer=StandardScaler())
 
 
-def _elastic_net(cv: int, quick: bool) -> ElasticNetCV:
+def _elastic_net(cv: Inner, quick: bool) -> ElasticNetCV:
     return ElasticNetCV(l1_ratio=l1_ratios(quick), alphas=20 if quick else 50, cv=cv, max_iter=5000, tol=1e-3)

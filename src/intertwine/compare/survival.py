@@ -16,7 +16,7 @@ from intertwine.compare._tuning import (
     l1_ratios,
     tuned,
 )
-from intertwine.compare.base import ALL_PAIRS, FACTORIZATION, MAIN_EFFECTS, AbstractOutcomeTask, Split
+from intertwine.compare.base import ALL_PAIRS, FACTORIZATION, MAIN_EFFECTS, AbstractOutcomeTask, Inner, Split
 from intertwine.losses import concordance_index
 from intertwine.plots.survival import curve_times, survival_at
 
@@ -43,6 +43,10 @@ class SurvivalTask(AbstractOutcomeTask):
         folds = StratifiedKFold(n_splits, shuffle=True, random_state=random_state)
         return list(folds.split(np.zeros(len(y)), y["event"]))
 
+    def strata(self, y: NDArray[Any]) -> NDArray[Any] | None:
+        """Return which rows have events."""
+        return np.asarray(y["event"])
+
     def predict(self, model: Any, X: Any, y: NDArray[Any]) -> dict[str, NDArray[Any]]:
         """Return ``risk`` (n,), ``survival`` (n, times), and the same ``times`` for every row (n, times)."""
         model = getattr(model, "best_estimator_", model)  # a grid search forwards no survival functions
@@ -63,13 +67,13 @@ class SurvivalTask(AbstractOutcomeTask):
         """None: there is no unit."""
         return {}
 
-    def interaction_model(self, *, cv: int, quick: bool, random_state: int) -> Any:
+    def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionCoxPHCV`."""
         from intertwine.estimators.interactions_cv import InteractionCoxPHCV
 
         return InteractionCoxPHCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
-    def baselines(self, n_features: int, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect Cox elastic nets on main effects and on all pairs, and a factorization machine.
 
         scikit-learn has no Cox models, so the three are special cases of :class:`InteractionCoxPH`; that its elastic
@@ -87,6 +91,6 @@ class SurvivalTask(AbstractOutcomeTask):
             FACTORIZATION: tuned(machine, factorization_grid(quick), **choice),
         }
 
-    def wide_baselines(self, *, cv: int, quick: bool, random_state: int) -> dict[str, Any]:
+    def wide_baselines(self, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """None: all of ours for survival need dense columns."""
         return {}

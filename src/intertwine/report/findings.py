@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import norm
 
+from intertwine.compare.contender import told_seconds
+from intertwine.compare.time_limit import OutOfTime, at_most
 from intertwine.plots._results import columns_of
 from intertwine.report.study import Study
 
@@ -97,7 +99,11 @@ def find(study: Study, k: int = 15, on_step: Callable[[str], None] | None = None
         if on_step is not None:
             on_step("bootstrap")
         try:
-            bootstrap = columns_of(estimator.bootstrap_interactions(n_bootstrap=study.n_bootstrap, k=k))
+            with at_most(study.seconds):
+                bootstrap = columns_of(estimator.bootstrap_interactions(n_bootstrap=study.n_bootstrap, k=k))
+        except OutOfTime:
+            told = told_seconds(study.seconds)
+            no_bootstrap = f"There is no bootstrap: {study.n_bootstrap} refits were not finished in {told}."
         except ValueError as error:  # a sparse fit, or a model read from a file: the estimator says which
             no_bootstrap = f"There is no bootstrap: {error}."
     main = columns_of(estimator.main_effects())

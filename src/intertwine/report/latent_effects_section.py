@@ -142,6 +142,8 @@ def _on_new_units(comparison: Comparison) -> str:
 
 
 def _better(comparison: Comparison) -> str:
+    if len(comparison.names) < 2:
+        return ""
     best = 1 + int(np.nanargmax(comparison.mean[1:]))
     gain, error = float(comparison.difference[best]), float(comparison.difference_std_error[best])
     name = comparison.names[best]

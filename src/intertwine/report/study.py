@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, final
@@ -44,6 +45,8 @@ class Study:
         What was done to the data before; each becomes a caution.
     n_bootstrap : int, default 30
         Refits behind the bootstrap intervals; 0 leaves them out.
+    seconds : float, default=inf
+        What these may take together; where they take longer, they are left out, and that is said.
     units : mapping of str to (mean, standard deviation)
         Of columns that were standardised before, so that pictures can speak in the units of the data.
     groups, time, coords : optional
@@ -66,6 +69,7 @@ class Study:
     comparison: Comparison | None = None
     notes: Sequence[str] = field(default=())
     n_bootstrap: int = 30
+    seconds: float = math.inf
     units: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     groups: Any = None
     time: Any = None

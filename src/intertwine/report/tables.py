@@ -81,7 +81,7 @@ def score_table(comparison: Comparison | None) -> Table | None:
         "Every model chose among its settings by cross-validation inside each training part; their number and the "
         "time it took are in the table. Differences are against this model, paired by fold, "
         "their standard error corrected for overlapping training parts."
-    )
+    ) + _left_out(comparison)
     return Table(
         caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric=comparison.task.metric
     )
@@ -118,10 +118,18 @@ def _error_table(comparison: Comparison) -> Table:
         f"Root mean squared error (RMSE) and mean absolute error (MAE) on {n_folds} held-out folds, mean and "
         "standard error; smaller is better. Differences are against this model, paired by fold, their standard error "
         "corrected for overlapping training parts."
-    )
+    ) + _left_out(comparison)
     return Table(
         caption=caption, rows=rows, low=number(low, 3), high=number(high, 3), metric="RMSE", has_mae=True
     )
+
+
+def _left_out(comparison: Comparison) -> str:
+    """Models without scores, and why."""
+    if not comparison.out:
+        return ""
+    told = "; ".join(f"{name} ({why})" for name, why in comparison.out.items())
+    return f" Without scores: {told}."
 
 
 def interaction_table(

@@ -15,7 +15,7 @@ from intertwine.architectures import (
     architecture_to_state,
 )
 from intertwine.architectures.convolutional import _doubled, _halved
-from intertwine.networks import Autoencoder, Layer
+from intertwine.networks import Autoencoder, Layer, applied
 
 SHAPES = {
     "mlp": Perceptron(35, 3, (8,)),
@@ -178,3 +178,12 @@ def test_widths_are_the_users_or_the_architectures_own():
     assert architecture_of("mlp", 12, 2).hidden == (512, 256)
     assert architecture_of("mlp", 12, 2, [7]).hidden == (7,)
     assert architecture_of("linear", 12, 2, [7]) == Linear(12, 2)
+
+
+def test_layers_compute_what_plain_numpy_computes():
+    rng = np.random.default_rng(0)
+    layers = tuple(Layer(rng.standard_normal((i, o)), rng.standard_normal(o)) for i, o in [(3, 4), (4, 2)])
+    x = rng.standard_normal((5, 3))
+    hidden = x @ layers[0].weight + layers[0].bias
+    expected = hidden / (1.0 + np.exp(-hidden)) @ layers[1].weight + layers[1].bias
+    np.testing.assert_allclose(applied(layers, x), expected, rtol=1e-5)

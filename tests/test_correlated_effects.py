@@ -13,7 +13,12 @@ from intertwine.latent_prior import LatentBatch, smoothed, trend_steps
 from intertwine.mixed_effects.coefficient_priors import GaussianPrior, HorseshoePrior, LearntColumns
 from intertwine.mixed_effects.latent_axes import AxisConvention, identified_axes
 from intertwine.mixed_effects.latent_effects import LatentEffects
-from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
+from intertwine.mixed_effects.latent_variance_search import (
+    _correlations,
+    _packed,
+    _Search,
+    fit_latent_variances,
+)
 from intertwine.mixed_effects.own_factor import correlated, innovations, unit_factor
 from intertwine.mixed_effects.subject_prediction import predict_subjects
 from intertwine.mixed_effects.subject_system import SubjectSystem
@@ -236,3 +241,25 @@ def test_what_cannot_be_correlated_is_refused(effects, error, message):
         Correlated(effects)
     with pytest.raises(ValueError, match="BySubject of Correlated"):
         BySubject(LEVEL_AND_SLOPE)
+
+
+def test_two_blocks_of_correlations_have_gradients_and_numbers_of_their_own():
+    rng = np.random.default_rng(0)
+    rows, sites, start = random_problem(rng, q=5, n_axes=2, correlated=((0, 1, 2), (3, 4)))
+    learnt = LearntColumns((), tuple(slice(j, j + 1) for j in range(5)))
+    for one, other in zip(
+        _correlations(_packed(start)[-4:], start.correlations), start.correlations, strict=True
+    ):
+        np.testing.assert_allclose(one.matrix, other.matrix, atol=1e-12)
+    search = _Search(SubjectSystem(rows), sites, learnt, start, True)
+    which, x = np.arange(2), search.start + 0.05 * rng.normal(size=search.start.shape)
+    value, gradient = search.evaluate(x, which)
+    for entry in range(x.shape[1]):
+        step = np.zeros_like(x)
+        step[:, entry] = 1e-5
+        slope = (search.evaluate(x + step, which)[0] - search.evaluate(x - step, which)[0]) / 2e-5
+        np.testing.assert_allclose(gradient[:, entry], slope, rtol=1e-4, atol=1e-5)
+    far, flat = search.evaluate(x + np.array([[40.0] + [0.0] * (x.shape[1] - 1), [0.0] * x.shape[1]]), which)
+    assert far[0] == -np.inf
+    assert far[1] == value[1]
+    assert not flat[0].any()

@@ -7,6 +7,7 @@ from intertwine.effects import BySubject, Categorical, Correlated, Interaction, 
 from intertwine.effects.by_subject import BoundBySubject, BoundCourse
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
+from intertwine.effects.smooth_parts import smooth_parts
 from intertwine.effects.stationary_kernels import KERNELS, correlation
 from intertwine.effects.waves import WaveRule
 from intertwine.io import load_state, save_state
@@ -357,3 +358,11 @@ def test_features_that_cannot_be_held_are_refused():
     many = Covariates(n, {}, {"site": GroupCodes(codes, 100_000)})
     with pytest.raises(MemoryError, match="99,999 contrasts of 'site' at 200,000 rows"):
         Categorical("site").bind(many).features(many, np.empty(0))
+
+
+def test_a_course_may_be_as_short_as_its_times_are_apart_and_is_told_about_its_middle():
+    given = Covariates(41, {"age": np.linspace(50.0, 60.0, 41)}, {})
+    course = BySubject(Smooth("age", "matern32"), "state-space").bind(given)
+    assert course.shape_bounds()[0, 0] == pytest.approx(0.25)
+    (part,) = smooth_parts(Smooth("age").bind(given), np.array([4.0]))
+    assert part.half_range == 5.0

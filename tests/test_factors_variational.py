@@ -387,3 +387,9 @@ def test_a_new_id_of_sampled_factors_is_expected_to_vary_as_the_known_ones_do():
     prior = _prior_of(own, noise=2.0)
     np.testing.assert_allclose(prior.mean, own.mean(axis=1))
     np.testing.assert_allclose(2.0**2 / np.diag(prior.precision), own.var(axis=1).mean(axis=0))
+
+
+def test_alternating_sweeps_end_where_they_gain_less_than_the_tolerance(rng):
+    table, y, weight, *_ = ratings(rng)
+    model = fit(fit_als_factors, table, y, weight, settings(tol=0.05, max_iter=60))
+    assert 3 < len(model.history) < 30

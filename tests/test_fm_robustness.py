@@ -12,7 +12,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import FMClassifier, FMRegressor, LocalFMClassifier, LocalFMRegressor, load
 from intertwine.estimators import local_fm_base
-from intertwine.fitting.fm.pairs import largest_products
+from intertwine.fitting.fm.model import FMModel, FMShape
+from intertwine.fitting.fm.pairs import (
+    aligned_factors,
+    categories_of,
+    largest_products,
+    pair_moments,
+    strongest_pairs,
+)
+from intertwine.structures.fm_short import MOST_ENTRIES
 
 
 def table(seed=0, n=60, p=3):
@@ -77,15 +85,55 @@ def test_threads_of_an_ensemble_run_k_means_alone(monkeypatch):
 
 def test_thelargest_products_are_those_of_all_pairs():
     rng = np.random.default_rng(1)
-    for n, wanted in ((300, 40), (5, 100), (1, 3)):
+    for n, wanted in ((300, 40), (5, 100), (4, 5), (1, 3)):
         rows = rng.standard_normal((n, 4)) * rng.exponential(size=(n, 1))
-        label = rng.integers(n, size=n)
+        label = rng.permutation(n) if n == 4 else rng.integers(n, size=n)  # of four, all pairs but one
         first, second = largest_products(rows, label, wanted)
         a, b = np.triu_indices(n, 1)
         a, b = a[label[a] != label[b]], b[label[a] != label[b]]
         expected = np.sort(-np.abs(np.einsum("ic,ic->i", rows[a], rows[b])))[:wanted]
         assert (first < second).all()
         np.testing.assert_allclose(-np.abs(np.einsum("ic,ic->i", rows[first], rows[second])), expected)
+
+
+def test_pairs_of_draws_are_those_of_all_pairs():
+    """Levels of a category that every row has are told about their mean; its levels do not pair."""
+    rng = np.random.default_rng(0)
+    rows = np.hstack([np.eye(3)[rng.integers(3, size=40)], rng.standard_normal((40, 4))])
+    categories = categories_of(rows, np.ones(40))
+    np.testing.assert_allclose(categories.share, [*rows[:, :3].mean(axis=0), 0.0, 0.0, 0.0, 0.0])
+    rotations = [np.linalg.qr(rng.standard_normal((2, 2)))[0] for _ in range(3)]
+    factors, scale = rng.standard_normal((7, 2)), rng.uniform(0.5, 2.0, 7)
+    draws = [factors @ turn + 0.1 * rng.standard_normal((7, 2)) for turn in rotations]
+    tables = np.stack([np.hstack([rng.standard_normal((7, 1)), draw]) for draw in draws])
+    model = FMModel(FMShape(2, 0, True, True), np.zeros(3), tables, 0.0, 2.5, np.ones(3), np.zeros((3, 0)),
+                    np.zeros((1, 3)), 1.0)  # fmt: skip
+    centred = [np.vstack([V[:3] - rows[:, :3].mean(axis=0) @ V[:3], V[3:]]) for V in draws]
+    products = 2.5 * np.stack([V @ V.T for V in centred])
+    a, b = np.triu_indices(7, 1)
+    a, b = a[b > 2], b[b > 2]
+    mean, spread = pair_moments(model, categories, a, b)
+    np.testing.assert_allclose(mean, products.mean(axis=0)[a, b])
+    np.testing.assert_allclose(spread, products.std(axis=0)[a, b])
+    order = np.argsort(-np.abs(mean) * scale[a] * scale[b])[:6]
+    first, second = strongest_pairs(model, np.arange(7), categories, scale, 6)
+    np.testing.assert_array_equal(np.stack([first, second]), np.stack([a, b])[:, order])
+
+    model.tables = np.stack([np.hstack([np.zeros((7, 1)), factors @ turn]) for turn in rotations])
+    aligned = aligned_factors(model, categories)
+    V = np.vstack([factors[:3] - rows[:, :3].mean(axis=0) @ factors[:3], factors[3:]])
+    np.testing.assert_allclose(aligned @ aligned.T, 2.5 * V @ V.T, atol=1e-12)
+    assert (aligned.sum(axis=0) > 0.0).all()
+
+
+def test_alternating_least_squares_of_long_rows_are_least_squares():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, MOST_ENTRIES + 2)) + 1.0
+    y = X @ rng.standard_normal(MOST_ENTRIES + 2) + 7.0 + rng.standard_normal(60)
+    settings = {"n_components": 0, "solver": "als", "alpha": 1e-12, "tol": 1e-14, "max_iter": 2000}
+    model = FMRegressor(**settings, random_state=0).fit(X, y)
+    exact = np.linalg.lstsq(np.column_stack([X, np.ones(60)]), y)[0]
+    np.testing.assert_allclose(model.main_effects()["estimate"], exact[:-1], rtol=1e-4)
 
 
 def test_main_effects_are_the_linear_weights():

@@ -133,3 +133,14 @@ def test_what_is_known_of_shared_coefficients_turns_with_them():
     np.testing.assert_allclose(turned.shared.covariance, new_root @ new_root.swapaxes(1, 2))
     np.testing.assert_allclose(new_root[:, :, 0].T, away)
     np.testing.assert_allclose(turned.shared.mean, convention.latents(mean))
+
+
+def test_noise_may_be_told_by_the_sites_and_latents_have_no_zero():
+    system, sites, variances = fitted(np.array([1.0, 0.0, 0.3]), np.zeros(3))
+    sites = Sites(sites.mean, np.where(np.isfinite(sites.variance), 0.0, np.inf))
+    total = variances.noise + 0.2
+    expected = identified_axes(system, sites, variances._replace(noise=total), 2)
+    known = Sites(sites.mean + 40.0, sites.variance + 0.8 * total)  # most of it, and elsewhere
+    found = identified_axes(system, known, variances._replace(noise=0.2 * total), 2)
+    np.testing.assert_allclose(found.gain, expected.gain, rtol=1e-6, atol=1e-6)
+    assert found.rank == expected.rank == 2

@@ -1,12 +1,15 @@
 """Length scales of latent effects: those that made the latents are found, with some of the subjects as well."""
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 
 from intertwine.effects import BySubject, Linear, Smooth
 from intertwine.effects.covariate import Covariates
+from intertwine.mixed_effects import latent_length_scales
 from intertwine.mixed_effects.latent_effects import LatentEffects
-from intertwine.mixed_effects.latent_length_scales import fit_length_scales
+from intertwine.mixed_effects.latent_length_scales import _some_subjects, fit_length_scales
 from intertwine.mixed_effects.subjects import Sites
 
 
@@ -63,3 +66,45 @@ def test_a_straight_line_takes_a_long_length_scale():
     )
     found = fit_length_scales(effects, columns, subject, line, effects.start_shape(), variances)
     assert found.shape[0] > 5.0 > effects.start_shape()[0]
+
+
+def test_subjects_that_are_drawn_are_numbered_without_gaps():
+    subject = np.repeat(np.arange(50), 4) * 3
+    kept, whose = _some_subjects(subject, 30)
+    assert 30 <= len(kept) < 60
+    assert np.unique(whose).tolist() == list(range(len(kept) // 4))
+    np.testing.assert_array_equal(np.unique(subject[kept], return_inverse=True)[1], whose)
+
+
+def test_axes_that_say_most_are_looked_at(monkeypatch):
+    monkeypatch.setattr(latent_length_scales, "_MOST_AXES", 1)
+    effects, columns, subject, sites, variances = drawn([BySubject(Smooth("time"))], [2.0], n_subjects=12)
+    variances = effects.variances(np.array([0.1, 0.1]), np.array([[0.01, 0.5]]))
+    found = fit_length_scales(effects, columns, subject, sites, [4.0], variances)
+    second = np.array([1])
+    alone = fit_length_scales(
+        effects,
+        columns,
+        subject,
+        Sites(*(part[:, second] for part in sites)),
+        [4.0],
+        variances.of_axes(second),
+    )
+    assert found.shape == alone.shape
+    assert found.log_evidence == alone.log_evidence
+
+
+def test_length_scales_are_looked_for_in_turns_until_none_gains(monkeypatch):
+    effects, columns, subject, sites, variances = drawn(
+        [Smooth("time"), BySubject(Smooth("dose"))], [3.0, 1.0], n_subjects=10
+    )
+    values = iter([-10.0, -9.0, -8.0, -7.0, -7.0, -7.0])
+    monkeypatch.setattr(
+        latent_length_scales,
+        "maximize_scalar",
+        lambda *_, **__: SimpleNamespace(x=0.5, bound=0, value=next(values)),
+    )
+    found = fit_length_scales(effects, columns, subject, sites, [8.0, 5.0], variances)
+    assert found.converged
+    assert found.log_evidence == -7.0
+    assert not list(values)

@@ -152,3 +152,11 @@ def test_signed_targets_to_search_are_the_signs_of_the_leading_directions_and_th
     assert patterns(3, 5.0, -2.0, 1.0) == [(1, 1, 1), (1, 1, -1), (1, -1, -1)]
     assert patterns(2, -3.0, -1.0) == [(1, -1), (-1, -1)]
     assert patterns(1, 0.0) == [(1,), (-1,)]
+
+
+def test_a_distance_target_begins_without_an_overall_shift():
+    rng = np.random.default_rng(0)
+    target = PAIR_TARGETS["distance"]
+    params = target.spectral_start(np.array([3.0, 1.0]), np.linalg.qr(rng.standard_normal((P, D)))[0], rng)
+    formula = _pair_formula(target, params)
+    assert np.mean([formula(j, k) for j, k in combinations(range(P), 2)]) == pytest.approx(0.0, abs=1e-12)

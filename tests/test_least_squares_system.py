@@ -56,3 +56,8 @@ def test_its_noise_is_the_likeliest(weighted, restricted):
 
     assert np.all(log_likelihood(best) > log_likelihood(1.01 * best))
     assert np.all(log_likelihood(best) > log_likelihood(0.99 * best))
+
+
+def test_outcomes_of_nothing_but_zeros_have_noise():
+    system = LeastSquaresSystem(problem("none")[0], None, P, False)
+    assert (system.noise(np.zeros((N, P))) > 0.0).all()

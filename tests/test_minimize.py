@@ -1,5 +1,6 @@
 """The loop: history, callbacks, resuming, interruption."""
 
+import time
 from typing import NamedTuple
 
 import numpy as np
@@ -29,7 +30,9 @@ class Newton(AbstractSolver):
 
 
 def test_it_runs_to_the_tolerance_and_records_every_step():
+    began = time.perf_counter()
     result = minimize(2.0, Newton(1e-9), 1.0)
+    assert 0.0 <= result.history[-1].seconds <= time.perf_counter() - began
     assert result.converged
     assert result.params == pytest.approx(2**0.5)
     assert [row.iteration for row in result.history] == list(range(len(result.history)))
@@ -159,3 +162,26 @@ def test_stochastic_descent_measures_an_epoch_by_the_share_that_it_changed():
     assert (first.value, second.value) == (3e-3, 2e-3)
     assert second.optimality == pytest.approx(0.5)
     assert state.params.users[0, 0] == 4e-3
+
+
+class Walled:
+    """A parabola of which nothing is known but the place where one stands."""
+
+    def value_and_gradient(self, params):
+        return (5.0, np.array([4.0, 2.0])) if params.tolist() == [2.0, 1.0] else (np.inf, np.zeros(2))
+
+
+def test_a_direction_that_leads_up_is_replaced_by_the_gradient():
+    class Bowl:
+        def value_and_gradient(self, params):
+            return float(params @ params), 2.0 * params
+
+    solver, at = LBFGS(1e-9), np.array([2.0, 1.0])
+    state = solver.init(Bowl(), at)
+    known = {"moves": np.eye(2)[:1], "changes": np.eye(2)[:1]}
+    up = solver.step(Bowl(), state._replace(direction=state.gradient, **known))
+    down = solver.step(Bowl(), state._replace(direction=-state.gradient, **known))
+    np.testing.assert_array_equal(up.params, down.params)
+    assert up.value < state.value
+    stuck = solver.init(Walled(), at)._replace(direction=np.array([-1.0, 0.0]), **known)
+    np.testing.assert_array_equal(solver.step(Walled(), stuck).direction, [-4.0, -2.0])

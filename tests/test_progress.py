@@ -89,7 +89,8 @@ def test_refits_of_the_bootstrap_are_counted(monkeypatch):
             patch.setattr(sys, "stderr", io.StringIO())
             model.bootstrap_interactions(2, 1)
             assert sys.stderr.getvalue() == ""
-            model.set_params(verbose=True).bootstrap_interactions(2, 1)
+            found = model.set_params(verbose=True).bootstrap_interactions(2, 1)
+            assert found["rank_stability"][0] == 1.0
             assert "refit 2 of 2" in sys.stderr.getvalue()
 
 

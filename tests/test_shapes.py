@@ -56,6 +56,16 @@ def test_parabolas_that_do_not_narrow_the_bracket_give_way():
     assert found.n_evaluations < 30
 
 
+def test_a_lopsided_bracket_is_cut_in_its_longer_part():
+    def lopsided(x):
+        return -np.exp(4.0 * (x - 8.0)) - np.exp(-2.0 * (x - 8.0))
+
+    found = maximize_scalar(lopsided, 5.5, 5.0, 9.0, step=0.5, tolerance=1e-12, max_evaluations=60)
+    assert found.converged
+    assert found.x == pytest.approx(8.0 - np.log(2.0) / 6.0, abs=1e-6)
+    assert found.n_evaluations < 18
+
+
 def test_a_search_cut_short_says_so():
     found = maximize_scalar(lambda x: -((x - 0.3) ** 2), 0.0, -4.0, 4.0, max_evaluations=2)
     assert (found.converged, found.n_evaluations) == (False, 2)

@@ -140,3 +140,15 @@ def test_columns_that_depend_on_others_are_told():
     values[0, pattern.slots(np.array([0, 0, 1]), np.array([0, 1, 1]))] = 1.0, 1.0, 1.0
     with pytest.raises(np.linalg.LinAlgError, match="depend"):
         SparseFactors(pattern, values)
+
+
+def test_unknowns_that_do_not_meet_are_solved_one_by_one():
+    pattern = SparsePattern(
+        np.ones(3, dtype=np.int64), *np.empty((2, 0), dtype=np.int64), np.zeros(3, bool), 0
+    )
+    values = np.zeros((1, pattern.n_entries))
+    values[:, pattern.slots(np.arange(3), np.arange(3))] = [2.0, 4.0, 5.0]
+    solved, *_ = SparseFactors(pattern, values).solve(np.ones((1, 3)), np.zeros(1, dtype=np.int64))
+    np.testing.assert_allclose(solved, [[0.5, 0.25, 0.2]])
+    dense = SparsePattern(np.ones(30, dtype=np.int64), *np.triu_indices(30, 1), np.zeros(30, bool), 0)
+    assert dense.operations > pattern.operations

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 
 from intertwine.effects.random import BasisPrior, CovariancePrior, IndependentPrior, Located, PrecisionPrior
+from intertwine.mixed_effects import located_rows
 from intertwine.mixed_effects.base import VarianceComponents
 from intertwine.mixed_effects.sparse import SparseSystem
 
@@ -164,3 +165,22 @@ def test_a_design_that_would_not_fit_is_refused_before_it_is_tried(monkeypatch):
     effects = [effect_of(rng, "independent", 20, 1) for _ in range(3)]
     with pytest.raises(MemoryError, match="IterativeSystem"):
         systems(effects, None, None, 1, True)
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+def test_many_rows_are_predicted_in_parts(restricted, monkeypatch):
+    rng = np.random.default_rng(2)
+    effects = [effect_of(rng, *line) for line in DESIGNS["one of each kind"]]
+    fixed, n = np.column_stack([np.ones(N), rng.normal(size=N)]), 300
+    fast, _ = systems(effects, fixed, None, P, restricted)
+    posterior = fast.posterior(rng.normal(size=(N, P)), random_variances(rng, fast.n_basis, P))
+    located = [
+        Located(rng.integers(0, effect.n_levels, n), None if effect.basis is None else rng.normal(size=(n, 2)),
+                None, None)
+        for effect in effects
+    ]  # fmt: skip
+    columns = rng.normal(size=(n, 2))
+    whole = posterior.predict(located, columns)
+    monkeypatch.setattr(located_rows, "_ENTRIES_AT_ONCE", 1)
+    for one, other in zip(posterior.predict(located, columns), whole, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-12)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from dense_latent_model import DenseLatentModel, random_problem
 
+from intertwine.mixed_effects import subject_rows
 from intertwine.mixed_effects.subject_parts import draw_parts, recalled_subjects
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import Sites, Trend
@@ -71,3 +72,15 @@ def test_parts_are_drawn_as_dense_matrices_say(case):
 def _first_rows(own, rows, subject):
     at = np.flatnonzero(rows.subject == subject)
     return own[:, at[0]] if len(at) else np.zeros_like(own[:, 0])
+
+
+@pytest.mark.parametrize("case", ["own", "trends"])
+def test_parts_add_up_to_sites_that_are_sure_also_in_chunks(case, monkeypatch):
+    monkeypatch.setattr(subject_rows, "_CHUNK", 1)
+    rows, sites, variances = random_problem(np.random.default_rng(0), missing=0.0, **CASES[case])
+    sites = Sites(sites.mean, np.zeros_like(sites.mean))
+    shared = SubjectSystem(rows).posterior(sites, variances).shared
+    drawn = draw_parts(shared, variances, rows, sites, np.random.default_rng(0), 3)
+    parts = np.einsum("np,spk->snk", rows.shared, drawn.shared) + drawn.noise + drawn.trends.sum(axis=1)
+    own = np.einsum("nq,snqk->snk", rows.own, drawn.own)
+    np.testing.assert_allclose(parts + own, np.broadcast_to(sites.mean, own.shape), rtol=1e-8, atol=1e-8)

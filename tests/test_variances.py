@@ -139,6 +139,7 @@ def test_a_start_at_nearly_nothing_is_not_taken_for_a_boundary(restricted):
     small = VarianceComponents(np.ones(3), (np.full((3, 1, 1), 1e-14),))
     found, expected = (fit(Grouped("g"), rows, fixed, y, restricted, start) for start in (small, None))
     np.testing.assert_allclose(found[1].log_likelihood, expected[1].log_likelihood, atol=1e-6)
+    assert (found[2].n_iter > 0).all()
 
 
 def test_perfect_correlation_is_a_boundary():
@@ -238,3 +239,29 @@ def test_a_variance_that_should_not_be_nothing_is_lifted_along_its_axis():
     step = np.mean(t**2)  # of unit size is a slope that moves a row's mean by one, on average of squares
     np.testing.assert_allclose(lifted.effects[0][0], np.diag([1.0, 0.1 / step]), atol=1e-12)
     assert search.lift(search.lift(search.start)) is None
+
+
+def test_the_gradient_of_two_effects_is_that_of_differences_and_no_search_leaves_for_ever():
+    rng = np.random.default_rng(0)
+    codes = rng.integers(0, (6, 4), (60, 2))
+    rows = EffectRows(
+        60,
+        {k: GroupCodes(codes[:, k], (6, 4)[k]) for k in range(2)},
+        covariates={"t": codes[:, 0] + 0.5 * rng.normal(size=60)},
+    )
+    effects = [Grouped(0, slopes=("t",)).bind(rows), Grouped(1).bind(rows)]
+    fixed, y = np.ones((60, 1)), 1e8 * rng.normal(size=(60, 2))
+    start = start_variances(effects, y, fixed)
+    search = VarianceSearch(system_for(effects, fixed=fixed, n_outputs=2), y, effects, start)
+    which, x = np.arange(2), search.start + 0.1
+    value, gradient = search._evaluate(x, which)
+    assert np.isfinite(value).all()
+    for entry in range(x.shape[1]):
+        step = np.zeros_like(x)
+        step[:, entry] = 1e-5
+        slope = (search._evaluate(x + step, which)[0] - search._evaluate(x - step, which)[0]) / 2e-5
+        np.testing.assert_allclose(gradient[:, entry], slope, rtol=1e-4, atol=1e-4)
+    far, flat = search._evaluate(x + np.array([[40.0], [0.0]]), which)
+    assert far[0] == -np.inf
+    assert far[1] == value[1]
+    assert not flat[0].any()

@@ -8,7 +8,7 @@ import os
 import resource
 import signal
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from importlib import import_module
 from pathlib import Path
 from types import CodeType, FunctionType
@@ -21,10 +21,8 @@ from . import reach
 from .held_by import core_modules
 from .signs import Mutant
 
-_START, _SLOWER = (
-    10.0,
-    10.0,
-)  # seconds of processor time, and how often that of its tests, after which a run does not end
+# Seconds of processor time, and how often that of the test on unbroken formulas, after which a run does not end.
+_START, _SLOWER = 5.0, 10.0
 
 
 class Result(NamedTuple):
@@ -131,21 +129,19 @@ class Session:
         source = (self._package / mutant.path).read_bytes()
         if mutant.at_import:  # the module is broken already, and nothing can be measured
             names = [name for name, item in self._items.items() if item.path.name == file]
-            return in_fork(lambda: self._first_failure(names), 300.0)
+            return in_fork(lambda: self._first_failure(dict.fromkeys(names, 30.0)), 300.0)
         lines, tests = set(reach.statement_at(source, mutant.line)), self._tests_of(file)
         chosen = sorted(tests, key=lambda name: tests[name].seconds)
         chosen = [name for name in chosen if lines & set(tests[name].lines.get(mutant.path, ()))]
-        if b"jax" in source:  # a step that is compiled is seen by the first test alone
-            chosen += sorted(set(tests) - set(chosen), key=lambda name: tests[name].seconds)
         if not chosen:
             return Result("missed", "", 0.0)
 
         def broken() -> str | None:
             self._swap(mutant.path, mutant.apply(source))
-            return self._first_failure(chosen)
+            return self._first_failure(limits)
 
-        limit = _START + _SLOWER * sum(tests[name].seconds for name in chosen)
-        result = in_fork(broken, limit)
+        limits = {name: _START + _SLOWER * tests[name].seconds for name in chosen}
+        result = in_fork(broken, sum(limits.values()))
         if result.outcome == "failed" and not self._passes_whole(result.test):
             self._tests[file].pop(result.test)
             return self._judge(mutant, file)
@@ -154,12 +150,18 @@ class Session:
     def _passes_whole(self, name: str) -> bool:
         """Whether a test passes by itself when no formula is broken."""
         if name in self._items and name not in self._whole:
-            self._whole[name] = in_fork(lambda: self._first_failure([name]), 1000.0).outcome == "passed"
+            alone = in_fork(lambda: self._first_failure({name: 1000.0}), 1000.0)
+            self._whole[name] = alone.outcome == "passed"
         return self._whole.get(name, True)
 
-    def _first_failure(self, names: list[str]) -> str | None:
-        items = [self._items[name] for name in names]
+    def _first_failure(self, limits: Mapping[str, float]) -> str | None:
+        """Run tests, each within its seconds of processor time, up to the first failure."""
+        items = [self._items[name] for name in limits]
         for item, following in zip(items, [*items[1:], None], strict=True):
+            _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+            resource.setrlimit(
+                resource.RLIMIT_CPU, (min(int(time.process_time() + limits[item.nodeid]) + 1, hard), hard)
+            )
             item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
             if item.session.testsfailed:
                 return item.nodeid

@@ -26,6 +26,7 @@ TITLES = {
     "random_effects_vae": "Latent models with random effects: simulations with a known truth, and real rows",
     "longitudinal_vae": "Longitudinal latent models: images, stays in intensive care, exact coefficients",
     "fm_local": "Local factorization machines: Banana and IJCNN1",
+    "source_papers": "Designs of the source papers that no other benchmark measures",
 }
 #: Picture, and what it shows.
 PICTURES = {

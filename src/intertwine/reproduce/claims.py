@@ -38,7 +38,7 @@ def noise(n_seeds: int) -> float:
 
 #: The rule of all verdicts, as the page states it.
 RULE = (
-    "Every verdict is computed from the measurements of this run, by one rule; none is written by hand. A standard "
+    "Every verdict is computed from measurements, by one rule; none is written by hand. A standard "
     f"error is that of the mean over seeds. Beyond noise is more than t of them, Student's t at {_LEVEL:.0%}, which "
     f"grows as seeds get few: {noise(2):.1f} for two seeds, {noise(3):.1f} for three, {noise(5):.1f} for five.",
     "A figure (an error, an accuracy) is better where ours is ahead of the paper's beyond noise; it holds where "
@@ -50,6 +50,9 @@ RULE = (
     "which with two or three seeds means little, or points the other way.",
     "A claim with fewer than two seeds is not decided. Where a quick run is smaller than the paper's design, its "
     "figures are not set beside the paper's, and only comparisons are judged.",
+    "What a run does not measure is judged by recorded rows where there are any: those of benchmarks at the papers' "
+    "own sizes, which come with the package. Such claims are marked as recorded, with the command that measures them "
+    "anew; all others were measured in this run.",
     "Sizes, strengths and epochs of the quick designs were settled while earlier quick runs were looked at, on some of "
     "the same seeds: a quick verdict is a first look, and a full run, whose designs are the papers', the proof.",
 )
@@ -74,6 +77,8 @@ class Claim:
     mean, std_error : float
         NaN where there are none.
     n_seeds : int
+    recorded : str
+        The commands that measured it, where it was not measured in this run.
     """
 
     statement: str
@@ -84,6 +89,12 @@ class Claim:
     mean: float = float("nan")
     std_error: float = float("nan")
     n_seeds: int = 0
+    recorded: str = ""
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether there is a verdict on what was measured."""
+        return self.verdict != "not measured here"
 
     @property
     def in_noise(self) -> bool:
@@ -100,6 +111,7 @@ class Claim:
             "published": self.published,
             **{name: None if np.isnan(value) else value for name, value in numbers.items()},
             "n_seeds": self.n_seeds,
+            "recorded": self.recorded,
         }
 
 

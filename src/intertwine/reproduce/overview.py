@@ -38,7 +38,16 @@ def summary(claims: Sequence[Claim]) -> str:
     parts = {verdict: f"{n} {_VERBS[verdict][n != 1]}" for verdict, n in counts.items()}
     if in_noise:
         parts["does not hold"] += f" ({in_noise} lost in noise)"
-    return f"Of {sum(counts.values())} claims {', '.join(parts.values())}."
+    told = f"Of {sum(counts.values())} claims {', '.join(parts.values())}."
+    n = n_recorded(claims)
+    if n:
+        told += f" {n} of the verdicts {'is' if n == 1 else 'are'} by recorded measurements, not by this run."
+    return told
+
+
+def n_recorded(claims: Sequence[Claim]) -> int:
+    """How many were judged by recorded rows."""
+    return sum(bool(claim.recorded) for claim in claims)
 
 
 def all_claims(chapters: Sequence[Chapter]) -> list[Claim]:
@@ -101,9 +110,16 @@ def _html(chapters: Sequence[Chapter], quick: bool, command: str) -> str:
         "overview.html",
         title=_TITLE,
         chapters=[
-            (chapter, chapter.counts, f"{stem(chapter.paper.name, quick=quick)}.html") for chapter in chapters
+            (
+                chapter,
+                chapter.counts,
+                n_recorded(chapter.claims),
+                f"{stem(chapter.paper.name, quick=quick)}.html",
+            )
+            for chapter in chapters
         ],
         counts=tally(claims),
+        recorded=n_recorded(claims),
         summary=summary(claims),
         rule=RULE,
         command=command,
@@ -117,6 +133,7 @@ def _json(chapters: Sequence[Chapter], quick: bool, command: str) -> str:
         "quick": quick,
         "rule": list(RULE),
         "counts": tally(all_claims(chapters)),
+        "recorded": n_recorded(all_claims(chapters)),
         "papers": [
             {
                 "name": chapter.paper.name,

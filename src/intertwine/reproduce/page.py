@@ -44,8 +44,10 @@ def claims_table(claims: Iterable[Claim]) -> str:
 
 
 def in_a_word(claim: Claim) -> str:
-    """The verdict, in bold, and its reason."""
-    return f"**{claim.verdict}**" + (f" ({claim.why})" if claim.why else "")
+    """The verdict, in bold, its reason, and what measured it where this run did not."""
+    recorded = f"recorded, not measured now: `{claim.recorded}`" if claim.recorded else ""
+    told = "; ".join(text for text in (claim.why, recorded) if text)
+    return f"**{claim.verdict}**" + (f" ({told})" if told else "")
 
 
 def _table(rows: Sequence[Sequence[str]]) -> str:

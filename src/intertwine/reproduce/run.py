@@ -21,6 +21,7 @@ from intertwine.io import write_atomically
 from intertwine.reproduce.design import AbstractDesign, Chapter, Job, Paper
 from intertwine.reproduce.measurements import Measurement, Measurements
 from intertwine.reproduce.page import as_html, as_markdown
+from intertwine.reproduce.recorded import with_recorded
 from intertwine.resources import thread_limit
 
 __all__ = ["PAPERS", "Plan", "load_paper", "reproduce_papers", "stem"]
@@ -77,7 +78,10 @@ class _Work:
 
     def chapter(self) -> Chapter:
         """What is known by now."""
-        return Chapter(self.paper, [design.read(self.measurements) for design in self.designs], self.failed)
+        found = [
+            with_recorded(self.paper.name, design, design.read(self.measurements)) for design in self.designs
+        ]
+        return Chapter(self.paper, found, self.failed)
 
 
 def load_paper(name: str) -> Paper:

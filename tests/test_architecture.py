@@ -23,7 +23,7 @@ LAYERS = (
     ("covariance", "mixed_effects"),
     ("projection",),
     ("newton_system",),
-    ("mixed_model", "objective", "restricted_problem", "basis", "tables"),
+    ("mixed_model", "objective", "restricted_problem", "basis", "tables", "latent_errors"),
     ("coefficients", "pair_problem", "preparation", "elbo", "latent_prior", "networks", "likelihoods"),
     ("dense_pair_problem", "architectures"),
     ("minimize", "risk"),

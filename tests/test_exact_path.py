@@ -227,7 +227,8 @@ def test_estimators_publish_the_dense_solution(kind, scaling):
     np.testing.assert_allclose(model.main_effects()["std_error"], error[:P], rtol=1e-6)
     pair = model.interaction(2, 1)
     assert pair.term == "x1 × x2"
-    assert pair[1:] == pytest.approx((b[P + 3], error[P + 3], b[P + 3] / error[P + 3], 0.0), rel=1e-6)
+    expected = (b[P + 3], error[P + 3], b[P + 3] / error[P + 3], 0.0, error[P + 3])
+    assert pair[1:] == pytest.approx(expected, rel=1e-6)
     if n_intercept:
         assert model.intercept_ == pytest.approx(explicit.coefficients[0], abs=1e-8)
     assert model.objective_ == pytest.approx(explicit.value, rel=1e-10)

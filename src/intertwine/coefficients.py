@@ -18,6 +18,7 @@ import numpy as np
 from scipy import sparse
 
 from intertwine.effects.features import Pairs, Triples
+from intertwine.latent_errors import MOST_PARAMETERS, LatentErrors
 from intertwine.objective import Strengths, SumOfTargets
 
 __all__ = [
@@ -37,6 +38,7 @@ class AbstractCoefficients(abc.ABC):
 
     n_columns: int
     has_variances: bool
+    has_conditional_variances: bool
 
     @abc.abstractmethod
     def scores(self, columns) -> np.ndarray:
@@ -56,7 +58,11 @@ class AbstractCoefficients(abc.ABC):
 
     @abc.abstractmethod
     def variances(self, j, k) -> np.ndarray:
-        """Posterior variance of θ_jk, NaN where there is none."""
+        """Posterior variance of θ_jk, the target's own included; NaN where there is none."""
+
+    @abc.abstractmethod
+    def conditional_variances(self, j, k) -> np.ndarray:
+        """The same at a target held fixed."""
 
 
 class WrittenPairs(NamedTuple):
@@ -67,14 +73,20 @@ class WrittenPairs(NamedTuple):
     theta : ndarray (q, q)
         Symmetric, zero on the diagonal.
     variances : ndarray (q (q − 1) / 2,) or None
-        In the order of ``numpy.triu_indices``; None where none are wanted.
+        At a fixed target, in the order of ``numpy.triu_indices``; None where none are wanted.
     covariance : ndarray (q (q − 1) / 2, q (q − 1) / 2) or None
-        None also in a model loaded from a file that it would have made too large.
+        Likewise; None also in a model loaded from a file that it would have made too large.
+    spread : ndarray (q (q − 1) / 2, m) or None
+        Rows whose products are what the target's m parameters add (`LatentErrors.spread`); None where not known.
+    inflation : float
+        `LatentErrors.inflation`.
     """
 
     theta: np.ndarray
     variances: np.ndarray | None
     covariance: np.ndarray | None
+    spread: np.ndarray | None = None
+    inflation: float = 1.0
 
     @classmethod
     def of(cls, n_columns: int, values, covariance) -> WrittenPairs:
@@ -130,7 +142,10 @@ class DualCoefficients(AbstractCoefficients):
         self.written = written
         self.n_columns = columns.shape[1]
         known = posterior is not None if written is None else written.variances is not None
-        self.has_variances = known and not np.isinf(strengths.deviation)
+        self.has_conditional_variances = known
+        self.n_target_parameters = 0 if target is None else self._pair_target()[0].size
+        told = self.n_target_parameters <= MOST_PARAMETERS if written is None else written.spread is not None
+        self.has_variances = known and (target is None or told)
 
     @property
     def _spread(self):
@@ -193,25 +208,78 @@ class DualCoefficients(AbstractCoefficients):
     def variances(self, j, k):
         if not self.has_variances:
             return np.full(len(j), np.nan)
+        variances = self.conditional_variances(j, k)
+        if self.target is None:
+            return variances
+        of_target = [np.sum(self._spread_of(*part) ** 2, axis=1) for part in _parts(j, k)]
+        return self._inflation * (variances + np.concatenate([np.zeros(0), *of_target]))
+
+    def conditional_variances(self, j, k):
+        if not self.has_conditional_variances:
+            return np.full(len(j), np.nan)
         if self.written is not None:
-            assert self.written.variances is not None  # has_variances
+            assert self.written.variances is not None  # has_conditional_variances
             return self.written.variances[self.written.places(np.asarray(j), np.asarray(k))]
-        out = np.empty(len(j))
-        for start in range(0, len(j), _BLOCK):
-            part = slice(start, start + _BLOCK)
-            products = self.columns[:, j[part]] * self.columns[:, k[part]]
-            out[part] = self.posterior.variance(products, self._spread)
-        return out
+        variances = [self.posterior.variance(self._products(*part), self._spread) for part in _parts(j, k)]
+        return np.concatenate([np.zeros(0), *variances])
 
     def covariance(self, j, k) -> np.ndarray | None:
-        """Posterior covariance of some pairs, (m, m); None where it is not known."""
+        """Posterior covariance of some pairs, (m, m), the target's own included; None where it is not known."""
+        covariance = self.conditional_covariance(j, k)
+        if covariance is None or not self.has_variances or self.target is None:
+            return covariance if self.has_variances else None
+        spread = self._spread_of(j, k)
+        return self._inflation * (covariance + spread @ spread.T)
+
+    def conditional_covariance(self, j, k) -> np.ndarray | None:
+        """The same at a target held fixed."""
+        if not self.has_conditional_variances:
+            return None
         if self.written is not None:
             places = self.written.places(np.asarray(j), np.asarray(k))
             whole = self.written.covariance
             return None if whole is None else whole[np.ix_(places, places)]
-        products = self.columns[:, j] * self.columns[:, k]
+        products = self._products(j, k)
         explained = products.T @ self.posterior.P.matmul(products)
         return self.posterior.scale * self._spread * (np.eye(len(j)) - self._spread * explained)
+
+    def _products(self, j, k):
+        return self.columns[:, j] * self.columns[:, k]
+
+    @property
+    def _inflation(self):
+        return self._latent_errors.inflation if self.written is None else self.written.inflation
+
+    def _spread_of(self, j, k):
+        """What the target's parameters do to pairs, (m, size): `LatentErrors.spread`."""
+        if self.written is not None:
+            assert self.written.spread is not None  # has_variances
+            return self.written.spread[self.written.places(np.asarray(j), np.asarray(k))]
+        target, params = self._pair_target()
+        slopes = target.entry_jacobian(params, j, k) - self._spread * self._products(j, k).T @ self._pulled
+        return self._latent_errors.spread(self.strengths.shrinkage * slopes)
+
+    @cached_property
+    def _pulled(self):
+        """P φ': how the dual coefficients move with the target's parameters, (n, size)."""
+        target, params = self._pair_target()
+        return self.posterior.P.matmul(target.jacobian(params, self.columns))
+
+    @cached_property
+    def _latent_errors(self) -> LatentErrors:
+        target, params = self._pair_target()
+        quadratic = target.jacobian(params, self.columns).T @ self._pulled
+        return LatentErrors.of(
+            self.strengths.shrinkage**2 * quadratic,
+            self.strengths.target_ridge * target.entry_gram(params),
+            self.posterior.scale,
+            self.posterior.freedom,
+        )
+
+
+def _parts(j, k):
+    """Index arrays in blocks."""
+    return [(j[start : start + _BLOCK], k[start : start + _BLOCK]) for start in range(0, len(j), _BLOCK)]
 
 
 @final
@@ -228,7 +296,7 @@ class ExplicitCoefficients(AbstractCoefficients):
         Of the products x_j x_k; 0 and 1 for plain products.
     """
 
-    has_variances = False
+    has_variances = has_conditional_variances = False
 
     def __init__(self, n_columns, j, k, values, targets, center, scale):
         self.n_columns = n_columns
@@ -266,6 +334,9 @@ class ExplicitCoefficients(AbstractCoefficients):
         return self._matrix[np.asarray(rows)][:, np.asarray(columns)].toarray()
 
     def variances(self, j, k):
+        return np.full(len(j), np.nan)
+
+    def conditional_variances(self, j, k):
         return np.full(len(j), np.nan)
 
 

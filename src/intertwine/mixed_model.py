@@ -40,7 +40,10 @@ class Mode(NamedTuple):
 
 
 class Posterior(NamedTuple):
-    """Second-order facts at a mode; variances are conditional on everything but the field and the fixed effects."""
+    """Second-order facts at a mode; variances are conditional on everything but the field and the fixed effects.
+
+    ``freedom`` are the degrees of freedom that the dispersion was estimated with, infinite where it is known.
+    """
 
     P: AbstractProjection
     fixed_covariance: np.ndarray
@@ -50,6 +53,7 @@ class Posterior(NamedTuple):
     scale: float
     dispersion: float
     log_evidence: float
+    freedom: float
 
     def variance(self, design, prior_variance):
         """Posterior variance of coefficients with design columns (n, m) and the given prior variance (of K)."""
@@ -250,6 +254,7 @@ class GaussianField:
             scale,
             dispersion,
             float(log_evidence),
+            float(n - q) if self.loss.is_quadratic else np.inf,
         )
 
     def explained(self, mode: Mode, design) -> np.ndarray:

@@ -12,7 +12,8 @@ LAYERS = (
 )  # fmt: skip
 FILES = (
     "penalties", "objective", "risk", "elbo", "mixed_model", "newton_system", "covariance", "projection", "basis",
-    "coefficients", "dense_pair_problem", "pair_problem", "restricted_problem", "networks", "minimize", "preparation",
+    "coefficients", "latent_errors", "dense_pair_problem", "pair_problem", "restricted_problem", "networks",
+    "minimize", "preparation",
 )  # fmt: skip
 
 # The first pattern that fits, as a shell reads it; in a layer's name a dot.
@@ -39,7 +40,8 @@ TESTS = {
     "projection": "mixed_model exact_path",
     "basis": "preparation",
     "preparation": "preparation exact_path",
-    "coefficients": "coefficients estimators",
+    "coefficients": "coefficients latent_errors estimators",
+    "latent_errors": "latent_errors",
     "*pair_problem": "pair_solvers sparse_problem exact_path",
     "restricted_problem": "pair_solvers sparse_problem heredity",
     "latent_prior.*": "longitudinal_fit",
@@ -59,7 +61,7 @@ TESTS = {
     "structures.coding": "local_fm_structure local_fm_descent",
     "structures.columns": "pairwise_structure pair_solvers sparse_problem",
     "structures.pairwise": "pairwise_structure sparse_problem",
-    "structures.latent": "latent_targets latent_objective joint_search",
+    "structures.latent": "latent_targets latent_errors latent_objective joint_search",
     "structures.registry": "latent_targets joint_search",
     "structures.third_order": "latent_targets latent_objective",
     "structures.linearization": "latent_structure gauss_newton",

@@ -209,10 +209,10 @@ class AbstractInteractionEstimator(InteractionResults, AbstractSaved, BaseEstima
         Returns
         -------
         frame
-            term, estimate, std_error (conditional), std_error_bootstrap, lower, upper (2.5% and 97.5% quantiles of
-            the refits about their mean, moved to the estimate: a penalty shrinks refits once more), rank_stability
-            (share of refits in which the pair is again among the k strongest); class in multiclass problems. With a
-            spline basis an estimate is a size, and its limits say nothing about zero.
+            term, estimate, std_error (as in ``top_interactions``), std_error_bootstrap, lower, upper (2.5% and
+            97.5% quantiles of the refits about their mean, moved to the estimate: a penalty shrinks refits once
+            more), rank_stability (share of refits in which the pair is again among the k strongest); class in
+            multiclass problems. With a spline basis an estimate is a size, and its limits say nothing about zero.
 
         Raises
         ------

@@ -7,8 +7,15 @@ from typing import NamedTuple
 import numpy as np
 
 from intertwine.coefficients import DualCoefficients
-from intertwine.fitting.interactions.feature_pairs import pair_errors, pair_estimates, target_shares, wald
+from intertwine.fitting.interactions.feature_pairs import (
+    conditional_pair_errors,
+    pair_errors,
+    pair_estimates,
+    target_shares,
+    wald,
+)
 from intertwine.fitting.interactions.model import InteractionModel
+from intertwine.latent_errors import MOST_PARAMETERS
 
 __all__ = ["Interaction", "column_names", "main_effects", "pair_table", "pair_terms", "why_no_errors"]
 
@@ -20,9 +27,11 @@ class Interaction(NamedTuple):
     ----------
     term : str
     estimate, std_error, z : float
-        The standard error is conditional on the latent target and on the hyperparameters.
+        The standard error is conditional on the hyperparameters; what latent vectors leave open is in it.
     target_share : float
         Share of the estimate that comes from the latent target, between 0 and 1.
+    std_error_conditional : float
+        Standard error at latent vectors held fixed.
     """
 
     term: str
@@ -30,6 +39,7 @@ class Interaction(NamedTuple):
     std_error: float
     z: float
     target_share: float
+    std_error_conditional: float
 
 
 def column_names(model: InteractionModel, features) -> list[str]:
@@ -67,8 +77,11 @@ def why_no_errors(model: InteractionModel) -> str:
     pairs = model.pairs
     if not isinstance(pairs, DualCoefficients):
         return "the sparse path gives no standard errors"
-    if np.isinf(pairs.strengths.deviation):
-        return "tie=inf gives no standard errors: pairs do not deviate from the latent target"
+    if pairs.n_target_parameters > MOST_PARAMETERS:
+        return (
+            f"the {pairs.n_target_parameters:,} numbers of the latent vectors are too many for standard errors that "
+            f"allow for them (at most {MOST_PARAMETERS:,}); std_error_conditional holds them fixed"
+        )
     # the error of a surface takes the covariances of its coefficients
     enough = pairs.written is None or pairs.written.covariance is not None or model.preparation.spline is None
     return "" if pairs.has_variances and enough else "the file of this large model holds no standard errors"
@@ -94,4 +107,5 @@ def pair_table(model: InteractionModel, features, first, second) -> dict[str, np
         "std_error": std_error,
         "z": wald(estimate, std_error),
         "target_share": target_shares(model, first, second),
+        "std_error_conditional": conditional_pair_errors(model, first, second),
     }

@@ -59,6 +59,7 @@ _DUAL = {
             "fixed_covariance": floats("f", "f"),
             **dict.fromkeys(("alpha", "scores", "weights"), floats("n")),
             **dict.fromkeys(("scale", "dispersion", "log_evidence"), number),
+            "freedom?": optional(number),
         }
     ),
     "written?": optional(
@@ -66,6 +67,8 @@ _DUAL = {
             "theta": floats("c", "c"),
             "variances": optional(floats("pairs")),
             "covariance": optional(floats("pairs", "pairs")),
+            "spread?": optional(floats("pairs", "*")),
+            "inflation?": number,
         }
     ),
 }

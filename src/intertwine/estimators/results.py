@@ -64,9 +64,11 @@ class InteractionResults(NamedFeatures):
         -------
         frame
             rank, term, feature_1, feature_2, estimate (per standard deviation of both features; with a spline basis
-            the root mean square of the pair's surface), std_error (conditional on latent target, weights and
-            hyperparameters, without the bias of the penalty; NaN in the sparse path), z (estimate / std_error; no
-            test where estimates are sizes of surfaces), target_share; class in multiclass problems.
+            the root mean square of the pair's surface), std_error (conditional on weights and hyperparameters,
+            without the bias of the penalty; what latent vectors leave open is in it to first order; NaN in the sparse
+            path, and where a target has more than 2,000 parameters), z (estimate / std_error; no test where estimates
+            are sizes of surfaces), target_share, std_error_conditional (at latent vectors held fixed, a lower bound;
+            the same without a target); class in multiclass problems.
 
         Raises
         ------
@@ -102,7 +104,7 @@ class InteractionResults(NamedFeatures):
         Returns
         -------
         namedtuple
-            term, estimate, std_error, z, target_share, as in ``top_interactions``.
+            term, estimate, std_error, z, target_share, std_error_conditional, as in ``top_interactions``.
 
         Raises
         ------

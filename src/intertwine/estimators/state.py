@@ -69,14 +69,16 @@ def _posterior_to_state(pairs) -> dict | None:
     if pairs.written is not None or posterior is None or posterior.P.n_rows > _LARGEST_POSTERIOR:
         return None
     state = {"P": posterior.P.dense()} | {name: getattr(posterior, name) for name in _POSTERIOR}
-    return state | {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")}
+    state |= {name: float(getattr(posterior, name)) for name in ("scale", "dispersion", "log_evidence")}
+    return state | {"freedom": posterior.freedom if np.isfinite(posterior.freedom) else None}
 
 
 def _written_to_state(written: WrittenPairs | None) -> dict | None:
     if written is None:
         return None
     large = written.covariance is None or len(written.covariance) > _LARGEST_POSTERIOR
-    return written._asdict() | {"covariance": None if large else written.covariance}
+    kept = {"covariance": None, "spread": None} if large else {}
+    return written._asdict() | {"inflation": float(written.inflation)} | kept
 
 
 def model_from_state(state: dict) -> InteractionModel:
@@ -111,7 +113,9 @@ def _pairs_from_state(state):
         raise ValueError("a strength of pairs is not positive")
     posterior, written = state["posterior"], state.get("written")
     if posterior is not None:
-        posterior = Posterior(**posterior | {"P": DenseProjection(posterior["P"])})
+        freedom = posterior.get("freedom")
+        changed = {"P": DenseProjection(posterior["P"]), "freedom": np.inf if freedom is None else freedom}
+        posterior = Posterior(**posterior | changed)
     return DualCoefficients(
         state["columns"],
         state["alpha"],

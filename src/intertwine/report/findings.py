@@ -27,7 +27,8 @@ _LONGEST = 1000
 class InteractionRow:
     """One pair of features; numbers that are not known are NaN.
 
-    `expert` is that of a local model, `n_rows` how many rows hold both features.
+    `std_error_conditional` holds latent vectors fixed, `expert` is that of a local model, `n_rows` how many rows hold
+    both features.
     """
 
     term: str
@@ -42,6 +43,7 @@ class InteractionRow:
     lower: float
     upper: float
     rank_stability: float
+    std_error_conditional: float = math.nan
     expert: int | None = None
     n_rows: int | None = None
 
@@ -220,6 +222,7 @@ def _interactions(
                 lower=of_bootstrap("lower"),
                 upper=of_bootstrap("upper"),
                 rank_stability=of_bootstrap("rank_stability"),
+                std_error_conditional=float(top["std_error_conditional"][i]),
             )
         )
     return rows

@@ -168,6 +168,34 @@ class AbstractLatentTarget(AbstractStructure):
         applied = theta @ U
         return self.lower(params, applied @ M, 0.5 * U.T @ applied)
 
+    def entry_jacobian(self, params, j, k) -> np.ndarray:
+        """Gradients of the entries g_jk, (m, size), for index arrays j and k of equal length m, j ≠ k."""
+        U, M = self.lift(params)
+        UM, m = U @ M, np.arange(len(j))
+        gradient_U = np.zeros((len(j), *U.shape))
+        gradient_U[m, j], gradient_U[m, k] = UM[k], UM[j]
+        outer = U[j][:, :, None] * U[k][:, None, :]
+        return self.lower(params, gradient_U, 0.5 * (outer + outer.transpose(0, 2, 1)))
+
+    def entry_gram(self, params) -> np.ndarray:
+        """Σ_{j<k} ∇g_jk ∇g_jkᵀ, (size, size): the Gauss-Newton curvature of ``half_norm``, in O(p² r²)."""
+        U, M = self.lift(params)
+        p, r = U.shape
+        UM, everyone = U @ M, np.arange(p)
+        # ∂g_jk/∂u_j = (U M)_k and ∂g_jk/∂M = ½ (u_j u_kᵀ + u_k u_jᵀ), summed over all pairs and less those of j = k
+        of_U = np.einsum("ks,jt->jskt", UM, UM)
+        of_U[everyone, :, everyone] = UM.T @ UM - UM[:, :, None] * UM[:, None, :]
+        crossed = np.einsum("ja,sb->jsab", U, UM.T @ U) - np.einsum("ja,js,jb->jsab", U, UM, U)
+        crossed = 0.5 * (crossed + crossed.transpose(0, 1, 3, 2))
+        N = U.T @ U
+        of_M = np.einsum("ae,bf->abef", N, N) + np.einsum("af,be->abef", N, N)
+        of_M = 0.25 * of_M - 0.5 * np.einsum("ja,jb,je,jf->abef", U, U, U, U, optimize=True)
+        half = self.lower(params, of_U.reshape(p * r, p, r), crossed.reshape(p * r, r, r))
+        below = self.lower(
+            params, crossed.transpose(2, 3, 0, 1).reshape(r * r, p, r), of_M.reshape(r * r, r, r)
+        )
+        return self.lower(params, half.T.reshape(-1, p, r), below.T.reshape(-1, r, r))
+
     def half_norm(self, params) -> tuple[float, np.ndarray]:
         """½ Σ_{j<k} g_jk² and its gradient, flat."""
         U, M = self.lift(params)

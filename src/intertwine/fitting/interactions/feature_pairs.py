@@ -12,7 +12,14 @@ import numpy as np
 from intertwine.coefficients import DualCoefficients, strongest
 from intertwine.fitting.interactions.model import InteractionModel
 
-__all__ = ["pair_errors", "pair_estimates", "ranked_pairs", "target_shares", "wald"]
+__all__ = [
+    "conditional_pair_errors",
+    "pair_errors",
+    "pair_estimates",
+    "ranked_pairs",
+    "target_shares",
+    "wald",
+]
 
 
 def wald(estimate, std_error):
@@ -42,22 +49,37 @@ def pair_estimates(model: InteractionModel, first, second) -> np.ndarray:
 
 
 def pair_errors(model: InteractionModel, first, second) -> np.ndarray:
-    """Standard errors, conditional on the target; NaN where there are none.
+    """Standard errors, what the target leaves open included; NaN where there are none.
 
     Of a surface: the root mean posterior variance over the fitted rows.
     """
+    covariance = model.pairs.covariance if isinstance(model.pairs, DualCoefficients) else _none
+    return _errors(model, first, second, model.pairs.variances, covariance)
+
+
+def conditional_pair_errors(model: InteractionModel, first, second) -> np.ndarray:
+    """The same at a target held fixed."""
+    covariance = model.pairs.conditional_covariance if isinstance(model.pairs, DualCoefficients) else _none
+    return _errors(model, first, second, model.pairs.conditional_variances, covariance)
+
+
+def _none(j, k) -> None:
+    """No covariance."""
+
+
+def _errors(model: InteractionModel, first, second, variances, covariance_of) -> np.ndarray:
     if model.preparation.spline is None:
-        return np.sqrt(model.pairs.variances(first, second)) * _scale(model, first, second)
+        return np.sqrt(variances(first, second)) * _scale(model, first, second)
     out = np.full(len(first), np.nan)
-    if not isinstance(model.pairs, DualCoefficients) or not model.pairs.has_variances:
-        return out
-    columns, feature_of = model.pairs.columns, model.preparation.feature_of
+    feature_of = model.preparation.feature_of
     for i, (a, b) in enumerate(zip(first, second, strict=True)):
         j, k = np.flatnonzero(feature_of == a), np.flatnonzero(feature_of == b)
+        covariance = covariance_of(np.repeat(j, len(k)), np.tile(k, len(j)))
+        if covariance is None:
+            return out
+        columns = model.pairs.columns  # type: ignore[attr-defined]
         products = (columns[:, j][:, :, None] * columns[:, k][:, None, :]).reshape(len(columns), -1)
-        covariance = model.pairs.covariance(np.repeat(j, len(k)), np.tile(k, len(j)))
-        if covariance is not None:
-            out[i] = np.sqrt(max(np.sum(covariance * (products.T @ products)) / len(columns), 0.0))
+        out[i] = np.sqrt(max(np.sum(covariance * (products.T @ products)) / len(columns), 0.0))
     return out
 
 

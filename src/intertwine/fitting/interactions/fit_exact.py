@@ -18,6 +18,8 @@ from intertwine.fitting.interactions.model import Diagnostics, InteractionModel
 from intertwine.fitting.interactions.prepare_rows import fit_preparation
 from intertwine.fitting.interactions.settings import ModelSettings
 from intertwine.fitting.watch import UNWATCHED, Watch
+from intertwine.latent_errors import MOST_PARAMETERS, LatentErrors
+from intertwine.objective import SumOfTargets
 from intertwine.resources import require_memory
 
 __all__ = [
@@ -153,6 +155,8 @@ def dual_coefficients(
         block = slice(first, first + len(effects.pairs))
         of_pairs = None if covariance is None else covariance[block, block]
         written = WrittenPairs.of(problem.columns.shape[1], effects.pairs, of_pairs)
+        if posterior is not None and latent is not None:
+            written = _with_spread(written, fit, posterior, block)
     return DualCoefficients(
         problem.columns,
         fit.mode.alpha,
@@ -163,6 +167,36 @@ def dual_coefficients(
         posterior,
         written,
     )
+
+
+def _with_spread(written: WrittenPairs, fit: ExactFit, posterior, places: slice) -> WrittenPairs:
+    """With what the target's parameters add to the covariance of pairs."""
+    assert fit.latent is not None
+    assert written.covariance is not None
+    target, params = fit.latent.target, fit.latent.params
+    if isinstance(target, SumOfTargets):
+        target, params = target.parts[0], target.split(params)[0]
+    if target.size > MOST_PARAMETERS:
+        return written
+    if len(written.theta) < 2:
+        return written._replace(spread=np.zeros((0, target.size)))
+    strengths = fit.strengths.pairs
+    entries = target.entry_jacobian(params, *np.triu_indices(len(written.theta), 1))
+    quadratic = fit.model.own_quadratic(fit.mode, places)
+    errors = LatentErrors.of(
+        strengths.shrinkage**2 * (entries.T @ quadratic @ entries),
+        strengths.target_ridge * (entries.T @ entries),
+        posterior.scale,
+        posterior.freedom,
+    )
+    # 1 − v DᵀPD, the share of a deviation that the data have left open
+    open_share = (
+        np.eye(len(entries))
+        if np.isinf(strengths.deviation)
+        else written.covariance * (strengths.deviation / posterior.scale)
+    )
+    spread = errors.spread(strengths.shrinkage * (open_share @ entries))
+    return written._replace(spread=spread, inflation=errors.inflation)
 
 
 def _warn_of_lost_digits(fit: ExactFit, posterior) -> None:

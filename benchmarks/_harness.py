@@ -156,4 +156,6 @@ def in_words(seconds: float) -> str:
     """Seconds with the digits that a timing deserves."""
     if not np.isfinite(seconds):
         return "–"
-    return f"{seconds * 1000:.0f} ms" if seconds < 1 else f"{seconds:.3g} s"
+    if seconds < 1:
+        return f"{seconds * 1000:.{1 if seconds < 0.01 else 0}f} ms"
+    return f"{seconds:.3g} s"

@@ -265,3 +265,39 @@ def test_the_gradient_of_two_effects_is_that_of_differences_and_no_search_leaves
     assert far[0] == -np.inf
     assert far[1] == value[1]
     assert not flat[0].any()
+
+
+@pytest.mark.parametrize("restricted", [True, False])
+@pytest.mark.parametrize("n_basis", [1, 3])
+def test_what_a_search_climbs_is_the_likelihood_with_its_slopes(n_basis, restricted):
+    rng = np.random.default_rng(3)
+    n, p, groups = 60, 2, np.repeat(np.arange(6), 10)
+    effect = GivenEffect(groups, IndependentPrior(6), 6, rng.standard_normal((n, n_basis)))
+    weights = (rng.uniform(size=(n, p)) > 0.2).astype(float)
+    fixed, y = np.column_stack([np.ones(n), rng.standard_normal(n)]), rng.standard_normal((n, p))
+    system = BlockSystem(effect, np.empty(0), fixed, weights, p, restricted)
+    root, (a, b) = rng.standard_normal((n_basis, n_basis)), np.tril_indices(n_basis)
+
+    def log_likelihood(x):
+        factor = np.zeros((p, n_basis, n_basis))
+        factor[:, a, b] = x[:, 1:]
+        mixed, noise = root @ factor, np.exp(x[:, 0])
+        variances = VarianceComponents(noise, (noise[:, None, None] * mixed @ mixed.swapaxes(1, 2),))
+        return system.posterior(y, variances).log_likelihood
+
+    x = 0.5 * rng.standard_normal((p, 1 + len(a)))
+    climb = system.observe(y).climber(root, a, b, np.zeros(p), 23.0)
+    value, gradient = climb(x, np.arange(p))
+    np.testing.assert_allclose(value, log_likelihood(x), rtol=1e-12)
+    for k in range(x.shape[1]):
+        step = 1e-5 * np.eye(x.shape[1])[k]
+        slope = (log_likelihood(x + step) - log_likelihood(x - step)) / 2e-5
+        np.testing.assert_allclose(gradient[:, k], slope, rtol=1e-6, atol=1e-7)
+    one_value, one_gradient = climb(x[1:], np.array([1]))  # an output by itself, from the same climb
+    np.testing.assert_allclose(one_value, value[1:], rtol=1e-13)
+    np.testing.assert_allclose(one_gradient, gradient[1:], rtol=1e-9, atol=1e-12)
+    x[0, 0] = 23.5
+    value, gradient = climb(x, np.arange(p))
+    assert value[0] == -np.inf
+    assert not gradient[0].any()
+    assert value[1] == pytest.approx(one_value[0])

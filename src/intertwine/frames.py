@@ -44,6 +44,8 @@ def frame_library(X: Any) -> str | None:
     >>> frame_library(np.eye(2)) is None
     True
     """
+    if isinstance(X, np.ndarray):
+        return None
     frame = nw.from_native(X, pass_through=True, allow_series=True)
     if not isinstance(frame, nw.DataFrame | nw.LazyFrame | nw.Series):
         return None

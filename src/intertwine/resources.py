@@ -128,9 +128,13 @@ def thread_limit(n_jobs: int | None) -> Iterator[int]:
     threads = n_jobs if n_jobs > 0 else max(1, joblib.cpu_count() + 1 + n_jobs)
     # numba cannot be given more threads than it started with; the linear algebra libraries can.
     numba.set_num_threads(min(threads, numba.config.NUMBA_NUM_THREADS))  # type: ignore[attr-defined]
+    libraries = _linear_algebra()
     try:
-        with _linear_algebra().limit(limits=threads):
-            yield threads
+        if all(library.num_threads == threads for library in libraries.lib_controllers):
+            yield threads  # to set limits, and to lift them, takes longer than to look
+        else:
+            with libraries.limit(limits=threads):
+                yield threads
     finally:
         numba.set_num_threads(before)
 

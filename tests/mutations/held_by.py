@@ -105,6 +105,8 @@ TESTS = {
     "mixed_effects.shapes": "shapes latent_shapes",
     "mixed_effects.variance*": "variances shapes",
     "mixed_effects.lockstep": "variances latent_variances shapes",
+    "mixed_effects._lockstep_kernels": "variances latent_variances shapes",
+    "mixed_effects.row_sample": "variances block_system",
     "mixed_effects.accelerated_steps": "latent_variances",
     "mixed_effects.coefficient_priors": "latent_variances",
     "mixed_effects.latent_variance_search": "latent_variances correlated_effects",

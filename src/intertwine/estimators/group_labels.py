@@ -39,8 +39,9 @@ class GroupTable:
     def __init__(self, groups: Any, rows: Any, rows_name: str, name: str = "groups") -> None:
         self.names: list[Any] | None = None
         self.name = name
-        frame = eager_frame(groups, name=name)
-        series = nw.from_native(groups, series_only=True, pass_through=True)
+        is_frame_like = not isinstance(groups, Mapping | np.ndarray)
+        frame = eager_frame(groups, name=name) if is_frame_like else None
+        series = nw.from_native(groups, series_only=True, pass_through=True) if is_frame_like else None
         if isinstance(groups, Mapping):
             self.names, self._columns = list(groups), [_vector(v, name) for v in groups.values()]
             for key, column in zip(self.names, self._columns, strict=True):
@@ -218,8 +219,11 @@ class GroupColumn(NamedTuple):
 
 
 def _vector(values: Any, name: str) -> NDArray[Any]:
-    series = nw.from_native(values, series_only=True, pass_through=True)
-    array = series.to_numpy() if isinstance(series, nw.Series) else _array(values, name)
+    if isinstance(values, np.ndarray):
+        array = _array(values, name)
+    else:
+        series = nw.from_native(values, series_only=True, pass_through=True)
+        array = series.to_numpy() if isinstance(series, nw.Series) else _array(values, name)
     if array.ndim != 1:
         raise ValueError(f"a column of {name} has shape {array.shape}, expected 1-D: a label for each row")
     return array

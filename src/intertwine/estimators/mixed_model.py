@@ -290,7 +290,9 @@ class MixedModel(MixedModelPredictions, MixedModelResults, AbstractSaved, BaseEs
         def where(mask):
             return "" if self._is_vector else f" for outcomes {listed(outcomes[mask])}"
 
-        exact = ~fit.converged & (fit.variances.noise < _NO_NOISE * self._rows.y.var(axis=0))
+        exact = ~fit.converged
+        if exact.any():
+            exact &= fit.variances.noise < _NO_NOISE * self._rows.y.var(axis=0)
         if exact.any():
             warnings.warn(
                 f"noise comes to nothing{where(exact)}: effects give the outcomes of all rows exactly, so that their "

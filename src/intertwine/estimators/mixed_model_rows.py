@@ -194,8 +194,9 @@ def check_determined(
         columns = fixed[pattern]
         if "intercept" in names:
             at = list(names).index("intercept")
+            constant = columns.min(axis=0) == columns.max(axis=0)
             columns = columns - columns.mean(axis=0)
-            columns[:, np.ptp(fixed[pattern], axis=0) == 0] = 0.0  # a mean may round
+            columns[:, constant] = 0.0  # a mean may round
             columns[:, at] = 0.0
             idle = ~np.any(columns, axis=0)
             idle[at] = False

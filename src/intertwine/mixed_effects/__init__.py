@@ -4,7 +4,7 @@ Begin with `base`: what every system answers. `choose` picks the algebra that th
 
 ============================ =====================================================================
 no effects                   `least_squares`
-levels that share nothing    `block`, `level_rows`, `_block_*`
+levels that share nothing    `block`, `block_design`, `level_rows`, `_block_*`
 one dense covariance         `spectral`, `patterned` (where entries are missing)
 any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
                              `_elimination_kernels`, `_sparse_cholesky_kernels`
@@ -14,7 +14,7 @@ latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_
                              `_subject_kernels`, `_trend_kernels`; `mean_field`, to compare with
 variances and shapes         `variances`, `variance_search`, `shapes`; of latents `latent_*`, `coefficient_priors`
 residuals of single columns  `serial_residuals`
-how they are searched        `lockstep`, `accelerated_steps`, `scalar_search`
-all                          `factors`, `predicted_mean`
+how they are searched        `lockstep`, `_lockstep_kernels`, `accelerated_steps`, `scalar_search`
+all                          `factors`, `predicted_mean`, `row_sample`
 ============================ =====================================================================
 """

@@ -38,8 +38,10 @@ def _side_by_side(factor, levels):
     """(…, p) repeated for so many levels."""
     p = factor.shape[2]
     out = np.empty((factor.shape[0], factor.shape[1], levels * p))
-    for x in range(levels):
-        out[:, :, x * p : (x + 1) * p] = factor
+    for a in range(factor.shape[0]):  # loops: assignments of slices take seconds to compile
+        for b in range(factor.shape[1]):
+            for x in range(levels * p):
+                out[a, b, x] = factor[a, b, x % p]
     return out
 
 
@@ -54,11 +56,13 @@ def _gather(first, last, gram, cross, sums, pattern, G, H, s):
         for a in range(s.shape[0]):
             for m in range(p):
                 s[a, here + m] = sums[at, a, m]
-    rest = (last - first) * p
-    if rest < width:
-        G[:, rest:] = 0.0
-        H[:, rest:] = 0.0
-        s[:, rest:] = 0.0
+    for x in range((last - first) * p, width):
+        for a in range(G.shape[0]):
+            G[a, x] = 0.0
+        for a in range(H.shape[0]):
+            H[a, x] = 0.0
+        for a in range(s.shape[0]):
+            s[a, x] = 0.0
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
@@ -151,8 +155,10 @@ def reduce_levels(first, last, gram, cross, pattern, factor, sums, log_determina
     for m in range(p):
         log_determinant[m % outputs] += log_sum[m] + np.log(determinant[m])
         squares[m % outputs] += square_sum[m]
-        products[:, m % outputs] += product_sum[:, m]
-        grams[:, m % outputs] += gram_sum[:, m]
+        for b in range(c):
+            products[b, m % outputs] += product_sum[b, m]
+        for place in range(grams.shape[0]):
+            grams[place, m % outputs] += gram_sum[place, m]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")
@@ -232,8 +238,9 @@ def level_means(first, last, gram, cross, pattern, factor, noise, sums, gamma, g
                     for m in range(p):
                         score_sum[place, m] += FS[a, m] * FS[b, m]
                     place += 1
-    for m in range(p):
-        score[:, m % outputs] += score_sum[:, m]
+    for place in range(score.shape[0]):
+        for m in range(p):
+            score[place, m % outputs] += score_sum[place, m]
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST, error_model="numpy")

@@ -23,12 +23,14 @@ from numpy.typing import NDArray
 from intertwine.effects.random import AbstractBoundEffect, Located
 
 __all__ = [
+    "AbstractClimbable",
     "AbstractDivisible",
     "AbstractGaussianSystem",
     "AbstractObserved",
     "AbstractObservedSystem",
     "AbstractPosterior",
     "AbstractScoredPosterior",
+    "Climber",
     "VarianceComponents",
     "posteriors",
 ]
@@ -137,6 +139,37 @@ class AbstractDivisible(AbstractObserved):
     @abc.abstractmethod
     def take(self, outputs: NDArray[np.int64]) -> AbstractObserved:
         """Of these outputs."""
+
+
+Climber = Callable[[Array, NDArray[np.int64]], tuple[Array, Array]]
+
+
+class AbstractClimbable(AbstractDivisible):
+    """One of a single effect that can tell value and gradient at the points of a search without a posterior."""
+
+    @abc.abstractmethod
+    def climber(
+        self, root: Array, rows: NDArray[np.int64], columns: NDArray[np.int64], centre: Array, farthest: float
+    ) -> Climber | None:
+        """What a search climbs, where so little is to be computed that a posterior for each point would cost more.
+
+        Parameters
+        ----------
+        root : ndarray of shape (r, r)
+            R of Σ = σ² R L Lᵀ Rᵀ.
+        rows, columns : ndarray of int, shape (e,)
+            Which entries of L are free.
+        centre : ndarray of shape (p,)
+            Log σ² of each output from which ...
+        farthest : float
+            ... its points may lie no farther: beyond, the value is −∞ and the gradient zero.
+
+        Returns
+        -------
+        callable or None
+            Points (k, 1 + e), log σ² and the free entries of L, of some outputs, and which outputs these are (k,); to
+            log-likelihoods (k,) and gradients (k, 1 + e).
+        """
 
 
 class AbstractObservedSystem(AbstractGaussianSystem):

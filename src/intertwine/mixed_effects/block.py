@@ -24,34 +24,26 @@ from scipy.linalg import solve_triangular
 from intertwine.effects.random import AbstractBoundEffect, IndependentPrior, Located
 from intertwine.mixed_effects import _block_covariances as covariances
 from intertwine.mixed_effects import _block_kernels as kernels
+from intertwine.mixed_effects import _block_solve_kernels as solving
 from intertwine.mixed_effects import _block_sums as row_sums
 from intertwine.mixed_effects.base import (
-    AbstractDivisible,
+    AbstractClimbable,
     AbstractObservedSystem,
     AbstractScoredPosterior,
     Array,
+    Climber,
     VarianceComponents,
 )
+from intertwine.mixed_effects.block_design import orthogonal_columns, require_rank, weight_columns
 from intertwine.mixed_effects.factors import semidefinite_factor
 from intertwine.mixed_effects.level_rows import LevelRows
+from intertwine.mixed_effects.row_sample import row_sample
 from intertwine.resources import require_memory
 
 __all__ = ["BlockObserved", "BlockPosterior", "BlockSystem"]
 
 _SAMPLE = 500  # rows, and a few more for each fixed column, from which the fixed effects are guessed
-
-
-def _weight_columns(weights: Array | None, n_rows: int, n_outputs: int) -> tuple[Array, NDArray[np.int64]]:
-    """Distinct columns of weights (n, k), and which of them each output has."""
-    if weights is None:
-        return np.ones((n_rows, 1)), np.zeros(n_outputs, dtype=np.int64)
-    weights = np.asarray(weights, dtype=np.float64)
-    if weights.ndim == 1:
-        return np.ascontiguousarray(weights[:, None]), np.zeros(n_outputs, dtype=np.int64)
-    seen: dict[bytes, int] = {}
-    pattern = np.array([seen.setdefault(column.tobytes(), len(seen)) for column in weights.T], dtype=np.int64)
-    first = np.unique(pattern, return_index=True)[1]
-    return np.ascontiguousarray(weights[:, first]), pattern
+_SINGULAR = 1e-12  # of a Gram matrix, added to it for the guess
 
 
 @final
@@ -94,14 +86,14 @@ class BlockSystem(AbstractObservedSystem):
         self.basis = (
             np.ones((n, 1)) if effect.basis is None else np.ascontiguousarray(effect.basis, dtype=np.float64)
         )
-        self.weights, self.pattern = _weight_columns(weights, n, n_outputs)
+        self.weights, self.pattern = weight_columns(weights, n, n_outputs)
         self.restricted = restricted
         self.n_levels, self.n_basis = (q,), (r,)
         there = self.weights > 0.0
         counts, logs = there.sum(axis=0), np.log(np.where(there, self.weights, 1.0)).sum(axis=0)
         self.n_entries = counts[self.pattern].astype(np.float64)
         self.log_weights = logs[self.pattern]
-        self.fixed, self.triangle = _orthogonal(fixed, n)
+        self.fixed, self.triangle = orthogonal_columns(fixed, n)
         self.log_triangle = 2.0 * np.log(np.abs(np.diag(self.triangle))).sum()
         c, k = self.fixed.shape[1], self.weights.shape[1]
         self.n_fixed = c
@@ -115,40 +107,14 @@ class BlockSystem(AbstractObservedSystem):
             )
         )
         self.cross, self.square = cross.reshape(q, k, r * c), square.sum(axis=0)
-        _require_rank(self.square, self.pattern)
+        require_rank(self.square, self.pattern)
 
     def observe(self, y: Array) -> BlockObserved:
         return BlockObserved(self, y)
 
 
-def _orthogonal(fixed: Array | None, n_rows: int) -> tuple[Array, Array]:
-    """Fixed columns with the Gram matrix n I, and the R (c, c) that gives them back: C = columns @ R."""
-    if fixed is None or np.shape(fixed)[1] == 0:
-        return np.empty((n_rows, 0)), np.empty((0, 0))
-    columns, triangle = np.linalg.qr(np.asarray(fixed, dtype=np.float64))
-    sizes = np.linalg.norm(triangle, axis=0)
-    if len(triangle) < triangle.shape[1] or np.any(np.abs(np.diag(triangle)) <= 1e-11 * sizes):
-        raise ValueError("fixed columns are linearly dependent: leave out the columns that others give")
-    scale = np.sqrt(n_rows)
-    return np.ascontiguousarray(columns * scale), triangle / scale
-
-
-def _require_rank(square: Array, pattern: NDArray[np.int64]) -> None:
-    """Refuse outputs whose observed entries do not tell the fixed columns apart."""
-    if not square.shape[1]:
-        return
-    values = np.linalg.eigvalsh(square)
-    lost = np.flatnonzero((values[:, 0] <= 1e-11 * values[:, -1])[pattern])
-    if len(lost):
-        named = ", ".join(str(m) for m in lost[:5]) + (", …" if len(lost) > 5 else "")
-        raise ValueError(
-            f"fixed columns are linearly dependent over the observed entries of outputs {named}, or weights are too "
-            "uneven to tell them apart: leave out columns, or these outputs, or rescale sample_weight"
-        )
-
-
 @final
-class BlockObserved(AbstractDivisible):
+class BlockObserved(AbstractClimbable):
     """Sums over the rows of each level, of y less about what fixed columns alone give.
 
     The posterior subtracts such sums from each other, and most digits are saved where the mean of y is away first.
@@ -184,16 +150,51 @@ class BlockObserved(AbstractDivisible):
         s = self.system
         if not s.n_fixed:
             return np.empty((0, y.shape[1]))
-        rows = np.unique(np.linspace(0, len(y) - 1, min(len(y), _SAMPLE + 4 * s.n_fixed)).astype(np.int64))
+        rows = row_sample(len(y), _SAMPLE + 4 * s.n_fixed)
         C, W = s.fixed[rows], s.weights[rows]
         weighted = np.where(W[:, s.pattern] > 0.0, y[rows], 0.0) * W[:, s.pattern]
-        gram = np.einsum("ia,ik,ib->kab", C, W, C, optimize=True)
-        return np.einsum(
-            "mab,ib,im->am", np.linalg.pinv(gram, hermitian=True)[s.pattern], C, weighted, optimize=True
-        )
+        gram = (W.T[:, :, None] * C).swapaxes(1, 2) @ C
+        # some of the rows may not tell columns apart that all rows do
+        ridge = _SINGULAR * np.einsum("kaa->k", gram) + np.finfo(float).tiny
+        gram += ridge[:, None, None] * np.eye(s.n_fixed)
+        solved = np.linalg.solve(gram[s.pattern], (C.T @ weighted).T[:, :, None])
+        return np.asarray(solved[:, :, 0].T, dtype=np.float64)
 
     def posterior(self, variances: VarianceComponents) -> BlockPosterior:
         return BlockPosterior(self.system, self, variances)
+
+    def climber(
+        self, root: Array, rows: NDArray[np.int64], columns: NDArray[np.int64], centre: Array, farthest: float
+    ) -> Climber | None:
+        if self.system.rows.n_parts > 1:
+            return None
+
+        def evaluate(x: Array, which: NDArray[np.int64]) -> tuple[Array, Array]:
+            seen = self if len(which) == len(centre) else self.take(which)
+            s = seen.system
+            return solving.climb(
+                0,
+                len(seen.sums),
+                x,
+                centre[which],
+                farthest,
+                root,
+                rows,
+                columns,
+                s.gram,
+                s.cross,
+                s.pattern,
+                seen.sums,
+                s.square,
+                seen.squares,
+                seen.products,
+                s.n_entries,
+                s.log_weights,
+                s.log_triangle,
+                s.restricted,
+            )
+
+        return evaluate
 
     def take(self, outputs: NDArray[np.int64]) -> BlockObserved:
         part, s = copy(self), copy(self.system)
@@ -203,12 +204,10 @@ class BlockObserved(AbstractDivisible):
             s.log_weights[outputs],
         )
         part.system = s
-        part.guess, part.products = self.guess[:, outputs], self.products[:, outputs]
+        part.guess = self.guess[:, outputs]
+        part.products = np.ascontiguousarray(self.products[:, outputs])
         part.sums, part.squares = np.ascontiguousarray(self.sums[:, :, outputs]), self.squares[outputs]
         return part
-
-
-_LOG_TWO_PI = float(np.log(2.0 * np.pi))
 
 
 @cache
@@ -236,12 +235,12 @@ class BlockPosterior(AbstractScoredPosterior):
     """Closed forms (`_block_kernels` has the letters)."""
 
     def __init__(self, system: BlockSystem, observed: BlockObserved, variances: VarianceComponents) -> None:
-        s = self._system = system
-        (q,), (r,), c = s.n_levels, s.n_basis, s.n_fixed
-        noise = self._noise = np.asarray(variances.noise, dtype=np.float64)
+        s, c = system, system.n_fixed
+        self._system = s
+        noise = self._noise = np.array(variances.noise, dtype=np.float64)
         self._Sigma, p = np.asarray(variances.effects[0], dtype=np.float64), len(noise)
         self._factor = _last(semidefinite_factor(self._Sigma) / np.sqrt(noise)[:, None, None])
-        self._level = (s.gram, s.cross, s.pattern, self._factor)
+        self._level, self._sums = (s.gram, s.cross, s.pattern, self._factor), observed.sums
         parts = s.rows.n_parts
         logs, squares = np.zeros((parts, p)), np.zeros((parts, p))
         products, grams = np.zeros((parts, c, p)), np.zeros((parts, c * (c + 1) // 2, p))
@@ -257,29 +256,51 @@ class BlockPosterior(AbstractScoredPosterior):
                 grams[part],
             )
         )
-        # All of these times σ².
-        information = s.square[s.pattern] - _symmetric(grams.sum(axis=0), c)
-        right = (observed.products - products.sum(axis=0)).T
-        gamma_root = np.linalg.inv(np.linalg.cholesky(information)).swapaxes(1, 2)
-        gamma = np.einsum("mab,mcb,mc->ma", gamma_root, gamma_root, right)
-        self._quadratic = (observed.squares - squares.sum(axis=0) - np.sum(gamma * right, axis=1)) / noise
-        self.log_likelihood = -0.5 * (
-            s.n_entries * (_LOG_TWO_PI + np.log(noise)) + logs.sum(axis=0) - s.log_weights + self._quadratic
+        gamma, gamma_root = np.empty((p, c)), np.empty((p, c, c))
+        self._quadratic, self.log_likelihood = np.empty(p), np.empty(p)
+        solving.solve_fixed(
+            s.square[s.pattern],
+            grams.sum(axis=0),
+            observed.products - products.sum(axis=0),
+            observed.squares - squares.sum(axis=0),
+            logs.sum(axis=0),
+            noise,
+            s.n_entries,
+            s.log_weights,
+            s.restricted,
+            gamma,
+            gamma_root,
+            self._quadratic,
+            self.log_likelihood,
         )
+        if np.isnan(gamma_root).any():
+            raise np.linalg.LinAlgError("at these variances the rows do not tell fixed columns apart")
         if s.restricted:
-            log_information = -2.0 * np.log(np.einsum("mcc->mc", gamma_root)).sum(axis=1)
-            log_information += s.log_triangle
-            self.log_likelihood += 0.5 * (c * (_LOG_TWO_PI + np.log(noise)) - log_information)
+            self.log_likelihood -= 0.5 * s.log_triangle
         self._solved = observed.guess + gamma.T, gamma_root
+        self._gamma = np.ascontiguousarray(gamma.T)
         # A γ that is known adds no variance anywhere.
         self._gamma_root = _last(gamma_root) if s.restricted else np.zeros((c, 0, p))
-        means, score = np.empty((q, r, p)), np.zeros((parts, r * (r + 1) // 2, p))
-        solved = (noise, observed.sums, np.ascontiguousarray(gamma.T), self._gamma_root, means)
+
+    @property
+    def effects(self) -> tuple[Array, ...]:  # type: ignore[override]
+        return (self._means_and_score[0],)
+
+    @property
+    def _score(self) -> Array:
+        return self._means_and_score[1]
+
+    @cached_property
+    def _means_and_score(self) -> tuple[Array, Array]:
+        """A second pass over the levels, which the likelihood does not need."""
+        s, p = self._system, len(self._noise)
+        (q,), (r,) = s.n_levels, s.n_basis
+        means, score = np.empty((q, r, p)), np.zeros((s.rows.n_parts, r * (r + 1) // 2, p))
+        solved = (self._noise, self._sums, self._gamma, self._gamma_root, means)
         s.rows.each(
             lambda part, first, last: kernels.level_means(first, last, *self._level, *solved, score[part])
         )
-        self.effects = (means,)
-        self._score = 0.5 * _symmetric(score.sum(axis=0), r) / noise[:, None, None]
+        return means, 0.5 * _symmetric(score.sum(axis=0), r) / self._noise[:, None, None]
 
     @cached_property
     def fixed(self) -> Array:  # type: ignore[override]

@@ -14,12 +14,12 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from intertwine.mixed_effects import _lockstep_kernels as kernels
+
 __all__ = ["Maxima", "maximize"]
 
 Array = NDArray[np.float64]
-_SUFFICIENT = 1e-4  # share of the expected gain that a step must bring
-_MAX_STEP = 2.0
-_ROUNDING = 1e-13  # of a value, below which differences of values mean nothing
+_MAX_TRIALS = 25  # along one direction
 
 
 class Maxima(NamedTuple):
@@ -65,76 +65,45 @@ def maximize(
     >>> bool(np.all(np.abs(found.x - centre) < 0.01)), bool(found.converged.all())
     (True, True)
     """
-    p = len(x)
-    value, gradient = evaluate(x, np.arange(p))
-    start = np.zeros((p, x.shape[1], x.shape[1]))
-    np.einsum("pdd->pd", start)[:] = 1.0 / curvature
-    inverse = start.copy()
-    active, n_iter = np.ones(p, dtype=bool), np.zeros(p, dtype=np.int64)
-    gain = np.full(p, np.inf)
-    for iteration in range(max_iter):
-        direction = np.einsum("pij,pj->pi", inverse, gradient)
-        slope = np.sum(gradient * direction, axis=1)
-        gain = np.where(active, 0.5 * slope, gain)
-        active &= gain > tolerance + _ROUNDING * np.abs(value)
-        if not active.any():
-            break
-        step = np.minimum(1.0, _MAX_STEP / np.maximum(np.abs(direction).max(axis=1), 1e-300))
-        new_x, new_value, new_gradient, moved = _search(
-            evaluate, x, value, gradient, direction, slope, step, active
-        )
-        n_iter[active] += 1
-        stuck = active & ~moved
-        first = np.all(inverse == start, axis=(1, 2))
-        active &= ~(stuck & first)  # along the gradient itself nothing is gained
-        inverse[stuck] = start[stuck]
-        _update(inverse, new_x - x, gradient - new_gradient)
-        x, value, gradient = new_x, new_value, new_gradient
-        if on_iteration is not None:
-            on_iteration(iteration, value)
-    converged = gain <= 1e3 * (tolerance + _ROUNDING * np.abs(value))
-    return Maxima(x, value, gain, converged, n_iter)
-
-
-def _search(evaluate, x, value, gradient, direction, slope, step, active):
-    """Step back along each direction until enough is gained; functions that gain nothing do not move."""
-    searching, moved = active.copy(), np.zeros(len(x), dtype=bool)
+    p, d = x.shape
+    x = np.array(x, dtype=np.float64)
+    value, gradient = (np.array(one, dtype=np.float64) for one in evaluate(x, np.arange(p)))
     new_x, new_value, new_gradient = x.copy(), value.copy(), gradient.copy()
-    for _ in range(25):
-        which = np.flatnonzero(searching)
-        trial = x[which] + step[which, None] * direction[which]
-        trial_value, trial_gradient = evaluate(trial, which)
-        expected = step[which] * slope[which]
-        enough = trial_value >= value[which] + _SUFFICIENT * expected - _ROUNDING * np.abs(value[which])
-        better = which[enough]
-        new_x[better], new_value[better], new_gradient[better] = (
-            trial[enough],
-            trial_value[enough],
-            trial_gradient[enough],
+    curvature, inverse = np.array(curvature, dtype=np.float64), np.zeros((p, d, d))
+    for m in range(p):
+        kernels.begin(m, curvature, inverse)
+    active, searching, n_iter = np.ones(p, dtype=bool), np.zeros(p, dtype=bool), np.zeros(p, dtype=np.int64)
+    gain, step, direction = np.full(p, np.inf), np.empty(p), np.empty((p, d))
+    which, trial = np.empty(p, dtype=np.int64), np.empty((p, d))
+    for iteration in range(max_iter):
+        asked = kernels.aim(
+            x, value, gradient, inverse, tolerance, active, searching, gain, direction, step, which, trial
         )
-        moved[better], searching[better] = True, False
-        if enough.all():
+        if not asked:
             break
-        # The vertex of the parabola through both values and the slope; a value that overflowed says only: nearer.
-        missed = value[which] + expected - trial_value
-        with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
-            vertex = 0.5 * expected * step[which] / missed
-        shorter = np.where(
-            np.isfinite(vertex), np.clip(vertex, 0.1 * step[which], 0.5 * step[which]), 0.1 * step[which]
+        for _ in range(_MAX_TRIALS):
+            found = evaluate(trial[:asked], which[:asked])
+            asked = kernels.weigh(
+                asked,
+                *found,
+                x,
+                value,
+                gain,
+                searching,
+                direction,
+                step,
+                which,
+                trial,
+                new_x,
+                new_value,
+                new_gradient,
+            )
+            if not asked:
+                break
+        kernels.learn(
+            x, value, gradient, inverse, curvature, active, searching, n_iter, new_x, new_value, new_gradient
         )
-        step[which] = shorter
-    return new_x, new_value, new_gradient, moved
-
-
-def _update(inverse: Array, s: Array, y: Array) -> None:
-    """BFGS of the inverse of minus the second derivative, where the curvature along the step is positive."""
-    sy = np.sum(s * y, axis=1)
-    good = sy > 1e-10 * np.linalg.norm(s, axis=1) * np.linalg.norm(y, axis=1)
-    good &= sy > 0.0
-    H, s, y, sy = inverse[good], s[good], y[good], sy[good, None, None]
-    Hy = np.einsum("pij,pj->pi", H, y)
-    yHy = np.sum(y * Hy, axis=1)[:, None, None]
-    cross = s[:, :, None] * Hy[:, None, :]
-    inverse[good] = (
-        H + (1.0 + yHy / sy) * (s[:, :, None] * s[:, None, :]) / sy - (cross + cross.swapaxes(1, 2)) / sy
-    )
+        if on_iteration is not None:
+            on_iteration(iteration, value.copy())
+    converged = gain <= 1e3 * (tolerance + kernels.ROUNDING * np.abs(value))
+    return Maxima(x, value, gain, converged, n_iter)

@@ -16,17 +16,20 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect
 from intertwine.mixed_effects.base import (
+    AbstractClimbable,
     AbstractDivisible,
     AbstractGaussianSystem,
     AbstractObservedSystem,
     AbstractPosterior,
     AbstractScoredPosterior,
     Array,
+    Climber,
     VarianceComponents,
     posteriors,
 )
 from intertwine.mixed_effects.factors import semidefinite_factor
 from intertwine.mixed_effects.lockstep import Maxima, maximize
+from intertwine.mixed_effects.row_sample import row_sample
 
 __all__ = ["VarianceSearch", "basis_root"]
 
@@ -43,7 +46,7 @@ def basis_root(effect: AbstractBoundEffect) -> Array:
     """
     if effect.basis is None:
         return np.eye(1)
-    rows = np.unique(np.linspace(0, len(effect.basis) - 1, min(len(effect.basis), _SAMPLE)).astype(np.int64))
+    rows = row_sample(len(effect.basis), _SAMPLE)
     basis = np.asarray(effect.basis, dtype=np.float64)[rows]
     scale = np.sqrt(np.mean(basis**2, axis=0))
     scale = np.where(scale > 0.0, scale, 1.0)
@@ -88,12 +91,16 @@ class VarianceSearch:
             columns.extend(factor[:, a, b].T)
             curvature.extend([np.full(p, 1.0 * q)] * len(a))
         self.start = np.column_stack(columns)
+        self._climb: Climber = self._evaluate
+        if isinstance(self._observed, AbstractClimbable):
+            [root], [(a, b)] = self._roots, self._entries
+            self._climb = self._observed.climber(root, a, b, self.start[:, 0], _FARTHEST) or self._evaluate
         self._curvature = np.maximum(np.column_stack(curvature), 1.0)
 
     def maximize(
         self, x: Array, tolerance: float, max_iter: int, on_iteration: Callable[[int, Array], None] | None
     ) -> Maxima:
-        return maximize(self._evaluate, x, self._curvature, tolerance, max_iter, on_iteration)
+        return maximize(self._climb, x, self._curvature, tolerance, max_iter, on_iteration)
 
     def at(self, variances: VarianceComponents) -> AbstractPosterior:
         """The posterior of all outputs."""

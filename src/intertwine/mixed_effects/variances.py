@@ -19,6 +19,7 @@ from intertwine.mixed_effects.base import (
     VarianceComponents,
 )
 from intertwine.mixed_effects.lockstep import Maxima
+from intertwine.mixed_effects.row_sample import row_sample
 from intertwine.mixed_effects.variance_search import VarianceSearch, basis_root
 
 __all__ = ["VarianceReport", "em_variances", "fit_variances", "start_variances"]
@@ -47,17 +48,20 @@ def start_variances(
 
     Of many rows a sample is read, and no entries of weight zero.
     """
-    rows = np.unique(np.linspace(0, len(y) - 1, min(len(y), _SAMPLE)).astype(np.int64))
+    rows = row_sample(len(y), _SAMPLE)
+    columns = None if fixed is None else np.linalg.qr(fixed[rows])[0]
     observed = None if weights is None else (weights[:, None] if weights.ndim == 1 else weights) > 0.0
     total = np.empty(y.shape[1])
     for m in range(y.shape[1]):
-        there = rows
+        there, own = rows, columns
         if observed is not None:
             of_output = observed[:, min(m, observed.shape[1] - 1)]
-            there = rows[of_output[rows]]
+            seen = of_output[rows]
+            there, own = rows[seen], None if columns is None else columns[seen]
             if 2 * len(there) < len(rows):
                 there = np.flatnonzero(of_output)[:_SAMPLE]
-        total[m] = _left_variance(y[there, m], None if fixed is None else fixed[there])
+                own = None if fixed is None else np.linalg.qr(fixed[there])[0]
+        total[m] = _left_variance(y[there, m], own)
     total = np.where(total > 0.0, total, 1.0)
     roots = [basis_root(effect) for effect in effects]
     share = 0.5 / sum(len(root) for root in roots)
@@ -66,10 +70,10 @@ def start_variances(
     )
 
 
-def _left_variance(y: Array, fixed: Array | None) -> float:
-    """Of y less what fixed columns give."""
-    if fixed is not None and fixed.shape[1]:
-        y = y - fixed @ np.linalg.lstsq(fixed, y, rcond=None)[0]
+def _left_variance(y: Array, columns: Array | None) -> float:
+    """Of y less what columns give, which are orthonormal, or rows of such."""
+    if columns is not None and columns.shape[1]:
+        y = y - columns @ np.linalg.lstsq(columns.T @ columns, columns.T @ y, rcond=None)[0]
     return float(np.mean(y**2)) if y.size else 0.0
 
 

@@ -181,6 +181,8 @@ def _matrix(
     min_rows: int,
 ) -> Any:
     dtypes = list(dtype) if isinstance(dtype, Sequence) and not isinstance(dtype, str) else [dtype]
+    if type(X) is np.ndarray and X.dtype in dtypes and len(X) >= min_rows and X.shape[1]:
+        return X  # as it came: there is nothing to convert
     try:
         with np.errstate(over="raise"):
             matrix = check_array(

@@ -78,7 +78,9 @@ def check_outcomes(y: Any, X: Any = None, *, reset: bool = True) -> Outcomes:
         array = y if hasattr(y, "ndim") else np.asarray(y)
         if array.ndim == 1:
             is_vector = True
-            series = nw.from_native(y, series_only=True, pass_through=True)
+            series = (
+                None if isinstance(y, np.ndarray) else nw.from_native(y, series_only=True, pass_through=True)
+            )
             name = series.name if isinstance(series, nw.Series) else None
             names = [str(name) if name not in (None, "") else "y"]
             columns = [finite_numbers(y, "y")]

@@ -43,7 +43,7 @@ def check_unpenalized_rank(
         raise np.linalg.LinAlgError(
             f"{C.shape[0]} rows cannot determine {kept.size} unpenalised coefficients; {remedy}"
         )
-    if kept.size == 0:
+    if kept.size < 2:  # one that is not zero repeats none
         return
     triangle, order = qr(C[:, kept] / sizes[kept], mode="r", pivoting=True, overwrite_a=True)
     # Below this a Gram matrix of these columns has no digits left.

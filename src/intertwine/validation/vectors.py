@@ -74,15 +74,18 @@ def numbers_with_gaps(values: Any, name: str) -> NDArray[np.float64]:
     >>> numbers_with_gaps([1, None], "y")
     array([ 1., nan])
     """
-    _refuse_text_and_dates(np.asarray(values), name)
-    vector = check_array(
-        values,
-        dtype=np.float64,
-        ensure_2d=False,
-        ensure_all_finite=False,
-        ensure_min_samples=0,
-        input_name=name,
-    )
+    if type(values) is np.ndarray and values.dtype == np.float64:
+        vector = values  # as it came: there is nothing to convert
+    else:
+        _refuse_text_and_dates(np.asarray(values), name)
+        vector = check_array(
+            values,
+            dtype=np.float64,
+            ensure_2d=False,
+            ensure_all_finite=False,
+            ensure_min_samples=0,
+            input_name=name,
+        )
     _require_one_dimension(vector, name)
     if (infinite := np.isinf(vector)).any():
         raise ValueError(f"{name} contains infinity in {rows_where(infinite)}")

@@ -6,6 +6,7 @@ import pytest
 from small_tables import patients, ratings
 from test_cli import MISTAKE, run, works
 
+from intertwine import LocalFMRegressor
 from intertwine.cli.table_model import TableModel
 from intertwine.compare import families
 from intertwine.io import load_state, save_state
@@ -152,8 +153,8 @@ MISTAKES = {
         "--model fm is for regression and classification, not for survival",
     ),
     "unfinished work": (
-        [*ROLES, "--model", "local-fm", "--checkpoint", "unfinished"],
-        "--checkpoint is not for --model local-fm",
+        [*ROLES, "--model", "mixed-model", "--groups", "user", "--checkpoint", "unfinished"],
+        "--checkpoint is not for --model mixed-model",
     ),
     "no such number": ([*ROLES, "--model", "fm", "--components", 0], "--components"),
 }
@@ -173,3 +174,33 @@ def test_a_label_for_every_row_teaches_nothing(folder):
     done = run("fit", folder / "names.csv", *ROLES, "--model", "fm")
     assert done.exit_code == MISTAKE
     assert "'name' has 900 different labels in 900 rows, too few for each; leave it out" in done.stderr
+
+
+def test_an_interrupted_search_over_local_machines_goes_on_where_it_was(tmp_path, monkeypatch):
+    """Scores of candidates are kept, so that the second run makes the fits that the first one did not."""
+    rng = np.random.default_rng(0)
+    table = pd.DataFrame(rng.normal(size=(60, 2)), columns=["a", "b"]).assign(
+        kind=rng.choice(["u", "v"], 60), y=rng.normal(size=60)
+    )
+    table.to_csv(tmp_path / "t.csv", index=False)
+    command = ["fit", tmp_path / "t.csv", "--target", "y", "--model", "local-fm", "--quick", "--cv", 3]
+    plain = [*command, "--output", tmp_path / "plain.intertwine"]
+    kept = [*command, "--output", tmp_path / "kept.intertwine", "--checkpoint", tmp_path / "unfinished"]
+    whole, fits = LocalFMRegressor.fit, []
+
+    def counted(self, X, y, **rest):
+        if len(fits) == 4 and not (tmp_path / "unfinished").exists():
+            raise KeyboardInterrupt
+        fits.append(self.alpha)
+        return whole(self, X, y, **rest)
+
+    monkeypatch.setattr(LocalFMRegressor, "fit", counted)
+    assert run(*kept).exit_code == 130
+    assert (tmp_path / "unfinished").exists()
+    works(*kept)
+    assert len(fits) == 2 * 3 + 1  # two strengths in three folds, and the one that is kept
+    assert not (tmp_path / "unfinished").exists()
+    works(*plain)
+    one, other = (TableModel.load(tmp_path / f"{name}.intertwine") for name in ("plain", "kept"))
+    assert one.estimator.alpha == other.estimator.alpha
+    np.testing.assert_array_equal(*(model.estimator.predict(model.features(table)) for model in (one, other)))

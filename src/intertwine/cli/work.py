@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from sklearn.model_selection import GridSearchCV
 
 from intertwine.cli.mistakes import Mistake
 from intertwine.cli.plan import Plan
@@ -16,6 +17,7 @@ from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
 from intertwine.compare import AbstractUnitsFamily
 from intertwine.compare.alike import with_inner_folds
+from intertwine.compare.kept_search import KeptSearch
 from intertwine.report import Study, write_report
 from intertwine.report.words import count
 
@@ -67,6 +69,8 @@ def fit_problem(
         np.arange(len(problem.y)),
         problem.y,
     )
+    if checkpoint is not None and isinstance(estimator, GridSearchCV):
+        estimator = KeptSearch(estimator)
     known = estimator.get_params()
     if checkpoint is not None and "checkpoint" not in known:
         raise Mistake(f"--checkpoint is not for --model {family.name}, which keeps no unfinished work")

@@ -11,6 +11,7 @@ from sklearn.model_selection import GridSearchCV
 
 from intertwine.compare._tuning import spells_out_pairs
 from intertwine.compare.base import AbstractTask, Inner
+from intertwine.compare.kept_search import KeptSearch
 
 __all__ = ["AbstractFamily", "Contest", "Shape"]
 
@@ -113,4 +114,4 @@ class AbstractFamily(ABC):
 
     def chosen(self, fitted: Any) -> Any:
         """The model that a fitted estimator is about: the one that its search picked, or itself."""
-        return fitted.best_estimator_ if isinstance(fitted, GridSearchCV) else fitted
+        return fitted.best_estimator_ if isinstance(fitted, GridSearchCV | KeptSearch) else fitted

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +59,8 @@ class GroupPacks:
         Group of each row.
     size : int
         Rows of a batch; the largest group, where that has more.
+    within : ndarray of shape (n,), optional
+        What puts the rows of a group in order; by default they stay in theirs.
 
     Examples
     --------
@@ -67,9 +69,9 @@ class GroupPacks:
     [3, 3]
     """
 
-    def __init__(self, level: Rows, size: int) -> None:
+    def __init__(self, level: Rows, size: int, within: NDArray[Any] | None = None) -> None:
         counts = np.bincount(level)
-        self._order = np.argsort(level, kind="stable")
+        self._order = np.lexsort([level] if within is None else [within, level])
         self._starts = np.concatenate([[0], np.cumsum(counts)])
         self._inhabited = np.flatnonzero(counts)
         self.size = max(size, int(counts.max()))

@@ -43,9 +43,9 @@ class VisitBatches:
     def __init__(self, problem: LongitudinalProblem, rows: SubjectRows) -> None:
         visits, self._settings = problem.visits, problem.settings
         self._X, self._n_components, self._trends = visits.X, problem.n_components, rows.trends
-        self._packs = GroupPacks(visits.subject, problem.settings.batch_size)
-        self.n_subjects = self._packs.n_groups
         self._number = visit_order(visits.subject, visits.time)
+        self._packs = GroupPacks(visits.subject, problem.settings.batch_size, self._number)
+        self.n_subjects = self._packs.n_groups
         self._features = rows.shared.astype(np.float32), rows.own.astype(np.float32)
         if problem.settings.mixup:
             self._order = np.lexsort([self._number, visits.subject])
@@ -58,13 +58,7 @@ class VisitBatches:
 
     def chosen(self, rng: np.random.Generator) -> list[Chosen]:
         """All visits once, by batches; those of a subject in the order of time."""
-        packs = []
-        for pack in self._packs.batches(rng):
-            assert pack.level is not None
-            here = pack.rows[: pack.n_rows]
-            order = np.lexsort([self._number[here], pack.level[: pack.n_rows]])
-            packs.append(pack._replace(rows=np.concatenate([here[order], pack.rows[pack.n_rows :]])))
-        return packs
+        return list(self._packs.batches(rng))
 
     def batch(
         self, pack: Chosen, dropout: float, rng: np.random.Generator
@@ -104,6 +98,8 @@ class VisitBatches:
         return share, partner
 
     def _steps(self, pack: Chosen) -> tuple[TrendSteps, ...]:
+        if not self._trends:
+            return ()
         assert pack.level is not None
         first = np.append(True, np.diff(pack.level) != 0)
         padding = np.arange(len(pack.rows)) >= pack.n_rows

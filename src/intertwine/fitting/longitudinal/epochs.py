@@ -99,26 +99,27 @@ class Runner:
         solve_at = np.linspace(0, len(chosen), n_solves, endpoint=False).astype(int).tolist()
         site_mean, site_variance = latents.site_mean.copy(), latents.site_variance.copy()
         totals = np.zeros(3)
-        for place, pack in enumerate(chosen):
-            if place in solve_at:
-                now = latents._replace(site_mean=site_mean, site_variance=site_variance)
-                latents = improved(self.problem, self.system, now)
-            batch, plain = self._batches.batch(pack, settings.dropout, rng)
-            part = place / len(chosen)
-            rate, weights = _falling(settings.learning_rate, done, part), phase.weights_at(number + part)
-            with own_compilation_cache():
+        with own_compilation_cache():
+            for place, pack in enumerate(chosen):
+                if place in solve_at:
+                    now = latents._replace(site_mean=site_mean, site_variance=site_variance)
+                    latents = improved(self.problem, self.system, now)
+                batch, plain = self._batches.batch(pack, settings.dropout, rng)
+                part = place / len(chosen)
+                rate, weights = _falling(settings.learning_rate, done, part), phase.weights_at(number + part)
                 training, stepped = train_step(
                     training, batch, prior_values(latents), self.problem.likelihood, weights, rate,
                     architecture=self.problem.architecture, n_subjects=self._batches.n_subjects,
                 )  # fmt: skip
-            told = np.flatnonzero(plain)
-            site_mean[pack.rows[told]] = np.asarray(stepped.site_mean)[told]
-            there = batch.shown[told].max(axis=1, keepdims=True) > 0
-            site_variance[pack.rows[told]] = np.where(there, np.asarray(stepped.site_variance)[told], np.inf)
-            if phase.solves:
-                share = pack.n_rows / len(site_mean)
-                latents = latents._replace(mean=followed(latents, np.asarray(stepped.pull), share))
-            totals += [float(value) for value in stepped[:3]]
+                told = np.flatnonzero(plain)
+                site_mean[pack.rows[told]] = np.asarray(stepped.site_mean)[told]
+                there = batch.shown[told].max(axis=1, keepdims=True) > 0
+                variance = np.where(there, np.asarray(stepped.site_variance)[told], np.inf)
+                site_variance[pack.rows[told]] = variance
+                if phase.solves:
+                    share = pack.n_rows / len(site_mean)
+                    latents = latents._replace(mean=followed(latents, np.asarray(stepped.pull), share))
+                totals += [float(value) for value in stepped[:3]]
         if not np.all(np.isfinite(totals)):
             raise FloatingPointError("the networks diverged; lower learning_rate")
         latents = latents._replace(site_mean=site_mean, site_variance=site_variance)
@@ -138,16 +139,16 @@ class Runner:
         began, settings, total, n_hidden = time.perf_counter(), self.problem.settings, 0.0, 0
         chosen = self._batches.chosen(rng)
         prior = prior_values(latents)
-        for place, pack in enumerate(chosen):
-            batch, _ = self._batches.batch(pack, 0.0, rng)
-            rate = _falling(settings.decoder_learning_rate, done, place / len(chosen))
-            with own_compilation_cache():
+        with own_compilation_cache():
+            for place, pack in enumerate(chosen):
+                batch, _ = self._batches.batch(pack, 0.0, rng)
+                rate = _falling(settings.decoder_learning_rate, done, place / len(chosen))
                 training, misfit = decoder_step(
                     training, encoder, batch, prior, self.problem.likelihood, rate,
                     architecture=self.problem.architecture, n_subjects=self._batches.n_subjects,
                 )  # fmt: skip
-            total += float(misfit)
-            n_hidden += int(np.sum(batch.present * (1 - batch.context)))
+                total += float(misfit)
+                n_hidden += int(np.sum(batch.present * (1 - batch.context)))
         if not np.isfinite(total):
             raise FloatingPointError("the decoder diverged; lower learning_rate")
         row = EpochRow("decoder", np.nan, np.nan, total / max(n_hidden, 1), time.perf_counter() - began)

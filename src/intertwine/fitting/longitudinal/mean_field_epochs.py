@@ -87,17 +87,17 @@ class FieldRunner:
         alpha = np.float32(1.0 - settings.prediction)
         mean, variance = (np.empty((n, self.problem.n_components)) for _ in range(2))
         chosen, totals = list(row_batches(rng, n, self._size)), np.zeros(3)
-        for number, pack in enumerate(chosen):
-            done = (place[0] + number / len(chosen)) / place[1]
-            rate = np.float32(0.5 * settings.learning_rate * (1.0 + np.cos(np.pi * done)))
-            with own_compilation_cache():
+        with own_compilation_cache():
+            for number, pack in enumerate(chosen):
+                done = (place[0] + number / len(chosen)) / place[1]
+                rate = np.float32(0.5 * settings.learning_rate * (1.0 + np.cos(np.pi * done)))
                 training, stepped = field_step(
                     training, self._batch(pack, rng), single, self.problem.likelihood, alpha, rate,
                     np.float32(n), architecture=self.problem.architecture,
                 )  # fmt: skip
-            here = pack.rows[: pack.n_rows]
-            mean[here], variance[here] = (np.asarray(part)[: pack.n_rows] for part in stepped[3:])
-            totals += [float(value) for value in stepped[:3]]
+                here = pack.rows[: pack.n_rows]
+                mean[here], variance[here] = (np.asarray(part)[: pack.n_rows] for part in stepped[3:])
+                totals += [float(value) for value in stepped[:3]]
         if not np.all(np.isfinite(totals)):
             raise FloatingPointError(f"overflow at epoch {place[0] + 1}; lower learning_rate")
         field = jax.tree.map(np.asarray, training.params.coefficients).field()

@@ -9,6 +9,7 @@ from intertwine.cli.longitudinal_table import pose_visits
 from intertwine.cli.table_model import TableModel
 from intertwine.compare import ForecastTask, LongitudinalFamily
 from intertwine.compare.family import Shape
+from intertwine.effects import BySubject, Correlated, Linear
 
 pytest.importorskip("jax")
 
@@ -123,6 +124,20 @@ def test_products_kinds_and_networks_reach_the_model():
     assert counts == {"fever": "bernoulli", "dose": "poisson"}
 
 
+def test_subjects_have_slopes_where_they_are_asked_for():
+    family = posed(clinic(), slopes=["week", "dose"], covariates=["sex", "dose"]).family
+    own, *rest = family.effects()
+    assert own == Correlated([BySubject(), BySubject(Linear("time")), BySubject(Linear("dose"))])
+    assert [effect.title for effect in rest] == [
+        "time",
+        "dose",
+        "sex",
+    ]  # no curve beside the line of a subject
+    assert LongitudinalFamily(**family.settings()).slopes == ["week", "dose"]
+    (own, *rest) = posed(clinic(), slopes=["dose"], covariates=["dose"]).family.effects()
+    assert [effect.title for effect in rest] == ["time", "subject × time", "dose"]
+
+
 def test_a_file_of_the_model_poses_the_same_problem(model, folder):
     kept = TableModel.load(model)
     first = posed(clinic(), drop=["dose"], n_components=2)
@@ -188,6 +203,10 @@ def drop(*names):
         (drop(), {"measurements": ["sex", "pulse"]}, "--measurements sex: it holds text"),
         (drop(), {"smooth": ["sex"]}, "--smooth sex: labels have no curve"),
         (drop(), {"smooth": ["pulse"], "covariates": ["age"]}, "--smooth pulse: no covariate"),
+        (drop(), {"slopes": ["sex"]}, "--slopes sex: labels have no slope"),
+        (drop(), {"slopes": ["wek"]}, "--slopes wek: no covariate, nor the time; did you mean 'week'?"),
+        (drop(), {"slopes": ["week", "week"]}, "--slopes week: it is named twice"),
+        (drop(), {"slopes": ["age"]}, "--slopes age: it never changes within a subject"),
         (drop(), {"interactions": ["sex"]}, "--interactions sex: it is a product of two columns"),
         (drop(), {"interactions": ["sex*agee"]}, "'agee' is no covariate, nor the time; did you mean 'age'?"),
         (drop(), {"likelihood": ["pulse"]}, "--likelihood pulse: it is COLUMN=KIND"),

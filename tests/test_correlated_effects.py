@@ -23,6 +23,8 @@ from intertwine.mixed_effects.own_factor import correlated, innovations, unit_fa
 from intertwine.mixed_effects.subject_prediction import predict_subjects
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import LatentVariances, OwnCorrelation, SharedPosterior, Sites, Trend
+from intertwine.report.longitudinal_findings import LongitudinalFindings, covariance_table
+from intertwine.report.study import Study
 
 LEVEL_AND_SLOPE = Correlated([BySubject(), BySubject(Linear("time"))])
 
@@ -190,6 +192,13 @@ def test_a_drawn_correlation_is_found(fitted):
     assert variances[1] == pytest.approx(table["correlation"][1] * np.sqrt(variances[0] * variances[2]))
     assert variances[2] / variances[0] == pytest.approx(0.25 * 2.0, rel=0.25)  # time has a variance of two
     assert fitted.variance_components_["effect"].tolist() == ["subject + subject × time", "visit"]
+
+
+def test_the_report_lists_the_correlation(fitted):
+    table = fitted.own_covariances_
+    (row,) = covariance_table(LongitudinalFindings.of(Study(fitted, None, title="t"))).rows
+    assert row["correlation"] == f"{table['correlation'][1]:+.2f}".replace("-", "−")
+    assert row["second"].startswith("subject × time (")
 
 
 def test_a_level_foretells_the_slope(fitted, tmp_path):

@@ -8,12 +8,15 @@ import pytest
 from test_report import Page
 
 from intertwine.compare import Comparison, ForecastTask
-from intertwine.report import build_report, longitudinal_figures, write_report
+from intertwine.effects import BySubject, Categorical, Correlated, Linear, Smooth
+from intertwine.report import build_report, longitudinal_figures, longitudinal_section, write_report
+from intertwine.report.fit_code import effects_code
 from intertwine.report.longitudinal_cautions import longitudinal_cautions
 from intertwine.report.longitudinal_findings import (
     LongitudinalFindings,
     axis_table,
     basis_table,
+    covariance_table,
     effect_table,
     shares_told,
 )
@@ -29,7 +32,6 @@ pytest.importorskip("jinja2")
 def study():
     from intertwine import LongitudinalVAE
     from intertwine.datasets import simulate_longitudinal
-    from intertwine.effects import BySubject, Categorical, Smooth
 
     drawn = simulate_longitudinal(12, 4, random_state=0)
     rows = drawn.train
@@ -66,6 +68,7 @@ def page(study, tmp_path_factory):
     path = tmp_path_factory.mktemp("report") / "report.html"
     with pytest.MonkeyPatch.context() as patched:  # a model of two epochs has no effect of consequence
         patched.setattr(longitudinal_figures, "NEGLIGIBLE", -1.0)
+        patched.setattr(longitudinal_section, "covariance_table", lambda findings: covariance_table(told()))
         write_report([dataclasses.replace(study, by_unit=study.comparison)], path, title="Visits")
     return Page(path)
 
@@ -105,12 +108,22 @@ def told(**changed):
         "boundary": np.array([1.2, np.nan]),
         "missing_variance": np.array([0.2, 0.0]),
     }
+    pairs = [("subject", "subject"), ("subject", "slope"), ("slope", "slope")] * 2
+    covariances = {
+        "effect": np.array(["subject + slope"] * 6, dtype=object),
+        "axis": np.repeat([0, 1], 3),
+        "first": np.array([one for one, _ in pairs], dtype=object),
+        "second": np.array([other for _, other in pairs], dtype=object),
+        "covariance": np.array([4.0, -0.5, 0.25, 1.0, 0.0, 1.0]),
+        "correlation": np.array([1.0, -0.5, 1.0, 1.0, 0.0, 1.0]),
+    }
     parts = {
         "by_effect": by_effect,
         "by_axis": by_axis,
         "by_feature": by_feature,
         "axes": axes,
         "basis": basis,
+        "covariances": covariances,
     }
     return LongitudinalFindings(**{**parts, "rank": 1, **changed})
 
@@ -120,6 +133,7 @@ def test_the_page_is_whole(page):
     for heading in (
         "How well visits are foretold",
         "What moves what",
+        "What goes together in subjects",
         "How measurements change",
         "Latents",
         "Whether curves have functions enough",
@@ -132,6 +146,7 @@ def test_the_page_is_whole(page):
     assert all(len(image["alt"]) > 30 for image in page.images)
     assert any("a <mg>" in image["alt"] for image in page.images)
     assert "3 rows have no week" in page.text
+    assert "slope (0.50)" in page.text
 
 
 def test_the_code_fits_the_same_model(page):
@@ -144,6 +159,7 @@ def test_the_model_alone_makes_a_page(study, tmp_path):
     alone = Page(tmp_path / "r.html")
     assert "By measurement" in alone.headings
     assert "Visits foretold" not in alone.headings
+    assert "What goes together in subjects" not in alone.headings
     assert "intertwine compare" in alone.text
 
 
@@ -169,6 +185,23 @@ def test_what_is_not_identified_is_said():
     assert [row["identified"] for row in rows] == ["yes", "no: noise"]
     alike = {**told().axes, "identified": np.array([True, True]), "alike": np.array(["1", "0"], dtype=object)}
     assert axis_table(told(axes=alike)).rows[0]["identified"] == "up to rotation with 2"
+
+
+def test_what_goes_together_in_subjects_is_listed():
+    (row,) = covariance_table(told()).rows  # of the latent that is told from noise
+    assert row == {"axis": "1", "first": "subject (2.0)", "second": "slope (0.50)", "correlation": "−0.50"}
+    none = {name: values[:0] for name, values in told().covariances.items()}
+    assert covariance_table(told(covariances=none)) is None
+
+
+def test_the_code_imports_what_effects_are_made_of(study):
+    from intertwine import LongitudinalVAE
+
+    both = Correlated([BySubject(), BySubject(Linear("time"))])
+    model = LongitudinalVAE(1, effects=[both, Categorical("sex") * Smooth("time")])
+    code = effects_code(dataclasses.replace(study, estimator=model))
+    assert "import BySubject, Categorical, Correlated, Linear, Smooth\n" in code
+    assert "Correlated([BySubject(), BySubject(Linear('time'))]), Categorical('sex') * Smooth('time')" in code
 
 
 def test_too_few_functions_are_marked():

@@ -184,7 +184,7 @@ def _require_named(table: pd.DataFrame, given: TableOptions) -> None:
     named += [name for name in (given.time, given.entry, given.user, given.item, given.subject) if name]
     for several in (
         *(given.drop, given.keep, given.categorical, given.groups, given.coords, given.covariates),
-        *(given.measurements, given.smooth, given.user_features, given.item_features),
+        *(given.measurements, given.smooth, given.slopes, given.user_features, given.item_features),
     ):
         named += spread(several)
     for name in named:

@@ -105,7 +105,7 @@ def entrants(
 
 def asks_for_visits(roles: TableOptions) -> bool:
     """Whether options speak of measurements at visits beside a target, so that both are asked."""
-    return bool(roles.measurements or roles.covariates or roles.smooth)
+    return bool(roles.measurements or roles.covariates or roles.smooth or roles.slopes)
 
 
 def title_of(family: type[AbstractFamily]) -> str:

@@ -61,6 +61,7 @@ def pose_visits(table: pd.DataFrame, *, roles: dict[str, Any], family: Longitudi
     covariates = _covariates(rest, labels, table[subject], family, notes)
     _refuse_no_curve(family.smooth, covariates, labels)
     _refuse_no_product(family.interactions, [*covariates, *([] if time is None else [time])])
+    _refuse_no_slope(family.slopes, [*covariates, *([] if time is None else [time])], labels, table, subject)
     wanted = family.measurements or [name for name in rest if name not in (*covariates, *labels)]
     measurements = _measurements(rest, wanted, notes)
     _refuse_no_kind(family.likelihood, measurements)
@@ -174,6 +175,20 @@ def _refuse_no_curve(smooth: Sequence[str], covariates: Sequence[str], labels: S
             raise Mistake(f"--smooth {name}: no covariate; {did_you_mean(name, covariates)}")
         if name in labels:
             raise Mistake(f"--smooth {name}: labels have no curve")
+
+
+def _refuse_no_slope(
+    slopes: Sequence[str], able: Sequence[str], labels: Sequence[str], visits: pd.DataFrame, subject: str
+) -> None:
+    for place, name in enumerate(slopes):
+        if name not in able:
+            raise Mistake(f"--slopes {name}: no covariate, nor the time; {did_you_mean(name, able)}")
+        if name in labels:
+            raise Mistake(f"--slopes {name}: labels have no slope")
+        if name in slopes[:place]:
+            raise Mistake(f"--slopes {name}: it is named twice")
+        if not (visits.groupby(subject)[name].nunique() > 1).any():
+            raise Mistake(f"--slopes {name}: it never changes within a subject, so that none has a slope")
 
 
 def _refuse_no_product(products: Sequence[str], able: Sequence[str]) -> None:

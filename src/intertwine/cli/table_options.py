@@ -190,6 +190,13 @@ class TableOptions:
     smooth: Annotated[
         list[str] | None, _columns("A covariate whose effect is a curve, not a line.", _VISITS)
     ] = None
+    slopes: Annotated[
+        list[str] | None,
+        _columns(
+            "A covariate, or the time, along which each subject has a line, correlated with its level: lme4's (t | g).",
+            _VISITS,
+        ),
+    ] = None
     interactions: Annotated[
         list[str] | None,
         typer.Option(

@@ -67,12 +67,18 @@ class LongitudinalFamily(AbstractUnitsFamily):
     likelihood : sequence of str, default=()
         Of measurements, such as "stage=ordinal"; others are Gaussian.
     architecture : {"mlp", "linear"}, default="mlp"
+    slopes : sequence of str, default=()
+        Numbers among the covariates, or the time, along which each subject has a line of its own, correlated with its
+        level; one along the time stands in place of the subjects' curves.
 
     Examples
     --------
     >>> family = LongitudinalFamily(2, "who", "week", ["age", "sex"], smooth=["age"], labels=["sex"])
     >>> [effect.title for effect in family.effects()]
     ['subject', 'time', 'subject × time', 'age', 'sex']
+    >>> family = LongitudinalFamily(2, "who", "week", ["sex"], labels=["sex"], slopes=["week"])
+    >>> [effect.title for effect in family.effects()]
+    ['subject + subject × time', 'time', 'sex']
     """
 
     name = "longitudinal-vae"
@@ -95,13 +101,14 @@ class LongitudinalFamily(AbstractUnitsFamily):
         interactions: Sequence[str] = (),
         likelihood: Sequence[str] = (),
         architecture: str = "mlp",
+        slopes: Sequence[str] = (),
     ) -> None:
         self.n_components, self.subject, self.time = n_components, subject, time
         self.covariates = None if covariates is None else named(covariates)
         self.smooth, self.measurements = named(smooth), named(measurements)
         self.labels, self.yes_or_no = named(labels), named(yes_or_no)
         self.interactions, self.likelihood = named(interactions), named(likelihood)
-        self.architecture = architecture
+        self.architecture, self.slopes = architecture, named(slopes)
 
     def settings(self) -> dict[str, Any]:
         """All of them."""
@@ -121,17 +128,21 @@ class LongitudinalFamily(AbstractUnitsFamily):
         )
 
     def effects(self) -> list[Any] | None:
-        """Those of the estimator, None, unless covariates have curves or interact."""
-        if not self.smooth and not self.interactions:
+        """Those of the estimator, None, unless covariates have curves or interact, or subjects slopes."""
+        if not self.smooth and not self.interactions and not self.slopes:
             return None
-        from intertwine.effects import BySubject, Categorical, Linear, Smooth
+        from intertwine.effects import BySubject, Categorical, Correlated, Linear, Smooth
 
-        course = [] if self.time is None else [Smooth("time"), BySubject(Smooth("time"))]
+        course: list[Any] = [] if self.time is None else [Smooth("time")]
+        if course and self.time not in self.slopes:
+            course.append(BySubject(Smooth("time")))
+        along = [BySubject(Linear("time" if name == self.time else name)) for name in self.slopes]
+        own = Correlated((BySubject(), *along)) if along else BySubject()
         lines = {name: Smooth(name) if name in self.smooth else Linear(name) for name in self.columns.numbers}
         single = lines | {name: Categorical(name) for name in self.columns.labels}
         factors = single if self.time is None else single | {self.time: Smooth("time")}
         products = [reduce(mul, (factors[name] for name in factors_of(text))) for text in self.interactions]
-        return [BySubject(), *course, *single.values(), *products]
+        return [own, *course, *single.values(), *products]
 
     def kinds(self) -> dict[str, str] | str:
         """Likelihoods of measurements: those that were given, and of 0 and 1."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -73,7 +74,7 @@ def effects_code(study: Study) -> str:
     name = type(estimator).__name__
     effects = estimator.effects or ()
     effects = [effects] if not isinstance(effects, list | tuple) else list(effects)
-    kinds = sorted({type(effect).__name__ for effect in effects})
+    kinds = sorted({kind for effect in effects for kind in _kinds(effect)})
     defaults = type(estimator)().get_params(deep=False)
     first = "effects=" if "n_components" in defaults else ""
     settings = [f"{first}[{', '.join(map(_effect_code, effects))}]"] if effects else []
@@ -94,6 +95,18 @@ def _takes_y(estimator: Any) -> bool:
     return hasattr(type(estimator), "predict") and getattr(estimator, "formula", None) is None
 
 
+def _kinds(effect: Any) -> Iterator[str]:
+    """Names of the classes that the code of an effect needs: of a product those of its factors."""
+    inner = [getattr(effect, field.name) for field in dataclasses.fields(effect)]
+    if not hasattr(effect, "factors"):
+        yield type(effect).__name__
+    for value in inner:
+        parts = value if isinstance(value, tuple) else (value,)
+        for part in parts:
+            if dataclasses.is_dataclass(part):
+                yield from _kinds(part)
+
+
 def _effect_code(effect: Any) -> str:
     """An effect with what differs from its defaults."""
     said = []
@@ -105,6 +118,8 @@ def _effect_code(effect: Any) -> str:
             shown = _effect_code(value)
         elif field.name == "factors":
             return " * ".join(map(_effect_code, value))
+        elif isinstance(value, tuple) and any(map(dataclasses.is_dataclass, value)):
+            shown = f"[{', '.join(map(_effect_code, value))}]"
         else:
             shown = repr(value) if isinstance(value, str | int | float | tuple | bool) else "…"
         said.append(shown if place == 0 else f"{field.name}={shown}")

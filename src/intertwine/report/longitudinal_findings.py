@@ -19,6 +19,7 @@ __all__ = [
     "LongitudinalFindings",
     "axis_table",
     "basis_table",
+    "covariance_table",
     "effect_table",
     "score_told",
     "shares_told",
@@ -37,8 +38,8 @@ class LongitudinalFindings:
 
     Attributes
     ----------
-    by_effect, by_axis, by_feature, axes, basis : dict of arrays
-        As ``explain``, ``axes_`` and ``basis_`` give them.
+    by_effect, by_axis, by_feature, axes, basis, covariances : dict of arrays
+        As ``explain``, ``axes_``, ``basis_`` and ``own_covariances_`` give them.
     rank : int
         Directions of the latents in which effects can be told from noise.
     """
@@ -48,6 +49,7 @@ class LongitudinalFindings:
     by_feature: dict[str, NDArray[Any]]
     axes: dict[str, NDArray[Any]]
     basis: dict[str, NDArray[Any]]
+    covariances: dict[str, NDArray[Any]]
     rank: int
 
     @classmethod
@@ -60,6 +62,7 @@ class LongitudinalFindings:
             columns_of(estimator.explain("feature")),
             columns_of(estimator.axes_),
             columns_of(estimator.basis_),
+            columns_of(estimator.own_covariances_),
             int(estimator.rank_),
         )
 
@@ -171,6 +174,38 @@ def basis_table(findings: LongitudinalFindings) -> Table | None:
         "ask for more functions. Length scales are in the unit of the covariate."
     )
     return Table(caption=caption, rows=rows)
+
+
+def covariance_table(findings: LongitudinalFindings) -> Table | None:
+    """How coefficients of subjects go together, on the latents that are told from noise."""
+    columns, rows = findings.covariances, []
+    identified = set(findings.axes["axis"][findings.axes["identified"].astype(bool)].tolist())
+    names = ("axis", "effect", "first", "second", "covariance", "correlation")
+    told = list(zip(*(columns[name].tolist() for name in names), strict=True))
+    variance = {(axis, effect, one): value for axis, effect, one, other, value, _ in told if one == other}
+    for axis, effect, one, other, _, correlation in told:
+        if one != other and axis in identified:
+            rows.append(
+                {
+                    "axis": str(axis + 1),
+                    "first": _with_deviation(one, variance[axis, effect, one]),
+                    "second": _with_deviation(other, variance[axis, effect, other]),
+                    "correlation": f"{correlation:+.2f}".replace("-", "−"),
+                }
+            )
+    if not rows:
+        return None
+    caption = (
+        "Coefficients of one subject that are correlated, as lme4's (t | g) has them, with their standard deviations: "
+        "a negative correlation of level and slope says that who is high on a latent falls, or rises less. Levels are "
+        "at the mean of the covariate, slopes per standard deviation of it. Only latents that are told from noise are "
+        "listed."
+    )
+    return Table(caption=caption, rows=rows)
+
+
+def _with_deviation(name: str, variance: float) -> str:
+    return f"{name} ({number(float(np.sqrt(variance)), 2)})"
 
 
 def shares_told(findings: LongitudinalFindings) -> str:

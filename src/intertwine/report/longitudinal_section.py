@@ -23,6 +23,7 @@ from intertwine.report.longitudinal_findings import (
     LongitudinalFindings,
     axis_table,
     basis_table,
+    covariance_table,
     effect_table,
     score_told,
     shares_told,
@@ -49,6 +50,7 @@ class LongitudinalSection(AbstractSection):
         What the subjects are called.
     visit_pictures : list of Picture
     effects : Table
+    covariances : Table or None
     share_pictures, curve_pictures : list of Picture
     axes : Table
     latent_pictures : list of Picture
@@ -62,6 +64,7 @@ class LongitudinalSection(AbstractSection):
     unit: str
     visit_pictures: list[Picture]
     effects: Table
+    covariances: Table | None
     share_pictures: list[Picture]
     curve_pictures: list[Picture]
     axes: Table
@@ -90,6 +93,7 @@ def longitudinal_section(
         unit=study.unit,
         visit_pictures=pictures_of_visits(study, findings),
         effects=effect_table(findings),
+        covariances=covariance_table(findings),
         share_pictures=pictures_of_shares(study, findings),
         curve_pictures=pictures_of_curves(study, findings),
         axes=axis_table(findings),

@@ -11,8 +11,9 @@ import pytest
 
 from intertwine import MixedModel, load
 from intertwine.effects import Grouped, Longitudinal
+from intertwine.estimators import formula_design
 from intertwine.estimators.formula_design import FormulaDesign, formula_table
-from intertwine.estimators.formula_terms import RandomTerm, parse_formula
+from intertwine.estimators.formula_terms import RandomTerm, in_brackets, parse_formula
 from intertwine.io import load_state, save_state
 
 pytest.importorskip("formulae")
@@ -211,7 +212,11 @@ BAD = {
     ),
     "what a call returns, called": ("y ~ I(t)(t)", ValueError, "neither a column nor a function"),
     "offset": ("y ~ t + offset(dose)", ValueError, "not supported"),
-    "a sum without end": (f"y ~ {'+'.join(1500 * 't')}", ValueError, "…' in a formula has too many terms"),
+    "a sum without end": (
+        f"y ~ {'+'.join(1500 * ['I(t)'])}",
+        ValueError,
+        "…' in a formula has too many terms",
+    ),
     "no sense": ("y ~ t +* dose", ValueError, "cannot be read"),
     "columns that repeat": ("y ~ t + I(2 * t)", np.linalg.LinAlgError, "repeat one another"),
 }
@@ -279,7 +284,7 @@ ENDLESS = {
     "poly(t, 999999999)": r"999,999,999 in poly\(…\), more than 10,000",
     "bs(t, df=999999999)": r"999,999,999 in bs\(…\), more than 10,000",
     "(" * 40 + "t" + ")" * 40: "more than 30 brackets within brackets",
-    "t + " * 3000 + "t": "letters, more than 10,000",
+    "t + " * 15_000 + "t": "letters, more than 50,000",
     "t + " + "(1 | g) + " * 101 + "t": "random terms, more than 100",
     "t + (1 | " + "g/" * 101 + "g)": "nested more than 100 times",
 }
@@ -319,3 +324,27 @@ def test_columns_of_a_formula_that_do_not_fit_are_refused(monkeypatch):
     frame = pd.DataFrame({"a": np.arange(300).astype(str), "b": np.arange(300).astype(str)})
     with pytest.raises(MemoryError, match="the 90,601 columns of 'a \\* b' needs"):
         FormulaDesign("~ a * b", formula_table(frame))
+
+
+def test_sums_of_very_many_columns_are_read():
+    """Longer than Python may go deep; the columns are those of the same sum without brackets, in its order."""
+    rng = np.random.default_rng(0)
+    wide = pd.DataFrame(rng.normal(size=(30, 700)), columns=[f"x{i}" for i in range(700)])
+    wide["kind"] = rng.choice(["a", "b", "c"], 30)
+    right = "kind + " + " + ".join(wide.columns[:700]) + " + x3:x4"
+    design = FormulaDesign(f"y ~ {right} + (1 | kind)", formula_table(wide))
+    np.testing.assert_array_equal(design.fixed[:, 3:703], wide[wide.columns[:700]].to_numpy())
+    assert list(design.names[:4]) == ["intercept", "kind[b]", "kind[c]", "x0"]
+    assert design.names[-1] == "x3:x4"
+    new, _ = design.at(formula_table(wide[::-1]))
+    np.testing.assert_array_equal(new, design.fixed[::-1])
+    for some in ("0 + {}", "{} + kind", "kind*x1 + {} + x2:kind", "log(1 + square(x1)) + {} + 1", "{} - 1"):
+        formula = some.format(" + ".join(f"x{i}" for i in range(3, 40)))
+        assert (in_brackets(formula) == formula) == ("-" in formula)
+        with_brackets = FormulaDesign(formula, formula_table(wide))
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(formula_design, "in_brackets", lambda part: part)
+            plain = FormulaDesign(formula, formula_table(wide))
+        assert with_brackets.names == plain.names
+        np.testing.assert_array_equal(with_brackets.fixed, plain.fixed)
+    assert in_brackets(f"`a+b` + {' + '.join('abcdefghijklmnopqrst')}").startswith("`a+b` + a + b")

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from intertwine.effects import Grouped
 from intertwine.estimators.formula_bounds import require_bounded
-from intertwine.estimators.formula_terms import parse_formula
+from intertwine.estimators.formula_terms import in_brackets, parse_formula
 from intertwine.estimators.group_labels import missing_labels
 from intertwine.validation.columns import eager_frame, is_categorical
 from intertwine.validation.wording import counted, listed, rows_where
@@ -93,7 +93,7 @@ class FormulaDesign:
         self._formulae = _library()
         terms = parse_formula(formula)
         self.formula, self.outcome = formula, terms.outcome
-        parts = [terms.fixed, *(term.columns for term in terms.random)]
+        parts = [in_brackets(part) for part in (terms.fixed, *(term.columns for term in terms.random))]
         described = [self._variables(part) for part in parts]
         groups = {name for term in terms.random for name in term.group}
         self._fixed_columns = tuple(sorted(described[0]))

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import re
+from itertools import groupby
 from typing import NamedTuple
 
-__all__ = ["FormulaTerms", "RandomTerm", "parse_formula"]
+__all__ = ["FormulaTerms", "RandomTerm", "in_brackets", "parse_formula"]
 
-_MOST_LETTERS = 10_000
+_MOST_LETTERS = 50_000
+_AT_ONCE = 16  # names that are added in one bracket
 _MOST_RANDOM = 100
 _NAME = r"[^\W\d][\w.]*"
+_ALONE = re.compile(_NAME)
 _FACTOR = re.compile(rf"\s*{_NAME}(\s*[:/]\s*{_NAME})*\s*")
 
 
@@ -102,6 +105,45 @@ def parse_formula(formula: str) -> FormulaTerms:
         raise ValueError(f"the formula has {len(random):,} random terms, more than {_MOST_RANDOM}")
     fixed = fixed.strip().removeprefix("+").strip()
     return FormulaTerms(outcome.strip(), fixed or "1", tuple(random))
+
+
+def in_brackets(part: str) -> str:
+    """A long sum of names with brackets in it, so that a parser need not go as deep as the sum is long.
+
+    What else is added stays where it is.
+
+    Examples
+    --------
+    >>> in_brackets("a + log(b) + c")
+    'a + log(b) + c'
+    >>> bracketed = in_brackets("log(a) + " + " + ".join(f"x{i}" for i in range(40)))
+    >>> bracketed[:17], bracketed.count("(")
+    ('log(a) + (x0 + x1', 4)
+    """
+    if any(letter in part for letter in "-~|`'\""):  # what is taken away, or a sign within a name
+        return part
+    terms, start, depth = [], 0, 0
+    for place, letter in enumerate(part):
+        depth += (letter in "([{") - (letter in ")]}")
+        if letter == "+" and depth == 0:
+            terms.append(part[start:place].strip())
+            start = place + 1
+    terms.append(part[start:].strip())
+    if len(terms) <= _AT_ONCE:
+        return part
+    told: list[str] = []
+    for is_name, run in groupby(terms, key=lambda term: _ALONE.fullmatch(term) is not None):
+        some = list(run)
+        told += [_bracketed(some)] if is_name else some
+    return " + ".join(told)
+
+
+def _bracketed(terms: list[str]) -> str:
+    """Terms added in brackets of brackets."""
+    while len(terms) > _AT_ONCE:
+        parts = [terms[k : k + _AT_ONCE] for k in range(0, len(terms), _AT_ONCE)]
+        terms = [f"({' + '.join(some)})" for some in parts]
+    return " + ".join(terms)
 
 
 def _closing(text: str, start: int, formula: str) -> int:

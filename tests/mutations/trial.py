@@ -148,6 +148,8 @@ def _become_tests(
 
         assert Path(intertwine.__file__).is_relative_to(folder), intertwine.__file__
         options = ["-q", "-x", "--tb=line", "-p", "no:cacheprovider", "-p", "no:xdist", "-p", "no:cov"]
+        if interpreted:  # whole numbers of compiled kernels wrap silently
+            options += ["-W", "ignore:overflow encountered:RuntimeWarning"]
         pytest.main([*options, *(f"tests/{test}" for test in tests)], plugins=[session()])
     finally:
         sys.stdout.flush()

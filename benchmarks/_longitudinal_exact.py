@@ -146,9 +146,10 @@ def _epochs_timed() -> Iterator[list[float]]:
 
 
 def lme4_shares(quick: bool, seeds: int) -> Plan:
-    """Five blood values of patients: the patients' part of the variance that time does not explain."""
+    """Five blood values of patients, beside time; and marks that students give to lecturers, crossed."""
     yield "pbcseq, five blood values", "engine, latents are the values", 0, _engine_shares
     yield "pbcseq, five blood values", "LongitudinalVAE, linear", 0, _linear_shares
+    yield "InstEval, department 15", "LongitudinalVAE, linear", 0, _crossed_shares
 
 
 def _blood() -> tuple[Any, np.ndarray, np.ndarray]:
@@ -160,13 +161,14 @@ def _blood() -> tuple[Any, np.ndarray, np.ndarray]:
     return visits, visits.data[:, [names.index(name) for name in _BLOOD]], subject
 
 
+def _lme4_cases() -> list[dict[str, Any]]:
+    """Those of restricted likelihood."""
+    return [case for case in json.loads(_LME4.read_text(encoding="utf-8"))["cases"] if case["restricted"]]
+
+
 def _by_lme4() -> np.ndarray:
     """Shares of the patients, (5,), restricted likelihood."""
-    cases = {
-        case["name"]: case
-        for case in json.loads(_LME4.read_text(encoding="utf-8"))["cases"]
-        if case["restricted"]
-    }
+    cases = {case["name"]: case for case in _lme4_cases()}
     found = [cases[f"pbcseq (1 | g) {name.removeprefix('log_')}"] for name in _BLOOD]
     own = np.array([case["covariances"][0]["covariance"][0][0] for case in found])
     return own / (own + np.array([case["noise"] for case in found]))
@@ -215,6 +217,52 @@ def _linear_shares() -> dict[str, Any]:
     }
     noise = np.asarray(observed["variance"], dtype=float)[np.asarray(observed["effect"]) == "noise"]
     return _beside_lme4(variance["subject"] / (variance["subject"] + variance["visit"] + noise))
+
+
+def _crossed_shares() -> dict[str, Any]:
+    """Students are subjects, lecturers a categorical effect; what visits and the decoder leave is one noise."""
+    from intertwine import LongitudinalVAE
+    from intertwine.datasets import fetch_insteval
+    from intertwine.effects import BySubject, Categorical
+
+    marks = fetch_insteval(download_if_missing=False)
+    here = marks.groups["department"].astype(str) == "15"
+    y = marks.target[here].astype(float)
+    model = LongitudinalVAE(
+        1,
+        effects=[BySubject(), Categorical("lecturer")],
+        architecture="linear",
+        gsnn_weight=0.0,
+        dropout=0.0,
+        batch_size=512,
+        warm_up=5,
+        max_iter=1000,  # an EM step each: variances of crossed effects come slowly
+        decoder_iter=0,
+        learning_rate=0.02,
+        random_state=0,
+    )
+    lecturer = marks.groups["lecturer"][here].astype(str)
+    model.fit(
+        ((y - y.mean()) / y.std())[:, None],
+        covariates={"lecturer": lecturer},
+        subject=marks.groups["student"][here],
+    )
+    weight = float(
+        np.squeeze(model.inverse_transform(np.ones((1, 1))) - model.inverse_transform(np.zeros((1, 1))))
+    )
+    latent, observed = model.variance_components_, model.explain("feature")
+    parts = weight**2 * np.asarray(latent["variance"], dtype=float)  # subject, lecturer, visit
+    noise = np.asarray(observed["variance"], dtype=float)[np.asarray(observed["effect"]) == "noise"]
+    found = parts[:2] / (parts.sum() + noise)
+    (case,) = (case for case in _lme4_cases() if case["name"] == "InstEval, department 15, (1 | s) + (1 | d)")
+    expected = np.array([part["covariance"][0][0] for part in case["covariances"]])
+    expected = expected / (expected.sum() + case["noise"])
+    return {
+        "lme4": float(expected[0]),
+        "found": float(found[0]),
+        "largest difference": float(np.abs(found - expected).max()),
+        "by effect": dict(zip(("student", "lecturer"), np.round(found, 4).tolist(), strict=True)),
+    }
 
 
 def _beside_lme4(found: np.ndarray) -> dict[str, Any]:

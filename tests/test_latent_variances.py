@@ -11,6 +11,8 @@ from scipy.linalg import block_diag
 from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
+from intertwine.effects import BySubject, Categorical
+from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
 from intertwine.estimators.longitudinal_fit import chosen_prior
 from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
@@ -21,6 +23,7 @@ from intertwine.mixed_effects.coefficient_priors import (
     LearntColumns,
     horseshoe_precision,
 )
+from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import LatentVariances, OwnCorrelation, Sites, SubjectRows, Trend
@@ -125,6 +128,27 @@ def test_insteval_is_at_rest_where_lme4_came_to_rest():
     assert moments.noise[0] == pytest.approx(case["noise"], rel=1e-5)
     assert moments.own[0, 0] == pytest.approx(found["s"], rel=1e-4)
     assert moments.shared[:-2].mean() == pytest.approx(found["d"], rel=1e-4)
+
+
+def test_students_and_lecturers_of_one_department_are_as_in_lme4():
+    """Effects as a LongitudinalVAE binds them; lecturers' coefficients sum to zero, which a flat mean makes up for."""
+    marks = table(fetch_insteval)
+    here = marks.groups["department"].astype(str) == "15"
+    student = np.unique(marks.groups["student"][here], return_inverse=True)[1]
+    effects, y = [BySubject(), Categorical("lecturer")], marks.target[here, None].astype(float)
+    given = CovariateInputs(y, len(y), {"lecturer": marks.groups["lecturer"][here].astype(str)}, student)
+    _, visits = CovariateData.read(effects, given)
+    bound = LatentEffects.of(effects, visits.columns, visits.subject)
+    rows = bound.rows(visits.columns, visits.subject, student.max() + 1, bound.start_shape())
+    case = CASES["InstEval, department 15, (1 | s) + (1 | d)"]
+    expected = np.array([part["covariance"][0] for part in case["covariances"]])  # students, lecturers
+    variances = bound.variances(np.array([case["noise"]]), expected)
+    posterior = SubjectSystem(rows).posterior(Sites(y, np.zeros(y.shape)), variances)
+    assert posterior.log_evidence[0] == pytest.approx(case["log_likelihood"], abs=1e-5)
+    columns, n_students = bound.learnt, student.max() + 1
+    again = GaussianPrior().next_variances(posterior.moments(), variances, columns, n_students)
+    np.testing.assert_allclose(bound.by_effect(again), expected, rtol=1e-4)
+    assert again.noise[0] == pytest.approx(case["noise"], rel=1e-5)
 
 
 def learnt(columns, variances):

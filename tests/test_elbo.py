@@ -11,7 +11,9 @@ from intertwine.effects.random import CovariancePrior, IndependentPrior
 from intertwine.elbo import collapsed_loss, conditional_loss, latent_divergence
 from intertwine.fitting.random_effects.vae_effects import CollapsedEffects
 from intertwine.mixed_effects.base import VarianceComponents
+from intertwine.mixed_effects.block import BlockSystem
 from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.spectral import SpectralSystem
 
 N, P = 24, 3
 
@@ -72,6 +74,28 @@ def test_every_row_is_told_its_distribution_given_the_others(kinds, missing):
             )
             np.testing.assert_allclose(1 / others.weight[i, m], V[k, k] - pull @ V[rest, k], rtol=1e-5)
     assert np.all(others.weight[~observed] == 0.0)
+
+
+@pytest.mark.parametrize("is_field", [False, True])
+def test_tables_of_levels_tell_rows_what_rows_do(is_field):
+    rng = np.random.default_rng(5)
+    level, K = np.arange(60) % 6, np.exp(-np.square(np.subtract.outer(np.arange(6), np.arange(6))) / 8.0)
+    if is_field:
+        effect, observed = GivenEffect(level, CovariancePrior(K), 6), None
+        system = SpectralSystem(effect, np.empty(0), None, None, P, False)
+    else:
+        effect = GivenEffect(level, IndependentPrior(6), 6, rng.standard_normal((60, 2)))
+        observed = rng.uniform(size=(60, P)) > 0.2
+        system = BlockSystem(effect, np.empty(0), None, observed.astype(float), P, False)
+    residual = rng.standard_normal((60, P)).astype(np.float32) * (1.0 if observed is None else observed)
+    root = rng.standard_normal((P, effect.n_basis, effect.n_basis))
+    variances = VarianceComponents(rng.uniform(0.5, 2.0, P), (root @ root.swapaxes(1, 2),))
+    by_levels = CollapsedEffects(system, observed, 0.7, (), effect).solve(residual, variances, 2)
+    by_rows = CollapsedEffects(system, observed, 0.7).solve(residual.astype(float), variances, 2)
+    np.testing.assert_allclose(by_levels.others.offset, by_rows.others.offset, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(by_levels.others.weight, by_rows.others.weight, rtol=1e-6)
+    np.testing.assert_allclose(by_levels.log_likelihood, by_rows.log_likelihood, rtol=1e-13)
+    np.testing.assert_allclose(by_levels.variances.effects[0], by_rows.variances.effects[0], rtol=1e-10)
 
 
 def test_its_gradient_is_that_of_the_likelihood_of_all_rows():

@@ -5,7 +5,7 @@ Begin with `base`: what every system answers. `choose` picks the algebra that th
 ============================ =====================================================================
 no effects                   `least_squares`
 levels that share nothing    `block`, `block_design`, `level_rows`, `_block_*`
-one dense covariance         `spectral`, `patterned` (where entries are missing)
+one dense covariance         `spectral`, `_spectral_kernels`, `patterned` (where entries are missing)
 any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
                              `_elimination_kernels`, `_sparse_cholesky_kernels`
 too many for a factor        `iterative`, `scaled_equations`, `conjugate_gradients`

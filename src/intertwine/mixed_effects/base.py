@@ -15,7 +15,7 @@ from __future__ import annotations
 import abc
 from collections.abc import Callable, Sequence
 from functools import partial
-from typing import NamedTuple, final
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ __all__ = [
     "AbstractScoredPosterior",
     "Climber",
     "VarianceComponents",
+    "as_numbers",
     "posteriors",
 ]
 
@@ -177,11 +178,16 @@ class AbstractObservedSystem(AbstractGaussianSystem):
 
     @abc.abstractmethod
     def observe(self, y: Array) -> AbstractObserved:
-        """All that depends on y and not on the variances."""
+        """All that depends on y, float64 or float32, and not on the variances."""
 
     @final
     def posterior(self, y: Array, variances: VarianceComponents) -> AbstractPosterior:
         return self.observe(y).posterior(variances)
+
+
+def as_numbers(y: NDArray[Any]) -> Any:
+    """In one piece, in float32 where it came so: sums are in double precision all the same, and half is read."""
+    return np.ascontiguousarray(y, dtype=np.float32 if y.dtype == np.float32 else np.float64)
 
 
 def posteriors(system: AbstractGaussianSystem, y: Array) -> Callable[[VarianceComponents], AbstractPosterior]:

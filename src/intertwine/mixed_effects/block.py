@@ -33,6 +33,7 @@ from intertwine.mixed_effects.base import (
     Array,
     Climber,
     VarianceComponents,
+    as_numbers,
 )
 from intertwine.mixed_effects.block_design import orthogonal_columns, require_rank, weight_columns
 from intertwine.mixed_effects.factors import semidefinite_factor
@@ -121,7 +122,7 @@ class BlockObserved(AbstractClimbable):
     """
 
     def __init__(self, system: BlockSystem, y: Array) -> None:
-        s, y = system, np.ascontiguousarray(y, dtype=np.float64)
+        s, y = system, as_numbers(y)
         (q,), (r,), c, p = s.n_levels, s.n_basis, s.n_fixed, y.shape[1]
         self.system = system
         self.guess = self._guess(y)

@@ -26,12 +26,14 @@ from scipy import sparse
 from scipy.linalg import cholesky, eigh, solve_triangular
 
 from intertwine.effects.random import AbstractBoundEffect, BasisPrior, CovariancePrior, LevelPrior, Located
+from intertwine.mixed_effects import _spectral_kernels as kernels
 from intertwine.mixed_effects.base import (
     AbstractObserved,
     AbstractObservedSystem,
     AbstractScoredPosterior,
     Array,
     VarianceComponents,
+    as_numbers,
 )
 from intertwine.resources import require_memory
 
@@ -146,7 +148,7 @@ class SpectralObserved(AbstractObserved):
     """Modes of y less what fixed columns alone give: what follows subtracts squares, and this saves most digits."""
 
     def __init__(self, system: SpectralSystem, y: Array) -> None:
-        s, y = system, np.asarray(y, dtype=np.float64)
+        s, y = system, as_numbers(y)
         self.system = system
         p, n = y.shape[1], len(s.there)
         whole = n == len(y)
@@ -157,9 +159,12 @@ class SpectralObserved(AbstractObserved):
             part = y[rows] if whole else y[s.there[rows]]
             start += s.fixed[rows].T @ (s.weights[rows, None] * part)
         for rows in blocks:
-            part = (y[rows] if whole else y[s.there[rows]]) - s.fixed[rows] @ start
-            squares += np.einsum("n,np,np->p", s.weights[rows], part, part)
-            sums += s.collect[:, rows] @ part
+            part = y[rows] if whole else y[s.there[rows]]
+            if s.n_fixed:
+                part = part - s.fixed[rows] @ start
+            kernels.add_rows(
+                s.level[rows] if whole else s.level[s.there[rows]], s.weights[rows], part, sums, squares
+            )
         self.start, self.squares = start, squares
         self.modes = s.level_modes.T @ sums
 

@@ -19,6 +19,7 @@ from intertwine.likelihoods.local_columns import LocalColumns
 from intertwine.mixed_effects.base import AbstractGaussianSystem, VarianceComponents
 from intertwine.mixed_effects.block import BlockSystem
 from intertwine.mixed_effects.choose import system_for
+from intertwine.mixed_effects.spectral import SpectralSystem
 from intertwine.mixed_effects.variances import start_variances
 from intertwine.resources import require_memory
 
@@ -89,7 +90,13 @@ def fit_random_effects_vae(
     cheap = isinstance(system, BlockSystem)
     if cheap:
         settings = settings._replace(n_em_steps=_CHEAP_EM_STEPS)
-    beside = CollapsedEffects(system, observed, settings.beta_effects, bound if cheap else ())
+    beside = CollapsedEffects(
+        system,
+        observed,
+        settings.beta_effects,
+        bound if cheap else (),
+        bound[0] if isinstance(system, BlockSystem | SpectralSystem) else None,
+    )
     found = fit_vae(X, beside, variances, settings, rng, watch, level=level, basis=basis)
     return VAEModel(found, effects, rows.effects, shapes, observed, settings.beta_effects, refine)
 

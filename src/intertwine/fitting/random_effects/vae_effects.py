@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect
+from intertwine.fitting.random_effects._other_rows_kernels import tell_rows
 from intertwine.mixed_effects.base import (
     AbstractGaussianSystem,
     AbstractPosterior,
@@ -122,6 +123,8 @@ class CollapsedEffects(AbstractCollapsedEffects):
         Weight of the effects' divergence from their prior.
     searched : sequence of AbstractBoundEffect
         The system's effects, where variances are to settle by a search at the end; none: by EM alone.
+    alone : AbstractBoundEffect or None
+        The system's only effect, where nothing but its coefficients at a row's level tells of the row.
     """
 
     def __init__(
@@ -130,8 +133,12 @@ class CollapsedEffects(AbstractCollapsedEffects):
         observed: NDArray[np.bool_] | None,
         beta: float = 1.0,
         searched: Sequence[AbstractBoundEffect] = (),
+        alone: AbstractBoundEffect | None = None,
     ) -> None:
         self._system, self._observed, self._beta = system, observed, beta
+        # tables of levels that are as long as the rows would save nothing
+        pays = alone is not None and alone.n_levels * alone.n_basis**2 <= len(alone.level)
+        self._alone = alone if pays else None
         self._searched = searched if beta == 1.0 else ()
 
     gaussian = np.bool_(True)
@@ -144,6 +151,8 @@ class CollapsedEffects(AbstractCollapsedEffects):
     ) -> Solved:
         if self._system is None:
             return self._without_effects(residual, variances, n_steps)
+        if self._alone is None:
+            residual = np.asarray(residual, dtype=np.float64)
         at = posteriors(self._system, residual)
         posterior = at(self._tempered(variances))
         improved = variances
@@ -158,6 +167,7 @@ class CollapsedEffects(AbstractCollapsedEffects):
     def settled(self, residual, variances):
         if self._system is None or not self._searched:
             return variances
+        residual = np.asarray(residual, dtype=np.float64)
         found, *_ = fit_variances(self._system, residual, self._searched, variances, _TOL, _SEARCH_STEPS)
         floor = _SMALLEST * self._mean_square(residual)
         return found._replace(effects=tuple(moved(Sigma, Sigma, floor) for Sigma in found.effects))
@@ -207,8 +217,11 @@ class CollapsedEffects(AbstractCollapsedEffects):
         return float(np.sum(self._beta * posterior.log_likelihood + change))
 
     def _others(self, residual: Array, posterior: AbstractPosterior, noise: Array) -> OtherRows:
-        variance, fitted = posterior.row_variance(), posterior.fitted()
         offset, weight = np.empty(residual.shape, np.float32), np.empty(residual.shape, np.float32)
+        if self._alone is not None:
+            self._tell(self._alone, residual, posterior, noise, offset, weight)
+            return OtherRows(offset, weight)
+        variance, fitted = posterior.row_variance(), posterior.fitted()
         for first in range(0, len(residual), _BLOCK):  # what is worked on stays in the cache
             rows = slice(first, first + _BLOCK)
             leverage = np.clip(variance[rows] / (self._beta * noise), 0.0, LARGEST_LEVERAGE)
@@ -219,13 +232,45 @@ class CollapsedEffects(AbstractCollapsedEffects):
                 weight[rows] *= self._observed[rows]
         return OtherRows(offset, weight)
 
+    def _tell(
+        self,
+        effect: AbstractBoundEffect,
+        residual: Array,
+        posterior: AbstractPosterior,
+        noise: Array,
+        offset: NDArray[np.float32],
+        weight: NDArray[np.float32],
+    ) -> None:
+        """The same from tables of levels: nothing of the size of the rows lies between."""
+        basis = np.ones((len(residual), 1)) if effect.basis is None else effect.basis
+        a, b = np.tril_indices(basis.shape[1])
+        covariance = np.moveaxis(posterior.level_covariance(0)[:, :, a, b], 1, 2)
+        tell_rows(
+            np.ascontiguousarray(residual),
+            effect.level,
+            np.ascontiguousarray(basis, dtype=np.float64),
+            np.ascontiguousarray(posterior.effects[0]),
+            np.ascontiguousarray(covariance),
+            noise,
+            self._beta,
+            LARGEST_LEVERAGE,
+            offset,
+            weight,
+        )
+        if self._observed is not None:
+            weight *= self._observed
+
     def _entries(self, residual: Array) -> Array:
         if self._observed is None:
             return np.full(residual.shape[1], float(len(residual)))
         return self._observed.sum(axis=0).astype(np.float64)
 
     def _mean_square(self, residual: Array) -> Array:
-        return np.einsum("im,im->m", residual, residual) / np.maximum(self._entries(residual), 1.0)
+        total = np.zeros(residual.shape[1])
+        for first in range(0, len(residual), _BLOCK):  # in double precision, whatever that of the residuals
+            part = np.asarray(residual[first : first + _BLOCK], dtype=np.float64)
+            total += np.einsum("im,im->m", part, part)
+        return total / np.maximum(self._entries(residual), 1.0)
 
 
 def moved(covariance: Array, before: Array, floor: Array) -> Array:

@@ -108,6 +108,7 @@ class LocalEffects(AbstractCollapsedEffects):
         sites: Sites | None = None,
     ) -> Solved:
         """As of Gaussian columns; residuals of the others are −f."""
+        residual = np.asarray(residual, dtype=np.float64)
         rounds = _FIRST_ROUNDS if sites is None else _ROUNDS
         sites = self._guessed() if sites is None else sites
         for _ in range(rounds):

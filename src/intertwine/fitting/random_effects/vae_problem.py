@@ -119,8 +119,7 @@ class VAEProblem(NamedTuple):
         """Variances that fit residuals at draws of u best, see `AbstractCollapsedEffects.settled`."""
         return self.effects.settled(self._seen(residual), variances)
 
-    def _seen(self, residual: Any) -> Array:
-        residual = np.asarray(residual, dtype=np.float64)
+    def _seen(self, residual: Any) -> Any:
         return residual if self.observed is None else residual * self.observed
 
 

@@ -21,7 +21,14 @@ from intertwine.fitting.interactions.bootstrap import _Redraw
 from intertwine.fitting.interactions.fields import ExactStrengths
 from intertwine.fitting.interactions.fit_exact import strengths_of
 from intertwine.fitting.interactions.latent_search import LatentSettings
-from intertwine.fitting.interactions.selection import Candidate, SearchSpace, _fewest_knots, _gains, _Search
+from intertwine.fitting.interactions.selection import (
+    Candidate,
+    SearchSpace,
+    _fewest_knots,
+    _gains,
+    _Search,
+    _settle,
+)
 from intertwine.fitting.interactions.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.watch import UNWATCHED
 from intertwine.losses import SquaredLoss
@@ -275,6 +282,52 @@ def test_a_machine_has_to_gain_a_share_of_the_criterion(gain, taken, monkeypatch
     found, value = tie_search.search_tie([], plain, settings, np.random.default_rng(0), lambda *_: None)
     assert np.isinf(found.pairs.tie) == taken
     assert value == (100.0 * (1.0 - gain) if taken else 100.0)
+
+
+@pytest.mark.parametrize("tie", [0.3, 9.0, 99999.0, np.inf])
+@pytest.mark.parametrize("decades", [0.7, 1.0, 2.5, 4.2])
+def test_the_strength_of_a_tie_is_settled_to_a_decade(tie, decades):
+    """The held-out loss is least where deviations weigh so many decades more than the target."""
+    first, losses = Strengths(0.5, tie), {}
+
+    def loss(pairs):
+        assert pairs not in losses  # each is as much work as the folds
+        reached = 6.0 if np.isinf(pairs.deviation) else np.log10(pairs.deviation / pairs.ridge)
+        losses[pairs] = abs(reached - decades)
+        return losses[pairs]
+
+    tried = tie_search.settle_tie(first, loss)
+    assert set(tried) == set(losses)
+    assert first in tried
+    assert all(pairs.ridge == 0.5 for pairs in tried)
+    assert all(pairs.tie > 0 for pairs in tried)
+    assert min(losses.values()) <= 0.6
+    assert len(tried) <= 9
+
+
+@pytest.mark.parametrize(("gain", "settled"), [(0.02, False), (0.2, True)])
+def test_another_tie_has_to_gain_a_standard_error(gain, settled):
+    rng, recorded = np.random.default_rng(0), []
+    losses = rng.uniform(size=100)
+    looser = losses - gain + rng.standard_normal(100)
+    looser += losses.mean() - gain - looser.mean()
+
+    class Search:
+        def held_out(self, folds, strengths, latent):
+            assert strengths.main == 0.1
+            return looser if strengths.pairs.tie < 100 else losses + 1.0
+
+        def record(self, stage, settings, found, criterion):
+            recorded.append(Candidate(stage, settings, found, np.ones(100), criterion))
+            return recorded[-1]
+
+    latent = LatentSettings("low_rank", 1, 1, 5, 1e-3)
+    settings = ModelSettings(PreparationSettings(), 0.1, 0.5, 0.0, 100.0, latent)
+    first = Candidate("latent target", settings, losses, np.ones(100), 0.0)
+    found = _settle(Search(), [], first)
+    assert (found.settings.tie < 100) == settled == (found is not first)
+    assert found.settings.latent == latent
+    assert {candidate.stage for candidate in recorded} == {"latent target"}
 
 
 def _searched(seed, pair, **options):

@@ -162,8 +162,11 @@ def tie_trial(estimator: Any) -> TieTrial | None:
     if not len(within) or not len(without):
         return None
     plain, best = without[np.argmin(loss[without])], within[np.argmin(loss[within])]
+    chosen = np.flatnonzero(results["chosen"] & tied)
+    if len(chosen):  # a stronger tie that loses less than a standard error is kept
+        best = chosen[0]
     return TieTrial(
-        accepted=bool(np.any(results["chosen"] & tied)),
+        accepted=len(chosen) > 0,
         tie=float(results["tie"][best]),
         loss_without=float(loss[plain]),
         loss_with=float(loss[best]),

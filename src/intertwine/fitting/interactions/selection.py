@@ -4,8 +4,9 @@
    knots of the same basis only where they gain a standard error)
 2. refinements of the best preparation: other relevance (by evidence only where it gains a standard error), own
    squares, third order
-3. the latent target: strengths of every structure by the closed-form criterion; accepted only when its held-out loss
-   is lower by a standard error
+3. the latent target: strengths of every structure by the closed-form criterion; where that is the evidence, another
+   strength of the tie if its held-out loss is lower by a standard error; accepted only when that is lower than without
+   a target by as much
 4. L1: the sparse path at the best preparation, with and without its relevance weights
 
 Everything that looks at the outcome (relevance weights, coefficients, targets) is refitted inside every fold. The score
@@ -27,7 +28,7 @@ from intertwine.fitting.interactions.latent_search import LatentSettings
 from intertwine.fitting.interactions.prepare_rows import fit_preparation
 from intertwine.fitting.interactions.settings import ModelSettings, PreparationSettings
 from intertwine.fitting.interactions.strength_search import search_strengths
-from intertwine.fitting.interactions.tie_search import search_tie
+from intertwine.fitting.interactions.tie_search import search_tie, settle_tie
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths
 
@@ -328,27 +329,50 @@ def _choose_target(search, plain):
     whole = search.problems(settings)
     folds = search.fold_problems(settings, whole)
     untied = ExactStrengths(settings.alpha, settings.pair_strengths)
-    best = plain
+    tied: list[Candidate] = []
     without = sum(problem.criterion(problem.fit(untied)) for problem in whole)
     search.record("screening of ties", settings, None, without / len(whole))
     for name, n_components in product(space.latents, space.n_components):
         latent = LatentSettings(name, n_components, 1, space.max_iter, max(space.tol, _SEARCH_TOL))
 
-        def tied(strengths, latent=latent):
-            pairs = strengths.pairs
-            return settings._replace(
-                alpha=strengths.main, alpha_pairs=pairs.ridge, tie=pairs.tie, latent=latent
-            )
-
-        def screened(strengths, criterion, tied=tied):
-            search.record("screening of ties", tied(strengths), None, criterion / len(whole))
+        def screened(strengths, criterion, latent=latent):
+            tried = _tied(settings, strengths, latent)
+            search.record("screening of ties", tried, None, criterion / len(whole))
 
         found = search_tie(whole, untied, latent, search.rng, screened, search.watch.unseen)
         if found is None:
             continue
         strengths, criterion = found
         losses = search.held_out(folds, strengths, latent)
-        candidate = search.record("latent target", tied(strengths), losses, criterion / len(whole))
-        if candidate.mean < best.mean:
-            best = candidate
+        found_settings = _tied(settings, strengths, latent)
+        tied.append(search.record("latent target", found_settings, losses, criterion / len(whole)))
+    if not tied:
+        return plain
+    best = min(tied, key=lambda candidate: candidate.mean)
+    # leaving rows out in closed form says what folds say; and what loses clearly is not worth so much work
+    if not all(problem.loss.is_quadratic for problem in whole) and not _gains(plain, best):
+        best = _settle(search, folds, best)
     return best if _gains(best, plain) else plain
+
+
+def _tied(settings: ModelSettings, strengths: ExactStrengths, latent: LatentSettings | None) -> ModelSettings:
+    pairs = strengths.pairs
+    return settings._replace(alpha=strengths.main, alpha_pairs=pairs.ridge, tie=pairs.tie, latent=latent)
+
+
+def _settle(search, folds, first: Candidate) -> Candidate:
+    """The same target with the strength of its tie by held-out loss, where that gains a standard error."""
+    settings, candidates = first.settings, {first.settings.pair_strengths: first}
+
+    def loss(pairs: Strengths) -> float:
+        if pairs not in candidates:
+            strengths = ExactStrengths(settings.alpha, pairs)
+            losses = search.held_out(folds, strengths, settings.latent)
+            tried = _tied(settings, strengths, settings.latent)
+            candidates[pairs] = search.record("latent target", tried, losses, float("nan"))
+        return candidates[pairs].mean
+
+    settled = min(
+        (candidates[pairs] for pairs in settle_tie(settings.pair_strengths, loss)), key=lambda c: c.mean
+    )
+    return settled if _gains(settled, first) else first

@@ -1,6 +1,7 @@
 """Strengths of a latent tie: a pattern search on the closed-form criterion, warm from one point to the next.
 
 Every point is one search for the target on all rows; leaving rows out costs no more (`ExactProblem.criterion`).
+Where that criterion is the evidence, which is too sure of strong ties, `settle_tie` has the last word.
 """
 
 from __future__ import annotations
@@ -16,12 +17,15 @@ from intertwine.fitting.interactions.latent_search import LatentSettings, Target
 from intertwine.fitting.watch import UNWATCHED, Watch
 from intertwine.objective import Strengths
 
-__all__ = ["search_tie"]
+__all__ = ["search_tie", "settle_tie"]
 
 _STEPS = (1.0, 0.5)
 _GAIN = 5e-4  # relative decrease of the criterion that is worth a step
 # all at once first: where the fit is all but perfect, only their ratios are known well
 _DIRECTIONS = (("deviation", "ridge", "main"), ("deviation",), ("ridge",), ("main",))
+_SETTLING = (2.0, 1.0)  # decades
+# decades of the strength on deviations above that on the target
+_LOOSEST, _LIKE_A_MACHINE = 0.2, 6.0
 _BOUNDS = {"deviation": (-4.0, 5.0), "ridge": (-6.0, 3.0), "main": (-5.0, 2.0)}
 
 
@@ -118,6 +122,38 @@ def search_tie(
     machine = best._replace(deviation=np.inf)
     best = machine if evaluate(machine) < memo[best] - _GAIN * abs(memo[best]) else best
     return best.strengths(plain), memo[best]
+
+
+def settle_tie(first: Strengths, loss: Callable[[Strengths], float]) -> list[Strengths]:
+    """Try stronger and looser ties by held-out loss, and return all that were tried, ``first`` among them.
+
+    The strength on deviations from the target moves alone: what the target is penalised with stays.
+
+    Parameters
+    ----------
+    first : Strengths
+        Of the pairs, from `search_tie`.
+    loss : callable
+        Held-out loss; as much work as a target searched in every fold.
+    """
+    start = min(float(np.log10(first.deviation / first.ridge)), _LIKE_A_MACHINE)
+
+    def moved(decades: float) -> Strengths:
+        place = start + decades
+        ratio = np.inf if place >= _LIKE_A_MACHINE else 10.0**place
+        return first if decades == 0.0 else Strengths(first.ridge, first.ridge * (ratio - 1.0))
+
+    best, tried = 0.0, {0.0: loss(first)}
+    for step in _SETTLING:
+        for direction in (-step, step):
+            while (
+                trial := best + direction
+            ) not in tried and _LOOSEST <= start + trial < _LIKE_A_MACHINE + step:
+                tried[trial] = loss(moved(trial))
+                if not tried[trial] < tried[best]:
+                    break
+                best = trial
+    return [moved(decades) for decades in tried]
 
 
 def _fit_all(problems, strengths, latent, rng, watch, starts) -> list[ExactFit]:

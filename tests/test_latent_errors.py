@@ -41,7 +41,7 @@ def fitted(n, kind="squared", **params):
     )
     params = {"alpha": 0.05, "alpha_pairs": 0.02, "tie": 0.2, "n_components": 2} | params
     estimator = InteractionRegressor if kind == "squared" else InteractionClassifier
-    return estimator(random_state=0, n_init=1, tol=1e-8, **params).fit(X, y), X
+    return estimator(random_state=0, n_init=1, tol=1e-5, **params).fit(X, y), X
 
 
 def written_out(model, X, kind):

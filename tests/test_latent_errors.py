@@ -20,7 +20,8 @@ def derivative(function, at):
 
 
 @pytest.mark.parametrize(
-    "target", [LowRank(P, 2), LowRank(P, 3, [1, -1, 1]), TwoFactor(P, 2), Distance(P, 2)], ids=repr
+    "target",
+    [LowRank(P, 2), LowRank(P, 3, [1, -1, 1]), TwoFactor(P, 2), Distance(P, 2)],
 )
 def test_derivatives_of_entries(target):
     params = np.random.default_rng(0).standard_normal(target.size)

@@ -97,7 +97,7 @@ def test_the_help_of_an_option_stands_with_the_families_that_have_it():
         setting = settings[f"--{option.replace('_', '-')}"]
         having = {name for name, family in FAMILIES.items() if setting in family().settings()}
         assert having <= named, option
-    assert sum((panel or "").startswith("Settings") for panel in panels.values()) == 22
+    assert sum((panel or "").startswith("Settings") for panel in panels.values()) == 23
 
 
 @pytest.mark.parametrize("command", ["fit", "predict", "compare", "report", "recommend", "demo", "reproduce"])

@@ -5,7 +5,7 @@ import pytest
 
 from intertwine.penalties import ElasticNet
 from intertwine.solvers.coordinate import ColumnQuadratic, minimize_quadratic
-from intertwine.solvers.gram_descent import descend
+from intertwine.solvers.gram_descent import _settle, _solve_on_support, _sweep, descend, descend_path
 
 
 def problem(n=60, w=25, seed=0, correlation=0.0, l2=0.02):
@@ -88,3 +88,49 @@ def test_a_solve_through_the_rows_is_the_solve_through_the_coordinates():
     everything = np.arange(40)
     expected = -np.linalg.solve((columns * weight) @ columns.T + np.diag(ridge), slope)
     np.testing.assert_allclose(quadratic.newton_direction(everything, slope, ridge), expected, rtol=1e-7)
+
+
+def test_a_sweep_tells_its_largest_change_in_units_of_the_gradient():
+    """Under a ridge as large as the curvature as well: else descent would end after one sweep."""
+    Z, weight, residual, _ = problem()
+    hessian, gradient, start = (Z * weight) @ Z.T, Z @ residual, np.ones(25)
+    held = ElasticNet(np.full(25, 0.05), np.diag(hessian).copy(), np.zeros(25))
+    curvature, everything = 2.0 * np.diag(hessian), np.arange(25)
+    by_columns, by_gram = start.copy(), start.copy()
+    largest = ColumnQuadratic(Z, weight, residual).sweep(by_columns, held, everything)
+    assert largest == pytest.approx(np.max(np.abs(by_columns - 1.0) * curvature))
+    found = _sweep(hessian, gradient, by_gram, held.l1, held.l2, held.shift, everything)
+    assert found == pytest.approx(largest)
+    np.testing.assert_allclose(by_gram, by_columns)
+
+
+def test_a_solve_ends_at_the_minimum_with_the_present_signs():
+    Z, weight, residual, _ = problem(n=200)
+    hessian, gradient, point = (Z * weight) @ Z.T, Z @ residual, np.ones(25)
+    l1, l2 = np.full(25, 1e-3), np.full(25, 5.0)
+    shift = hessian.sum(axis=1) + 6.0 + gradient  # the minimum is near one
+    expected = np.linalg.solve(hessian + np.diag(l2), hessian @ point - gradient + shift - l1)
+    assert (expected > 0.0).all()
+    _solve_on_support(hessian, gradient, point, l1, l2, shift, np.arange(25))
+    np.testing.assert_allclose(point, expected, rtol=1e-8)
+    before = point.copy()
+    _settle(hessian, gradient, point, l1, l2, shift, np.arange(25), 1e-7)
+    np.testing.assert_allclose(point, before, rtol=1e-6)
+
+
+def test_a_path_goes_on_along_its_line_and_tells_how_far_the_quadratic_fell():
+    """The third point is asked for without any accuracy: it has what the line through the first two has there."""
+    Z, weight, residual, penalty = problem(l2=0.0)
+    hessian, gradient = (Z * weight) @ Z.T, Z @ residual
+    net = ElasticNet(penalty.l1, np.zeros(25), np.zeros(25))
+    factors, nothing = np.array([0.0, 0.0, 1.001, 1.0005, 1.0]), np.zeros((2, 25))
+    tol = np.array([1e-13, 1e-13, 10.0])
+    found, changes = descend_path(hessian, gradient, net, factors, tol, nothing)
+    for point, change, factor in zip(found, changes, factors[2:], strict=True):
+        expected = np.zeros(25)
+        own = ElasticNet(factor * net.l1, net.l2, net.shift)
+        descend(hessian, gradient.copy(), expected, own, 1e-13)
+        np.testing.assert_allclose(point, expected, atol=1e-10)
+        assert change == pytest.approx(gradient @ point + 0.5 * point @ hessian @ point, abs=1e-12)
+    assert 2 < np.count_nonzero(found[0]) < 25
+    np.testing.assert_array_equal(np.sign(found), np.sign(found[:1]).repeat(3, axis=0))

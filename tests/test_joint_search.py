@@ -130,6 +130,16 @@ def test_a_descent_that_does_not_converge_leads_on_to_the_search(monkeypatch):
     assert [row.iteration for row in latent.history] == list(range(10))
 
 
+@pytest.mark.parametrize("kind", ["logistic", "cox"])
+def test_what_the_pairs_want_is_known_without_a_factorization(kind):
+    """α = −∂L/∂f without a target: its signs decide which way the components of a signed target bend."""
+    part = problem(kind, DenseFields)
+    model, settings = part.model(STRENGTHS), LatentSettings("signed", 2, 1, 4, 1e-9)
+    alpha, _ = part._joint_approach(model, STRENGTHS, settings, None)
+    expected = model.mode(np.zeros(N)).alpha
+    np.testing.assert_allclose(alpha, expected, atol=0.05 * np.abs(expected).max())
+
+
 def test_it_pays_on_long_tables_only():
     assert pays(2000, 50, 2000**3 / 3)
     assert not pays(200, 200, 200**3 / 3)

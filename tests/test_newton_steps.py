@@ -7,6 +7,7 @@ from scipy import sparse
 from intertwine.losses import SquaredLoss
 from intertwine.penalties import ElasticNet
 from intertwine.risk import PenalisedRisk, RowRisk
+from intertwine.solvers._block_kernels import factor_in_parallel, solve_in_parallel
 from intertwine.solvers.gauss_newton import GaussNewton, conjugate_gradients
 from intertwine.solvers.preconditioners import NoPreconditioner
 from intertwine.structures.latent_factors import FactorScores, LatentFactors
@@ -61,3 +62,21 @@ def test_a_full_step_that_leads_up_is_not_taken():
             after.passes == before.passes + after.n_products + 2.0
         )  # the trial, and the expansion once more
     assert all(after.value < before.value for before, after in steps if after.params is not before.params)
+
+
+def test_blocks_are_factored_and_solved_as_single_matrices_are():
+    rng = np.random.default_rng(0)
+    roots = rng.standard_normal((7, 4, 4))
+    matrices, right = roots @ roots.transpose(0, 2, 1), rng.standard_normal((7, 4))
+    lower = np.tril_indices(4)
+    packed = matrices[:, lower[0], lower[1]].copy()
+    factor_in_parallel(3, packed, 0.2, 1e-12)
+    factors = np.linalg.cholesky(matrices + 0.2 * np.eye(4))
+    diagonal = lower[0] == lower[1]
+    packed_diagonal = packed[:, diagonal]
+    np.testing.assert_allclose(packed[:, ~diagonal], factors[:, lower[0], lower[1]][:, ~diagonal])
+    np.testing.assert_allclose(packed_diagonal, 1.0 / np.einsum("bii->bi", factors))
+    solved = right.copy()
+    solve_in_parallel(3, packed, solved)
+    expected = np.linalg.solve(matrices + 0.2 * np.eye(4), right[:, :, None])[:, :, 0]
+    np.testing.assert_allclose(solved, expected)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
+from scipy.optimize import approx_fprime
 from scipy.stats import norm
 
 from intertwine.basis import SplineBasis
+from intertwine.fitting.interactions import relevance as relevance_module
 from intertwine.fitting.interactions.prepare_rows import fit_relevance
 from intertwine.fitting.interactions.relevance import evidence_relevance
 from intertwine.fitting.interactions.settings import PreparationSettings
@@ -136,6 +140,34 @@ def test_evidence_finds_the_features_that_act():
     y = X[:, 0] + 1.5 * X[:, 1] * X[:, 2] + 0.2 * rng.standard_normal(120)
     relevance = evidence_relevance(X, np.arange(5), y, np.ones(120))
     assert relevance[:3].min() > 10 * relevance[3:].max()
+
+
+def test_evidence_is_the_restricted_likelihood_of_all_pairs_written_out(monkeypatch):
+    X, weights, rng = table(n=20)
+    feature_of, y = np.array([0, 1, 1, 2]), rng.standard_normal(20)
+    X = X - 2.0
+    asked = []
+
+    def minimum(function, start, **_):
+        asked.append(function)
+        return SimpleNamespace(x=start)
+
+    monkeypatch.setattr(relevance_module, "scipy_minimize", minimum)
+    evidence_relevance(X, feature_of, y, weights)
+    point = 0.5 * rng.standard_normal(6)
+    value, gradient = asked[0](point)
+    relevance, (main, pairs, noise) = np.exp(point[:3])[feature_of], np.exp(point[3:])
+    j, k = np.triu_indices(4, 1)
+    products = X[:, j] * X[:, k] * np.sqrt(relevance[j] * relevance[k])
+    H = main * (X * relevance) @ X.T + pairs * products @ products.T
+    H += np.diag(noise * weights.mean() / weights)
+    inverse, ones = np.linalg.inv(H), np.ones(20)
+    response = (y - np.average(y, weights=weights)) / np.std(y)
+    left = response - ones @ inverse @ response / (ones @ inverse @ ones)
+    expected = left @ inverse @ left + np.linalg.slogdet(H)[1] + np.log(ones @ inverse @ ones)
+    assert value == pytest.approx(0.5 * expected, rel=1e-10)
+    numerical = approx_fprime(point, lambda at: asked[0](at)[0], 1e-6)
+    np.testing.assert_allclose(gradient, numerical, rtol=1e-4, atol=1e-4)
 
 
 def test_relevance_is_that_of_residuals_whatever_the_weights():

@@ -60,7 +60,7 @@ def test_a_path_may_pass_from_one_solver_to_the_other(monkeypatch):
 def test_few_coordinates_are_all_taken_at_once(monkeypatch):
     problem = make_problem("cox", 0.1, 0.9, n=60, p=10)
     grown = problem.solve(tol=1e-10)
-    monkeypatch.setattr(all_coordinates, "_FEW", 500)
+    monkeypatch.setattr(all_coordinates, "_FEW", problem.design.n_linear + 45)
     whole = problem.solve(tol=1e-10)
     assert len(problem._memory[0].coordinates.rows) == problem.design.n_linear + 45
     assert whole.method == "all coordinates"

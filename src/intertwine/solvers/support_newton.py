@@ -61,7 +61,7 @@ def newton_target(
         slope += hessian(leaving)
     preconditioner = np.where(support, inverse_or_zero(scale + penalty.l2), 0.0)
     forcing = min(_LARGEST_FORCING, np.sqrt(optimality))
-    target = params + leaving + _conjugate_gradients(hessian, -slope, preconditioner, forcing)
+    target = params + _conjugate_gradients(hessian, -slope, preconditioner, forcing)
     target[~support | (~free & (np.sign(target) != signs))] = 0.0
     return target
 

@@ -222,10 +222,11 @@ def test_rows_whose_hashes_agree_by_chance_are_no_pattern(monkeypatch):
     assert find_patterns(X, np.zeros(3, dtype=int), 5) == []
 
 
-def test_rows_that_repeat_themselves_without_factors():
+@pytest.mark.parametrize("k", [0, 5])  # without factors, and with more than one register holds
+def test_rows_that_repeat_themselves_with_any_number_of_factors(k):
     rng = np.random.default_rng(5)
     X, groups = mixed_table(rng)
-    sweep = fm_running.RunningSums(X, 0, 0, True, groups)
+    sweep = fm_running.RunningSums(X, k, 0, True, groups)
     assert any(block.repeated is not None for block in sweep._blocks)
     y, weight = rng.standard_normal(200), rng.random(200)
-    sweeps_in_some_way(sweep, X, groups, y, weight, rng, FactorizationMachine(0), True)
+    sweeps_in_some_way(sweep, X, groups, y, weight, rng, FactorizationMachine(k), True)

@@ -66,6 +66,46 @@ def test_a_lopsided_bracket_is_cut_in_its_longer_part():
     assert found.n_evaluations < 18
 
 
+@pytest.mark.parametrize("side", [1.0, -1.0])
+def test_every_step_within_a_bracket_is_one_of_three(side):
+    """The top of a parabola, a golden section, or a twentieth where that top is too near, both into the longer part."""
+
+    def lopsided(x):
+        return -np.exp(4.0 * (side * x - 8.0)) - np.exp(-2.0 * (side * x - 8.0))
+
+    functions = lopsided, lambda x: -(abs(x - side * 8.3) ** 0.5), lambda x: -((side * x - 7.9) ** 4)
+    kinds = set()
+    for function in functions:
+        tried: list[float] = []
+        low, high = sorted([5.0 * side, 9.0 * side])
+
+        def told(x, function=function, tried=tried):
+            assert x not in tried, "a point is tried again, and the search would never end"
+            tried.append(x)
+            return function(x)
+
+        maximize_scalar(told, 5.5 * side, low, high, step=0.5, tolerance=1e-13, max_evaluations=60)
+        for count in range(3, len(tried)):
+            known = sorted(tried[:count])
+            at = int(np.argmax([function(x) for x in known]))
+            if not 0 < at < count - 1:
+                continue
+            nearest = np.array(known[at - 1 : at + 2])
+            left, best, right = nearest
+            new, width, longer = tried[count], right - left, right - best > best - left
+            ways = {
+                "golden": best + 0.381966 * (right - best if longer else left - best),
+                "twentieth": best + 0.05 * (width if longer else -width),
+            }
+            near = {name for name, x in ways.items() if abs(new - x) < 1e-9 * width}
+            if not near:
+                bend, slope, _ = np.polyfit(nearest - best, [function(x) for x in nearest], 2)
+                assert new == pytest.approx(best - 0.5 * slope / bend, abs=1e-3 * width)
+                assert abs(new - best) >= 0.02 * width
+            kinds |= near
+    assert kinds == {"golden", "twentieth"}
+
+
 def test_a_search_cut_short_says_so():
     found = maximize_scalar(lambda x: -((x - 0.3) ** 2), 0.0, -4.0, 4.0, max_evaluations=2)
     assert (found.converged, found.n_evaluations) == (False, 2)

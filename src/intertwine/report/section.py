@@ -51,7 +51,7 @@ class AbstractSection(ABC):
 
     template: ClassVar[str]
     no_scores: ClassVar[str] = (
-        "No cross-validation against other models was run; `intertwine compare` does that."
+        "No cross-validation against other models was run to its end here; `intertwine compare` does that."
     )
 
     study: Study

@@ -54,7 +54,7 @@ def exact_against_mean_field(quick: bool, seeds: int) -> Plan:
 def _latents_at_hand(method: str, n: int, seed: int) -> dict[str, Any]:
     """Variances by EM or BFGS, and the bound there, of latents that are data."""
     from intertwine.datasets import simulate_longitudinal
-    from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
+    from intertwine.estimators.longitudinal.covariate_data import CovariateData, CovariateInputs
     from intertwine.mixed_effects.coefficient_priors import GaussianPrior
     from intertwine.mixed_effects.latent_effects import LatentEffects
     from intertwine.mixed_effects.latent_variance_search import fit_latent_variances

@@ -47,7 +47,7 @@ def draw(folder: Path, size: tuple[int, int, int]) -> Path:
 def settings():
     """Of both fits."""
     from intertwine import LatentFactorModel
-    from intertwine.estimators.latent_factors_solvers import settings_of
+    from intertwine.estimators.latent_factors.solvers import settings_of
 
     model = LatentFactorModel(solver="gauss_newton", n_components=N_COMPONENTS, max_iter=STEPS)
     return settings_of(model, "gauss_newton")

@@ -112,7 +112,7 @@ def through_estimator(solver: str, X: np.ndarray, y: np.ndarray, n_iter: int) ->
 def through_solver(solver: str, X: np.ndarray, y: np.ndarray, n_iter: int) -> tuple[float, float]:
     """Processor seconds and passes of what the estimator calls, from a table that is sorted before."""
     from intertwine import LatentFactorModel
-    from intertwine.estimators.latent_factors_solvers import SOLVERS, settings_of
+    from intertwine.estimators.latent_factors.solvers import SOLVERS, settings_of
     from intertwine.fitting.watch import UNWATCHED
     from intertwine.structures.ratings import RatingTable
 

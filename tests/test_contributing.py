@@ -21,7 +21,7 @@ from intertwine.mixed_effects.choose import system_for
 from intertwine.structures import registry
 
 TEXT = (Path(__file__).resolve().parents[1] / "CONTRIBUTING.md").read_text(encoding="utf-8")
-RECIPES = dict(re.findall(r"in `(\w+/\w+\.py)`:\n\n```python\n(.*?)```", TEXT, flags=re.DOTALL))
+RECIPES = dict(re.findall(r"in `(\w+(?:/\w+)+\.py)`:\n\n```python\n(.*?)```", TEXT, flags=re.DOTALL))
 LINES = dict(re.findall(r'^"([\w -]+)": (.*),(?:  # .*)?$', TEXT, flags=re.MULTILINE))
 
 
@@ -115,7 +115,7 @@ def test_a_structure(cook, monkeypatch):
 def test_an_estimator(cook, monkeypatch, tmp_path):
     loss = cook("losses/pseudo_huber.py").PseudoHuberLoss
     monkeypatch.setattr(intertwine.losses, "PseudoHuberLoss", loss, raising=False)
-    made = cook("estimators/robust.py").InteractionRobustRegressor
+    made = cook("estimators/interactions/robust.py").InteractionRobustRegressor
     monkeypatch.setitem(intertwine._ESTIMATORS, made.__name__, made.__module__)
     rng = np.random.default_rng(0)
     X = rng.standard_normal((150, 5))

@@ -11,10 +11,10 @@ import pytest
 from intertwine.effects import BySubject, Categorical, Linear, Smooth
 from intertwine.effects.covariate import Covariates
 from intertwine.effects.random import GroupCodes
-from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
-from intertwine.estimators.covariate_effects import chosen_covariate_effects
-from intertwine.estimators.covariate_grid import covariate_grid
-from intertwine.estimators.effect_choice import effects_from_state, effects_to_state
+from intertwine.estimators.effect_rows.choice import effects_from_state, effects_to_state
+from intertwine.estimators.longitudinal.covariate_data import CovariateData, CovariateInputs
+from intertwine.estimators.longitudinal.covariate_effects import chosen_covariate_effects
+from intertwine.estimators.longitudinal.covariate_grid import covariate_grid
 from intertwine.io import load_state, save_state
 from intertwine.mixed_effects.latent_effects import LatentEffects
 

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from intertwine.effects.random import AbstractRandomEffect
-from intertwine.estimators.effect_data import EffectData, EffectInputs
+from intertwine.estimators.effect_rows.data import EffectData, EffectInputs
 from intertwine.io import load_state, save_state
 
 X = np.zeros((6, 2))

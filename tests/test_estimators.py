@@ -119,7 +119,7 @@ def test_a_ranking_by_z_needs_standard_errors(params, reason):
 @pytest.mark.parametrize(("n", "params"), [(8, {}), (200, {"basis": "spline", "n_knots": 3})])
 def test_a_ranking_by_z_needs_a_file_with_standard_errors(n, params, monkeypatch, tmp_path):
     X, y = _data(n=n)
-    monkeypatch.setattr("intertwine.estimators.state._LARGEST_POSTERIOR", 5)
+    monkeypatch.setattr("intertwine.estimators.interactions.state._LARGEST_POSTERIOR", 5)
     model = InteractionRegressor(latent=None, **params).fit(X, y)
     assert len(model.top_interactions(3, by="z")) == 3
     model.save(tmp_path / "model")

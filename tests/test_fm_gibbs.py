@@ -240,7 +240,7 @@ def test_two_levels_of_one_category_do_not_interact():
 
 
 def test_auto_samples_unless_that_takes_hours(monkeypatch):
-    from intertwine.estimators import fm_base
+    from intertwine.estimators.fm import base as fm_base
 
     X, y, _ = ratings(n=200)
     assert FMRegressor(max_iter=40, random_state=0).fit(X, y).solver_ == "gibbs"

@@ -11,7 +11,7 @@ from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 
 from intertwine import FMClassifier, FMRegressor, LocalFMClassifier, LocalFMRegressor, load
-from intertwine.estimators import local_fm_base
+from intertwine.estimators.local_fm import base as local_fm_base
 from intertwine.fitting.fm.model import FMModel, FMShape
 from intertwine.fitting.fm.pairs import (
     aligned_factors,

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from quick_fits import quick_fits, saved
 
 import intertwine
-from intertwine.estimators.formula_design import FormulaDesign, formula_table
+from intertwine.estimators.mixed_model.formula_design import FormulaDesign, formula_table
 from intertwine.io import load_state, save_state
 from intertwine.io.layout import floats, require_layout
 

@@ -12,8 +12,11 @@ from test_architecture import RANK
 
 PACKAGE = Path(__file__).resolve().parents[1] / "src" / "intertwine"
 FAMILIES = sorted(folder for folder in (PACKAGE / "fitting").iterdir() if (folder / "__init__.py").exists())
+ESTIMATORS = sorted(
+    folder for folder in (PACKAGE / "estimators").iterdir() if (folder / "__init__.py").exists()
+)
 LARGE = ("estimators", "mixed_effects", "report", "solvers", "structures")
-MAPPED = [*FAMILIES, *(PACKAGE / name for name in LARGE)]
+MAPPED = [*FAMILIES, *ESTIMATORS, *(PACKAGE / name for name in LARGE)]
 # What a family of `fitting` may use of another one.
 NEIGHBOURS = {("latent_factors", "fm")}
 
@@ -22,7 +25,7 @@ def docstring(path):
     return ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
 
 
-@pytest.mark.parametrize("folder", MAPPED, ids=lambda folder: folder.name)
+@pytest.mark.parametrize("folder", MAPPED, ids=lambda folder: f"{folder.parent.name}/{folder.name}")
 def test_the_map_of_a_package_names_all_its_files(folder):
     named = set(re.findall(r"`(\w+\*?)`", docstring(folder / "__init__.py")))
     there = {path.stem for path in folder.glob("*.py")} - {"__init__"}
@@ -38,6 +41,21 @@ def test_families_of_fits_do_not_know_each_other(folder):
     for path in folder.glob("*.py"):
         used = set(re.findall(r"intertwine\.fitting\.(\w+)", path.read_text(encoding="utf-8"))) & families
         assert {(folder.name, other) for other in used} <= NEIGHBOURS, path.name
+
+
+@pytest.mark.parametrize("folder", ESTIMATORS, ids=lambda folder: folder.name)
+def test_families_of_estimators_do_not_know_each_other(folder):
+    families = {family.name for family in ESTIMATORS} - {folder.name, "effect_rows"}
+    for path in folder.glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not families & set(re.findall(r"intertwine\.estimators\.(\w+)", text)), path.name
+
+
+def test_what_all_estimators_share_knows_no_family():
+    families = {family.name for family in ESTIMATORS}
+    for path in (PACKAGE / "estimators").glob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        assert not families & set(re.findall(r"intertwine\.estimators\.(\w+)", text)), path.name
 
 
 def imports_between_modules(package):

@@ -12,8 +12,8 @@ from scipy.optimize import minimize
 
 from intertwine.datasets import fetch_insteval, fetch_pbcseq, fetch_sleepstudy
 from intertwine.effects import BySubject, Categorical
-from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
-from intertwine.estimators.longitudinal_fit import chosen_prior
+from intertwine.estimators.longitudinal.covariate_data import CovariateData, CovariateInputs
+from intertwine.estimators.longitudinal.fit import chosen_prior
 from intertwine.mixed_effects.accelerated_steps import fixed_point
 from intertwine.mixed_effects.coefficient_priors import (
     CauchyPrior,

@@ -7,8 +7,8 @@ from linear_longitudinal_model import LinearModel
 
 from intertwine import LongitudinalVAE
 from intertwine.effects import BySubject, Categorical, Linear, Smooth
-from intertwine.estimators import longitudinal_vae
-from intertwine.estimators.longitudinal_contributions import drawn_contributions, latent_shares
+from intertwine.estimators.longitudinal import vae as longitudinal_vae
+from intertwine.estimators.longitudinal.contributions import drawn_contributions, latent_shares
 
 W = np.array([[2.0, 0.0], [1.0, 0.0], [0.0, 1.0], [0.0, -1.5]])
 

@@ -7,7 +7,7 @@ from scipy.stats import multivariate_normal
 
 from intertwine import LongitudinalVAE
 from intertwine.effects import BySubject, Categorical, Linear
-from intertwine.estimators import longitudinal_vae
+from intertwine.estimators.longitudinal import vae as longitudinal_vae
 from intertwine.mixed_effects.subject_system import SubjectSystem
 from intertwine.mixed_effects.subjects import Sites
 

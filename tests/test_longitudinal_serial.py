@@ -10,7 +10,7 @@ import intertwine
 from intertwine import LongitudinalVAE
 from intertwine.datasets import simulate_longitudinal
 from intertwine.effects import BySubject, Linear
-from intertwine.estimators.longitudinal_fit import columns_for_courses
+from intertwine.estimators.longitudinal.fit import columns_for_courses
 
 N_COURSES = 4  # columns that have one
 pytestmark = pytest.mark.filterwarnings("ignore:stopped after")

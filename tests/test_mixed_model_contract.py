@@ -126,7 +126,7 @@ def test_a_failed_fit_leaves_nothing_behind(monkeypatch):
     def interrupted(*_):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr("intertwine.estimators.mixed_model.fit_mixed_model", interrupted)
+    monkeypatch.setattr("intertwine.estimators.mixed_model.model.fit_mixed_model", interrupted)
     model = MixedModel()
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y, groups=groups)

@@ -11,9 +11,9 @@ import pytest
 
 from intertwine import MixedModel, load
 from intertwine.effects import Grouped, Longitudinal
-from intertwine.estimators import formula_design
-from intertwine.estimators.formula_design import FormulaDesign, formula_table
-from intertwine.estimators.formula_terms import RandomTerm, in_brackets, parse_formula
+from intertwine.estimators.mixed_model import formula_design
+from intertwine.estimators.mixed_model.formula_design import FormulaDesign, formula_table
+from intertwine.estimators.mixed_model.formula_terms import RandomTerm, in_brackets, parse_formula
 from intertwine.io import load_state, save_state
 
 pytest.importorskip("formulae")

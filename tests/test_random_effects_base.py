@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 from intertwine.effects import Grouped
-from intertwine.estimators.random_effects_base import AbstractRandomEffectsEstimator
-from intertwine.estimators.random_effects_units import FeatureUnits
+from intertwine.estimators.random_effects.base import AbstractRandomEffectsEstimator
+from intertwine.estimators.random_effects.units import FeatureUnits
 from intertwine.fitting.random_effects.latent import AbstractLatentModel, EffectTerms, RowEffects
 from intertwine.mixed_effects.base import VarianceComponents
 

@@ -92,7 +92,7 @@ def test_components_know_what_all_rows_say(table, effect, holes, tmp_path):
 
 
 def more_inputs(X, given):
-    from intertwine.estimators.effect_inputs import EffectInputs
+    from intertwine.estimators.effect_rows.inputs import EffectInputs
 
     return EffectInputs(X, len(X), given["groups"], given.get("time"), None)
 

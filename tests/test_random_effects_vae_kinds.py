@@ -145,7 +145,7 @@ def test_all_columns_by_name_as_gaussian_are_the_gaussian_model(clinics):
 
 
 def test_counts_far_off_those_of_the_fit_are_told():
-    from intertwine.estimators.random_effects_units import LinkedUnits
+    from intertwine.estimators.random_effects.units import LinkedUnits
     from intertwine.likelihoods.local_columns import LocalColumns
 
     columns = LocalColumns(("gaussian", "poisson"), np.array([0.0, np.log(3.0)]))

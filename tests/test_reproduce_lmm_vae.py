@@ -132,7 +132,7 @@ def test_without_effects_of_subjects_visits_have_the_same_line():
 
 
 def models_inputs(rows):
-    from intertwine.estimators.covariate_data import CovariateInputs
+    from intertwine.estimators.longitudinal.covariate_data import CovariateInputs
 
     return CovariateInputs(rows.X, len(rows.X), **rows.beside())
 

@@ -35,7 +35,7 @@ from intertwine.compare import (
 from intertwine.compare.alike import Copies, InnerFolds, Units, with_inner_folds
 from intertwine.compare.contender import Contender, Outcome
 from intertwine.compare.family import Contest
-from intertwine.estimators.interactions_cv import InteractionRegressorCV
+from intertwine.estimators.interactions.models_cv import InteractionRegressorCV
 from intertwine.report.tables import error_or_score_table, score_table
 
 

@@ -15,7 +15,7 @@ from intertwine import (
     InteractionRegressorCV,
     survival_target,
 )
-from intertwine.estimators.cv_table import tuning_rows
+from intertwine.estimators.interactions.cv_table import tuning_rows
 from intertwine.fitting.interactions import tie_search
 from intertwine.fitting.interactions.bootstrap import _Redraw
 from intertwine.fitting.interactions.fields import ExactStrengths

@@ -12,7 +12,7 @@ from intertwine.cli.table_model import TableModel
 from intertwine.compare import LatentFactorsFamily, RegressionTask
 from intertwine.distributed.cluster import Cluster
 from intertwine.distributed.sources import open_source
-from intertwine.estimators.latent_factors import LatentFactorModel
+from intertwine.estimators.latent_factors.model import LatentFactorModel
 
 __all__ = ["fit_on_cluster"]
 

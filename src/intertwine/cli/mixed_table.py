@@ -110,8 +110,8 @@ def _with_outcomes(table: pd.DataFrame, outcomes: list[str], notes: list[str]) -
 def _pose_formula(
     table: pd.DataFrame, roles: dict[str, Any], family: MixedModelFamily, notes: list[str]
 ) -> Problem:
-    from intertwine.estimators.formula_design import FormulaDesign, formula_table
-    from intertwine.estimators.formula_terms import parse_formula
+    from intertwine.estimators.mixed_model.formula_design import FormulaDesign, formula_table
+    from intertwine.estimators.mixed_model.formula_terms import parse_formula
 
     assert family.formula is not None
     terms = parse_formula(family.formula)

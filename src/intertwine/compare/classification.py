@@ -85,13 +85,13 @@ class ClassificationTask(AbstractOutcomeTask):
 
     def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionClassifierCV`."""
-        from intertwine.estimators.interactions_cv import InteractionClassifierCV
+        from intertwine.estimators.interactions.models_cv import InteractionClassifierCV
 
         return InteractionClassifierCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
     def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect logistic elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
-        from intertwine.estimators.interactions import InteractionClassifier
+        from intertwine.estimators.interactions.models import InteractionClassifier
 
         choice: dict[str, Any] = {
             "cv": cv,

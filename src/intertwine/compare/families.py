@@ -127,7 +127,7 @@ class FactorizationFamily(AbstractFamily):
         self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Any:
         """Build the sampler, which learns its strengths with its coefficients and has nothing to pick."""
-        from intertwine.estimators.fm import FMClassifier, FMRegressor
+        from intertwine.estimators.fm.models import FMClassifier, FMRegressor
 
         settings: dict[str, Any] = {
             "n_components": self.n_components,
@@ -193,7 +193,7 @@ class LocalFactorizationFamily(AbstractFamily):
         self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Any:
         """Build a search over the number of experts and the strength of their penalty."""
-        from intertwine.estimators.local_fm import LocalFMClassifier, LocalFMRegressor
+        from intertwine.estimators.local_fm.models import LocalFMClassifier, LocalFMRegressor
 
         kind = LocalFMRegressor if task.name == "regression" else LocalFMClassifier
         # rows of levels alone are all equally far from one another

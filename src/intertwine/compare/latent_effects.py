@@ -118,7 +118,7 @@ class RandomEffectsPCAFamily(AbstractLatentEffectsFamily):
     asks = "What rows share in"
 
     def _model(self, quick: bool, random_state: int) -> Any:
-        from intertwine.estimators.random_effects_pca import RandomEffectsPCA
+        from intertwine.estimators.random_effects.pca import RandomEffectsPCA
 
         return RandomEffectsPCA(self.n_components, effects=self.effects() or None, random_state=random_state)
 
@@ -163,7 +163,7 @@ class RandomEffectsVAEFamily(AbstractLatentEffectsFamily):
         self.counts, self.yes_or_no = named(counts), named(yes_or_no)
 
     def _model(self, quick: bool, random_state: int) -> Any:
-        from intertwine.estimators.random_effects_vae import RandomEffectsVAE
+        from intertwine.estimators.random_effects.vae import RandomEffectsVAE
 
         return RandomEffectsVAE(
             self.n_components,

@@ -160,7 +160,7 @@ class LatentFactorsFamily(AbstractFamily):
         return Contest(models, self.preprocessor(shape), left_out)
 
     def _model(self, random_state: int, **settings: Any) -> Any:
-        from intertwine.estimators.latent_factors import LatentFactorModel
+        from intertwine.estimators.latent_factors.model import LatentFactorModel
 
         known = set(self.columns) if settings.get("user_features") or settings.get("item_features") else set()
         solver = "auto" if settings["n_components"] == 0 else self.solver
@@ -178,7 +178,7 @@ class LatentFactorsFamily(AbstractFamily):
 
     def _machine(self, quick: bool, random_state: int) -> Any:
         """A factorization machine on one-hot ids, and on what is known of them."""
-        from intertwine.estimators.fm import FMRegressor
+        from intertwine.estimators.fm.models import FMRegressor
 
         ids = make_column_transformer((OneHotEncoder(handle_unknown="ignore"), self.columns[:2]))
         sweeps = _QUICK_SWEEPS if quick else _SWEEPS

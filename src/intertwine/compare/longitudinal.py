@@ -165,7 +165,7 @@ class LongitudinalFamily(AbstractUnitsFamily):
         self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Any:
         """Build the model, which learns its variances and has nothing to pick."""
-        from intertwine.estimators.longitudinal_vae import LongitudinalVAE
+        from intertwine.estimators.longitudinal.vae import LongitudinalVAE
 
         fewest, most = _QUICK_EPOCHS
         epochs = min(max(_QUICK_ROWS // max(shape.n_rows, 1), fewest), most) if quick else None

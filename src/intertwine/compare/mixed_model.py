@@ -81,7 +81,7 @@ class MixedModelFamily(AbstractEffectsFamily):
         self, task: AbstractTask, shape: Shape, *, cv: Inner, quick: bool, random_state: int
     ) -> Any:
         """Build the model, which learns its variances by restricted maximum likelihood and has nothing to pick."""
-        from intertwine.estimators.mixed_model import MixedModel
+        from intertwine.estimators.mixed_model.model import MixedModel
 
         if self.formula is None:
             return FromTable(MixedModel(self.effects()), self.beside, self.preprocessor(shape))

@@ -86,13 +86,13 @@ class RegressionTask(AbstractOutcomeTask):
 
     def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionRegressorCV`."""
-        from intertwine.estimators.interactions_cv import InteractionRegressorCV
+        from intertwine.estimators.interactions.models_cv import InteractionRegressorCV
 
         return InteractionRegressorCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
     def baselines(self, n_features: int, *, cv: Inner, quick: bool, random_state: int) -> dict[str, Any]:
         """Collect elastic nets, a factorization machine, gradient boosting and an RBF kernel."""
-        from intertwine.estimators.interactions import InteractionRegressor
+        from intertwine.estimators.interactions.models import InteractionRegressor
 
         choice: dict[str, Any] = {"cv": cv, "random_state": random_state, "scoring": "r2"}
         machine = InteractionRegressor(**FACTORIZATION_SETTINGS, random_state=random_state)

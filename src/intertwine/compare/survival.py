@@ -69,7 +69,7 @@ class SurvivalTask(AbstractOutcomeTask):
 
     def interaction_model(self, *, cv: Inner, quick: bool, random_state: int) -> Any:
         """Build an :class:`InteractionCoxPHCV`."""
-        from intertwine.estimators.interactions_cv import InteractionCoxPHCV
+        from intertwine.estimators.interactions.models_cv import InteractionCoxPHCV
 
         return InteractionCoxPHCV(cv=cv, random_state=random_state, **(QUICK_SEARCH if quick else {}))
 
@@ -79,7 +79,7 @@ class SurvivalTask(AbstractOutcomeTask):
         scikit-learn has no Cox models, so the three are special cases of :class:`InteractionCoxPH`; that its elastic
         nets equal those of R's glmnet is tested.
         """
-        from intertwine.estimators.interactions import InteractionCoxPH
+        from intertwine.estimators.interactions.models import InteractionCoxPH
 
         choice: dict[str, Any] = {"cv": cv, "random_state": random_state}
         grid = {"alpha": elastic_net_strengths(0.01, 1.0, quick), "l1_ratio": l1_ratios(quick)}

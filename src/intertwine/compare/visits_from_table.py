@@ -266,7 +266,7 @@ class ComponentsOfVisits(AbstractVisitsFromTable):
 
     def _mixed_model(self, table: pd.DataFrame) -> FromTable:
         from intertwine.effects import Grouped, Longitudinal
-        from intertwine.estimators.mixed_model import MixedModel
+        from intertwine.estimators.mixed_model.model import MixedModel
 
         columns = self.columns
         gaps, filled = self._scaled(table)

@@ -1,17 +1,16 @@
 """Estimators: validate, assemble, minimise, publish.
 
-``FAMILY.py`` has the classes that users import, and ``FAMILY_*.py`` their parts: what is read (rows, visits,
-parameters), answered (predictions), shown (results, tables) and filed (state).
+A folder for each family, with the classes that users import and what these are made of; no family knows another.
 
 ============================ =====================================================================
-interactions                 `interactions`, `interactions_*`, `survival`; what they inherit: `base`, `cv_base`,
-                             `state`, `solver_choice`, `cv_parameters`, `cv_table`
-factorization machines       `fm`, `fm_*`, `chunks`; local ones `local_fm`, `local_fm_*`
-latent factors of ratings    `latent_factors`, `latent_factors_*`, `rating_data`
-mixed models                 `mixed_model`, `mixed_model_*`, `formula_*`
-latents beside effects       `random_effects_*`
-latents of visits            `longitudinal_*`, and the columns beside them: `covariate_*`
-random effects of rows       `effect_*`, `group_labels` (of the last three)
-all                          `model_head`, `long_work`, `progress`, `docstring`, `results`, `effects_*`, `extras`
+interactions                 ``interactions/``: regression, classification, survival
+factorization machines       ``fm/``, and local ones ``local_fm/``
+latent factors of ratings    ``latent_factors/``
+mixed models                 ``mixed_model/``
+latents beside effects       ``random_effects/``
+latents of visits            ``longitudinal/``
+random effects of rows       ``effect_rows/``: what the last three read beside X
+what models of pairs say     `results`, `effects_table`
+what all share               `model_head`, `long_work`, `progress`, `docstring`, `effects_layout`, `extras`
 ============================ =====================================================================
 """

@@ -28,7 +28,6 @@ from typing import Any, final
 
 from sklearn.exceptions import ConvergenceWarning
 
-from intertwine.estimators.cv_table import describe_candidate
 from intertwine.fitting.watch import AbstractProgress, Silence
 from intertwine.validation.caller import depth_of_caller
 from intertwine.validation.wording import counted
@@ -114,7 +113,7 @@ class _Narration(AbstractProgress):
             self._best = candidate
         best = "" if self._best is None else f"best held-out loss {self._best.mean:.4g}"
         self._show(self._where(f"{candidate.stage}, candidate {self._tried}", best))
-        self._say(f"{self._tried}. {describe_candidate(candidate)}", 1 if scored else 2)
+        self._say(f"{self._tried}. {candidate.describe()}", 1 if scored else 2)
 
     def _where(self, *more: str) -> str:
         return ", ".join(text for text in (self._section, self._part, *more) if text)

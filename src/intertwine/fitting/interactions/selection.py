@@ -90,6 +90,20 @@ class Candidate(NamedTuple):
     def std_error(self) -> float:
         return float("nan") if self.losses is None else mean_and_error(self.losses, self.weights)[1]
 
+    def describe(self) -> str:
+        """One line of what was tried and how good it is."""
+        s, preparation = self.settings, self.settings.preparation
+        relevance = "evidence" if preparation.relevance is None else preparation.relevance
+        latent = (
+            "no target" if s.latent is None else f"{s.latent.name}({s.latent.n_components}), tie {s.tie:.2g}"
+        )
+        loss = "" if self.losses is None else f"held-out loss {self.mean:.4f} ± {self.std_error:.4f}, "
+        return (
+            f"{self.stage}: knots {preparation.spline_knots}, relevance {relevance}, "
+            f"quantile {preparation.quantile}, squares {preparation.squares}, order {s.order}, {latent}, "
+            f"l1_ratio {s.l1_ratio}: {loss}screening loss {self.criterion:.4f}"
+        )
+
 
 class Selection(NamedTuple):
     """The chosen candidate, and everything that was tried, in order."""

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from intertwine.effects.covariate import AbstractCovariateEffect, Covariates
 from intertwine.effects.random import GroupCodes
-from intertwine.estimators.covariate_data import CovariateData, CovariateInputs
+from intertwine.estimators.longitudinal.covariate_data import CovariateData, CovariateInputs
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.latent_variance_search import fit_latent_variances
 from intertwine.mixed_effects.subject_prediction import predict_subjects

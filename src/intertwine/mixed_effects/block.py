@@ -170,32 +170,32 @@ class BlockObserved(AbstractClimbable):
         if self.system.rows.n_parts > 1:
             return None
 
+        search, whole = solving.Search(root, rows, columns, farthest), self._sums_of_levels
+
         def evaluate(x: Array, which: NDArray[np.int64]) -> tuple[Array, Array]:
-            seen = self if len(which) == len(centre) else self.take(which)
-            s = seen.system
+            some = len(which) < len(centre)
             return solving.climb(
-                0,
-                len(seen.sums),
-                x,
-                centre[which],
-                farthest,
-                root,
-                rows,
-                columns,
-                s.gram,
-                s.cross,
-                s.pattern,
-                seen.sums,
-                s.square,
-                seen.squares,
-                seen.products,
-                s.n_entries,
-                s.log_weights,
-                s.log_triangle,
-                s.restricted,
+                x, centre[which], search, self.take(which)._sums_of_levels if some else whole
             )
 
         return evaluate
+
+    @property
+    def _sums_of_levels(self) -> solving.Observed:
+        s = self.system
+        return solving.Observed(
+            s.gram,
+            s.cross,
+            s.pattern,
+            self.sums,
+            s.square,
+            self.squares,
+            self.products,
+            s.n_entries,
+            s.log_weights,
+            s.log_triangle,
+            s.restricted,
+        )
 
     def take(self, outputs: NDArray[np.int64]) -> BlockObserved:
         part, s = copy(self), copy(self.system)

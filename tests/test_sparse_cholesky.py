@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
+from intertwine.mixed_effects._elimination_kernels import find_slot, minimum_degree, pair_slots_of_rows
 from intertwine.mixed_effects.sparse_cholesky import SparseFactors, SparsePattern, TailBlock
 
 MATRICES = 3
@@ -152,3 +153,70 @@ def test_unknowns_that_do_not_meet_are_solved_one_by_one():
     np.testing.assert_allclose(solved, [[0.5, 0.25, 0.2]])
     dense = SparsePattern(np.ones(30, dtype=np.int64), *np.triu_indices(30, 1), np.zeros(30, bool), 0)
     assert dense.operations > pattern.operations
+
+
+def graph(n, one, other):
+    """Where the neighbours of each node begin, and the neighbours: both directions of every edge."""
+    meet = np.zeros((n, n), bool)
+    meet[one, other] = meet[other, one] = True
+    np.fill_diagonal(meet, False)
+    return np.append(0, np.cumsum(meet.sum(axis=1))), np.nonzero(meet)[1].astype(np.int32), meet
+
+
+@pytest.mark.parametrize(("seed", "n", "n_edges"), [(0, 40, 60), (1, 40, 60), (2, 40, 60), (3, 90, 300)])
+def test_patterns_are_those_of_elimination_written_out(seed, n, n_edges):
+    """Each node is connected to its neighbours that are left, which then are connected to each other."""
+    rng = np.random.default_rng(seed)
+    start, adjacent, meet = graph(n, *rng.integers(0, n, (2, n_edges)))
+    candidate = rng.uniform(size=n) < 0.9
+    order, begin, pattern = minimum_degree(start, adjacent, candidate, 2.0, 10**6)
+    assert set(order) == set(np.flatnonzero(candidate))
+    assert n < 90 or len(pattern) > len(adjacent) + n + 16  # so much fill that the room for it has to grow
+    left = np.ones(n, bool)
+    for step, node in enumerate(order):
+        left[node] = False
+        found = np.sort(pattern[begin[step] : begin[step + 1]])
+        np.testing.assert_array_equal(found, np.flatnonzero(meet[node] & left))
+        meet[np.ix_(found, found)] = True
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_branches_of_a_tree_go_before_its_forks(seed):
+    """No node is eliminated while it has more than two neighbours."""
+    rng = np.random.default_rng(seed)
+    n = 80
+    parents = np.array([rng.integers(0, 1 + i // 4) for i in range(n - 1)])  # some have many children
+    start, adjacent, _ = graph(n, parents, np.arange(1, n))
+    _, begin, _ = minimum_degree(start, adjacent, np.ones(n, bool), 2.0, 10**6)
+    assert np.diff(begin).max() <= 2
+
+
+def test_pairs_of_a_row_are_found_unless_it_is_wide():
+    """Rows of two, one, four and two unknowns; of the last the pair is not in the pattern."""
+    rows, column_start = np.array([0, 1, 1, 2, 3], np.int32), np.array([0, 2, 3, 4, 5])
+    start, columns = np.array([0, 2, 3, 7, 9]), np.array([0, 1, 2, 0, 1, 2, 3, 0, 3], np.int32)
+    begin, slots, known = pair_slots_of_rows(start, columns, column_start, rows, 0, 3)
+    np.testing.assert_array_equal(begin, [0, 3, 4, 4, 7])
+    np.testing.assert_array_equal(known, [True, True, False, False])
+    expected = [find_slot(*pair, column_start, rows, 0) for pair in ((0, 0), (1, 0), (1, 1), (2, 2))]
+    np.testing.assert_array_equal(slots[:4], expected)
+    assert expected == [0, 1, 2, 3]
+
+
+def test_a_node_of_many_neighbours_has_room_for_them():
+    """A hub whose neighbours stay for good is eliminated last, when there is little room left."""
+    rng, n, k = np.random.default_rng(3), 91, 140
+    edges = np.concatenate([rng.integers(0, 90, (2, 300)), [np.full(k, 90), np.arange(n, n + k)]], axis=1)
+    start, adjacent, _ = graph(n + k, *edges)
+    order, begin, pattern = minimum_degree(start, adjacent, np.arange(n + k) < n, 2.0, 10**6)
+    hub = list(order).index(90)
+    np.testing.assert_array_equal(np.sort(pattern[begin[hub] : begin[hub + 1]]), np.arange(n, n + k))
+
+
+def test_degrees_count_neighbours_that_elements_share_once():
+    """A grid of 16 × 16 has 1,812 entries below the diagonal of its factor, and 2,148 when they are counted twice."""
+    place = np.arange(256).reshape(16, 16)
+    across, down = (place[:, 1:], place[:, :-1]), (place[1:], place[:-1])
+    edges = [np.concatenate([one.ravel(), other.ravel()]) for one, other in zip(across, down, strict=True)]
+    start, adjacent, _ = graph(256, *edges)
+    assert len(minimum_degree(start, adjacent, np.ones(256, bool), 2.0, 10**6)[2]) < 1900

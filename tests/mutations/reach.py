@@ -7,6 +7,7 @@ import functools
 import gc
 import hashlib
 import json
+import os
 import signal
 import sys
 import time
@@ -20,8 +21,9 @@ from typing import Any, NamedTuple
 import coverage
 import pytest
 
-_SLOWEST = 3.0  # seconds of processor time of one test; kernels that are interpreted may take hours
-_LONGEST = 60.0  # of a file
+# Seconds of processor time of one test and of a file. Fits of networks take long because their steps are traced anew;
+# kernels that are interpreted may take hours, and have quick tests of their own.
+_LIMITS = {False: (20.0, 300.0), True: (3.0, 60.0)}
 
 
 class Test(NamedTuple):
@@ -59,16 +61,25 @@ def statement_at(source: bytes, line: int) -> range:
     return lines
 
 
+def _limits() -> tuple[float, float]:
+    return _LIMITS["NUMBA_DISABLE_JIT" in os.environ]
+
+
 def read(path: Path, package: Path, file: Path) -> dict[str, Test] | None:
-    """What was measured of a test file, while it and the modules that it executes are the same."""
+    """What was measured of a test file, while it and the modules that it executes are the same.
+
+    Tests that had been left out as too slow are measured again once they are given longer.
+    """
     if not path.exists():
         return None
     known = json.loads(path.read_text())
     there = all((package / module).exists() for module in known["modules"])
     if not there or known["digest"] != _digest_of(package, known["modules"], file):
         return None
+    if known["left_out"] and known.get("limits") != list(_limits()):
+        return None
     tests = {name: Test(*test) for name, test in known["tests"].items()}
-    return {name: test for name, test in tests.items() if test.seconds <= _SLOWEST}
+    return {name: test for name, test in tests.items() if test.seconds <= _limits()[0]}
 
 
 def measure(items: list[pytest.Item], path: Path, package: Path, modules: set[str]) -> None:
@@ -77,7 +88,7 @@ def measure(items: list[pytest.Item], path: Path, package: Path, modules: set[st
     items[0].session.config.pluginmanager.register(watch)
     with watch.coverage.collect():
         for item, following in zip(items, [*items[1:], None], strict=True):
-            if time.process_time() < _LONGEST:
+            if time.process_time() < _limits()[1]:
                 item.config.hook.pytest_runtest_protocol(item=item, nextitem=following)
     tests = {item.nodeid: watch.test(item, modules) for item in items if item.nodeid in watch.passed}
     executed = sorted({module for test in tests.values() for module in test.lines})
@@ -87,6 +98,7 @@ def measure(items: list[pytest.Item], path: Path, package: Path, modules: set[st
         "modules": executed,
         "tests": tests,
         "left_out": left_out,
+        "limits": _limits(),
     }
     path.write_text(json.dumps(known))
 
@@ -138,7 +150,7 @@ class _Watch:
         if "jax" in sys.modules:  # steps are traced anew; what they compile to is kept on disk
             sys.modules["jax"].clear_caches()
         signal.signal(signal.SIGPROF, _too_slow)
-        signal.setitimer(signal.ITIMER_PROF, _SLOWEST)
+        signal.setitimer(signal.ITIMER_PROF, _limits()[0])
         try:
             with self._context(item.nodeid):
                 return (yield)
@@ -190,4 +202,4 @@ def _too_slow(_: int, frame: FrameType | None) -> None:
     if inside:  # where it holds a lock; a moment later it does not
         signal.setitimer(signal.ITIMER_PROF, 0.01)
         return
-    raise TimeoutError(f"takes more than {_SLOWEST:g} s")
+    raise TimeoutError(f"takes more than {_limits()[0]:g} s")

@@ -89,6 +89,8 @@ TESTS = {
     "mixed_effects._henderson_kernels": "sparse_system iterative_system",
     "mixed_effects.henderson*": "sparse_system iterative_system",
     "mixed_effects.row_design": "sparse_system iterative_system",
+    "mixed_effects.*row_cell*": "row_cells sparse_system",
+    "mixed_effects.met_levels": "row_cells sparse_system",
     "mixed_effects.located_rows": "sparse_system iterative_system effects_spatial",
     "mixed_effects._elimination_kernels": "sparse_cholesky sparse_system",
     "mixed_effects._sparse_cholesky_kernels": "sparse_cholesky sparse_system",

@@ -9,7 +9,8 @@ one dense covariance         `spectral`, `_spectral_kernels`, `patterned` (where
 any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
                              `_elimination_kernels`, `_sparse_cholesky_kernels`
 too many for a factor        `iterative`, `scaled_equations`, `conjugate_gradients`
-these two share              `row_design`, `gram`, `located_rows`, `henderson_means`
+these two share              `row_design`, `gram`, `located_rows`, `henderson_means`; rows that know the same:
+                             `row_cells`, `met_levels`, `_row_cell_kernels`
 latents of visits            `subject_system`: `subjects`, `subject_*`, `shared_coefficients`, `own_factor`,
                              `_subject_kernels`, `_trend_kernels`; `mean_field`, to compare with
 variances and shapes         `variances`, `variance_search`, `shapes`; of latents `latent_*`, `coefficient_priors`

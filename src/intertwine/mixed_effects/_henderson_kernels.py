@@ -6,6 +6,8 @@ Everything that differs by output has the outputs first, so that one output is o
 import numpy as np
 from numba import njit, prange
 
+_SIDE_BY_SIDE = 8  # outputs: a line of the cache
+
 
 @njit(cache=True, nogil=True, parallel=True)
 def sum_pairs(pair, weights, left, right, out):
@@ -39,26 +41,12 @@ def sum_levels_one(level, left, value, total):
             total[level[i], k] += left[i, k] * value[i]
 
 
-@njit(cache=True, nogil=True, parallel=True)
-def sum_levels(level, left, values, out):
-    """`sum_levels_one` of each output."""
-    for m in prange(len(values)):
-        sum_levels_one(level, left, values[m], out[m])
-
-
 @njit(cache=True, nogil=True)
 def add_levels_one(level, left, b, total):
     """total_i += left_iᵀ b[level_i]: b (levels, r), total (n,)."""
     for i in range(len(level)):
         for k in range(left.shape[1]):
             total[i] += left[i, k] * b[level[i], k]
-
-
-@njit(cache=True, nogil=True, parallel=True)
-def add_levels(level, left, coefficients, out):
-    """`add_levels_one` of each output."""
-    for m in prange(len(out)):
-        add_levels_one(level, left, coefficients[m], out[m])
 
 
 @njit(cache=True, nogil=True)
@@ -110,19 +98,27 @@ def gather(entries, slots, left, right, out):
 
 
 @njit(cache=True, nogil=True, parallel=True)
-def add_forms(inverses, slots, left_roots, right_roots, pair, left, right, factor, out):
-    """out_i += factor · left_iᵀ Λ_s P Λ_tᵀ right_i, with P of the row's pair, for each factor."""
-    for f in prange(len(inverses)):
-        if slots.shape[1] == 1 and slots.shape[2] == 1:
-            scale = factor * left_roots[f, 0, 0] * right_roots[f, 0, 0]
-            for i in range(len(pair)):
-                out[f, i] += scale * left[i, 0] * inverses[f, slots[pair[i], 0, 0]] * right[i, 0]
+def covariance_table(inverses, factor_of, slots, left_roots, right_roots, scale, out):
+    """scale_m Λ_s P Λ_tᵀ of every pair, with P from the inverse of each output: out (pairs · r_s · r_t, outputs)."""
+    n_left, n_right = slots.shape[1], slots.shape[2]
+    p = len(factor_of)
+    for block in prange((p + _SIDE_BY_SIDE - 1) // _SIDE_BY_SIDE):
+        first, last = block * _SIDE_BY_SIDE, min(p, (block + 1) * _SIDE_BY_SIDE)
+        if n_left == 1 and n_right == 1:
+            factor = np.empty(last - first)
+            for m in range(first, last):
+                f = factor_of[m]
+                factor[m - first] = scale[m] * left_roots[f, 0, 0] * right_roots[f, 0, 0]
+            for e in range(len(slots)):
+                slot = slots[e, 0, 0]
+                for m in range(first, last):
+                    out[e, m] = factor[m - first] * inverses[factor_of[m], slot]
             continue
-        blocks = np.empty(slots.shape)
-        gather(inverses[f], slots, left_roots[f], right_roots[f], blocks)
-        for i in range(len(pair)):
-            total = 0.0
-            for k in range(slots.shape[1]):
-                for c in range(slots.shape[2]):
-                    total += left[i, k] * blocks[pair[i], k, c] * right[i, c]
-            out[f, i] += factor * total
+        found = np.empty(slots.shape)
+        for m in range(first, last):
+            f = factor_of[m]
+            gather(inverses[f], slots, left_roots[f], right_roots[f], found)
+            for e in range(len(slots)):
+                for k in range(n_left):
+                    for c in range(n_right):
+                        out[(e * n_left + k) * n_right + c, m] = scale[m] * found[e, k, c]

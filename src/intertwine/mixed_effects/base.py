@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect, Located
+from intertwine.mixed_effects.row_cells import RowTables
 
 __all__ = [
     "AbstractClimbable",
@@ -30,6 +31,7 @@ __all__ = [
     "AbstractObservedSystem",
     "AbstractPosterior",
     "AbstractScoredPosterior",
+    "AbstractTabledPosterior",
     "Climber",
     "VarianceComponents",
     "as_numbers",
@@ -111,6 +113,14 @@ class AbstractScoredPosterior(AbstractPosterior):
     @abc.abstractmethod
     def score(self) -> tuple[Array, ...]:
         """Gradient of the log-likelihood with respect to Σ of each effect, (p, r, r), symmetric."""
+
+
+class AbstractTabledPosterior(AbstractPosterior):
+    """One whose rows follow from tables of levels, and of pairs of levels that meet."""
+
+    @abc.abstractmethod
+    def row_tables(self) -> RowTables | None:
+        """The tables; None where rows also know what all rows do, or where the tables would not fit."""
 
 
 class AbstractGaussianSystem(abc.ABC):

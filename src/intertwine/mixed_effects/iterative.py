@@ -108,7 +108,7 @@ class IterativeObserved(AbstractObserved):
 
     def __init__(self, system: IterativeSystem, y: Array) -> None:
         self.system = system
-        self.y = system.design.observed(y)  # (outputs, n)
+        self.y = system.design.observed(y)  # (n, outputs)
         self.sums = system.design.right_sides(self.y)
 
     def posterior(self, variances: VarianceComponents) -> IterativePosterior:
@@ -199,9 +199,7 @@ class IterativePosterior(AbstractPosterior):
             v for v, prior in zip(by_effect, design.priors, strict=True) if isinstance(prior, CovariancePrior)
         ]
         self._mean_moments = prior_moments(design, by_effect, whitened)
-        residual = observed.y - design.values_at_rows([*self._coefficients, self.fixed.T[:, :, None]])
-        squares = residual**2 if design.weights is None else residual**2 * design.weights
-        self._misfit = squares.sum(axis=1)
+        self._misfit = design.misfit(observed.y, [*self._coefficients, self.fixed.T[:, :, None]])
         penalty = sum(np.trace(moment, axis1=1, axis2=2) for moment in self._mean_moments)
         free = system.n_entries - (c if system.restricted else 0)
         self.log_likelihood = -0.5 * (
@@ -244,7 +242,7 @@ class IterativePosterior(AbstractPosterior):
             yield f, self._probe(equations, moved, np.linalg.inv(S))[0]
 
     def fitted(self) -> Array:
-        return self._design.values_at_rows(self._coefficients).T
+        return self._design.values_at_rows(self._coefficients)
 
     def row_variance(self) -> Array:
         located = [Located(block.of_level(), block.basis, None, None) for block in self._design.blocks[:-1]]

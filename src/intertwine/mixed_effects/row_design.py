@@ -7,13 +7,16 @@ scaled to variance one) and of fixed columns it knows all, so they stand last. N
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import NamedTuple, final
+from functools import cached_property
+from typing import Any, NamedTuple, final
 
 import numpy as np
 from numpy.typing import NDArray
 
 from intertwine.effects.random import AbstractBoundEffect, BasisPrior, LevelPrior
 from intertwine.mixed_effects import _henderson_kernels as kernels
+from intertwine.mixed_effects.base import as_numbers
+from intertwine.mixed_effects.row_cells import RowCells, cells_of
 
 __all__ = ["Block", "RowDesign"]
 
@@ -75,10 +78,28 @@ class RowDesign:
         logs = np.zeros(1) if w is None else np.log(w, where=w > 0, out=np.zeros_like(w)).sum(axis=1)
         self.log_weights = logs  # Σ log w of each output, or of all
 
-    def observed(self, y: Array) -> Array:
-        """Outcomes with the outputs first, and zero where nothing was observed: (outputs, n)."""
-        outputs_first = np.ascontiguousarray(np.asarray(y, np.float64).T)
-        return outputs_first if self.weights is None else np.where(self.weights > 0, outputs_first, 0.0)
+    def observed(self, y: NDArray[Any]) -> NDArray[Any]:
+        """Outcomes (n, p) as they came, float32 too, with zeros where nothing was observed."""
+        y, by_row = as_numbers(y), self.weights_by_row
+        return y if by_row is None else np.where(by_row > 0.0, y, y.dtype.type(0.0))
+
+    @cached_property
+    def weights_by_row(self) -> Array | None:
+        """Weights (n, 1) or (n, p)."""
+        return None if self.weights is None else np.ascontiguousarray(self.weights.T)
+
+    @cached_property
+    def cells(self) -> RowCells:
+        """Rows that know the same of all blocks but those that every row knows."""
+        return cells_of(
+            [(self.levels(s), self.blocks[s].basis, self.blocks[s].begin) for s in self.hot], self.n_rows
+        )
+
+    def levels(self, s: int) -> Index:
+        """Level of each row, of a block of which a row knows one."""
+        level = self.blocks[s].level
+        assert level is not None
+        return level
 
     def split(self, unknowns: Array) -> list[Array]:
         """Columns of unknowns (unknowns, k) by effect: (k, nodes, r) each."""
@@ -144,34 +165,74 @@ class RowDesign:
         for start in range(0, self.n_rows, _ROWS_AT_ONCE):
             yield slice(start, min(self.n_rows, start + _ROWS_AT_ONCE))
 
-    def right_sides(self, y: Array) -> list[Array]:
-        """ZᵀWy of each block, (outputs, nodes, r); ``y`` is (outputs, n)."""
-        weighted = y if self.weights is None else y * self.weights
-        out = [np.zeros((len(y), block.n_nodes, block.n_basis)) for block in self.blocks]
-        for s in self.hot:
-            level, basis = self.blocks[s].level, self.blocks[s].basis
-            if len(y) == 1:
-                kernels.sum_levels_one(level, basis, weighted[0], out[s][0])
-            else:
-                kernels.sum_levels(level, basis, weighted, out[s])
-        for rows in self.row_slices():
+    @property
+    def n_known_once(self) -> int:
+        """Unknowns of which a row knows a few; they come first."""
+        return min((self.blocks[s].begin for s in self.dense), default=self.n_unknowns)
+
+    def right_sides(self, y: NDArray[Any]) -> list[Array]:
+        """ZᵀWy of each block, (outputs, nodes, r); ``y`` is (n, outputs), as `observed` gives it."""
+        p, weights = y.shape[1], self.weights_by_row
+        out = [np.zeros((p, block.n_nodes, block.n_basis)) for block in self.blocks]
+        if p == 1:
+            weighted = y[:, 0] if weights is None else y[:, 0] * weights[:, 0]
+            for s in self.hot:
+                kernels.sum_levels_one(self.levels(s), self.blocks[s].basis, weighted, out[s][0])
+        elif self.hot:
+            sums = self.cells.sums(y, weights, self.n_known_once)
+            for s in self.hot:
+                out[s] = self._of_block(sums, s)
+        for rows in self.row_slices() if self.dense_unknowns else ():
+            some = np.asarray(y[rows], np.float64)
+            weighted = (some if weights is None else some * weights[rows]).T
             for s in self.dense:
-                out[s] += (weighted[:, rows] @ self.dense_columns(s, rows)).reshape(out[s].shape)
+                out[s] += (weighted @ self.dense_columns(s, rows)).reshape(out[s].shape)
+        return out
+
+    @property
+    def dense_unknowns(self) -> int:
+        """Unknowns that every row knows."""
+        return self.n_unknowns - self.n_known_once
+
+    def _of_block(self, table: Array, s: int) -> Array:
+        """Rows of a table (unknowns, p) that are those of a block, (p, nodes, r)."""
+        begin, q, r = self.blocks[s].begin, self.blocks[s].n_nodes, self.blocks[s].n_basis
+        return np.ascontiguousarray(table[begin : begin + q * r].T).reshape(table.shape[1], q, r)
+
+    def table(self, coefficients: Sequence[Array]) -> Array:
+        """Coefficients (p, nodes, r) of every block, of the unknowns of which a row knows a few, (unknowns, p)."""
+        out = np.empty((self.n_known_once, len(coefficients[0])))
+        for s in self.hot:
+            begin, part = self.blocks[s].begin, coefficients[s]
+            flat = part.reshape(len(part), -1)
+            out[begin : begin + flat.shape[1]] = flat.T
         return out
 
     def values_at_rows(self, coefficients: Sequence[Array]) -> Array:
-        """Σ_t Z_t b_t of the blocks that are given, (outputs, n)."""
-        out = np.zeros((len(coefficients[0]), self.n_rows))
-        for s, b in enumerate(coefficients):
-            if s in self.hot:
-                level, basis = self.blocks[s].level, self.blocks[s].basis
-                if len(b) == 1:
-                    kernels.add_levels_one(level, basis, b[0], out[0])
-                else:
-                    kernels.add_levels(level, basis, b, out)
-            elif b.size:
-                for rows in self.row_slices():
-                    out[:, rows] += b.reshape(len(b), -1) @ self.dense_columns(s, rows).T
+        """Σ_t Z_t b_t of the blocks that are given, (n, outputs)."""
+        out = self._dense_values(coefficients)
+        if out.shape[1] == 1:
+            for s in self.hot:
+                kernels.add_levels_one(self.levels(s), self.blocks[s].basis, coefficients[s][0], out[:, 0])
+        elif self.hot:
+            self.cells.add(self.table(coefficients), out)
+        return out
+
+    def misfit(self, y: NDArray[Any], coefficients: Sequence[Array]) -> Array:
+        """(y − Σ_t Z_t b_t)ᵀ W (y − Σ_t Z_t b_t) over all blocks, (outputs,); ``y`` as `observed` gives it."""
+        weights = self.weights_by_row
+        if y.shape[1] > 1 and self.hot:
+            left = y - self._dense_values(coefficients) if self.dense_unknowns else y
+            return self.cells.misfit(left, weights, self.table(coefficients))
+        squares = (y - self.values_at_rows(coefficients)) ** 2
+        return np.asarray((squares if weights is None else squares * weights).sum(axis=0))
+
+    def _dense_values(self, coefficients: Sequence[Array]) -> Array:
+        out = np.zeros((self.n_rows, len(coefficients[0])))
+        dense = [s for s in self.dense if s < len(coefficients) and coefficients[s].size]
+        for rows in self.row_slices() if dense else ():
+            for s in dense:
+                out[rows] += self.dense_columns(s, rows) @ coefficients[s].reshape(out.shape[1], -1).T
         return out
 
 

@@ -12,6 +12,7 @@ and σ²H⁻¹ is the posterior covariance of v (and γ); under maximum likeliho
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import final
 
 import numpy as np
@@ -27,7 +28,7 @@ from intertwine.mixed_effects import _henderson_kernels as kernels
 from intertwine.mixed_effects.base import (
     AbstractObserved,
     AbstractObservedSystem,
-    AbstractPosterior,
+    AbstractTabledPosterior,
     VarianceComponents,
 )
 from intertwine.mixed_effects.factors import semidefinite_factor
@@ -40,6 +41,8 @@ from intertwine.mixed_effects.henderson_means import (
     prior_moments,
 )
 from intertwine.mixed_effects.located_rows import LocatedRows
+from intertwine.mixed_effects.met_levels import MetLevels
+from intertwine.mixed_effects.row_cells import RowTables
 from intertwine.mixed_effects.row_design import RowDesign
 from intertwine.mixed_effects.sparse_cholesky import SparseFactors
 from intertwine.resources import available_memory, require_memory
@@ -96,6 +99,11 @@ class SparseSystem(AbstractObservedSystem):
         design = self.equations.design
         self.n_entries, self.log_weights = design.n_entries, design.log_weights
 
+    @cached_property
+    def met(self) -> MetLevels:
+        """Which pairs of levels every row knows."""
+        return MetLevels.of(self.equations.design, self.equations.groups)
+
     def observe(self, y: Array) -> SparseObserved:
         return SparseObserved(self, y)
 
@@ -106,7 +114,7 @@ class SparseObserved(AbstractObserved):
 
     def __init__(self, system: SparseSystem, y: Array) -> None:
         design = system.equations.design
-        self.system, self.y = system, design.observed(y)  # (outputs, n)
+        self.system, self.y = system, design.observed(y)  # (n, outputs)
         self.sums = design.right_sides(self.y)
 
     def posterior(self, variances: VarianceComponents) -> SparsePosterior:
@@ -117,7 +125,7 @@ _BYTES_OF_FACTORS = 1_000_000_000  # held at once; more are made again when they
 
 
 @final
-class SparsePosterior(AbstractPosterior):
+class SparsePosterior(AbstractTabledPosterior):
     """Posterior at given variances: means at once, second moments when they are asked for."""
 
     def __init__(self, observed: SparseObserved, variances: VarianceComponents) -> None:
@@ -150,7 +158,7 @@ class SparsePosterior(AbstractPosterior):
         trailing = np.empty((p, system.n_fixed, system.n_fixed))
         whitened = [np.empty((p, len(tail.factor))) for tail in equations.tail_blocks()]
         for chunk, factors in self._factors():
-            outputs = np.flatnonzero((self._factor_of >= chunk.start) & (self._factor_of < chunk.stop))
+            outputs = self._outputs_of(chunk)
             own = self._factor_of[outputs] - chunk.start
             solution[outputs], z = factors.solve(right[outputs], own)
             for all_outputs, part in zip(whitened, z, strict=True):
@@ -172,9 +180,7 @@ class SparsePosterior(AbstractPosterior):
         self.effects = tuple(
             at_levels(b, block) for b, block in zip(self._coefficients[:-1], design.blocks[:-1], strict=True)
         )
-        residual = observed.y - design.values_at_rows(self._coefficients)
-        squares = residual**2 if design.weights is None else residual**2 * design.weights
-        self._misfit = squares.sum(axis=1)
+        self._misfit = design.misfit(observed.y, self._coefficients)
         penalty = sum(np.trace(moment, axis1=1, axis2=2) for moment in self._mean_moments)
         free = system.n_entries - (system.n_fixed if system.restricted else 0)
         determinant = log_det if system.restricted else log_det_random
@@ -187,7 +193,7 @@ class SparsePosterior(AbstractPosterior):
         )
 
     def fitted(self) -> Array:
-        return self._design.values_at_rows(self._coefficients[:-1]).T
+        return self._design.values_at_rows(self._coefficients[:-1])
 
     # -- factors and inverses, as many at once as fit ----------------------------------------------------------
 
@@ -243,23 +249,48 @@ class SparsePosterior(AbstractPosterior):
 
     def row_variance(self) -> Array:
         design = self._design
-        blocks, random = design.blocks, range(design.n_effects)
-        functions = [t for t in random if blocks[t].level is None]
-        out = np.zeros((len(self._value_of), design.n_rows))
+        random = range(design.n_effects)
+        functions = [t for t in random if design.blocks[t].level is None]
+        out = np.zeros((design.n_rows, len(self._noise)))
         for chunk, _, entries, _ in self._inverses():
-            for group in self._equations.groups:
-                if group.of_row is not None:
-                    own = self._roots[group.s][chunk], self._roots[group.t][chunk]
-                    bases = blocks[group.s].basis, blocks[group.t].basis
-                    twice = 1.0 if group.s == group.t else 2.0
-                    slots = self._equations.slots[group.s, group.t]
-                    kernels.add_forms(entries, slots, *own, group.of_row, *bases, twice, out[chunk])
+            outputs = self._outputs_of(chunk)
+            part = out if len(outputs) == out.shape[1] else np.zeros((len(out), len(outputs)))
+            if design.hot:
+                self._tables(chunk, entries, outputs).add_variances(part)
             for f in range(chunk.start, chunk.stop) if functions else ():
-                inverse = entries[f - chunk.start]
+                inverse, found = entries[f - chunk.start], np.zeros(design.n_rows)
                 for t in functions:
                     for s in [s for s in random if s not in functions] + [s for s in functions if s <= t]:
-                        self._add_dense_variance(s, t, self._dense_covariance(f, inverse, s, t), out[f])
-        return (out[self._factor_of] * self._noise[:, None]).T
+                        self._add_dense_variance(s, t, self._dense_covariance(f, inverse, s, t), found)
+                own = np.flatnonzero(self._factor_of[outputs] == f)
+                part[:, own] += found[:, None] * self._noise[outputs[own]]
+            if part is not out:
+                out[:, outputs] = part
+        return out
+
+    def row_tables(self) -> RowTables | None:
+        if self._design.dense_unknowns or len(self._value_of) > self._at_once:
+            return None
+        chunk, _, entries, _ = next(self._inverses())
+        return self._tables(chunk, entries, self._outputs_of(chunk))
+
+    def _outputs_of(self, chunk: slice) -> NDArray[np.int64]:
+        """Outputs whose factors are among these."""
+        return np.flatnonzero((self._factor_of >= chunk.start) & (self._factor_of < chunk.stop))
+
+    def _tables(self, chunk: slice, entries: Array, outputs: NDArray[np.int64]) -> RowTables:
+        """Tables of some outputs; the effects that are functions are left out."""
+        design, known = self._design, self._system.met
+        own, noise = self._factor_of[outputs] - chunk.start, self._noise[outputs]
+        covariances = np.empty((known.n_entries, len(outputs)))
+        for (s, t), (begin, end) in known.places.items():
+            block = self._equations.slots[s, t]
+            slots = block[: design.blocks[s].n_nodes] if s == t else block  # a level with itself comes first
+            left, right = (np.ascontiguousarray(self._roots[k][chunk]) for k in (s, t))
+            scale = noise if s == t else 2.0 * noise
+            kernels.covariance_table(entries, own, slots, left, right, scale, covariances[begin:end])
+        means = design.table([b[outputs] for b in self._coefficients])
+        return RowTables(design.cells, known.groups, known.pair, means, covariances)
 
     def _add_dense_variance(self, s: int, t: int, covariance: Array, out: Array) -> None:
         design, left = self._design, self._design.blocks[s]

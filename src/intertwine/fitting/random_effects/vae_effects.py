@@ -13,7 +13,9 @@ from intertwine.effects.random import AbstractBoundEffect
 from intertwine.fitting.random_effects._other_rows_kernels import tell_rows
 from intertwine.mixed_effects.base import (
     AbstractGaussianSystem,
+    AbstractObservedSystem,
     AbstractPosterior,
+    AbstractTabledPosterior,
     VarianceComponents,
     posteriors,
 )
@@ -151,7 +153,7 @@ class CollapsedEffects(AbstractCollapsedEffects):
     ) -> Solved:
         if self._system is None:
             return self._without_effects(residual, variances, n_steps)
-        if self._alone is None:
+        if not isinstance(self._system, AbstractObservedSystem):
             residual = np.asarray(residual, dtype=np.float64)
         at = posteriors(self._system, residual)
         posterior = at(self._tempered(variances))
@@ -220,6 +222,12 @@ class CollapsedEffects(AbstractCollapsedEffects):
         offset, weight = np.empty(residual.shape, np.float32), np.empty(residual.shape, np.float32)
         if self._alone is not None:
             self._tell(self._alone, residual, posterior, noise, offset, weight)
+            return OtherRows(offset, weight)
+        tables = posterior.row_tables() if isinstance(posterior, AbstractTabledPosterior) else None
+        if tables is not None:
+            tables.tell(residual, noise, self._beta, LARGEST_LEVERAGE, offset, weight)
+            if self._observed is not None:
+                weight *= self._observed
             return OtherRows(offset, weight)
         variance, fitted = posterior.row_variance(), posterior.fitted()
         for first in range(0, len(residual), _BLOCK):  # what is worked on stays in the cache

@@ -89,6 +89,7 @@ TESTS = {
     "mixed_effects._henderson_kernels": "sparse_system iterative_system",
     "mixed_effects.henderson*": "sparse_system iterative_system",
     "mixed_effects.row_design": "sparse_system iterative_system",
+    "mixed_effects.*batched_cholesky*": "batched_cholesky sparse_system",
     "mixed_effects.*row_cell*": "row_cells sparse_system",
     "mixed_effects.met_levels": "row_cells sparse_system",
     "mixed_effects.located_rows": "sparse_system iterative_system effects_spatial",

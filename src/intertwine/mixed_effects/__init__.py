@@ -7,7 +7,8 @@ no effects                   `least_squares`
 levels that share nothing    `block`, `block_design`, `level_rows`, `_block_*`
 one dense covariance         `spectral`, `_spectral_kernels`, `patterned` (where entries are missing)
 any sum of effects           `sparse`, on `henderson`, `sparse_cholesky`, `_henderson_kernels`,
-                             `_elimination_kernels`, `_sparse_cholesky_kernels`
+                             `_elimination_kernels`, `_sparse_cholesky_kernels`; many small factors at once:
+                             `batched_cholesky`, `_batched_cholesky_kernels`
 too many for a factor        `iterative`, `scaled_equations`, `conjugate_gradients`
 these two share              `row_design`, `gram`, `located_rows`, `henderson_means`; rows that know the same:
                              `row_cells`, `met_levels`, `_row_cell_kernels`

@@ -7,6 +7,7 @@ import numpy as np
 from numba import njit, prange
 
 _SIDE_BY_SIDE = 8  # outputs: a line of the cache
+_AT_ONCE = 32  # factors that stand side by side
 
 
 @njit(cache=True, nogil=True, parallel=True)
@@ -79,6 +80,32 @@ def scatter(values, value_of, slots, prior, left, right, out):
         scatter_one(values[value_of[f]], slots, prior, left[f], right[f], out[f])
 
 
+@njit(cache=True, nogil=True, parallel=True)
+def scatter_side_by_side(values, value_of, slots, prior, left, right, out):
+    """`scatter_one` for each factor, of which the numbers stand side by side: out (entries, factors)."""
+    n_factors, shared = out.shape[1], len(values) == 1
+    n_blocks = (n_factors + _AT_ONCE - 1) // _AT_ONCE
+    for block in prange(n_blocks):
+        first = np.uint64(block * n_factors // n_blocks)
+        last = np.uint64((block + 1) * n_factors // n_blocks)
+        if slots.shape[1] == 1 and slots.shape[2] == 1:
+            factor = np.empty(last - first)
+            for m in range(first, last):
+                factor[m - first] = left[m, 0, 0] * right[m, 0, 0]
+            for e in range(len(slots)):
+                slot, own = slots[e, 0, 0], prior[e]
+                if shared:
+                    G = values[0, e, 0, 0]
+                    for m in range(first, last):
+                        out[slot, m] = factor[m - first] * G + own
+                else:
+                    for m in range(first, last):
+                        out[slot, m] = factor[m - first] * values[value_of[m], e, 0, 0] + own
+        else:
+            for m in range(first, last):
+                scatter_one(values[0 if shared else value_of[m]], slots, prior, left[m], right[m], out[:, m])
+
+
 @njit(cache=True, nogil=True)
 def gather(entries, slots, left, right, out):
     """Λ_s P Λ_tᵀ of every pair from the slots of one inverse: out (pairs, r_s, r_t)."""
@@ -103,7 +130,7 @@ def covariance_table(inverses, factor_of, slots, left_roots, right_roots, scale,
     n_left, n_right = slots.shape[1], slots.shape[2]
     p = len(factor_of)
     for block in prange((p + _SIDE_BY_SIDE - 1) // _SIDE_BY_SIDE):
-        first, last = block * _SIDE_BY_SIDE, min(p, (block + 1) * _SIDE_BY_SIDE)
+        first, last = np.uint64(block * _SIDE_BY_SIDE), np.uint64(min(p, (block + 1) * _SIDE_BY_SIDE))
         if n_left == 1 and n_right == 1:
             factor = np.empty(last - first)
             for m in range(first, last):
@@ -122,3 +149,18 @@ def covariance_table(inverses, factor_of, slots, left_roots, right_roots, scale,
                 for k in range(n_left):
                     for c in range(n_right):
                         out[(e * n_left + k) * n_right + c, m] = scale[m] * found[e, k, c]
+
+
+@njit(cache=True, nogil=True, parallel=True)
+def traces(inverses, slots, prior, first, out):
+    """Σ_e prior_e P_e over the pairs from ``first`` on, of each inverse: out (factors, r_s, r_t)."""
+    p = len(inverses)
+    for block in prange((p + _SIDE_BY_SIDE - 1) // _SIDE_BY_SIDE):
+        begin, end = block * _SIDE_BY_SIDE, min(p, (block + 1) * _SIDE_BY_SIDE)
+        out[begin:end] = 0.0
+        for e in range(first, len(slots)):
+            for k in range(slots.shape[1]):
+                for c in range(slots.shape[2]):
+                    slot = slots[e, k, c]
+                    for f in range(begin, end):
+                        out[f, k, c] += prior[e] * inverses[f, slot]

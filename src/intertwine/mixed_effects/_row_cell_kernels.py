@@ -19,7 +19,8 @@ def sum_cells(order, starts, unknown, basis, y, weights, out):
     p, some = y.shape[1], weights.shape[1]
     n_blocks = (p + _OUTPUTS - 1) // _OUTPUTS
     for block in prange(n_blocks):
-        first, last = block * p // n_blocks, (block + 1) * p // n_blocks
+        # unsigned: the compiler then sees that neighbours lie side by side, as no index can count from the end
+        first, last = np.uint64(block * p // n_blocks), np.uint64((block + 1) * p // n_blocks)
         total = np.empty(last - first)
         for c in range(len(starts) - 1):
             total[:] = 0.0

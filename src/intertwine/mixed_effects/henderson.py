@@ -20,14 +20,18 @@ from numpy.typing import NDArray
 
 from intertwine.effects.random import CovariancePrior
 from intertwine.mixed_effects import _henderson_kernels as kernels
+from intertwine.mixed_effects.batched_cholesky import BatchedFactors
 from intertwine.mixed_effects.gram import Gram
 from intertwine.mixed_effects.row_design import RowDesign
-from intertwine.mixed_effects.sparse_cholesky import SparsePattern, TailBlock
+from intertwine.mixed_effects.sparse_cholesky import AbstractFactors, SparseFactors, SparsePattern, TailBlock
 
 __all__ = ["HendersonEquations"]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
+
+_MANY = 8  # factors: the lanes of a vector unit
+_SMALL_TAIL = 64  # unknowns
 
 
 @final
@@ -89,3 +93,21 @@ class HendersonEquations:
             else:
                 kernels.scatter(group.values, value_of, slots, group.prior, left, right, out)
         return out
+
+    def matrices_side_by_side(self, factors: Sequence[Array], value_of: Index) -> Array:
+        """The same with the matrices side by side: (entries, matrices)."""
+        out = np.zeros((self.pattern.n_entries, len(value_of)))
+        for group in self.groups:
+            left, right, slots = factors[group.s], factors[group.t], self.slots[group.s, group.t]
+            kernels.scatter_side_by_side(group.values, value_of, slots, group.prior, left, right, out)
+        return out
+
+    def factors(self, roots: Sequence[Array], value_of: Index) -> AbstractFactors:
+        """Cholesky factors of the equations: side by side where there are many, and small ones."""
+        if len(value_of) >= _MANY and self.pattern.n_tail <= _SMALL_TAIL and not self._has_tail_blocks:
+            return BatchedFactors(self.pattern, self.matrices_side_by_side(roots, value_of))
+        return SparseFactors(self.pattern, self.matrices(roots, value_of), self.tail_blocks())
+
+    @property
+    def _has_tail_blocks(self) -> bool:
+        return any(isinstance(prior, CovariancePrior) for prior in self.design.priors)

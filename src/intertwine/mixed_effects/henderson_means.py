@@ -29,7 +29,8 @@ def distinct_ratios(variances: VarianceComponents, weights: Array | None) -> tup
     ratios = [np.asarray(Sigma) / noise[:, None, None] for Sigma in variances.effects]
     keys = np.concatenate([ratio.reshape(p, -1) for ratio in ratios], axis=1)
     _, first, set_of = np.unique(keys, axis=0, return_index=True, return_inverse=True)
-    return first, set_of
+    order = np.argsort(first)  # as they come: where all differ, an output and its set have one number
+    return first[order], np.argsort(order)[set_of]
 
 
 def at_levels(coefficients: Array, block: Block) -> Array:
@@ -52,7 +53,7 @@ def prior_moments(design: RowDesign, parts: Sequence[Array], whitened: Sequence[
         if isinstance(prior, PrecisionPrior):
             flat = np.moveaxis(v, 1, 0).reshape(v.shape[1], -1)
             other = np.moveaxis((prior.precision @ flat).reshape(v.shape[1], len(v), -1), 0, 1)
-        out.append(np.einsum("pqk,pql->pkl", v, other))
+        out.append(v.swapaxes(1, 2) @ other)
     return out
 
 

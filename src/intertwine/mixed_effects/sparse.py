@@ -44,7 +44,7 @@ from intertwine.mixed_effects.located_rows import LocatedRows
 from intertwine.mixed_effects.met_levels import MetLevels
 from intertwine.mixed_effects.row_cells import RowTables
 from intertwine.mixed_effects.row_design import RowDesign
-from intertwine.mixed_effects.sparse_cholesky import SparseFactors
+from intertwine.mixed_effects.sparse_cholesky import AbstractFactors
 from intertwine.resources import available_memory, require_memory
 
 __all__ = ["SparseObserved", "SparsePosterior", "SparseSystem"]
@@ -139,7 +139,7 @@ class SparsePosterior(AbstractTabledPosterior):
         self._roots = [*roots, np.ones((len(self._value_of), 1, 1))]
         size = 8 * self._equations.pattern.n_entries
         self._at_once = max(1, int(min(_BYTES_OF_FACTORS, available_memory() / 4) // size))
-        self._kept: SparseFactors | None = None
+        self._kept: AbstractFactors | None = None
         self._kept_inverse: tuple[Array, Array | None] | None = None
         self._kept_traces: list[Array] | None = None
         self._solve(observed)
@@ -151,7 +151,7 @@ class SparsePosterior(AbstractTabledPosterior):
         p, n_random = len(self._noise), design.blocks[-1].begin
         right = np.empty((p, design.n_unknowns))
         for block, total, root in zip(design.blocks, observed.sums, self._roots, strict=True):
-            rotated = np.einsum("pqa,pak->pqk", total, root[self._factor_of])
+            rotated = total @ root[self._factor_of]
             right[:, block.begin : block.begin + block.n_nodes * block.n_basis] = rotated.reshape(p, -1)
         solution = np.empty_like(right)
         log_det, log_det_random = np.empty(p), np.empty(p)
@@ -172,8 +172,7 @@ class SparsePosterior(AbstractTabledPosterior):
         ]
         self._mean_moments = prior_moments(design, parts, whitened)
         self._coefficients = [
-            np.einsum("pqk,pak->pqa", part, root[self._factor_of])
-            for part, root in zip(parts, self._roots, strict=True)
+            part @ root[self._factor_of].swapaxes(1, 2) for part, root in zip(parts, self._roots, strict=True)
         ]
         self.fixed = parts[-1][:, :, 0].T.copy()
         self.fixed_covariance = self._noise[:, None, None] * trailing
@@ -204,9 +203,9 @@ class SparsePosterior(AbstractTabledPosterior):
             chunk = slice(start, min(n_factors, start + self._at_once))
             factors = self._kept
             if factors is None:
-                roots = [np.ascontiguousarray(root[chunk]) for root in self._roots]
-                values = self._equations.matrices(roots, self._value_of[chunk])
-                factors = SparseFactors(self._equations.pattern, values, self._equations.tail_blocks())
+                factors = self._equations.factors(
+                    [np.ascontiguousarray(root[chunk]) for root in self._roots], self._value_of[chunk]
+                )
             if n_factors <= self._at_once:
                 self._kept = factors
             yield chunk, factors
@@ -326,22 +325,22 @@ class SparsePosterior(AbstractTabledPosterior):
         if self._kept_traces is None:
             equations, design = self._equations, self._design
             out = [np.zeros((len(self._value_of), r, r)) for r in self._system.n_basis]
-            for f, entries, whitened in self._each_inverse():
+            for chunk, _, entries, whitened in self._inverses():
                 for t, prior in enumerate(design.priors):
-                    block = design.blocks[t]
+                    block, found = design.blocks[t], out[t][chunk]
                     q, r = block.n_nodes, block.n_basis
                     if isinstance(prior, CovariancePrior):
                         begin = int(equations.pattern.position[block.begin]) - equations.pattern.n_head
                         own = slice(begin, begin + q * r)
-                        out[t][f] = np.einsum("qkql->kl", whitened[own, own].reshape(q, r, q, r))
+                        found[:] = np.einsum("fqkql->fkl", whitened[:, own, own].reshape(-1, q, r, q, r))
                         continue
                     group = next(g for g in equations.groups if g.s == g.t == t)
                     slots = equations.slots[t, t]
-                    found = np.einsum("e,ekl->kl", group.prior, entries[slots])
+                    kernels.traces(entries, slots, group.prior, 0, found)
                     if isinstance(prior, PrecisionPrior):
-                        below = np.einsum("e,ekl->kl", group.prior[q:], entries[slots[q:]])
-                        found = found + below.T
-                    out[t][f] = found
+                        below = np.empty_like(found)
+                        kernels.traces(entries, slots, group.prior, q, below)
+                        found += below.transpose(0, 2, 1)
             self._kept_traces = out
         return self._kept_traces
 

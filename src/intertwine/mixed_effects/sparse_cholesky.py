@@ -12,6 +12,7 @@ Source: Davis, Direct Methods for Sparse Linear Systems (2006); Takahashi, Fagan
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import NamedTuple, final
 
@@ -23,7 +24,17 @@ from scipy.linalg import lapack
 from intertwine.mixed_effects import _elimination_kernels as elimination
 from intertwine.mixed_effects import _sparse_cholesky_kernels as kernels
 
-__all__ = ["RowPaths", "SparseFactors", "SparsePattern", "TailBlock"]
+__all__ = [
+    "AbstractFactors",
+    "RowPaths",
+    "SparseFactors",
+    "SparsePattern",
+    "TailBlock",
+    "corner_inverses",
+    "forms_of_rows",
+    "require_positive",
+    "tail_inverse",
+]
 
 Array = NDArray[np.float64]
 Index = NDArray[np.int64]
@@ -161,9 +172,49 @@ class RowPaths(NamedTuple):
     reach: NDArray[np.int32]
 
 
+class AbstractFactors(abc.ABC):
+    """Cholesky factors of several matrices of one pattern."""
+
+    @abc.abstractmethod
+    def log_determinants(self, n_leading: int) -> Array:
+        """Log determinants of the leading blocks of so many unknowns (all of the head, and some of the tail)."""
+
+    @abc.abstractmethod
+    def solve(self, right: Array, factor_of: Index) -> tuple[Array, tuple[Array, ...]]:
+        """Solutions for right-hand sides (outputs, unknowns), each with its factor; and the z of every tail block."""
+
+    @abc.abstractmethod
+    def quadratic_forms(
+        self, inverses: Array, start: Index, columns: Index, entries: Array, paths: RowPaths
+    ) -> Array:
+        """aᵀ H⁻¹ a of sparse rows a (in the order of elimination), (matrices, rows).
+
+        Rows all of whose pairs are in the pattern look them up; the others are eliminated.
+
+        Parameters
+        ----------
+        inverses : what `inverses` gave.
+        start, columns : pattern of the rows.
+        entries : (matrices, entries) their numbers for each factor.
+        paths : what `SparsePattern.paths` gave for them.
+        """
+
+    @abc.abstractmethod
+    def inverses(self, n_forgotten: int = 0) -> tuple[Array, Array | None]:
+        """Entries of the inverses, each in its slot, and the inverses of the tails of z where there are blocks.
+
+        The tail of an inverse is full, both triangles. The last ``n_forgotten`` unknowns are left out, as if they were
+        known, with zeros in their place.
+        """
+
+    @abc.abstractmethod
+    def trailing_inverse(self, count: int) -> Array:
+        """The last block of the inverses, (matrices, count, count)."""
+
+
 @final
-class SparseFactors:
-    """Cholesky factors of several matrices of one pattern.
+class SparseFactors(AbstractFactors):
+    """Factors one matrix at a time, with any tail.
 
     Parameters
     ----------
@@ -208,18 +259,13 @@ class SparseFactors:
                         tail[inside, inside] += 1.0
                 _, info = lapack.dpotrf(tail.T, lower=0, overwrite_a=1, clean=0)
                 failed[f] = -1 if info == 0 else p.n_head + info - 1
-        if (failed >= 0).any():
-            raise np.linalg.LinAlgError(
-                f"{np.count_nonzero(failed >= 0)} of {len(values)} matrices are not positive definite: "
-                "some columns depend on others"
-            )
+        require_positive(failed)
 
     def _tail(self, values: Array) -> Array:
         n = self._pattern.n_tail
         return values[self._pattern.column_start[-1] :].reshape(n, n)
 
     def log_determinants(self, n_leading: int) -> Array:
-        """Log determinants of the leading blocks of so many unknowns (all of the head, and some of the tail)."""
         p = self._pattern
         head = self._values[:, p.column_start[:-1]]
         n = n_leading - p.n_head
@@ -227,7 +273,6 @@ class SparseFactors:
         return 2.0 * (np.log(head).sum(axis=1) + np.log(tail).sum(axis=1))
 
     def solve(self, right: Array, factor_of: NDArray[np.int64]) -> tuple[Array, tuple[Array, ...]]:
-        """Solutions for right-hand sides (outputs, unknowns), each with its factor; and the z of every tail block."""
         p = self._pattern
         x = np.ascontiguousarray(right[:, np.argsort(p.position)])
         if len(x) == 1:
@@ -254,41 +299,15 @@ class SparseFactors:
     def quadratic_forms(
         self, inverses: Array, start: Index, columns: Index, entries: Array, paths: RowPaths
     ) -> Array:
-        """aᵀ H⁻¹ a of sparse rows a (in the order of elimination), (matrices, rows).
-
-        Rows all of whose pairs are in the pattern look them up; the others are eliminated.
-
-        Parameters
-        ----------
-        inverses : what `inverses` gave.
-        start, columns : pattern of the rows.
-        entries : (matrices, entries) their numbers for each factor.
-        paths : what `SparsePattern.paths` gave for them.
-        """
-        out, p = np.empty((len(self._values), len(start) - 1)), self._pattern
-        kernels.looked_up_forms(inverses, start, entries, paths, out)
-        if not paths.known.all():
-            head = p.column_start, p.rows, p.n_tail
-            kernels.eliminated_forms(self._values, inverses, *head, start, columns, entries, paths, out)
-        return out
+        return forms_of_rows(self._pattern, self._values, inverses, start, columns, entries, paths)
 
     def inverses(self, n_forgotten: int = 0) -> tuple[Array, Array | None]:
-        """Entries of the inverses, each in its slot, and the inverses of the tails of z where there are blocks.
-
-        The tail of an inverse is full, both triangles. The last ``n_forgotten`` unknowns are left out, as if they were
-        known, with zeros in their place.
-        """
         p = self._pattern
         out = np.empty((len(self._values), p.n_entries))
         whitened = np.empty((len(out), p.n_tail, p.n_tail)) if self._blocks else None
-        keep = p.n_tail - n_forgotten
         for f in range(len(out)):
             tail = self._tail(out[f])
-            tail[keep:], tail[:, keep:] = 0.0, 0.0
-            if keep:
-                leading = np.array(self._tail(self._values[f])[:keep, :keep], order="C")
-                inverse, _ = lapack.dpotri(leading.T, lower=0, overwrite_c=1)
-                kernels.copy_both_triangles(inverse.T, tail)
+            tail_inverse(self._tail(self._values[f]), n_forgotten, tail)
             if whitened is not None:
                 whitened[f] = tail
                 for begin, F in self._blocks:
@@ -301,13 +320,54 @@ class SparseFactors:
         return out, whitened
 
     def trailing_inverse(self, count: int) -> Array:
-        """The last block of the inverses, (matrices, count, count)."""
-        out = np.empty((len(self._values), count, count))
-        for f in range(len(out)):
-            corner = np.tril(self._tail(self._values[f])[-count:, -count:]) if count else np.empty((0, 0))
-            inverse = lapack.dtrtri(corner, lower=1)[0] if count else corner
-            out[f] = inverse.T @ inverse
-        return out
+        return corner_inverses([self._tail(values) for values in self._values], count)
+
+
+def require_positive(failed: Index) -> None:
+    """Refuse matrices that failed, at these columns; −1 where none did."""
+    if (failed >= 0).any():
+        raise np.linalg.LinAlgError(
+            f"{np.count_nonzero(failed >= 0)} of {len(failed)} matrices are not positive definite: "
+            "some columns depend on others"
+        )
+
+
+def tail_inverse(lower: Array, n_forgotten: int, out: Array) -> None:
+    """Write the inverse of the tail from its factor, zeros for the last unknowns, which are taken for known."""
+    keep = len(out) - n_forgotten
+    out[keep:], out[:, keep:] = 0.0, 0.0
+    if keep:
+        leading = np.array(lower[:keep, :keep], order="C")
+        inverse, _ = lapack.dpotri(leading.T, lower=0, overwrite_c=1)
+        kernels.copy_both_triangles(inverse.T, out)
+
+
+def corner_inverses(tails: Sequence[Array], count: int) -> Array:
+    """The last blocks of the inverses, (matrices, count, count), from the factors of the tails."""
+    out = np.empty((len(tails), count, count))
+    for tail, block in zip(tails, out, strict=True):
+        corner = np.tril(tail[-count:, -count:]) if count else np.empty((0, 0))
+        inverse = lapack.dtrtri(corner, lower=1)[0] if count else corner
+        block[:] = inverse.T @ inverse
+    return out
+
+
+def forms_of_rows(
+    pattern: SparsePattern,
+    values: Array,
+    inverses: Array,
+    start: Index,
+    columns: Index,
+    entries: Array,
+    paths: RowPaths,
+) -> Array:
+    """See `AbstractFactors.quadratic_forms`; ``values`` are the factors, (matrices, entries)."""
+    out = np.empty((len(values), len(start) - 1))
+    kernels.looked_up_forms(inverses, start, entries, paths, out)
+    if not paths.known.all():
+        head = pattern.column_start, pattern.rows, pattern.n_tail
+        kernels.eliminated_forms(values, inverses, *head, start, columns, entries, paths, out)
+    return out
 
 
 def _both_sides(matrix: Array, begin: int, factor: Array) -> None:

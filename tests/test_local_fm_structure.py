@@ -155,7 +155,9 @@ def test_large_common_distances_lose_no_digits():
     np.testing.assert_array_equal(GaussianCoding(3).weigh(t + 2.0**40)[0], GaussianCoding(3).weigh(t)[0])
 
 
-@pytest.mark.parametrize(("n_neighbors", "n_anchors"), [(5, 200), (1, 3), (7, 7), (3, 50), (4, 33)])
+@pytest.mark.parametrize(
+    ("n_neighbors", "n_anchors"), [(5, 200), (1, 3), (7, 7), (3, 50), (4, 33), (26, 48), (9, 9)]
+)
 def test_the_nearest_anchors_are_those_of_a_full_sort(n_neighbors, n_anchors):
     rng = np.random.default_rng(n_anchors)
     X = sparse.csr_array(rng.standard_normal((60, 9)) * (rng.random((60, 9)) < 0.6))
@@ -171,3 +173,18 @@ def test_the_nearest_anchors_are_those_of_a_full_sort(n_neighbors, n_anchors):
         np.testing.assert_array_equal(found[near], order[near])
         np.testing.assert_allclose(distances[near], expected[near], atol=1e-12)
         assert (distances[~near] > (expected[:, :1] + 0.999 * reach + 0 * expected)[~near]).all()
+
+
+@pytest.mark.parametrize("n_components", [1, 6, 7, 14, 15, 22, 30])
+def test_scores_are_those_of_the_experts_however_wide_they_are(n_components):
+    rng = np.random.default_rng(n_components)
+    X = rng.standard_normal((9, P)) * (rng.random((9, P)) < 0.7)
+    machine = LocalFM(P, n_components, M, GaussianCoding(3))
+    params = machine.init(X, rng)
+    params = params._replace(
+        intercepts=rng.standard_normal(M), experts=rng.standard_normal(params.experts.shape)
+    )
+    rows, coordinates = machine.rows_of(params, X)
+    np.testing.assert_allclose(
+        machine.score(params, X), machine.blend(params, rows, coordinates).scores, rtol=1e-12
+    )

@@ -58,6 +58,7 @@ TESTS = {
     "structures.fm*": "fm_structure gauss_newton fm_gibbs",
     "structures._latent_kernels": "table_kernels latent_structure gauss_newton factors_gauss_newton",
     "structures.latent_factors": "latent_structure gauss_newton factors_gauss_newton",
+    "structures._lanes": "lanes local_fm_structure",
     "structures._local_fm_kernels": "table_kernels local_fm_structure",
     "structures.*local_fm*": "local_fm_structure local_fm_descent",
     "structures.coding": "local_fm_structure local_fm_descent",

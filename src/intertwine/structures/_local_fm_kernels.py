@@ -3,17 +3,34 @@
 Rows come as (indptr, indices, data), of which ``indptr`` may be a slice: a batch of consecutive rows costs nothing.
 Expert i's parameters of feature j are ``experts[i, j]``: the linear weight, then the factors, side by side in memory.
 Anchor i is ``scale[i] * directions[:, i]`` with squared norm ``squares[i]``, so that moving it toward a sparse row
-touches only that row's features.
+touches only that row's features. There are whole vectors of directions, those behind the last anchor are zero.
 """
 
 import numpy as np
 from numba import njit
 
+from intertwine.structures._lanes import (
+    LANES,
+    add_ranks,
+    aligned_zeros,
+    at_most,
+    first,
+    inserted,
+    largest_below,
+    load,
+    lowest_bit,
+    multiply_add,
+    smaller,
+    smallest,
+    spread,
+    store,
+    total,
+    without_first_two,
+)
+
 _FAST = {"reassoc", "contract"}
 _LONGEST_STEP = 0.5  # of the way to the row
-LANES = 8  # numbers that a processor compares at once
-_CLASSES = 6  # of anchors, for each that is wanted
-_FEW = 5  # anchors within reach, as a rule
+_WORD = 64  # anchors whose bits are looked at together
 _SMALLEST_SCALE = 1e-4  # below it an anchor is written out anew
 
 
@@ -22,88 +39,90 @@ def find_nearest(indptr, indices, data, directions, scale, squares, reach, neare
     """Write the nearest anchors of every row and their squared distances, in rising order.
 
     Of anchors that lie more than ``reach`` beyond the nearest, some may be missing: places that are left have a
-    distance twice that far.
+    distance twice that far. Of anchors as far as one another the first in number comes first.
 
-    Anchors are dealt out into classes, and the smallest distance of each class is found without a branch. Where the
-    ``size`` smallest of these end, the list ends at the latest: only the few classes that begin before are looked at.
+    Anchors are dealt out into the lanes of a few vectors, and the smallest distance of each lane is known at the end.
+    Where the ``size`` smallest of these end, the list ends at the latest: few anchors besides it are as near.
     """
-    n_anchors, size = directions.shape[1], nearest.shape[1]
+    n_anchors, size = len(scale), nearest.shape[1]
+    n_vectors, n_lists = directions.shape[1] // LANES, -(-size // LANES)
     limited = reach < np.inf
-    wanted = _CLASSES * min(size, _FEW if limited else size)
-    n_classes = -(-min(wanted, n_anchors) // LANES) * LANES
-    n_places = -(-n_anchors // n_classes) * n_classes
-    place_of, twice = np.empty(n_places), -2.0 * scale
-    lowest, order = np.empty(n_classes), np.empty(size)
+    n_deals = 1 if limited else min(-(-3 * size // (2 * LANES)), n_vectors)
+    level, twice = aligned_zeros(n_vectors * LANES), aligned_zeros(n_vectors * LANES)
+    level[:n_anchors], level[n_anchors:] = squares, np.inf
+    twice[:n_anchors] = -2.0 * scale
+    place_of, lowest = aligned_zeros(n_vectors * LANES), aligned_zeros(n_deals * LANES)
+    values, anchors = aligned_zeros(n_lists * LANES), aligned_zeros(n_lists * LANES)
     for row in range(len(indptr) - 1):
+        begin, end = indptr[row], indptr[row + 1]
+        for deal in range(n_deals):
+            v, stop = deal * n_vectors // n_deals * LANES, (deal + 1) * n_vectors // n_deals * LANES
+            low = spread(np.inf)
+            while v + 4 * LANES <= stop:
+                a = b = c = d = spread(0.0)
+                for at in range(begin, end):
+                    x, of = data[at], directions[np.uint32(indices[at])]
+                    a = multiply_add(x, load(of, v), a)
+                    b = multiply_add(x, load(of, v + LANES), b)
+                    c = multiply_add(x, load(of, v + 2 * LANES), c)
+                    d = multiply_add(x, load(of, v + 3 * LANES), d)
+                # distances short of the row's own square, which orders nothing
+                a = multiply_add(a, load(twice, v), load(level, v))
+                b = multiply_add(b, load(twice, v + LANES), load(level, v + LANES))
+                c = multiply_add(c, load(twice, v + 2 * LANES), load(level, v + 2 * LANES))
+                d = multiply_add(d, load(twice, v + 3 * LANES), load(level, v + 3 * LANES))
+                store(place_of, v, a)
+                store(place_of, v + LANES, b)
+                store(place_of, v + 2 * LANES, c)
+                store(place_of, v + 3 * LANES, d)
+                low = smaller(smaller(smaller(a, b), smaller(c, d)), low)
+                v += 4 * LANES
+            while v < stop:
+                a = spread(0.0)
+                for at in range(begin, end):
+                    a = multiply_add(data[at], load(directions[np.uint32(indices[at])], v), a)
+                a = multiply_add(a, load(twice, v), load(level, v))
+                store(place_of, v, a)
+                low = smaller(a, low)
+                v += LANES
+            store(lowest, deal * LANES, low)
+        last = smallest(load(lowest, 0)) + reach
+        if not limited:
+            last = -np.inf
+            for at in range(0, n_deals * LANES, LANES):
+                ranks = spread(0.0)
+                for other in range(0, n_deals * LANES, LANES):
+                    ranks = add_ranks(ranks, load(lowest, other), load(lowest, at))
+                last = max(last, largest_below(load(lowest, at), ranks, size))
+        values[:], anchors[:] = np.inf, 0.0
+        found = 0
+        for v in range(0, n_vectors * LANES, _WORD):
+            word = np.uint64(0)
+            for at in range(v, min(v + _WORD, n_vectors * LANES), LANES):
+                word |= at_most(load(place_of, at), last) << np.uint64(at - v)
+            if v + _WORD > n_anchors:  # lanes behind the last anchor
+                word &= (np.uint64(1) << np.uint64(n_anchors - v)) - np.uint64(1)
+            while word:
+                i = v + lowest_bit(word)
+                word &= word - np.uint64(1)
+                found += 1
+                value, anchor = place_of[i], float(i)
+                for at in range(0, n_lists * LANES, LANES):
+                    known = load(values, at)
+                    pushed_out, with_anchor = values[at + LANES - 1], anchors[at + LANES - 1]
+                    store(anchors, at, inserted(load(anchors, at), anchor, known, value))
+                    store(values, at, inserted(known, value, known, value))
+                    if value < pushed_out:
+                        value, anchor = pushed_out, with_anchor
         own_square = 0.0
-        place_of[:n_anchors] = 0.0
-        place_of[n_anchors:] = np.inf
-        at, end, own_square = indptr[row], indptr[row + 1], 0.0
-        while at + 4 <= end:  # four features in one pass over the anchors
-            x, y, z, w = data[at], data[at + 1], data[at + 2], data[at + 3]
-            of_x, of_y = directions[indices[at]], directions[indices[at + 1]]
-            of_z, of_w = directions[indices[at + 2]], directions[indices[at + 3]]
-            own_square += x * x + y * y + z * z + w * w
-            for i in range(n_anchors):
-                place_of[i] += x * of_x[i] + y * of_y[i] + z * of_z[i] + w * of_w[i]
-            at += 4
-        for left in range(at, end):
-            x, of_x = data[left], directions[indices[left]]
-            own_square += x * x
-            for i in range(n_anchors):
-                place_of[i] += x * of_x[i]
-        for i in range(n_anchors):  # distances short of the row's own square, which orders nothing
-            place_of[i] = squares[i] + twice[i] * place_of[i]
-        for c in range(n_classes):
-            lowest[c] = place_of[c]
-        for begin in range(n_classes, n_places, n_classes):
-            for c in range(n_classes):
-                value = place_of[begin + c]
-                lowest[c] = value if value < lowest[c] else lowest[c]
-        order[:] = np.inf
-        for c in range(n_classes):
-            value = lowest[c]
-            if limited:
-                order[0] = min(order[0], value)
-            elif value < order[size - 1]:
-                place = size - 1
-                while place > 0 and order[place - 1] > value:
-                    order[place] = order[place - 1]
-                    place -= 1
-                order[place] = value
-        last = min(order[size - 1], order[0] + reach)
-        filled = 0
-        for c in range(n_classes):
-            if not lowest[c] <= last:
-                continue
-            for i in range(c, n_anchors, n_classes):
-                value = place_of[i]
-                if not value <= last:
-                    continue
-                if filled < size:
-                    filled += 1
-                elif _comes_first(distances[row, size - 1], nearest[row, size - 1], value, i):
-                    continue
-                place = filled - 1
-                while place > 0 and _comes_first(
-                    value, i, distances[row, place - 1], nearest[row, place - 1]
-                ):
-                    distances[row, place] = distances[row, place - 1]
-                    nearest[row, place] = nearest[row, place - 1]
-                    place -= 1
-                distances[row, place] = value
-                nearest[row, place] = i
-        for place in range(filled):
-            distances[row, place] = max(distances[row, place] + own_square, 0.0)
-        for place in range(filled, size):
-            distances[row, place] = distances[row, 0] + 2.0 * reach if filled else np.nan
-            nearest[row, place] = nearest[row, 0] if filled else 0
-
-
-@njit(cache=True, nogil=True, inline="always")
-def _comes_first(distance, anchor, other_distance, other_anchor):
-    """Of anchors as far as one another the first in number comes first."""
-    return distance < other_distance or (distance == other_distance and anchor < other_anchor)
+        for at in range(begin, end):
+            own_square += data[at] * data[at]
+        for place in range(min(found, size)):
+            distances[row, place] = max(values[place] + own_square, 0.0)
+            nearest[row, place] = np.int32(anchors[place])
+        for place in range(found, size):
+            distances[row, place] = distances[row, 0] + 2.0 * reach if found else np.nan
+            nearest[row, place] = nearest[row, 0] if found else 0
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
@@ -132,24 +151,39 @@ def score_experts(indptr, indices, data, nearest, weights, counts, intercepts, e
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)
-def blend_scores(indptr, indices, data, nearest, weights, counts, intercepts, alone, factors, blend):
-    """Write the blend alone; ``alone`` (m, p, 2) are a feature's linear weight and ½‖v‖²."""
-    q = np.empty(factors.shape[2])
+def blend_scores(indptr, indices, data, nearest, weights, counts, intercepts, table, blend):
+    """Write the blend alone; ``table`` (m, p, whole vectors): linear weight, ½‖v‖², the factors, zeros."""
+    width = table.shape[2]
     for row in range(len(indptr) - 1):
-        total = 0.0
+        score = 0.0
+        begin, end = indptr[row], indptr[row + 1]
         for a in range(counts[row]):
             i = np.uint32(nearest[row, a])
-            value, pairs = intercepts[i], 0.0
-            q[:] = 0.0
-            for at in range(indptr[row], indptr[row + 1]):
-                x, j = data[at], np.uint32(indices[at])
-                value += x * (alone[i, j, 0] - x * alone[i, j, 1])
-                for c in range(factors.shape[2]):
-                    q[c] += x * factors[i, j, c]
-            for c in range(factors.shape[2]):
-                pairs += q[c] * q[c]
-            total += weights[row, a] * (value + 0.5 * pairs)
-        blend[row] = total
+            own, value = table[i], intercepts[i]
+            one = other = spread(0.0)  # two sums at a time; where the last is alone, both are the same
+            d = min(LANES, width - LANES)
+            for at in range(begin, end):
+                x, of = data[at], own[np.uint32(indices[at])]
+                value -= x * x * of[1]
+                one = multiply_add(x, load(of, 0), one)
+                other = multiply_add(x, load(of, d), other)
+            value += first(one)
+            one = without_first_two(one)
+            pairs = multiply_add(one, one, spread(0.0))
+            if d:
+                pairs = multiply_add(other, other, pairs)
+            for c in range(2 * LANES, width, 2 * LANES):
+                one = other = spread(0.0)
+                d = min(c + LANES, width - LANES)
+                for at in range(begin, end):
+                    x, of = data[at], own[np.uint32(indices[at])]
+                    one = multiply_add(x, load(of, c), one)
+                    other = multiply_add(x, load(of, d), other)
+                pairs = multiply_add(one, one, pairs)
+                if d > c:
+                    pairs = multiply_add(other, other, pairs)
+            score += weights[row, a] * (value + 0.5 * total(pairs))
+        blend[row] = score
 
 
 @njit(cache=True, nogil=True, fastmath=_FAST)

@@ -12,6 +12,7 @@ Liu, Zhang, Zhao, Zhou & Sun (2017), Locally linear factorization machines, IJCA
 
 from __future__ import annotations
 
+import math
 from typing import Any, NamedTuple, final
 
 import numpy as np
@@ -19,10 +20,11 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from intertwine.structures import _local_fm_kernels as kernels
+from intertwine.structures._lanes import LANES, aligned_zeros
 from intertwine.structures.base import AbstractStructure
 from intertwine.structures.coding import AbstractCoding, Codes
 
-__all__ = ["Anchors", "Blend", "LocalFM", "LocalFMParams", "Rows"]
+__all__ = ["Anchors", "Blend", "LocalFM", "LocalFMParams", "Rows", "in_vectors"]
 
 _START_SPREAD = 0.1  # of the factors
 _ROWS = 8192  # scored at a time: what is kept of a row is many times the row
@@ -76,12 +78,30 @@ class Rows(NamedTuple):
         return cls(np.arange(n + 1) * q, np.tile(np.arange(q), n), X.ravel())
 
 
+def in_vectors(width: int) -> int:
+    """So many numbers, rounded up to what whole vectors hold.
+
+    Examples
+    --------
+    >>> in_vectors(12)
+    16
+    """
+    return -(-width // LANES) * LANES
+
+
+def _zeros(*shape: int) -> NDArray:
+    """Zeros with a last axis that is read in whole vectors."""
+    whole = in_vectors(shape[-1])
+    return aligned_zeros(math.prod(shape[:-1]) * whole).reshape(*shape[:-1], whole)
+
+
 class Anchors(NamedTuple):
     """Anchors as they are searched and moved: anchor i is ``scale[i] * directions[:, i]``.
 
     Attributes
     ----------
-    directions : ndarray of shape (q, m)
+    directions : ndarray of shape (q, m or a little more)
+        In whole vectors, zero behind the last anchor.
     scale, squares : ndarray of shape (m,)
         ``squares`` are the squared norms of the anchors.
     """
@@ -93,13 +113,15 @@ class Anchors(NamedTuple):
     @classmethod
     def of(cls, anchors: NDArray) -> Anchors:
         """Lay out anchors given as rows."""
-        squares = np.einsum("iq,iq->i", anchors, anchors)
-        return cls(np.ascontiguousarray(anchors.T), np.ones(len(anchors)), squares)
+        m, q = anchors.shape
+        directions = _zeros(q, m)
+        directions[:, :m] = anchors.T
+        return cls(directions, np.ones(m), np.einsum("iq,iq->i", anchors, anchors))
 
     @property
     def rows(self) -> NDArray:
         """Anchors as rows (m, q)."""
-        return np.ascontiguousarray((self.directions * self.scale).T)
+        return np.ascontiguousarray((self.directions[:, : len(self.scale)] * self.scale).T)
 
 
 class Blend(NamedTuple):
@@ -219,16 +241,16 @@ class LocalFM(AbstractStructure):
 
     def score(self, params, X):
         anchors = Anchors.of(params.anchors)
-        alone = np.stack([params.linear, 0.5 * (params.factors**2).sum(axis=2)], axis=2)
-        factors = np.pad(params.factors, ((0, 0), (0, 0), (0, -self.n_components % kernels.LANES)))
+        # of each expert and feature: the linear weight, ½‖v‖², the factors
+        table = _zeros(*params.experts.shape[:2], 2 + self.n_components)
+        table[:, :, 0], table[:, :, 1] = params.linear, 0.5 * (params.factors**2).sum(axis=2)
+        table[:, :, 2 : 2 + self.n_components] = params.factors
         scores = np.empty(X.shape[0])
         for start in range(0, X.shape[0], _ROWS):
             part = slice(start, start + _ROWS)
             rows, coordinates = self.rows_of(params, X[part])
             nearest, _, weights, counts = self._code(params, coordinates, anchors)
-            kernels.blend_scores(
-                *rows, nearest, weights, counts, params.intercepts, alone, factors, scores[part]
-            )
+            kernels.blend_scores(*rows, nearest, weights, counts, params.intercepts, table, scores[part])
         return scores
 
     def codes(self, params: LocalFMParams, X) -> Codes:

@@ -8,7 +8,7 @@ from typing import Any
 from intertwine.fitting.local_fm.fit import LocalFMSettings
 from intertwine.resources import require_memory
 from intertwine.solvers.lbfgs import LBFGS
-from intertwine.structures.local_fm import LocalFM
+from intertwine.structures.local_fm import LocalFM, in_vectors
 
 __all__ = ["require_memory_of_fits", "require_memory_of_scores"]
 
@@ -68,7 +68,10 @@ def require_memory_of_scores(
     MemoryError
         Says what to do instead.
     """
-    widest = max(one.n_anchors * one.n_features * (2 + one.n_components) for one in machines)
+    widest = max(
+        one.n_features * (one.n_anchors * in_vectors(2 + one.n_components) + in_vectors(one.n_anchors))
+        for one in machines
+    )
     require_memory(
         16 * n_rows * len(machines) + n_threads * (16 * widest + _ENTRY * n_at_once),
         f"scoring {n_rows:,} rows by {len(machines):,} machines",

@@ -21,19 +21,27 @@ class Table:
     groupings : tuple of str
         Those that models are told of, in this order.
     effects : callable
-        Returns the effects that go with them.
+        Returns the effects that may go with them, by name; which do is chosen inside the training part.
     """
 
     fetch: Callable[..., Bunch]
     splits: tuple[str, ...]
     groupings: tuple[str, ...]
-    effects: Callable[[], tuple]
+    effects: Callable[[], dict[str, tuple]]
 
 
 def tables() -> dict[str, Table]:
     """By name; imports what they need."""
     from intertwine import datasets
-    from intertwine.effects import Grouped, Longitudinal, Spatial
+    from intertwine.effects import AR1, Grouped, Longitudinal, Spatial
+
+    def courses(who: str) -> dict[str, tuple]:
+        return {
+            "levels": (Grouped(who),),
+            "lines": (Longitudinal(who, degree=1),),
+            "curves": (Longitudinal(who, degree=2),),
+            "levels that drift": (Grouped(who), AR1(who)),
+        }
 
     songs = ("artist", "album", "playlist", "subgenre")
     return {
@@ -41,25 +49,25 @@ def tables() -> dict[str, Table]:
             datasets.fetch_counties,
             ("random", "unknown"),
             ("state",),
-            lambda: (Grouped("state"), Spatial(kernel="matern32")),
+            lambda: {"state, place": (Grouped("state"), Spatial(kernel="matern32"))},
         ),
         "spotify": Table(
             datasets.fetch_spotify,
             ("random", "unknown", "future"),
             songs,
-            lambda: tuple(Grouped(name) for name in songs),
+            lambda: {", ".join(songs): tuple(Grouped(name) for name in songs)},
         ),
         "baseball": Table(
             datasets.fetch_baseball,
             ("random", "unknown", "future"),
             ("player",),
-            lambda: (Longitudinal("player", degree=2),),
+            lambda: courses("player"),
         ),
         "pbcseq": Table(
             datasets.fetch_pbcseq,
             ("random", "unknown", "future"),
             ("patient",),
-            lambda: (Longitudinal("patient", degree=1),),
+            lambda: courses("patient"),
         ),
     }
 
@@ -83,6 +91,6 @@ def rows_of(table: Table, split: str, seed: int, hidden: float = 0.1) -> Bunch:
     mask = np.zeros(whole.shape, dtype=bool)
     mask[bunch.test] = rng.random((len(bunch.test), whole.shape[1])) < hidden
     mask &= np.isfinite(whole)
-    bunch.update(data=np.where(mask, np.nan, whole), whole=whole, hidden=mask)
+    bunch.update(data=np.where(mask, np.nan, whole), whole=whole, hidden=mask, split=split)
     bunch["groups"] = {name: bunch.groups[name] for name in table.groupings}
     return bunch

@@ -14,14 +14,18 @@ from typing import Any
 import numpy as np
 from sklearn.utils import Bunch
 
+from intertwine.datasets.row_splits import held_out_rows
+
 TORCH_PYTHON = "INTERTWINE_TORCH_PYTHON"
 TORCH_SCRIPT = Path(__file__).parent / "baselines" / "torch_vae.py"
 EPOCHS, BATCH = 40, 500  # of the networks in PyTorch
 
 Predicted = tuple[np.ndarray, dict[str, Any]]
+Candidates = Mapping[str, tuple]  # effects by name
+INNER = 0.2  # of the training rows or levels, held out to choose effects by
 
 
-def principal_components(rows: Bunch, effects: tuple, d: int, seed: int) -> Predicted:
+def principal_components(rows: Bunch, effects: Candidates, d: int, seed: int) -> Predicted:
     """Principal components; what is missing is the mean."""
     from sklearn.decomposition import PCA
 
@@ -30,7 +34,7 @@ def principal_components(rows: Bunch, effects: tuple, d: int, seed: int) -> Pred
     return pca.inverse_transform(pca.transform(filled[rows.test])), {}
 
 
-def one_hot_components(rows: Bunch, effects: tuple, d: int, seed: int) -> Predicted:
+def one_hot_components(rows: Bunch, effects: Candidates, d: int, seed: int) -> Predicted:
     """Principal components of features and indicators, all standardised; what is missing is the mean."""
     from scipy import sparse
     from sklearn.decomposition import PCA
@@ -46,26 +50,56 @@ def one_hot_components(rows: Bunch, effects: tuple, d: int, seed: int) -> Predic
     return pca.transform(table[rows.test]) @ pca.components_[:, :p] + pca.mean_[:p], {}
 
 
-def _ours(make: Callable[..., Any], ignore: bool = False, **settings: Any) -> Callable[..., Predicted]:
-    def fitted(rows: Bunch, effects: tuple, d: int, seed: int) -> Predicted:
-        model = make()(n_components=d, effects=[] if ignore else list(effects), random_state=seed, **settings)
-        needed = set() if ignore else {need for effect in effects for need in effect.needs}
+def _ours(make: Callable[..., Any], ignore: bool = False) -> Callable[..., Predicted]:
+    def fitted(rows: Bunch, effects: Candidates, d: int, seed: int) -> Predicted:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # unseen levels: they are the point of a split
-            model.fit(rows.data[rows.train], **_where(rows, rows.train, needed))
-            at = _where(rows, rows.test, needed)
-            found = model.reconstruct(rows.data[rows.test], **at)
+            name, chosen = ("", ()) if ignore else chosen_effects(rows, effects, d, seed)
+            model = _fit(make, rows, rows.train, chosen, d, seed)
+            at = _where(rows, rows.test, chosen)
+            asked = rows.data[rows.test]
+            found = np.where(np.isnan(asked), model.impute(asked, **at), model.reconstruct(asked, **at))
             facts = {
                 "epochs": int(model.n_iter_),
                 "log_density": float(model.score(rows.data[rows.test], **at)),
                 "shapes": model.shapes_,
+                "effects": name,
             }
         return found, facts
 
     return fitted
 
 
-def _where(rows: Bunch, at: np.ndarray, needed: set[str]) -> dict[str, Any]:
+def chosen_effects(rows: Bunch, effects: Candidates, d: int, seed: int) -> tuple[str, tuple]:
+    """Those under which training rows that are held out as the test rows are have the largest density (linear)."""
+    if len(effects) == 1:
+        return next(iter(effects.items()))
+    first = next(iter(rows.groups.values()))[rows.train]
+    out = held_out_rows(
+        rows.split,
+        np.random.default_rng(seed),
+        INNER,
+        first,
+        rows.time[rows.train] if "time" in rows else None,
+    )
+    train, test = rows.train[~out], rows.train[out]
+
+    def density(candidate: tuple) -> float:
+        model = _fit(_pca, rows, train, candidate, d, seed)
+        return float(model.score(rows.data[test], **_where(rows, test, candidate)))
+
+    scores = {name: density(candidate) for name, candidate in effects.items()}
+    best = max(scores, key=scores.__getitem__)
+    return best, effects[best]
+
+
+def _fit(make: Callable[..., Any], rows: Bunch, at: np.ndarray, effects: tuple, d: int, seed: int) -> Any:
+    model = make()(n_components=d, effects=list(effects), random_state=seed)
+    return model.fit(rows.data[at], **_where(rows, at, effects))
+
+
+def _where(rows: Bunch, at: np.ndarray, effects: tuple) -> dict[str, Any]:
+    needed = {need for effect in effects for need in effect.needs}
     given: dict[str, Any] = {}
     if "groups" in needed:
         given["groups"] = {name: labels[at] for name, labels in rows.groups.items()}
@@ -94,12 +128,12 @@ def in_torch(
             return answer["found"], {"seconds_an_epoch": float(np.median(answer["seconds"]))}
 
 
-def embeddings(rows: Bunch, effects: tuple, d: int, seed: int) -> Predicted:
+def embeddings(rows: Bunch, effects: Candidates, d: int, seed: int) -> Predicted:
     """A VAE in PyTorch whose networks also see embeddings of the groups, time and place."""
     codes = np.column_stack(
         [np.unique(column.astype(str), return_inverse=True)[1] for column in rows.groups.values()]
     )
-    needed = {need for effect in effects for need in effect.needs}
+    needed = {need for candidate in effects.values() for effect in candidate for need in effect.needs}
     side = np.column_stack(
         [np.zeros((len(codes), 0)), *(rows[name] for name in ("time", "coords") if name in needed)]
     )
@@ -132,7 +166,7 @@ METHODS: Mapping[str, Callable[..., Predicted]] = {
 }
 
 
-def measured(method: str, rows: Bunch, effects: tuple, d: int, seed: int) -> dict[str, Any]:
+def measured(method: str, rows: Bunch, effects: Candidates, d: int, seed: int) -> dict[str, Any]:
     """Mean squared errors of what is seen and of what is hidden of the test rows, both in units of the features."""
     began = time.perf_counter()
     found, facts = METHODS[method](rows, effects, d, seed)

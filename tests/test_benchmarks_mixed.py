@@ -13,7 +13,7 @@ import _results
 import mixed_models
 import random_effects_vae
 from _random_effects_data import Table, rows_of
-from _random_effects_methods import measured, one_hot_components, principal_components
+from _random_effects_methods import chosen_effects, measured, one_hot_components, principal_components
 from baselines.lme4_r import Lme4
 from baselines.mixed_peer import STRUCTURES, tiny_problem
 from baselines.statsmodels_peer import StatsmodelsMixedLM
@@ -99,7 +99,7 @@ def toy(split, random_state, download_if_missing):
     return Bunch(data=data, groups=groups, train=np.arange(80), test=np.arange(80, 100))
 
 
-TABLE = Table(toy, ("random",), ("who",), lambda: (Grouped("who"),))
+TABLE = Table(toy, ("random",), ("who",), lambda: {"levels": (Grouped("who"),)})
 
 
 def test_a_tenth_of_the_test_entries_is_hidden_from_all():
@@ -115,7 +115,7 @@ def test_errors_are_of_what_is_seen_and_of_what_is_hidden(monkeypatch):
     rows = rows_of(TABLE, "random", 0, hidden=0.3)
     found = rows.whole[rows.test] + np.where(rows.hidden[rows.test], 2.0, 1.0)
     monkeypatch.setitem(random_effects_vae.METHODS, "known", lambda *_: (found, {"epochs": 3}))
-    said = measured("known", rows, (), 1, 0)
+    said = measured("known", rows, {}, 1, 0)
     assert (said["mse"], said["hidden_mse"], said["epochs"]) == pytest.approx((1.0, 4.0, 3))
 
 
@@ -125,6 +125,19 @@ def test_components_fill_what_is_missing(method):
     found, _ = method(rows, (), 1, 0)
     assert found.shape == (20, 6)
     assert np.isfinite(found).all()
+
+
+@pytest.mark.parametrize("best", ["who", "where"])
+def test_effects_are_chosen_inside_the_training_part(best):
+    rows = rows_of(TABLE, "random", 0)
+    rows.groups["where"] = np.arange(100) % 3
+    rng = np.random.default_rng(0)
+    rows.data = rng.standard_normal((100, 6)) + 3.0 * rng.standard_normal((7, 6))[rows.groups[best]]
+    rows.data[rows.test] = np.nan  # nothing of them may be asked for
+    effects = {name: (Grouped(name),) for name in ("who", "where")}
+    name, chosen = chosen_effects(rows, effects, 1, 0)
+    assert name == best
+    assert chosen is effects[best]
 
 
 def test_only_what_is_wanted_and_absent_is_measured(monkeypatch, tmp_path):

@@ -41,6 +41,9 @@ class LineModel(AbstractLatentModel):
     def decode(self, U):
         return U @ self.W
 
+    def expected(self, X, at):
+        return self.decode(self.latent(X, at))
+
     def log_density(self, X, at):
         variance = self.noise + at.variance
         terms = -0.5 * ((X - at.mean) ** 2 / variance + np.log(2 * np.pi * variance))

@@ -12,6 +12,7 @@ from intertwine.fitting.mini_batches import GroupPacks, row_batches
 from intertwine.fitting.random_effects.vae_fit import _settled
 from intertwine.fitting.random_effects.vae_latents import (
     GaussianRows,
+    expected,
     log_densities,
     most_probable,
     prior_points,
@@ -123,10 +124,34 @@ def test_latents_and_density_of_a_linear_decoder_are_those_of_factor_analysis(mi
         np.testing.assert_allclose(found[i], mean, atol=1e-4)
         if there.any():
             covariance = W[:, there].T @ W[:, there] + np.diag(1 / w)
-            expected = multivariate_normal(bias[there], covariance).logpdf(X[i, there])
-            np.testing.assert_allclose(density[i], expected, atol=0.02)
+            whole = multivariate_normal(bias[there], covariance).logpdf(X[i, there])
+            np.testing.assert_allclose(density[i], whole, atol=0.02)
         else:
             np.testing.assert_allclose(density[i], 0.0, atol=0.02)
+
+
+@pytest.mark.parametrize("noise", [0.05, 1.0])
+def test_expected_rows_are_integrals_over_latents(noise):
+    """Beside a grid over u, of a decoder that bends, with entries missing."""
+    from intertwine.networks import decode
+
+    params = drawn_autoencoder(np.random.default_rng(3), 6, (16,), 1, masked=False)
+    bent = params._replace(decoder=tuple(Layer(2.0 * layer.weight, layer.bias) for layer in params.decoder))
+    rng = np.random.default_rng(0)
+    X = np.asarray(decode(bent, rng.standard_normal((20, 1)).astype(np.float32)), dtype=float)
+    X += np.sqrt(noise) * rng.standard_normal(X.shape)
+    weight = np.where(rng.random(X.shape) < 0.5, 1.0 / noise, 0.0)
+    weight[0] = 0.0
+    grid = np.linspace(-6.0, 6.0, 4001)
+    at = np.asarray(decode(bent, grid[:, None].astype(np.float32)), dtype=float)
+    log_joint = -0.5 * np.einsum("np,nkp->nk", weight, (X[:, None] - at) ** 2) - 0.5 * grid**2
+    share = np.exp(log_joint - log_joint.max(axis=1, keepdims=True))
+    whole = share / share.sum(axis=1, keepdims=True) @ at
+    found = expected(bent, GaussianRows(X.astype(np.float32), weight.astype(np.float32)))
+    np.testing.assert_allclose(found, whole, atol=0.03 * at.std())
+    mode = most_probable(bent, GaussianRows(X.astype(np.float32), weight.astype(np.float32)))
+    at_mode = np.asarray(decode(bent, mode.astype(np.float32)))
+    assert np.abs(found - whole).max() < 0.3 * np.abs(at_mode - whole).max()
 
 
 def test_the_better_of_two_guesses_is_searched_from():

@@ -242,15 +242,13 @@ class AbstractRandomEffectsEstimator(
         """
 
         def decoded(values, at):
-            found = self._model.decode(self._model.latent(values, at))
-            if include_effects:
-                return self._units.expected(found + at.mean, at.variance)
-            return self._units.expected(found, 0.0)
+            mean, variance = (at.mean, at.variance) if include_effects else (0.0, 0.0)
+            return self._units.expected(self._model.decode(self._model.latent(values, at)) + mean, variance)
 
         return self._by_parts(decoded, X, groups, time, coords)
 
     def impute(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
-        """Rows with their missing entries as ``reconstruct`` gives them; what was observed stays as it is.
+        """Rows with missing entries as they are expected to be, over all latents that what was observed leaves open.
 
         Parameters
         ----------
@@ -261,9 +259,12 @@ class AbstractRandomEffectsEstimator(
         -------
         ndarray of shape (n, p)
         """
+
+        def filled(values, at):
+            return self._units.expected(self._model.expected(values, at) + at.mean, at.variance)
+
         values = self._read(X)
-        found = self.reconstruct(X, groups=groups, time=time, coords=coords)
-        return np.where(np.isnan(values), found, values)
+        return np.where(np.isnan(values), self._by_parts(filled, X, groups, time, coords), values)
 
     def score_samples(self, X, *, groups=None, time=None, coords=None) -> np.ndarray:
         """Log density of each row given the fit, log p(x_i), in the units of X.

@@ -90,6 +90,10 @@ class AbstractLatentModel(abc.ABC):
         """f(u) (n, p), with the mean of the features."""
 
     @abc.abstractmethod
+    def expected(self, X: Array, at: RowEffects) -> Array:
+        """E[f(u_i) | x_i] (n, p), with the mean of the features, effects as in ``latent``."""
+
+    @abc.abstractmethod
     def log_density(self, X: Array, at: RowEffects) -> Array:
         """Density log p(x_i) (n,) of what was observed, u and effects being integrated out."""
 

@@ -101,6 +101,9 @@ class PCAModel(AbstractLatentModel):
     def decode(self, U: Array) -> Array:
         return self.params.mean + U @ self.params.loadings.T
 
+    def expected(self, X: Array, at: RowEffects) -> Array:
+        return self.decode(self.latent(X, at))
+
     def log_density(self, X: Array, at: RowEffects) -> Array:
         return self._posterior(X - at.mean, at).log_density
 

@@ -3,8 +3,9 @@
 A row x (the random effects' mean taken off) has the density ∫ N(x; f(u), diag 1/w) N(u; 0, I) du, where 1/w is noise
 plus what is open about the effects; entries that are not Gaussian are those of `vae_local_rows`. The encoder knows only
 the weights it met in training, so its mean is a first guess, as are fixed places of the prior; Levenberg-Marquardt
-steps go on from the better of the two. The integral is by importance sampling from a Gaussian there, wider than the
-curvature says: its logarithm is never above the truth on average.
+steps go on from the better of the two. Integrals are by importance sampling from a Gaussian there, wider than the
+curvature says: that of the density is never above the truth, in logarithms and on average. Where entries are missing
+p(u | x) is wide, and the expected row E[f(u) | x] is not the row at the most probable u.
 """
 
 from __future__ import annotations
@@ -22,7 +23,15 @@ from intertwine.fitting.compiled_steps import own_compilation_cache
 from intertwine.fitting.random_effects.vae_local_rows import LocalRows
 from intertwine.networks import Autoencoder, decode, encode, n_latents
 
-__all__ = ["GaussianRows", "decoder_slopes", "encoded", "log_densities", "most_probable", "prior_points"]
+__all__ = [
+    "GaussianRows",
+    "decoder_slopes",
+    "encoded",
+    "expected",
+    "log_densities",
+    "most_probable",
+    "prior_points",
+]
 
 Array = NDArray[np.float64]
 
@@ -30,7 +39,7 @@ _STEPS = 12
 _PLACES = 64  # of the prior, tried beside the encoder's mean
 _DRAWS = 64
 _WIDER = 1.3  # the proposal's variance, relative to that of the curvature
-_ROWS = {"encoded": 4096, "most_probable": 1024, "log_densities": 256}  # of one call
+_ROWS = {"encoded": 4096, "most_probable": 1024, "log_densities": 256, "expected": 256}  # of one call
 
 
 def prior_points(n_points: int, n_components: int) -> NDArray[np.float32]:
@@ -105,6 +114,11 @@ def most_probable(params: Autoencoder, rows: Rows) -> Array:
 def log_densities(params: Autoencoder, rows: Rows) -> Array:
     """Log density of what was observed of rows, (n,)."""
     return _by_rows("log_densities", _densities, params, rows)
+
+
+def expected(params: Autoencoder, rows: Rows) -> Array:
+    """E[f(u) | x] of rows, (n, p)."""
+    return _by_rows("expected", _expected, params, rows)
 
 
 def decoder_slopes(params: Autoencoder, u: NDArray[np.float32]) -> Array:
@@ -187,8 +201,14 @@ def _modes(params: Autoencoder, rows: Rows, points: Any) -> Any:
     return _searched(params, rows, points).u
 
 
-@jax.jit
-def _densities(params: Autoencoder, rows: Rows, points: Any) -> Any:
+class _Draws(NamedTuple):
+    """Draws of u for each row, from a Gaussian about its mode, wider than p(u | x)."""
+
+    decoded: Any  # (n, k, p)
+    log_ratio: Any  # (n, k): log p(x, u) − log of the proposal's density, but for `log_scale`
+
+
+def _drawn(params: Autoencoder, rows: Rows, points: Any) -> _Draws:
     u = _searched(params, rows, points).u
     factor = jnp.linalg.cholesky(_curved(params, u, rows)[1] / _WIDER)
     draws = points[:_DRAWS]
@@ -200,5 +220,17 @@ def _densities(params: Autoencoder, rows: Rows, points: Any) -> Any:
     joint = rows.log_densities(decoded) - 0.5 * jnp.sum(tried**2, axis=2)
     log_det = jnp.sum(jnp.log(jnp.einsum("ndd->nd", factor)), axis=1)
     proposal = log_det[:, None] - 0.5 * jnp.sum(draws**2, axis=1)  # both without (2π)^(−d/2)
-    evidence = jax.scipy.special.logsumexp(joint - proposal, axis=1) - jnp.log(float(_DRAWS))
+    return _Draws(decoded, joint - proposal)
+
+
+@jax.jit
+def _densities(params: Autoencoder, rows: Rows, points: Any) -> Any:
+    log_ratio = _drawn(params, rows, points).log_ratio
+    evidence = jax.scipy.special.logsumexp(log_ratio, axis=1) - jnp.log(float(_DRAWS))
     return evidence + rows.log_scale()
+
+
+@jax.jit
+def _expected(params: Autoencoder, rows: Rows, points: Any) -> Any:
+    decoded, log_ratio = _drawn(params, rows, points)
+    return jnp.einsum("nk,nkp->np", jax.nn.softmax(log_ratio, axis=1), decoded)

@@ -28,6 +28,7 @@ from intertwine.fitting.random_effects.vae_latents import (
     GaussianRows,
     decoder_slopes,
     encoded,
+    expected,
     log_densities,
     most_probable,
     prior_points,
@@ -170,6 +171,11 @@ class VAEModel(AbstractLatentModel):
     def decode(self, U: Array) -> Array:
         decoded = np.asarray(decode(self.found.params, np.asarray(U, dtype=np.float32)), dtype=np.float64)
         return decoded * self.found.spread
+
+    def expected(self, X: Array, at: RowEffects) -> Array:
+        if self.guessed is not None or not self.refine:
+            return self.decode(self.latent(X, at))
+        return expected(self.found.params, self._rows(X, at)) * self.found.spread
 
     def log_density(self, X: Array, at: RowEffects) -> Array:
         density = log_densities(self.found.params, self._rows(X, at))

@@ -11,6 +11,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "benchmarks"))
 
 import _longitudinal_peer
 import _results
+import _turns
 import longitudinal_vae
 from _longitudinal_stays import physionet
 
@@ -108,3 +109,40 @@ def test_every_section_has_a_plan(section, monkeypatch):
     monkeypatch.setenv("INTERTWINE_PYPOTS_PYTHON", "")
     planned = [(case, method, seed) for case, method, seed, _ in longitudinal_vae.PLANS[section](True, 1)]
     assert len(planned) == len(set(planned)) >= 2
+
+
+def test_fits_take_turns_epoch_by_epoch_until_one_has_ended():
+    told = []
+
+    class Quick:
+        def epoch(self, number):
+            told.append(f"quick {number}")
+
+    class Slow:
+        def epoch(self, number):
+            told.append(f"slow {number}")
+
+    def fit(runner, n_epochs):
+        for number in range(n_epochs):
+            runner.epoch(number)
+        return n_epochs
+
+    seconds, found = _turns.epochs_by_turns(
+        {"quick": Quick, "slow": Slow},
+        {"quick": lambda: fit(Quick(), 2), "slow": lambda: fit(Slow(), 4)},
+    )
+    assert told == ["quick 0", "slow 0", "quick 1", "slow 1", "slow 2", "slow 3"]
+    assert found == {"quick": 2, "slow": 4}
+    assert {name: len(epochs) for name, epochs in seconds.items()} == found
+
+
+def test_a_fit_that_fails_lets_the_other_go_on():
+    class Runner:
+        def epoch(self):
+            pass
+
+    def broken():
+        raise FloatingPointError("diverged")
+
+    with pytest.raises(FloatingPointError, match="diverged"):
+        _turns.epochs_by_turns({"one": Runner}, {"other": broken, "one": lambda: Runner().epoch()})

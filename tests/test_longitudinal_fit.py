@@ -169,8 +169,8 @@ def test_a_solve_within_an_epoch_leaves_the_next_posterior_to_the_next_solve():
     rows = problem.rows(problem.effects.start_shape())
     given = rng.standard_normal((180, 2)), rng.uniform(0.1, 1, (180, 2))
     system, start = SubjectSystem(rows), first_latents(problem.effects, problem.effects.scales(rows), given)
-    first = improved(problem, system, start)
-    whole, second = solved(problem, system, start, 1), improved(problem, system, first)
+    first = improved(problem, system, start, {})
+    whole, second = solved(problem, system, start, 1), improved(problem, system, first, {})
     for one, other in zip(first.variances, whole.variances, strict=True):
         np.testing.assert_array_equal(one, other)
     assert not np.allclose(first.variances.own, start.variances.own, rtol=1e-3)
@@ -314,8 +314,8 @@ def test_mixtures_are_of_subjects_alike():
     problem = problem._replace(visits=problem.visits._replace(X=np.nan_to_num(problem.visits.X)))
     rows = problem.rows(problem.effects.start_shape())
     batches = VisitBatches(problem, rows)
-    (pack, *_) = batches.chosen(rng)
-    batch, plain = batches.batch(pack, 0.0, rng)
+    ((pack, context), *_) = batches.chosen(rng)
+    batch, plain = batches.batch(pack, context, 0.0, rng)
     own = problem.visits.X[pack.rows[: pack.n_rows]]
     away = ~plain
     assert away.mean() > 0.5

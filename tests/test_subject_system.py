@@ -177,6 +177,19 @@ def test_subjects_that_are_not_kept_are_eliminated_anew(monkeypatch):
         np.testing.assert_array_equal(one, other)
 
 
+def test_memory_of_a_posterior_that_is_spent_is_written_over():
+    rows, sites, variances = random_problem(np.random.default_rng(4), q=2)
+    system, kept = SubjectSystem(rows), {}
+    system.posterior(sites, variances._replace(noise=3.0 * variances.noise), kept)
+    before = {key: chunk.stacked for key, chunk in kept.items()}
+    again, alone = system.posterior(sites, variances, kept), system.posterior(sites, variances)
+    assert before
+    assert all(kept[key].stacked is memory for key, memory in before.items())
+    for one, other in zip(again.moments(), alone.moments(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    np.testing.assert_array_equal(again.shared.mean, alone.shared.mean)
+
+
 def test_chunks_and_threads_change_nothing(monkeypatch):
     rows, sites, variances = random_problem(np.random.default_rng(5), lengths=(3, 9, 4, 6, 5, 8), n_axes=3)
     whole = SubjectSystem(rows).posterior(sites, variances)

@@ -23,7 +23,7 @@ def eliminated(
     )
     pull = jax.ops.segment_sum(jnp.einsum("nak,nk->nka", scaled, pulled), batch.subject, n_subjects)
     inverse, log_determinant = inverse_and_log_determinant(gram + jnp.eye(scaled.shape[1]))
-    found = jnp.einsum("skab,skb->ska", inverse, pull)
+    found = jnp.sum(inverse * pull[:, :, None], axis=-1)
     return LinearPart(
         jnp.einsum("nak,nka->nk", scaled, found[batch.subject]),
         jnp.einsum("nak,nkab,nbk->nk", scaled, inverse[batch.subject], scaled),
@@ -56,5 +56,10 @@ def inverse_and_log_determinant(matrix: Any) -> tuple[Any, Any]:
 def _inverse_and_log_determinant_jvp(primals: Any, tangents: Any) -> Any:
     inverse, log_determinant = inverse_and_log_determinant(*primals)
     (change,) = tangents
-    product = inverse @ change
-    return (inverse, log_determinant), (-product @ inverse, jnp.trace(product, axis1=-2, axis2=-1))
+    product = _product(inverse, change)
+    return (inverse, log_determinant), (-_product(product, inverse), jnp.trace(product, axis1=-2, axis2=-1))
+
+
+def _product(left: Any, right: Any) -> Any:
+    """Of small matrices (…, q, q): all at once, where one call for each would take longer than what it computes."""
+    return jnp.sum(left[..., :, :, None] * right[..., None, :, :], axis=-2)

@@ -162,6 +162,28 @@ def own_covariance_at_rows(starts, one, other, deviations, factors, covariance):
 
 
 @njit(cache=True, nogil=True)
+def sums_of_squares(starts, stacked, by, weights, own):
+    """Squares of rows of ``stacked`` @ ``by``: weighted sum over subjects' rows; each own coefficient's go to own."""
+    q, total, longest = len(own), 0.0, 0
+    for j in range(len(starts) - 1):
+        longest = max(longest, starts[j + 1] - starts[j])
+    product = np.empty((longest + q, by.shape[1]))
+    for j in range(len(starts) - 1):
+        first, n = starts[j] - starts[0], starts[j + 1] - starts[j]
+        here = product[: n + q]
+        np.dot(stacked[first + j * q : first + j * q + n + q], by, here)
+        for i in range(n + q):
+            square = 0.0
+            for m in range(here.shape[1]):
+                square += here[i, m] * here[i, m]
+            if i < n:
+                total += weights[first + i] * square
+            else:
+                own[i - n] += square
+    return total
+
+
+@njit(cache=True, nogil=True)
 def own_variances(factors, deviations, out):
     """Diagonals of β A⁻¹ β, (P, q)."""
     q = len(deviations)

@@ -78,6 +78,9 @@ class EliminatedChunk:
         Columns in place of z̃; read where there are sites.
     with_shared : bool
         Whether the shared features F are among the columns; p below are those that its rows have.
+    spent : EliminatedChunk, optional
+        One that is needed no longer: where it is as large as this one, its memory is written over, since asking the
+        operating system for as much anew takes as long as the elimination.
     """
 
     def __init__(
@@ -89,6 +92,7 @@ class EliminatedChunk:
         sites: AxisSites,
         responses: Array,
         with_shared: bool = True,
+        spent: EliminatedChunk | None = None,
     ) -> None:
         self.rows, self.chunk, self.sites = rows, chunk, sites
         self.shared: Array = np.empty((len(responses), 0))
@@ -101,7 +105,9 @@ class EliminatedChunk:
         self.own = self.factor.features(rows.own[chunk.rows])
         self.responses = responses
         n, m = chunk.rows.stop - chunk.rows.start, chunk.last - chunk.first
-        self.stacked = np.empty((n + m * self.n_own, self.n_shared + responses.shape[1]))
+        shape = n + m * self.n_own, self.n_shared + responses.shape[1]
+        usable = spent is not None and spent.stacked.shape == shape
+        self.stacked: Array = spent.stacked if spent is not None and usable else np.empty(shape)
         self.factors = np.empty((m, self.n_own, self.n_own))
         self.trends = None
         self.log_determinant = 0.0
@@ -182,6 +188,22 @@ class EliminatedChunk:
         m, q = self.chunk.last - self.chunk.first, self.n_own
         at = (self.chunk.starts[1:] - self.chunk.starts[0])[:, None] + q * np.arange(m)[:, None]
         return self.stacked[(at + np.arange(q)).ravel()]
+
+    def sums_of_squares(self, by: Array) -> tuple[float, Array]:
+        """Of rows of [R^−½ D̂; c] ``by``, (p + s, …): Σ ‖·‖² / R over sites; Σ ‖·‖² of each own coefficient, (q,)."""
+        own = np.zeros(self.n_own)
+        rows = kernels.sums_of_squares(
+            self.chunk.starts, self.stacked, np.ascontiguousarray(by), self.sites.weight**2, own
+        )
+        return rows, own
+
+    def own_variance_at_rows(self) -> Array:
+        """Of U b at the rows (rows,), were the shared coefficients known; without trends."""
+        variance = np.zeros(len(self.own))
+        kernels.own_covariance_at_rows(
+            self.chunk.starts, self.own, self.own, self.deviations, self.factors, variance
+        )
+        return variance
 
     def own_variances(self) -> Array:
         """Of what is new in own coefficients, (m, q), were the shared ones known."""

@@ -31,7 +31,7 @@ from intertwine.mixed_effects.subjects import (
 )
 from intertwine.resources import require_memory
 
-__all__ = ["SubjectPosterior", "SubjectSystem"]
+__all__ = ["Kept", "SubjectPosterior", "SubjectSystem"]
 
 Array = NDArray[np.float64]
 Kept = dict[tuple[int, int, int], EliminatedChunk]  # by axis, and the first and last subject of the chunk
@@ -90,7 +90,7 @@ class SubjectSystem:
         sites : Sites
         variances : LatentVariances
         kept : dict, optional
-            Takes the eliminated subjects.
+            Takes the eliminated subjects; the memory of those that it holds is used again.
         """
         p, n_axes = self.rows.n_shared, len(variances.noise)
         require_fit(self.rows, sites, variances)
@@ -106,11 +106,15 @@ class SubjectSystem:
             total, constant = np.zeros((p + 1, p + 1)), 0.0
             for chunk in chunks:
                 here = AxisSites.of(sites, self.rows.at(chunk), axis, float(variances.noise[axis]))
-                eliminated = EliminatedChunk(self.rows, chunk, axis, variances, here, here.mean[:, None])
+                key = axis, chunk.first, chunk.last
+                eliminated = EliminatedChunk(
+                    self.rows, chunk, axis, variances, here, here.mean[:, None],
+                    spent=None if kept is None else kept.get(key),
+                )  # fmt: skip
                 eliminated.add_gram(total)
                 constant += eliminated.log_normaliser
                 if kept is not None:
-                    kept[axis, chunk.first, chunk.last] = eliminated
+                    kept[key] = eliminated
             grams[axis, part], constants[axis, part] = total, constant
 
         n_parts = self.rows.each(n_axes, work)
@@ -121,8 +125,17 @@ class SubjectSystem:
             density[axis] = sum(constants[axis, part] for part in range(n_parts)) - 0.5 * gram[p, p]
         return SharedInformation(precision, shift, density)
 
-    def posterior(self, sites: Sites, variances: LatentVariances) -> SubjectPosterior:
+    def posterior(
+        self, sites: Sites, variances: LatentVariances, kept: Kept | None = None
+    ) -> SubjectPosterior:
         """All that is known once the sites have been seen.
+
+        Parameters
+        ----------
+        sites : Sites
+        variances : LatentVariances
+        kept : dict, optional
+            Eliminated subjects of a posterior of this system that is needed no longer: their memory is written over.
 
         Raises
         ------
@@ -131,7 +144,7 @@ class SubjectSystem:
         MemoryError
             Where the matrices of the shared features would not fit.
         """
-        rows, kept = self.rows, Kept()
+        rows, kept = self.rows, Kept() if kept is None else kept
         n_stacked = rows.n_rows + rows.n_subjects * rows.n_own
         width = (rows.n_shared + 1) * (1 + len(rows.trends))
         small = n_stacked * width * len(variances.noise) <= _KEPT
@@ -160,7 +173,7 @@ class SubjectPosterior(AbstractSubjectPosterior):
         log_density: Array,
         kept: Kept | None = None,
     ) -> None:
-        self._kept = kept or Kept()
+        self._kept = Kept() if kept is None else kept
         self.system, self.rows, self.sites, self.variances = system, system.rows, sites, variances
         self._solved = solved
         self.log_evidence = log_density + np.array([one.log_evidence for one in solved])
@@ -305,6 +318,8 @@ class SubjectPosterior(AbstractSubjectPosterior):
         eliminated = self._eliminated(axis, chunk)
         p, shared = eliminated.n_shared, self._solved[axis].mean[eliminated.columns]
         root = self._root(axis, eliminated.columns)
+        if out is None and eliminated.trends is None and not self.variances.correlations:
+            return _squares(eliminated, shared, root)
         sites, seen = eliminated.sites, eliminated.at_rows()
         mean = seen.columns[:, :p] @ shared - seen.columns[:, p]
         scaled = seen.columns[:, :p] @ root
@@ -343,3 +358,19 @@ class SubjectPosterior(AbstractSubjectPosterior):
             at_once = known[:, columns[:, None], columns].sum(axis=0)
             out.append((here.T @ here + root.T @ root + at_once).ravel())
         return out
+
+
+def _squares(eliminated: EliminatedChunk, shared: Array, root: Array) -> Array:
+    """Number of sites, Σ E ε² at them, Σ E b² (q,), without marginals of rows, which take longer.
+
+    A stacked row times [ρ, −a] is what is not known of it, and what is missing to its response.
+    """
+    p, sites = eliminated.n_shared, eliminated.sites
+    by = np.zeros((p + 1, root.shape[1] + 1))
+    by[:p, :-1], by[:p, -1], by[p, -1] = root, -shared, 1.0
+    rows, own = eliminated.sums_of_squares(by)
+    there = sites.weight > 0.0
+    factor, left = sites.noise_given_linear()
+    given = factor**2 * eliminated.own_variance_at_rows() + left
+    own = own * eliminated.deviations**2 + eliminated.own_variances().sum(axis=0)
+    return np.concatenate([[float(there.sum()), sites.noise**2 * rows + given[there].sum()], own])

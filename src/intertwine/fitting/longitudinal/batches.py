@@ -43,7 +43,7 @@ class VisitBatches:
     def __init__(self, problem: LongitudinalProblem, rows: SubjectRows) -> None:
         visits, self._settings = problem.visits, problem.settings
         self._X, self._n_components, self._trends = visits.X, problem.n_components, rows.trends
-        self._number = visit_order(visits.subject, visits.time)
+        self._subject, self._number = visits.subject, visit_order(visits.subject, visits.time)
         self._packs = GroupPacks(visits.subject, problem.settings.batch_size, self._number)
         self.n_subjects = self._packs.n_groups
         self._features = rows.shared.astype(np.float32), rows.own.astype(np.float32)
@@ -56,19 +56,25 @@ class VisitBatches:
             sizes = np.bincount(self._kind)
             self._first_of_kind, self._n_of_kind = np.cumsum(sizes) - sizes, sizes
 
-    def chosen(self, rng: np.random.Generator) -> list[Chosen]:
-        """All visits once, by batches; those of a subject in the order of time."""
-        return list(self._packs.batches(rng))
+    def chosen(self, rng: np.random.Generator) -> list[tuple[Chosen, NDArray[np.bool_]]]:
+        """All visits once, by batches, and which of a batch predict the others; those of a subject in order of time."""
+        packs = list(self._packs.batches(rng))
+        rows = np.concatenate([pack.rows[: pack.n_rows] for pack in packs])
+        bounds = np.cumsum([pack.n_rows for pack in packs])[:-1]
+        subject = self._subject[rows]
+        place = np.cumsum(np.append(False, subject[1:] != subject[:-1]))
+        context = drawn_context(rng, place, self._number[rows], self._settings.context)
+        return list(zip(packs, np.split(context, bounds), strict=True))
 
     def batch(
-        self, pack: Chosen, dropout: float, rng: np.random.Generator
+        self, pack: Chosen, context: NDArray[np.bool_], dropout: float, rng: np.random.Generator
     ) -> tuple[VisitBatch, NDArray[np.bool_]]:
         """A batch, and which of its visits, without the padding, are as they were observed."""
         assert pack.level is not None
         n, size = pack.n_rows, len(pack.rows)
         present = (np.arange(size) < n).astype(np.float32)
-        context = np.zeros(size, np.float32)
-        context[:n] = drawn_context(rng, pack.level[:n], self._number[pack.rows[:n]], self._settings.context)
+        predicting = np.zeros(size, np.float32)
+        predicting[:n] = context
         share, partner = self._partners(pack, rng)
         x, shared, own = (_mixed(part, pack.rows, partner, share) for part in (self._X, *self._features))
         shown = (~np.isnan(x) & (present > 0)[:, None]).astype(np.float32)
@@ -76,7 +82,7 @@ class VisitBatches:
             shown *= rng.random(x.shape, dtype=np.float32) >= dropout
         noise = rng.standard_normal((size, self._n_components), dtype=np.float32)
         latent = LatentBatch(pack.level, shared, own, self._steps(pack))
-        return VisitBatch(x, shown, present, context, latent, noise), share[:n] == 1.0
+        return VisitBatch(x, shown, present, predicting, latent, noise), share[:n] == 1.0
 
     def _partners(self, pack: Chosen, rng: np.random.Generator) -> tuple[NDArray[np.float32], Rows]:
         """λ of each row, one where it is not mixed, and the row that it is mixed with."""
@@ -115,6 +121,8 @@ def _mixed(
     values: NDArray[np.float32], rows: Rows, partner: Rows, share: NDArray[np.float32]
 ) -> NDArray[np.float32]:
     found = values[rows]
+    if partner is rows:
+        return found
     mixes = np.flatnonzero(share < 1.0)
     if len(mixes):
         part = share[mixes, None]

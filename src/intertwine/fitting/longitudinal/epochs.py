@@ -17,7 +17,7 @@ from intertwine.fitting.longitudinal.steps import (
     decoder_step,
     train_step,
 )
-from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subject_system import Kept, SubjectSystem
 from intertwine.mixed_effects.subjects import SubjectRows
 from intertwine.networks import Autoencoder
 
@@ -82,6 +82,7 @@ class Runner:
         self.problem, self.rows = problem, rows
         self.system = SubjectSystem(rows)
         self._batches = VisitBatches(problem, rows)
+        self._spent = Kept()
 
     def epoch(
         self,
@@ -100,11 +101,11 @@ class Runner:
         site_mean, site_variance = latents.site_mean.copy(), latents.site_variance.copy()
         totals = np.zeros(3)
         with own_compilation_cache():
-            for place, pack in enumerate(chosen):
+            for place, (pack, context) in enumerate(chosen):
                 if place in solve_at:
                     now = latents._replace(site_mean=site_mean, site_variance=site_variance)
-                    latents = improved(self.problem, self.system, now)
-                batch, plain = self._batches.batch(pack, settings.dropout, rng)
+                    latents = improved(self.problem, self.system, now, self._spent)
+                batch, plain = self._batches.batch(pack, context, settings.dropout, rng)
                 part = place / len(chosen)
                 rate, weights = _falling(settings.learning_rate, done, part), phase.weights_at(number + part)
                 training, stepped = train_step(
@@ -119,7 +120,7 @@ class Runner:
                 if phase.solves:
                     share = pack.n_rows / len(site_mean)
                     latents = latents._replace(mean=followed(latents, np.asarray(stepped.pull), share))
-                totals += [float(value) for value in stepped[:3]]
+                totals += np.asarray(stepped.sums)
         if not np.all(np.isfinite(totals)):
             raise FloatingPointError("the networks diverged; lower learning_rate")
         latents = latents._replace(site_mean=site_mean, site_variance=site_variance)
@@ -140,8 +141,8 @@ class Runner:
         chosen = self._batches.chosen(rng)
         prior = prior_values(latents)
         with own_compilation_cache():
-            for place, pack in enumerate(chosen):
-                batch, _ = self._batches.batch(pack, 0.0, rng)
+            for place, (pack, context) in enumerate(chosen):
+                batch, _ = self._batches.batch(pack, context, 0.0, rng)
                 rate = _falling(settings.decoder_learning_rate, done, place / len(chosen))
                 training, misfit = decoder_step(
                     training, encoder, batch, prior, self.problem.likelihood, rate,

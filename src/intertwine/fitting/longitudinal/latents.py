@@ -23,7 +23,7 @@ from intertwine.fitting.longitudinal.problem import LongitudinalProblem
 from intertwine.latent_prior import PriorValues
 from intertwine.mixed_effects.latent_effects import LatentEffects
 from intertwine.mixed_effects.own_factor import Mixing, innovations
-from intertwine.mixed_effects.subject_system import SubjectSystem
+from intertwine.mixed_effects.subject_system import Kept, SubjectSystem
 from intertwine.mixed_effects.subjects import AbstractSubjectPosterior, LatentVariances, Sites
 
 __all__ = ["LatentState", "first_latents", "followed", "improved", "prior_values", "solved", "unconditional"]
@@ -101,10 +101,15 @@ def solved(
     return _with(state, posterior)._replace(variances=variances)
 
 
-def improved(problem: LongitudinalProblem, system: SubjectSystem, state: LatentState) -> LatentState:
-    """The exact posterior of the shared coefficients, and the variances after one EM step from there."""
+def improved(
+    problem: LongitudinalProblem, system: SubjectSystem, state: LatentState, spent: Kept
+) -> LatentState:
+    """The exact posterior of the shared coefficients, and the variances after one EM step from there.
+
+    ``spent`` are subjects eliminated at the step before, whose memory is used again.
+    """
     sites, variances = state.sites, state.variances
-    posterior = system.posterior(sites, variances)
+    posterior = system.posterior(sites, variances, spent)
     return _with(state, posterior)._replace(variances=_next_variances(problem, posterior, sites, variances))
 
 
@@ -127,7 +132,7 @@ def _with(state: LatentState, posterior: AbstractSubjectPosterior) -> LatentStat
 def followed(state: LatentState, pull: Array, share: float) -> Array:
     """The mean of the shared coefficients after a batch that holds a ``share`` of the visits, (p, K)."""
     gradient = np.asarray(pull, dtype=np.float64) / share - state.mean / state.variances.shared
-    step = np.einsum("kij,jk->ik", state.covariance, gradient)
+    step = np.matmul(state.covariance, gradient.T[:, :, None])[:, :, 0].T
     return state.mean + share * step
 
 

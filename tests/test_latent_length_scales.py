@@ -94,6 +94,17 @@ def test_axes_that_say_most_are_looked_at(monkeypatch):
     assert found.log_evidence == alone.log_evidence
 
 
+@pytest.mark.parametrize("kinds", [[Smooth("time")], [BySubject(Smooth("time"))]], ids=["shared", "own"])
+def test_a_second_search_from_what_was_found_gains_nothing(kinds):
+    effects, columns, subject, sites, variances = drawn(
+        [*kinds, BySubject(Smooth("dose"))], [3.0, 1.0], n_subjects=30, visits=6, seed=2
+    )
+    found = fit_length_scales(effects, columns, subject, sites, effects.start_shape(), variances)
+    assert found.converged
+    again = fit_length_scales(effects, columns, subject, sites, found.shape, variances)
+    assert again.log_evidence < found.log_evidence + 0.1
+
+
 def test_length_scales_are_looked_for_in_turns_until_none_gains(monkeypatch):
     effects, columns, subject, sites, variances = drawn(
         [Smooth("time"), BySubject(Smooth("dose"))], [3.0, 1.0], n_subjects=10

@@ -26,9 +26,10 @@ Array = NDArray[np.float64]
 
 _STEP = 0.5  # of the logarithm, from the start to the first points that are tried
 _TOLERANCE = 0.1  # of the log evidence
-_ROUNDS = 3
+_ROUNDS = 6
 _MOST_AXES = 8  # those on which effects weigh most against noise
-_STEPS = 30  # of the variances at most, at every trial
+# Variances are searched for more closely than length scales: what theirs leave undone looks like a gain, or hides one.
+_VARIANCE_TOLERANCE, _STEPS = 0.01 * _TOLERANCE, 100
 
 
 class FittedLengthScales(NamedTuple):
@@ -124,7 +125,9 @@ class _Trials:
         """Of all axes, at the variances that suit these length scales."""
         system = SubjectSystem(self.effects.rows(self.columns, self.subject, self.n_subjects, shape))
         begin, learnt = _positive(self.variances), self.effects.learnt
-        found = fit_latent_variances(system, self.sites, learnt, begin, tolerance=_TOLERANCE, max_iter=_STEPS)
+        found = fit_latent_variances(
+            system, self.sites, learnt, begin, tolerance=_VARIANCE_TOLERANCE, max_iter=_STEPS
+        )
         value = float(found.log_evidence.sum())
         if value > self._best:
             self._best, self.variances = value, found.variances

@@ -1,9 +1,13 @@
 """The Gauss-Newton fit of latent factors: what it finds, when it stops, how it goes on."""
 
+import time
+from types import SimpleNamespace
+
 import numpy as np
 import pytest
 from scipy import sparse
 
+from intertwine.fitting.latent_factors import gauss_newton as module
 from intertwine.fitting.latent_factors.gauss_newton import (
     EarlyStop,
     fit_gauss_newton,
@@ -12,7 +16,9 @@ from intertwine.fitting.latent_factors.gauss_newton import (
 )
 from intertwine.fitting.latent_factors.model import FactorSettings, scores_of_pairs
 from intertwine.fitting.latent_factors.rating_rows import LocalRatings
+from intertwine.fitting.resumable import Descended
 from intertwine.fitting.watch import UNWATCHED
+from intertwine.minimize import Iteration
 from intertwine.solvers.gauss_newton import GaussNewton
 from intertwine.solvers.preconditioners import NoPreconditioner
 from intertwine.structures.latent_factors import FactorParams
@@ -182,3 +188,68 @@ def test_the_pattern_of_who_rated_what():
         np.testing.assert_allclose(rows[:size], np.tile(rows[0], (size, 1)), atol=1e-6)
         assert np.linalg.norm(rows[0] - rows[-1]) > 0.5
         np.testing.assert_allclose((rows**2).mean(axis=0), 1.0)
+
+
+def test_places_in_the_pattern_are_its_leading_directions():
+    """Of 1[u rated i] / √((n_u + damping)(n_i + damping)), by the singular vectors of the whole matrix."""
+    rng, damping = np.random.default_rng(2), 3.0
+    pattern = np.kron(np.eye(2), np.ones((8, 6))) * (rng.uniform(size=(16, 12)) < 0.7)
+    pattern[0, 11] = 1.0
+    X, _ = RatingTable.build(*np.nonzero(pattern), 16, 12)
+    found = rated_subspace(LocalRatings(X, *np.ones((2, X.n_ratings))), 2, damping, np.random.default_rng(0))
+    of_users, of_items = ((pattern.sum(axis=k) + damping) ** -0.5 for k in (1, 0))
+    left, _, right = np.linalg.svd(of_users[:, None] * pattern * of_items)
+    for rows, vectors in zip(found, (left[:, :2], right[:2].T), strict=True):
+        outside = rows - vectors @ (vectors.T @ rows)
+        assert np.linalg.norm(outside) < 0.02 * np.linalg.norm(rows)
+
+
+def test_what_a_start_costs_is_counted(monkeypatch):
+    """Four passes there and back and half a one for the places of a start, which one that is given does not need."""
+    X, y, *_ = simulated(20, 15)
+    rng = np.random.default_rng(0)
+    start = FactorParams(*(rng.uniform(0, 0.1, (rows, 4)) for rows in (20, 15)), *np.zeros((2, 0, 4)))
+    settings = SETTINGS._replace(max_iter=3, validation_fraction=0.0)
+    given = fitted(X, y, settings, start=start, level=2.0).history
+    monkeypatch.setattr(module, "_start", lambda *_: time.sleep(0.05) or start)
+    began = time.perf_counter()
+    found = fitted(X, y, settings, level=2.0).history
+    passed = time.perf_counter() - began
+    np.testing.assert_allclose(found[:, 3] - given[:, 3], 4.5)
+    assert np.all((found[:, 4] >= 0.05) & (found[:, 4] <= passed))
+    assert np.all(np.diff(found[:, 4]) >= 0.0)
+
+
+@pytest.mark.parametrize(
+    ("errors", "n_final"), [([5.0, 4.0, 3.0], 0), ([9.0] * 5 + [1.0], 1), ([9.0] * 17 + [1.0], 2)]
+)
+def test_last_steps_are_as_many_as_the_best_iteration_bears(errors, n_final, monkeypatch):
+    """A fifth of the ratings is held out: a pass reads the others, and each iteration reads those once."""
+    asked = []
+
+    def descended(name, risk, solver, start, n_steps, watch, **_):
+        rows = [
+            Iteration(i + 1, 1.0, 1.0, 0.5 * (i + 1))
+            for i in range(len(errors) if name == "descent" else n_steps)
+        ]
+        asked.append((name, n_steps))
+        told = [10.0 * row.iteration for row in rows]
+        return Descended(start, rows[0], rows, errors if name == "descent" else [], told, True, True)
+
+    monkeypatch.setattr(module, "descended", descended)
+    fit = SimpleNamespace(
+        error=lambda held: None, risk=lambda part: part, settings=SimpleNamespace(tol=1e-5, max_iter=40)
+    )
+    parts, ratings = (
+        (SimpleNamespace(n_ratings=80), SimpleNamespace(n_ratings=20)),
+        SimpleNamespace(n_ratings=100),
+    )
+    _, history, _ = module._stopped_early(fit, ratings, parts, np.zeros(1), None, EarlyStop(), UNWATCHED)
+    n = len(errors)
+    passes = 0.8 * 10.0 * np.arange(1, n + 1) + 0.2 * np.arange(2, n + 2)
+    np.testing.assert_allclose(history[:n, 3], passes)
+    assert asked[1:] == ([("last steps", n_final)] if n_final else [])
+    last = 10.0 * np.arange(1, n_final + 1)
+    np.testing.assert_allclose(history[n:, 3], passes[-1] + last)
+    np.testing.assert_array_equal(history[:, 0], np.arange(1, n + n_final + 1))
+    np.testing.assert_allclose(history[n:, 4], 0.5 * n + 0.5 * np.arange(1, n_final + 1))

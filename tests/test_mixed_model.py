@@ -103,6 +103,7 @@ def test_posterior_and_evidence(kind, rank, form):
     covariance = dense.covariance(posterior.dispersion)
     np.testing.assert_allclose(posterior.fixed_covariance, covariance[:2, :2], rtol=1e-6, atol=1e-12)
     np.testing.assert_allclose(posterior.variance(A, 1.0), np.diag(covariance)[2:], rtol=1e-6)
+    assert posterior.freedom == (N - 2 if loss.is_quadratic else np.inf)
     if kind == "squared":
         variance, log_density = dense.gaussian_marginal(loss.y)
         assert posterior.dispersion == pytest.approx(variance, rel=1e-9)

@@ -148,6 +148,13 @@ def test_tables_of_several_outcomes():
     )
     assert (model.bic_ > model.aic_).all()
     assert model.history_["log_likelihood"].iloc[-1] == pytest.approx(model.log_likelihood_.sum())
+    history = model.history_
+    assert len(history) > 2
+    assert history["gain"].iloc[0] == 0.0
+    rise = np.maximum(np.diff(history["log_likelihood"]), 0.0)
+    np.testing.assert_allclose(history["gain"].iloc[1:], rise, atol=1e-12)
+    assert history["seconds"].between(0.0, 600.0).all()
+    assert history["seconds"].is_monotonic_increasing
 
 
 @pytest.mark.parametrize("effects", [None, SLOPES, [Grouped("a"), Grouped("b")], ()])

@@ -301,3 +301,20 @@ def test_what_a_search_climbs_is_the_likelihood_with_its_slopes(n_basis, restric
     assert value[0] == -np.inf
     assert not gradient[0].any()
     assert value[1] == pytest.approx(one_value[0])
+
+
+def test_a_search_that_is_lifted_counts_the_steps_of_all(monkeypatch):
+    rows, fixed, y = table("sleepstudy")
+    effect, counts, real = EFFECTS["(t | g)"].bind(rows), [], VarianceSearch.maximize
+
+    def counted(self, *given):
+        counts.append(real(self, *given))
+        return counts[-1]
+
+    monkeypatch.setattr(VarianceSearch, "maximize", counted)
+    monkeypatch.setattr(VarianceSearch, "lift", lambda self, x: x + 0.3)
+    start = start_variances([effect], y, fixed)
+    _, _, report = fit_variances(system_for([effect], None, fixed), y, [effect], start)
+    assert len(counts) == 3
+    assert all(found.n_iter > 0 for found in counts)
+    assert report.n_iter == sum(found.n_iter for found in counts)

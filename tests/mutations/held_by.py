@@ -204,6 +204,7 @@ TESTS = {
     "fitting.random_effects.vae": "random_effects_vae",
     "fitting.random_effects.vae_model": "random_effects_vae",
     "fitting.random_effects.vae_local_*": "local_bounds random_effects_vae_kinds",
+    "fitting.random_effects.vae_epochs": "random_effects_vae_epochs random_effects_vae",
     "fitting.random_effects.vae_*": "vae_parts random_effects_vae",
 }  # fmt: skip
 

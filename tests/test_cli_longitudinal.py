@@ -1,11 +1,16 @@
 """Visits of subjects from the command line: roles of columns, gaps filled, visits foretold, mistakes."""
 
+from io import StringIO
+from types import SimpleNamespace
+
 import numpy as np
 import pandas as pd
 import pytest
+from rich.console import Console
 from test_cli import MISTAKE, run, works
 
 from intertwine.cli.longitudinal_table import pose_visits
+from intertwine.cli.show import Screen
 from intertwine.cli.table_model import TableModel
 from intertwine.compare import ForecastTask, LongitudinalFamily
 from intertwine.compare.family import Shape
@@ -240,3 +245,31 @@ def test_options_are_for_this_model(folder, tmp_path):
     done = run("fit", folder / "clinic.csv", "--subject", "patient", "--target", "pulse")
     assert done.exit_code == MISTAKE
     assert "--subject is for --model longitudinal-vae" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize("correlated", [True, False])
+def test_the_terminal_lists_correlations_of_a_subjects_coefficients(correlated):
+    told = {
+        "effect": ["subject + slope"] * 6,
+        "axis": [0, 0, 0, 1, 1, 1],
+        "first": ["subject", "subject", "slope"] * 2,
+        "second": ["subject", "slope", "slope"] * 2,
+        "covariance": [4.0, -0.5, 0.25, 1.0, 0.7, 1.0],
+        "correlation": [1.0, -0.5, 1.0, 1.0, 0.7, 1.0],
+    }
+    shares = {"effect": ["subject", "noise"], "latent": [0.5, np.nan], "observed": [0.4, 0.6]}
+    estimator = SimpleNamespace(
+        explain=lambda: pd.DataFrame(shares | {"observed_std_error": [0.1, 0.1]}),
+        own_covariances_=pd.DataFrame(told)[: 6 * correlated],
+        axes_=pd.DataFrame({"axis": [0, 1], "identified": [True, False]}),
+        rank_=1,
+        n_components=2,
+        n_iter_=5,
+    )
+    shown = StringIO()
+    Screen(output=Console(file=shown, width=120)).visits(estimator)
+    (*_, last) = shown.getvalue().splitlines()
+    expected = (
+        ["1", "subject", "(2.0)", "slope", "(0.50)", "−0.50"] if correlated else ["noise", "60.0%", "10.0%"]
+    )
+    assert last.split() == expected  # the second latent is not told from noise

@@ -23,6 +23,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from intertwine.compare import Comparison
 from intertwine.plots._results import columns_of, gives_sizes, variance_shares
+from intertwine.report.longitudinal_findings import covariance_rows
 from intertwine.report.words import count, decimals_of, number, plus_minus, signed, unsigned
 
 __all__ = ["Screen", "plain", "table_of"]
@@ -227,6 +228,22 @@ class Screen:
         for effect, latent, observed, error in shown:
             cells = ["" if np.isnan(latent) else _percent(latent), _percent(observed), _percent(error)]
             table.add_row(plain(str(effect)), *cells)
+        self.output.print(table)
+        self._correlations(estimator)
+
+    def _correlations(self, estimator: Any) -> None:
+        """Print how coefficients of a subject go together, where they are correlated."""
+        rows = covariance_rows(columns_of(estimator.own_covariances_), columns_of(estimator.axes_))
+        if not rows:
+            return
+        table = table_of("Correlations of a subject's coefficients, and their standard deviations")
+        table.add_column("latent", justify="right", no_wrap=True)
+        for name in ("first", "second"):
+            table.add_column(name, overflow="fold")
+        table.add_column("correlation", justify="right", no_wrap=True)
+        for row in rows:
+            cells = (row["axis"], plain(row["first"]), plain(row["second"]), row["correlation"])
+            table.add_row(*cells)
         self.output.print(table)
 
     def interactions(self, estimator: Any, k: int = 10) -> None:

@@ -19,6 +19,7 @@ __all__ = [
     "LongitudinalFindings",
     "axis_table",
     "basis_table",
+    "covariance_rows",
     "covariance_table",
     "effect_table",
     "score_told",
@@ -176,10 +177,18 @@ def basis_table(findings: LongitudinalFindings) -> Table | None:
     return Table(caption=caption, rows=rows)
 
 
-def covariance_table(findings: LongitudinalFindings) -> Table | None:
-    """How coefficients of subjects go together, on the latents that are told from noise."""
-    columns, rows = findings.covariances, []
-    identified = set(findings.axes["axis"][findings.axes["identified"].astype(bool)].tolist())
+def covariance_rows(
+    covariances: dict[str, NDArray[Any]], axes: dict[str, NDArray[Any]]
+) -> list[dict[str, str]]:
+    """How coefficients of subjects go together, on the latents that are told from noise; as a reader sees it.
+
+    Parameters
+    ----------
+    covariances, axes : dict of arrays
+        As ``own_covariances_`` and ``axes_`` give them.
+    """
+    columns, rows = covariances, []
+    identified = set(axes["axis"][axes["identified"].astype(bool)].tolist())
     names = ("axis", "effect", "first", "second", "covariance", "correlation")
     told = list(zip(*(columns[name].tolist() for name in names), strict=True))
     variance = {(axis, effect, one): value for axis, effect, one, other, value, _ in told if one == other}
@@ -193,6 +202,12 @@ def covariance_table(findings: LongitudinalFindings) -> Table | None:
                     "correlation": f"{correlation:+.2f}".replace("-", "−"),
                 }
             )
+    return rows
+
+
+def covariance_table(findings: LongitudinalFindings) -> Table | None:
+    """How coefficients of subjects go together, where any do."""
+    rows = covariance_rows(findings.covariances, findings.axes)
     if not rows:
         return None
     caption = (

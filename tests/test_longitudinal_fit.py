@@ -148,7 +148,8 @@ def test_elimination_without_pivots_inverts():
     np.testing.assert_allclose(inverse, np.linalg.inv(A), atol=2e-5)
     np.testing.assert_allclose(log_determinant, np.linalg.slogdet(A)[1], rtol=1e-5)
     direction = np.float32(A[::-1])
-    _, (_, slope) = jax.jvp(inverse_and_log_determinant, (np.float32(A),), (direction,))
+    _, (moved, slope) = jax.jvp(inverse_and_log_determinant, (np.float32(A),), (direction,))
+    np.testing.assert_allclose(moved, -inverse @ direction @ inverse, rtol=1e-3, atol=1e-4)
     expected = np.trace(np.linalg.solve(A, direction), axis1=1, axis2=2)
     np.testing.assert_allclose(slope, expected, rtol=1e-4)
 

@@ -22,7 +22,7 @@ from itertools import zip_longest
 from pathlib import Path
 
 from .held_by import core_modules, files_holding
-from .reach import digest
+from .reach import LIMITS, digest
 from .session import Result, Trial
 from .signs import Mutant, mutants
 from .trial import Laboratory
@@ -62,7 +62,7 @@ class Record:
     """What was tried: a line of JSON each.
 
     A verdict stays while the module is the same: of a test that noticed, while that test reads the same; of nobody,
-    while the test files do.
+    while the test files do, and the time that a test is given.
     """
 
     def __init__(self, path: Path, laboratory: Laboratory) -> None:
@@ -79,7 +79,8 @@ class Record:
         texts = function_source(folder / file, name) if noticed else b"".join(
             (folder / "tests" / test).read_bytes() for test in tests
         )  # fmt: skip
-        return {"module": digest((package / mutant.path).read_bytes()), "tests": digest(texts)}
+        slowest = b"" if noticed else repr(LIMITS).encode()  # tests that were too slow may be no longer
+        return {"module": digest((package / mutant.path).read_bytes()), "tests": digest(texts, slowest)}
 
     def get(self, mutant: Mutant, tests: Sequence[str]) -> Result | None:
         entry = self._known.get(mutant.key)

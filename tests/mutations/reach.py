@@ -23,7 +23,7 @@ import pytest
 
 # Seconds of processor time of one test and of a file. Fits of networks take long because their steps are traced anew;
 # kernels that are interpreted may take hours, and have quick tests of their own.
-_LIMITS = {False: (20.0, 300.0), True: (3.0, 60.0)}
+LIMITS = {False: (20.0, 300.0), True: (3.0, 60.0)}
 
 
 class Test(NamedTuple):
@@ -62,7 +62,7 @@ def statement_at(source: bytes, line: int) -> range:
 
 
 def _limits() -> tuple[float, float]:
-    return _LIMITS["NUMBA_DISABLE_JIT" in os.environ]
+    return LIMITS["NUMBA_DISABLE_JIT" in os.environ]
 
 
 def read(path: Path, package: Path, file: Path) -> dict[str, Test] | None:

@@ -58,6 +58,29 @@ def test_factors_side_by_side_are_those_one_by_one(weighted):
         np.testing.assert_allclose(found, wanted, rtol=1e-8, atol=1e-12)
 
 
+def test_levels_inside_levels_leave_no_tail():
+    rng = np.random.default_rng(3)
+    level = np.sort(rng.integers(0, 30, N))
+    effects = [
+        GivenEffect(level, IndependentPrior(30), 30),
+        GivenEffect(np.arange(N), IndependentPrior(N), N),
+    ]
+    design = RowDesign(effects, [effect.prior(np.empty(0)) for effect in effects], np.empty((N, 0)), None)
+    equations, roots = HendersonEquations(design), [np.full((P, 1, 1), 0.8), np.full((P, 1, 1), 0.5)]
+    pattern = equations.pattern
+    assert pattern.n_tail == 0
+    one = SparseFactors(pattern, equations.matrices(roots, np.arange(P)))
+    many = BatchedFactors(pattern, equations.matrices_side_by_side(roots, np.arange(P)))
+    right = rng.standard_normal((P, pattern.n_unknowns))
+    np.testing.assert_allclose(
+        many.solve(right, np.arange(P))[0], one.solve(right, np.arange(P))[0], rtol=1e-9
+    )
+    whole = pattern.n_unknowns
+    np.testing.assert_allclose(many.log_determinants(whole), one.log_determinants(whole), rtol=1e-12)
+    np.testing.assert_allclose(many.inverses()[0], one.inverses()[0], rtol=1e-8, atol=1e-12)
+    np.testing.assert_allclose(many.trailing_inverse(0), one.trailing_inverse(0))
+
+
 def test_a_matrix_that_is_not_positive_is_refused():
     rng = np.random.default_rng(1)
     effects, weights, fixed = equations_of(rng)

@@ -71,7 +71,7 @@ class BatchedFactors(AbstractFactors):
 
     def _of_tail(self, values: Array) -> Array:
         n = self._pattern.n_tail
-        return np.ascontiguousarray(values[self._pattern.column_start[-1] :].T).reshape(-1, n, n)
+        return np.ascontiguousarray(values[self._pattern.column_start[-1] :].T).reshape(values.shape[1], n, n)
 
     def log_determinants(self, n_leading):
         p = self._pattern

@@ -99,9 +99,9 @@ def test_an_epoch_weighs_each_batch_by_its_place(monkeypatch):
             pass
 
         def chosen(self, rng):
-            return packs
+            return [(pack, np.array([False])) for pack in packs]
 
-        def batch(self, pack, dropout, rng):
+        def batch(self, pack, context, dropout, rng):
             return SimpleNamespace(shown=np.ones((1, P)), present=np.ones(1), context=np.zeros(1)), np.array(
                 [True]
             )
@@ -109,7 +109,7 @@ def test_an_epoch_weighs_each_batch_by_its_place(monkeypatch):
     def step(training, batch, prior, likelihood, weights, rate, **_):
         seen.append((float(rate), weights.tolist()))
         one = np.ones((1, K), np.float32)
-        return training, Stepped(np.float32(2.0), np.float32(0.5), np.float32(4.0), one, one, one)
+        return training, Stepped(np.array([2.0, 0.5, 4.0], np.float32), one, one, one)
 
     def step_of_decoder(training, encoder, batch, prior, likelihood, rate, **_):
         seen.append(float(rate))

@@ -244,19 +244,25 @@ _ESTIMATORS = "intertwine.estimators"
 
 COLUMNS: list[Column] = [
     *_of_three_targets(
-        "", f"{_TABLE} dense pairs penalty checkpoint", f"{_ESTIMATORS}.base:fit_exact", latent=None
+        "",
+        f"{_TABLE} dense pairs penalty checkpoint",
+        f"{_ESTIMATORS}.interactions.base:fit_exact",
+        latent=None,
     ),
     *_of_three_targets(
-        "CV", f"{_TABLE} dense pairs search checkpoint", f"{_ESTIMATORS}.cv_base:select", **_SEARCH
+        "CV",
+        f"{_TABLE} dense pairs search checkpoint",
+        f"{_ESTIMATORS}.interactions.cv_base:select",
+        **_SEARCH,
     ),
-    *_of_two_targets("FM", f"{_TABLE} FM sparse pairs checkpoint", f"{_ESTIMATORS}.fm_base:_guarded"),
+    *_of_two_targets("FM", f"{_TABLE} FM sparse pairs checkpoint", f"{_ESTIMATORS}.fm.base:_guarded"),
     *_of_two_targets(
-        "LocalFM", f"{_TABLE} LocalFM sparse checkpoint", f"{_ESTIMATORS}.local_fm_base:fit_local_fm"
+        "LocalFM", f"{_TABLE} LocalFM sparse checkpoint", f"{_ESTIMATORS}.local_fm.base:fit_local_fm"
     ),
     _column(
         "LatentFactorModel",
         "ratings target weights checkpoint",
-        f"{_ESTIMATORS}.latent_factors:require_factor_memory",
+        f"{_ESTIMATORS}.latent_factors.model:require_factor_memory",
         _ratings,
         n_components=1,
         solver="als",
@@ -265,13 +271,13 @@ COLUMNS: list[Column] = [
     _column(
         "MixedModel",
         f"{_TABLE} dense regression groups penalty",
-        f"{_ESTIMATORS}.mixed_model:fit_mixed_model",
+        f"{_ESTIMATORS}.mixed_model.model:fit_mixed_model",
         _grouped_outcome,
     ),
     _column(
         "RandomEffectsPCA",
         "numbers gaps dense groups checkpoint",
-        f"{_ESTIMATORS}.random_effects_pca:fit_random_effects_pca",
+        f"{_ESTIMATORS}.random_effects.pca:fit_random_effects_pca",
         _grouped_rows,
         "transform",
         n_components=1,

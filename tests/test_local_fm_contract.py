@@ -248,3 +248,16 @@ def test_progress_is_told_on_request(capsys):
     assert "iteration 3" in capsys.readouterr().err
     LocalFMRegressor(**QUICK).fit(X, f)
     assert capsys.readouterr().err == ""
+
+
+@pytest.mark.parametrize("scaling", ["features", None])
+def test_rows_predict_the_same_dense_and_sparse_whatever_the_fit_was_given(scaling):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((60, 5)) + 3.0
+    model = LocalFMRegressor(n_anchors=8, max_iter=5, scaling=scaling, random_state=0).fit(
+        X, X[:, 0] * X[:, 1]
+    )
+    np.testing.assert_allclose(model.predict(sparse.csr_array(X)), model.predict(X), rtol=1e-10)
+    np.testing.assert_allclose(
+        model.codes(sparse.csr_array(X)).toarray(), model.codes(X).toarray(), rtol=1e-10
+    )

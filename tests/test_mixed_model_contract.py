@@ -131,3 +131,19 @@ def test_a_failed_fit_leaves_nothing_behind(monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         model.fit(X, y, groups=groups)
     assert vars(model) == model.get_params()
+
+
+@pytest.mark.parametrize("unit", [1e-12, 1e-6, 3.0, 1e12])
+def test_the_unit_of_weights_is_that_of_the_noise_alone(unit):
+    rng = np.random.default_rng(0)
+    group, x = np.arange(200) % 40, rng.standard_normal((200, 1))
+    Y = x + rng.standard_normal((40, 2))[group] + rng.standard_normal((200, 2))
+    weights = rng.uniform(0.5, 2.0, 200)
+    one, other = (MixedModel().fit(x, Y, sample_weight=w, groups=group) for w in (weights, unit * weights))
+    np.testing.assert_allclose(other.coef_, one.coef_, rtol=1e-6)
+    np.testing.assert_allclose(other.log_likelihood_, one.log_likelihood_, rtol=1e-9)
+    np.testing.assert_allclose(
+        other.predict(x, groups=group), one.predict(x, groups=group), rtol=1e-5, atol=1e-5
+    )
+    noise = [model.variance_components_.query("component == 'noise'")["variance"] for model in (one, other)]
+    np.testing.assert_allclose(noise[1], unit * noise[0], rtol=1e-5)

@@ -154,6 +154,21 @@ def test_expected_rows_are_integrals_over_latents(noise):
     assert np.abs(found - whole).max() < 0.3 * np.abs(at_mode - whole).max()
 
 
+def test_expected_rows_know_of_all_modes():
+    """f(u) = (u², u): of the first alone, u may be either root."""
+    from intertwine.networks import decode
+
+    params = drawn_autoencoder(np.random.default_rng(1), 2, (2,), 1, masked=False)
+    first = Layer(np.array([[3.0, -3.0]], np.float32), np.array([-2.0, -2.0], np.float32))
+    second = Layer(np.array([[1.0, 1.0], [1.0, -1.0]], np.float32), np.zeros(2, np.float32))
+    even = params._replace(decoder=(first, second))
+    u = np.array([[0.9], [-0.9], [1.2]], np.float32)
+    X = np.asarray(decode(even, u))
+    rows = GaussianRows(X, np.tile(np.array([25.0, 0.0], np.float32), (3, 1)))
+    at_mode = np.asarray(decode(even, most_probable(even, rows).astype(np.float32)))
+    assert np.all(np.abs(expected(even, rows)[:, 1]) < 0.25 * np.abs(at_mode[:, 1]))
+
+
 def test_the_better_of_two_guesses_is_searched_from():
     """A decoder with two valleys: the encoder points at the wrong one."""
     params = drawn_autoencoder(np.random.default_rng(3), 6, (16,), 1, masked=False)

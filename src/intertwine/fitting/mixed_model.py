@@ -115,10 +115,12 @@ def fit_mixed_model(
         history.append(Iteration(len(history), total, max(gain, 0.0), time.perf_counter() - began))
         progress.iteration(history[-1], None)
 
-    start = start_variances(data.effects, data.y, data.fixed, data.weights)
+    unit = _unit(data.weights)
+    near_one = data if unit == 1.0 or data.weights is None else data._replace(weights=data.weights / unit)
+    start = start_variances(data.effects, data.y, data.fixed, near_one.weights)
     found = fit_shapes(
         data.effects,
-        lambda shapes: data.system(shapes, restricted),
+        lambda shapes: near_one.system(shapes, restricted),
         data.y,
         start,
         variance_tolerance=tolerance,
@@ -136,11 +138,12 @@ def fit_mixed_model(
         )
     report, posterior = found.variance_report, found.posterior
     log_likelihood = posterior.log_likelihood
-    if not restricted:
-        posterior = solve_mixed_model(data, found.shapes, found.variances)
+    variances = found.variances._replace(noise=found.variances.noise * unit)
+    if unit != 1.0 or not restricted:
+        posterior = solve_mixed_model(data, found.shapes, variances)
     return MixedModelFit(
         found.shapes,
-        found.variances,
+        variances,
         posterior,
         log_likelihood,
         report.converged & found.shape_report.converged,
@@ -149,6 +152,15 @@ def fit_mixed_model(
         report.expected_gain,
         tuple(history),
     )
+
+
+def _unit(weights: Array | None) -> float:
+    """A power of two, so that weights over it are about one, to the bit.
+
+    Only σ²/w enters the model: in other units of w, σ² is another, which the search would look for far from its start.
+    """
+    there = np.empty(0) if weights is None else weights[weights > 0.0]
+    return float(2.0 ** np.round(np.mean(np.log2(there)))) if there.size else 1.0
 
 
 def _is_exact(system: AbstractGaussianSystem) -> bool:

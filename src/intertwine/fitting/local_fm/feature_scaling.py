@@ -49,7 +49,9 @@ class FeatureScaling(NamedTuple):
         return cls(np.where(constant, X[0], center), np.where(constant | (deviation == 0), 1.0, deviation))
 
     def apply(self, X: Any) -> sparse.csr_array:
-        """Rows in these units."""
+        """Rows in these units; those of dense rows, which are centred, fill a sparse table."""
+        if sparse.issparse(X) and self.center.any():
+            X = X.toarray()
         if sparse.issparse(X):
             scaled = sparse.csr_array(X, dtype=np.float64, copy=True)
             scaled.data /= self.scale[scaled.indices]

@@ -201,36 +201,55 @@ def _modes(params: Autoencoder, rows: Rows, points: Any) -> Any:
     return _searched(params, rows, points).u
 
 
-class _Draws(NamedTuple):
-    """Draws of u for each row, from a Gaussian about its mode, wider than p(u | x)."""
+class _Proposal(NamedTuple):
+    """A Gaussian for each row, about the mode of p(u | x) and wider."""
 
-    decoded: Any  # (n, k, p)
-    log_ratio: Any  # (n, k): log p(x, u) − log of the proposal's density, but for `log_scale`
+    center: Any  # (n, d)
+    factor: Any  # (n, d, d), lower, of the precision
+
+    @classmethod
+    def of(cls, params: Autoencoder, rows: Rows, points: Any) -> _Proposal:
+        u = _searched(params, rows, points).u
+        return cls(u, jnp.linalg.cholesky(_curved(params, u, rows)[1] / _WIDER))
+
+    def draws(self, points: Any) -> Any:
+        """(n, k, d), from points of N(0, I)."""
+        shifts = jax.vmap(
+            lambda one: jax.scipy.linalg.solve_triangular(one.T, points.T, lower=False).T  # (k, d)
+        )(self.factor)
+        return self.center[:, None] + shifts
+
+    def log_density(self, u: Any) -> Any:
+        """At u (n, k, d), without (2π)^(−d/2)."""
+        white = jnp.einsum("nkd,nde->nke", u - self.center[:, None], self.factor)
+        log_det = jnp.sum(jnp.log(jnp.einsum("ndd->nd", self.factor)), axis=1)
+        return log_det[:, None] - 0.5 * jnp.sum(white**2, axis=2)
 
 
-def _drawn(params: Autoencoder, rows: Rows, points: Any) -> _Draws:
-    u = _searched(params, rows, points).u
-    factor = jnp.linalg.cholesky(_curved(params, u, rows)[1] / _WIDER)
-    draws = points[:_DRAWS]
-    shifts = jax.vmap(
-        lambda one: jax.scipy.linalg.solve_triangular(one.T, draws.T, lower=False).T  # (k, d)
-    )(factor)
-    tried = u[:, None] + shifts
-    decoded = decode(params, tried.reshape(-1, u.shape[1])).reshape(*tried.shape[:2], -1)
-    joint = rows.log_densities(decoded) - 0.5 * jnp.sum(tried**2, axis=2)
-    log_det = jnp.sum(jnp.log(jnp.einsum("ndd->nd", factor)), axis=1)
-    proposal = log_det[:, None] - 0.5 * jnp.sum(draws**2, axis=1)  # both without (2π)^(−d/2)
-    return _Draws(decoded, joint - proposal)
+def _log_prior(u: Any) -> Any:
+    return -0.5 * jnp.sum(u**2, axis=2)  # without (2π)^(−d/2)
+
+
+def _decoded(params: Autoencoder, u: Any) -> Any:
+    return decode(params, u.reshape(-1, u.shape[2])).reshape(*u.shape[:2], -1)
 
 
 @jax.jit
 def _densities(params: Autoencoder, rows: Rows, points: Any) -> Any:
-    log_ratio = _drawn(params, rows, points).log_ratio
-    evidence = jax.scipy.special.logsumexp(log_ratio, axis=1) - jnp.log(float(_DRAWS))
+    proposal = _Proposal.of(params, rows, points)
+    u = proposal.draws(points[:_DRAWS])
+    joint = rows.log_densities(_decoded(params, u)) + _log_prior(u)
+    evidence = jax.scipy.special.logsumexp(joint - proposal.log_density(u), axis=1) - jnp.log(float(_DRAWS))
     return evidence + rows.log_scale()
 
 
 @jax.jit
 def _expected(params: Autoencoder, rows: Rows, points: Any) -> Any:
-    decoded, log_ratio = _drawn(params, rows, points)
-    return jnp.einsum("nk,nkp->np", jax.nn.softmax(log_ratio, axis=1), decoded)
+    """From draws of the proposal and of the prior, as of one mixture: p(u | x) may have modes beside the one found."""
+    proposal = _Proposal.of(params, rows, points)
+    near = proposal.draws(points[:_DRAWS])
+    u = jnp.concatenate([near, jnp.broadcast_to(points[:_DRAWS], near.shape)], axis=1)
+    decoded = _decoded(params, u)
+    mixture = jnp.logaddexp(proposal.log_density(u), _log_prior(u))
+    share = jax.nn.softmax(rows.log_densities(decoded) + _log_prior(u) - mixture, axis=1)
+    return jnp.einsum("nk,nkp->np", share, decoded)

@@ -52,9 +52,8 @@ Measure = Callable[[], dict[str, Any]]
 Plan = Iterator[tuple[str, str, int, Measure]]  # case, method, seed
 
 IMAGES = simple_methods(RANK_OF_IMAGES)
-ANGLES = {
-    name: make for name, make in IMAGES.items() if name != "last value carried"
-}  # no angle is before another
+# No angle of a digit is before another.
+ANGLES = {name: make for name, make in IMAGES.items() if name != "last value carried"}
 STAYS: dict[str, Callable[[], AbstractMethod]] = {
     "mean": FeatureMean,
     "subject's mean": SubjectMean,

@@ -236,7 +236,8 @@ class AbstractLocalFM(LocalFMResults, AbstractSaved, BaseEstimator):
         fits = [fit for _, members in self._machines for fit in members]
         starts = range(0, X.shape[0], _ROWS)
         machines = [fit.machine for fit in fits]
-        n_entries = (X.nnz if sparse.issparse(X) else X.size) * min(1.0, _ROWS / X.shape[0])
+        filled = X.nnz if self._scaling.keeps_sparse(X) else X.shape[0] * X.shape[1]
+        n_entries = filled * min(1.0, _ROWS / X.shape[0])
         require_memory_of_scores(X.shape[0], n_entries, machines, n_threads_for(self.n_jobs, len(starts)))
 
         def scores_from(start):

@@ -48,9 +48,13 @@ class FeatureScaling(NamedTuple):
         constant = X.max(axis=0) == X.min(axis=0)  # a mean may round
         return cls(np.where(constant, X[0], center), np.where(constant | (deviation == 0), 1.0, deviation))
 
+    def keeps_sparse(self, X: Any) -> bool:
+        """Whether rows in these units are as sparse as they came: units of dense rows are centred, which fills them."""
+        return sparse.issparse(X) and not self.center.any()
+
     def apply(self, X: Any) -> sparse.csr_array:
-        """Rows in these units; those of dense rows, which are centred, fill a sparse table."""
-        if sparse.issparse(X) and self.center.any():
+        """Rows in these units."""
+        if sparse.issparse(X) and not self.keeps_sparse(X):
             X = X.toarray()
         if sparse.issparse(X):
             scaled = sparse.csr_array(X, dtype=np.float64, copy=True)
